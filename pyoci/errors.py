@@ -1,0 +1,40 @@
+"""The one error of pyoci: raised where the fact is known, printed in one place (cli), wrapped nowhere."""
+
+import errno as _errno
+
+import posix
+
+
+def errno_text(number: int) -> str:
+    """The errno as people and callers read it: ``No such file or directory (ENOENT)``."""
+    return f"{posix.strerror(number)} ({_errno.errorcode.get(number, number)})"
+
+
+class Error(Exception):
+    """A refusal or a failure of a command.
+
+    text:     one sentence that says what is wrong
+    location: the place in config.json that asked for it, such as ``mounts[3] (/proc)``
+    step:     what was being done, such as ``mount cgroup2``
+    errno:    the kernel's answer, 0 where none was involved
+    hint:     the likely cure, one sentence
+    status:   exit status of the command
+    """
+
+    def __init__(
+        self, text: str = "", *, location: str = "", step: str = "", errno: int = 0, hint: str = "", status: int = 1
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.location = location
+        self.step = step
+        self.errno = errno
+        self.hint = hint
+        self.status = status
+
+    def __str__(self) -> str:
+        parts = [part for part in (self.location, self.step, self.text) if part]
+        if self.errno:
+            parts.append(errno_text(self.errno))
+        line = ": ".join(parts)
+        return f"{line} ({self.hint})" if self.hint else line
