@@ -1,0 +1,176 @@
+"""Strict JSON in, plain JSON out, without the json package: importing that costs more than the interpreter's start.
+
+Refused on the way in: what JSON forbids, and what two readers may understand differently: duplicate keys, NaN, byte
+order marks, invalid UTF-8, lone surrogates, integers outside of int64 and uint64, absurd size and depth.
+"""
+
+from .errors import Error
+
+try:
+    from _json import encode_basestring, make_encoder, make_scanner
+except ImportError:  # an interpreter without the C accelerator
+    make_encoder = make_scanner = None  # type: ignore[misc, assignment]
+    from json.encoder import encode_basestring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+MAX_BYTES = 8 * 1024 * 1024  # engines write 3 to 20 KB; a config that lists every syscall with arguments, 1 MB
+MAX_DEPTH = 100  # the spec itself nests 8 deep
+INT_MIN = -(2**63)
+INT_MAX = 2**64 - 1
+
+_NOT_BRACKETS = bytes(c for c in range(256) if c not in b"[]{}")
+
+
+class _Refused(ValueError):
+    """Raised inside the scanner's hooks; jsonpos then finds the place and the words."""
+
+
+def _object(pairs: "list[tuple[str, object]]") -> "dict[str, object]":
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _Refused
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) < 19:
+        return int(text)
+    if len(text) > 20:  # int() itself refuses thousands of digits, in other words in each version
+        raise _Refused
+    value = int(text)
+    if value < INT_MIN or value > INT_MAX:
+        raise _Refused
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value - value != 0.0:  # 1e999 is infinity
+        raise _Refused
+    return value
+
+
+def _constant(_name: str) -> "NoReturn":
+    raise _Refused
+
+
+class _Hooks:
+    strict = True
+    object_hook = None
+    object_pairs_hook = _object
+    parse_float = _float
+    parse_int = _integer
+    parse_constant = _constant
+    memo: "dict[str, str]" = {}
+
+
+def parse(data: bytes, *, name: str = "config.json") -> object:
+    """The value of a JSON document (RFC 8259), read strictly.
+
+    data: the document's bytes, UTF-8
+    name: what to call the document in an error
+
+    Raises Error with line and column for anything JSON or the list at the top of this module forbids. Time is linear in
+    len(data), which is refused above MAX_BYTES; nesting is refused above MAX_DEPTH.
+    """
+    if len(data) > MAX_BYTES:
+        raise Error(f"{len(data)} bytes are more than the {MAX_BYTES} a document may have", location=name)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as problem:
+        raise _utf8_error(data, problem.start, name) from None
+    if make_scanner is None or _may_be_deep(data) or text[:1] == "\ufeff":
+        return _parse_slowly(text, name)
+    # The scanner wants its first character to be the value's.
+    start = len(text) - len(text.lstrip(" \t\r\n"))
+    try:
+        value, end = make_scanner(_Hooks)(text, start)  # type: ignore[arg-type]
+    except (ValueError, StopIteration, RecursionError):
+        return _parse_slowly(text, name)
+    if end != len(text) and text[end:].strip(" \t\r\n"):
+        return _parse_slowly(text, name)
+    if "\\ud" in text or "\\uD" in text:
+        return _parse_slowly(text, name)
+    return value
+
+
+def _may_be_deep(data: bytes) -> bool:
+    """Whether the brackets alone, those in strings included, nest deeper than MAX_DEPTH or do not pair up."""
+    brackets = data.translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(shorter) == len(brackets):
+            return True
+        brackets = shorter
+    return bool(brackets)
+
+
+def _parse_slowly(text: str, name: str) -> object:
+    from .jsonpos import scan
+
+    result = scan(text, limit=1)
+    if result.problems:
+        problem = result.problems[0]
+        raise Error(problem.text, location=f"{name}: line {problem.line}, column {problem.column}")
+    return result.value
+
+
+def _utf8_error(data: bytes, offset: int, name: str) -> Error:
+    line = data.count(b"\n", 0, offset) + 1
+    column = len(data[data.rfind(b"\n", 0, offset) + 1 : offset].decode(errors="replace")) + 1
+    place = f"{name}: line {line}, column {column}"
+    return Error(f"invalid UTF-8: byte 0x{data[offset]:02x}", location=place)
+
+
+def _unknown(value: object) -> "NoReturn":
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def dump(value: object) -> str:
+    """The value as JSON in one line without spaces, keys in their order, other scripts as they are.
+
+    value: of dict, list, str, int, float, bool and None; anything else raises TypeError, and NaN ValueError.
+    """
+    if make_encoder is None:
+        import json
+
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return "".join(make_encoder(None, _unknown, encode_basestring, None, ":", ",", False, False, False)(value, 0))
+
+
+def dump_pretty(value: object, indent: str) -> str:
+    """The value as JSON laid out as Go's MarshalIndent does: one item a line, `"key": value`, `[]` and `{}` when empty.
+
+    indent: the text of one level, such as two spaces; no newline ends the result.
+    """
+    parts: "list[str]" = []
+    _pretty(value, "\n", indent, parts)
+    return "".join(parts)
+
+
+def _pretty(value: object, newline: str, indent: str, parts: "list[str]") -> None:
+    if isinstance(value, dict) and value:
+        inner = newline + indent
+        opening = "{"
+        for key, item in value.items():
+            parts.append(f"{opening}{inner}{encode_basestring(key)}: ")
+            _pretty(item, inner, indent, parts)
+            opening = ","
+        parts.append(newline + "}")
+    elif isinstance(value, list) and value:
+        inner = newline + indent
+        opening = "["
+        for item in value:
+            parts.append(opening + inner)
+            _pretty(item, inner, indent, parts)
+            opening = ","
+        parts.append(newline + "]")
+    elif isinstance(value, str):
+        parts.append(encode_basestring(value))
+    else:
+        parts.append(dump(value))
