@@ -1,0 +1,93 @@
+"""The command line: reads it, runs the command, turns what goes wrong into one line and an exit status."""
+
+import posix
+
+from pyoci.cli import table
+from pyoci.cli.call import Call, settle
+from pyoci.cli.parse import Usage, parse
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List
+
+
+def main(argv: "List[str]") -> int:
+    """Runs the command line argv (without the program's name) and returns the exit status. Raises nothing."""
+    call = Call()
+    try:
+        return _run(call, argv)
+    except BaseException as problem:  # the last line of defence: no traceback ever reaches the caller
+        from pyoci.cli.log import report
+
+        return report(call, problem)
+
+
+def _run(call: Call, argv: "List[str]") -> int:
+    try:
+        values, words = parse(argv, table.GLOBAL, table.FIRST)
+    except Usage as wrong:
+        wrong.headline = f"Incorrect Usage. {wrong.text}"
+        raise
+    settle(call, values)
+    if not words or values.get("help") or values.get("version"):
+        return _about(call, "version" if values.get("version") and not values.get("help") else "help", words)
+    call.command = table.ALIASES.get(words[0], words[0])
+    command = table.COMMANDS.get(call.command)
+    if command is None:
+        raise Error(f"No help topic for '{words[0]}'", status=3)
+    _read(call, command, words[1:])
+    if call.flags.get("help"):
+        return _about(call, "help", [call.command])
+    _count(call, command)
+    if call.flags.get("preserve-fds"):
+        from pyoci.options import check_preserved
+
+        # Before any descriptor of our own is opened: it could be taken for one of the caller's.
+        check_preserved(call.flags["preserve-fds"])
+    _open_log(call)
+    return _function(command)(call)
+
+
+def _read(call: Call, command: table.Command, words: "List[str]") -> None:
+    try:
+        call.flags, call.arguments = parse(words, command.flags, command.order)
+    except Usage as wrong:
+        wrong.headline = f"Incorrect Usage: {wrong.text}"
+        wrong.command = call.command
+        raise
+
+
+def _count(call: Call, command: table.Command) -> None:
+    count = len(call.arguments)
+    if command.least <= count and (count <= command.most or command.most < 0):
+        return
+    if command.least == command.most:
+        text = f"requires exactly {command.least} argument(s)"
+    elif count < command.least:
+        text = f"requires a minimum of {command.least} argument(s)"
+    else:
+        text = f"requires a maximum of {command.most} argument(s)"
+    raise Usage(f'pyoci: "{call.command}" {text}', headline="Incorrect Usage.", command=call.command)
+
+
+def _open_log(call: Call) -> None:
+    """Opens the log now, so that one which cannot be written is refused before anything was done."""
+    if call.log_path:
+        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
+        try:
+            call.log_fd = posix.open(call.log_path, flags, 0o644)
+        except OSError as problem:
+            path, call.log_path = call.log_path, ""
+            raise Error(f"open {path}", errno=problem.errno or 0, hint="the --log file cannot be written") from None
+
+
+def _function(command: table.Command) -> "Callable[[Call], int]":
+    module = __import__("pyoci.cli." + command.module, None, None, [command.function])
+    function: "Callable[[Call], int]" = getattr(module, command.function)
+    return function
+
+
+def _about(call: Call, what: str, words: "List[str]") -> int:
+    call.arguments = words[:1]
+    return _function(table.COMMANDS[what])(call)

@@ -1,0 +1,177 @@
+"""One call of the program: its global settings, its command's flags and arguments.
+
+A command is a function `main(call: Call) -> int` in a module of pyoci/cli, which returns the exit status, writes its
+result with `pyoci.cli.output.show`, and raises pyoci.errors.Error for everything that goes wrong.
+"""
+
+import posix
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+    from pyoci.runtime import Runtime
+
+_MANAGERS = ("cgroupfs", "systemd", "disabled")
+
+
+class Call:
+    """command: its name; flags: the values of those given, by full name; arguments: the rest of the words.
+
+    root is absolute; root_given tells whether --root was there. log_fd is -1 until the log file is open.
+    """
+
+    __slots__ = (
+        "arguments",
+        "cgroup_manager",
+        "command",
+        "criu",
+        "debug",
+        "flags",
+        "log_fd",
+        "log_format",
+        "log_path",
+        "root",
+        "root_given",
+        "rootless",
+    )
+
+    def __init__(self) -> None:
+        self.command = ""
+        self.flags: "Dict[str, Any]" = {}
+        self.arguments: "List[str]" = []
+        self.root = ""
+        self.root_given = False
+        self.log_path = ""
+        self.log_format = "text"
+        self.log_fd = -1
+        self.debug = False
+        self.cgroup_manager = "cgroupfs"
+        self.rootless = "auto"
+        self.criu = ""
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value of a text flag."""
+        value: str = self.flags.get(name, default)
+        return value
+
+    def yes(self, name: str) -> bool:
+        """Whether a flag without a value was given (and not as =false)."""
+        value: bool = self.flags.get(name, False)
+        return value
+
+    def number(self, name: str, default: int = 0) -> int:
+        """The value of a number flag."""
+        value: int = self.flags.get(name, default)
+        return value
+
+    def seconds(self, name: str, default: float) -> float:
+        """The value of a duration flag, in seconds."""
+        value: float = self.flags.get(name, default)
+        return value
+
+    def texts(self, name: str) -> "List[str]":
+        """All values of a flag that may be repeated, in order."""
+        value: "List[str]" = self.flags.get(name, [])
+        return value
+
+    def path(self, name: str) -> str:
+        """The value of a text flag that names a file, made absolute; "" when not given or empty."""
+        value = self.text(name)
+        return absolute(value) if value else ""
+
+    def runtime(self) -> "Runtime":
+        """The runtime on this call's root."""
+        from pyoci.runtime import Runtime
+
+        return Runtime(self.root, cgroup_manager=self.cgroup_manager, rootless=self.rootless)
+
+
+def settle(call: Call, values: "Dict[str, Any]") -> None:
+    """Takes the global flags into the call. Raises Error for a value that is none of the known ones.
+
+    The log comes first, so that a wrong value of the others is written to it.
+    """
+    form = values.get("log-format", "text") or "text"
+    if form not in ("text", "json"):
+        raise Error(f"invalid log-format: {form}")
+    call.log_format = form
+    log = values.get("log", "")
+    call.log_path = absolute(log) if log else ""
+    call.debug = values.get("debug", False)
+    call.criu = values.get("criu", "")
+    manager = values.get("cgroup-manager", "")
+    if not manager:
+        manager = "systemd" if values.get("systemd-cgroup", False) else "cgroupfs"
+    elif manager not in _MANAGERS:
+        raise Error(f'unknown cgroup manager "{manager}"', hint="--cgroup-manager is one of cgroupfs, systemd, disabled")
+    call.cgroup_manager = manager
+    call.rootless = _rootless(values.get("rootless", "auto"))
+    call.root_given = "root" in values
+    call.root = absolute(values["root"]) if call.root_given else default_root()
+    if call.root == "/":
+        # The container directories would be mixed with the host's own.
+        raise Error("Option --root argument should not be set to /")
+
+
+def _rootless(value: str) -> str:
+    if value in ("", "auto"):
+        return "auto"
+    if value in ("1", "t", "T", "TRUE", "true", "True"):
+        return "true"
+    if value in ("0", "f", "F", "FALSE", "false", "False"):
+        return "false"
+    raise Error(f'invalid value "{value}" for --rootless', hint="it is one of true, false, auto")
+
+
+def absolute(path: str) -> str:
+    """The path from /, without `.`, `..` and doubled slashes, symbolic links not looked at. Raises Error."""
+    if path[:1] != "/":
+        try:
+            path = f"{posix.getcwd()}/{path}"
+        except FileNotFoundError:
+            raise Error(f'cannot resolve "{path}": the working directory no longer exists') from None
+    if "//" not in path and "/." not in path and path[-1:] != "/":
+        return path
+    parts: "List[str]" = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def default_root() -> str:
+    """Where states are kept without --root: /run/pyoci, or under $XDG_RUNTIME_DIR for one who is not the host's root."""
+    directory = environment("XDG_RUNTIME_DIR")
+    if directory and _not_host_root():
+        return absolute(directory) + "/pyoci"
+    return "/run/pyoci"
+
+
+def _not_host_root() -> bool:
+    if posix.geteuid() != 0:
+        return True
+    # Root of a user namespace made by `unshare -r` or rootless podman keeps the user's name; a real root session is
+    # told apart by USER=root, which is also how a nested engine asks for /run.
+    return environment("USER") != "root" and in_user_namespace()
+
+
+def in_user_namespace() -> bool:
+    """Whether ids here are mapped: the initial namespace maps all 2^32-1 ids onto themselves (user_namespaces(7))."""
+    try:
+        fd = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return posix.read(fd, 4096).split() != [b"0", b"0", b"4294967295"]
+    finally:
+        posix.close(fd)
+
+
+def environment(name: str) -> str:
+    """The value of an environment variable, "" when it is not set."""
+    return posix.environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")

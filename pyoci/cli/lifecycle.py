@@ -1,0 +1,83 @@
+"""The commands of a container's life: create, run, start, state, pause, resume, delete."""
+
+from pyoci import options
+from pyoci.cli.output import show
+from pyoci.options import CreateOptions, check_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.cli.call import Call
+
+
+def create(call: "Call") -> int:
+    """Creates a container and leaves its process waiting for start."""
+    name = check_id(call.arguments[0])
+    wanted = create_options(call)
+    wanted.detach = True
+    call.runtime().create(name, wanted)
+    return 0
+
+
+def run(call: "Call") -> int:
+    """Creates a container, starts it, waits for it and removes it; the status is the process's."""
+    name = check_id(call.arguments[0])
+    return call.runtime().run(name, create_options(call))
+
+
+def start(call: "Call") -> int:
+    """Lets a created container's process run."""
+    call.runtime().start(check_id(call.arguments[0]))
+    return 0
+
+
+def state(call: "Call") -> int:
+    """Prints the state document, as runc lays it out: two spaces, no newline at the end."""
+    from pyoci.jsondoc import dump_pretty
+
+    show(dump_pretty(call.runtime().state(check_id(call.arguments[0])), 2))
+    return 0
+
+
+def pause(call: "Call") -> int:
+    """Freezes every process of a container."""
+    call.runtime().pause(check_id(call.arguments[0]))
+    return 0
+
+
+def resume(call: "Call") -> int:
+    """Thaws a paused container."""
+    call.runtime().resume(check_id(call.arguments[0]))
+    return 0
+
+
+def delete(call: "Call") -> int:
+    """Removes what a stopped container holds; with --force ends it first."""
+    call.runtime().delete(check_id(call.arguments[0]), call.yes("force"))
+    return 0
+
+
+def create_options(call: "Call") -> CreateOptions:
+    """What create and run were asked, with all paths absolute."""
+    descriptors = options.listen_fds()
+    return CreateOptions(
+        call.path("bundle") or working_directory(),
+        console_socket=call.path("console-socket"),
+        pidfd_socket=call.path("pidfd-socket"),
+        pid_file=call.path("pid-file"),
+        no_pivot=call.yes("no-pivot"),
+        no_new_keyring=call.yes("no-new-keyring"),
+        preserve_fds=call.number("preserve-fds"),
+        detach=call.yes("detach"),
+        keep=call.yes("keep"),
+        no_subreaper=call.yes("no-subreaper"),
+        notify_socket=options.notify_socket(),
+        listen_fds=descriptors,
+        listen_fdnames=options.listen_fdnames() if descriptors else "",
+    )
+
+
+def working_directory() -> str:
+    """The bundle when none was named. Raises Error when the directory is gone."""
+    from pyoci.cli.call import absolute
+
+    return absolute(".")

@@ -1,0 +1,187 @@
+"""What a caller asks of create, run and exec beside the bundle: files, sockets, descriptors; and the rule for ids."""
+
+import posix
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List
+
+_ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-")
+_ID_LONGEST = 255  # NAME_MAX: the id is the name of the state directory
+
+
+class CreateOptions:
+    """How to create (or run) a container.
+
+    bundle:          absolute path of the bundle directory
+    console_socket:  where the pty's master is sent; "" for none
+    pidfd_socket:    where a pidfd of the first process is sent; "" for none
+    pid_file:        where the first process's pid is written; "" for none
+    no_pivot:        MS_MOVE and chroot in the place of pivot_root
+    no_new_keyring:  stay in the caller's session keyring
+    preserve_fds:    number of the caller's descriptors handed on, after standard ones and LISTEN_FDS
+    detach:          do not wait for the process (always so for create)
+    keep:            run: leave the container when its process has ended
+    no_subreaper:    run: do not adopt orphans of the container
+    notify_socket:   the caller's NOTIFY_SOCKET (sd_notify(3)); "" for none
+    listen_fds:      number of descriptors, from 3 on, of socket activation (sd_listen_fds(3))
+    listen_fdnames:  their names, as in LISTEN_FDNAMES; "" for none
+    """
+
+    __slots__ = (
+        "bundle",
+        "console_socket",
+        "detach",
+        "keep",
+        "listen_fdnames",
+        "listen_fds",
+        "no_new_keyring",
+        "no_pivot",
+        "no_subreaper",
+        "notify_socket",
+        "pid_file",
+        "pidfd_socket",
+        "preserve_fds",
+    )
+
+    def __init__(
+        self,
+        bundle: str,
+        *,
+        console_socket: str = "",
+        pidfd_socket: str = "",
+        pid_file: str = "",
+        no_pivot: bool = False,
+        no_new_keyring: bool = False,
+        preserve_fds: int = 0,
+        detach: bool = False,
+        keep: bool = False,
+        no_subreaper: bool = False,
+        notify_socket: str = "",
+        listen_fds: int = 0,
+        listen_fdnames: str = "",
+    ) -> None:
+        self.bundle = bundle
+        self.console_socket = console_socket
+        self.pidfd_socket = pidfd_socket
+        self.pid_file = pid_file
+        self.no_pivot = no_pivot
+        self.no_new_keyring = no_new_keyring
+        self.preserve_fds = preserve_fds
+        self.detach = detach
+        self.keep = keep
+        self.no_subreaper = no_subreaper
+        self.notify_socket = notify_socket
+        self.listen_fds = listen_fds
+        self.listen_fdnames = listen_fdnames
+
+
+class ExecOptions:
+    """How to run one more process in a container; the names are those of CreateOptions.
+
+    cgroup:         sub-cgroups to join, each `PATH` or `CONTROLLER[,CONTROLLER]:PATH`, as given
+    ignore_paused:  run it although the container is paused
+    tty:            the process gets a terminal (the same as its document's `terminal`)
+    """
+
+    __slots__ = (
+        "cgroup",
+        "console_socket",
+        "detach",
+        "ignore_paused",
+        "pid_file",
+        "pidfd_socket",
+        "preserve_fds",
+        "tty",
+    )
+
+    def __init__(
+        self,
+        *,
+        detach: bool = False,
+        pid_file: str = "",
+        console_socket: str = "",
+        pidfd_socket: str = "",
+        preserve_fds: int = 0,
+        cgroup: "List[str]" = [],  # noqa: B006 - never changed
+        ignore_paused: bool = False,
+        tty: bool = False,
+    ) -> None:
+        self.detach = detach
+        self.pid_file = pid_file
+        self.console_socket = console_socket
+        self.pidfd_socket = pidfd_socket
+        self.preserve_fds = preserve_fds
+        self.cgroup = cgroup
+        self.ignore_paused = ignore_paused
+        self.tty = tty
+
+
+def check_id(name: str) -> str:
+    """Returns a container's id if it is one: ASCII letters, digits and `_+.-`, not `.` or `..`, at most 255 long.
+
+    Raises Error. The id becomes a directory's name and a part of cgroup and keyring names.
+    """
+    if not 0 < len(name) <= _ID_LONGEST or name in (".", "..") or not _ID_CHARACTERS.issuperset(name):
+        shown = name if len(name) <= 80 else name[:77] + "..."
+        raise Error(
+            f'invalid container ID format: "{shown}"', hint="use 1 to 255 of the characters A-Z a-z 0-9 _ + . -"
+        )
+    return name
+
+
+def check_terminal(terminal: bool, detach: bool, console_socket: str) -> None:
+    """Refuses a terminal nobody can receive, and a receiver without a terminal. Raises Error."""
+    if terminal and detach and not console_socket:
+        raise Error(
+            "cannot allocate tty if pyoci will detach without setting console socket",
+            location="process.terminal",
+            hint="pass --console-socket, or set terminal to false",
+        )
+    if console_socket and not (terminal and detach):
+        raise Error(
+            "cannot use console socket if pyoci will not detach or allocate tty",
+            location="process.terminal",
+            hint="drop --console-socket, or set terminal to true and detach",
+        )
+
+
+def listen_fds() -> int:
+    """How many descriptors socket activation hands to this very process (sd_listen_fds(3)), 0 for none."""
+    if _variable(b"LISTEN_PID") != str(posix.getpid()):
+        return 0
+    count = _variable(b"LISTEN_FDS")
+    return int(count) if count.isascii() and count.isdigit() and len(count) < 6 else 0
+
+
+def listen_fdnames() -> str:
+    """The names of the descriptors of socket activation, as the caller gave them."""
+    return _variable(b"LISTEN_FDNAMES")
+
+
+def notify_socket() -> str:
+    """The path of the service manager's socket (sd_notify(3)), "" for none."""
+    return _variable(b"NOTIFY_SOCKET")
+
+
+def check_preserved(count: int) -> None:
+    """Refuses --preserve-fds for descriptors that the caller has not opened.
+
+    To be called before this process opens a descriptor of its own. Raises Error.
+    """
+    first = 3 + listen_fds()
+    for fd in range(first, first + count):
+        try:
+            posix.fstat(fd)
+        except OSError as problem:
+            raise Error(
+                f"unable to stat preserved-fd {fd} (of {count})",
+                errno=problem.errno or 0,
+                hint="the caller must leave the descriptors 3 and following open",
+            ) from None
+
+
+def _variable(name: bytes) -> str:
+    return posix.environ.get(name, b"").decode("utf-8", "surrogateescape")
