@@ -4,10 +4,6 @@ import posix
 
 from pyoci.errors import Error
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import List
-
 _ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-")
 _ID_LONGEST = 255  # NAME_MAX: the id is the name of the state directory
 
@@ -105,7 +101,7 @@ class ExecOptions:
         console_socket: str = "",
         pidfd_socket: str = "",
         preserve_fds: int = 0,
-        cgroup: "List[str]" = [],  # noqa: B006 - never changed
+        cgroup: "list[str]" = [],  # noqa: B006 - never changed
         ignore_paused: bool = False,
         tty: bool = False,
     ) -> None:

@@ -9,10 +9,10 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List
+    from typing import Callable
 
 
-def main(argv: "List[str]") -> int:
+def main(argv: "list[str]") -> int:
     """Runs the command line argv (without the program's name) and returns the exit status. Raises nothing."""
     call = Call()
     try:
@@ -23,7 +23,7 @@ def main(argv: "List[str]") -> int:
         return report(call, problem)
 
 
-def _run(call: Call, argv: "List[str]") -> int:
+def _run(call: Call, argv: "list[str]") -> int:
     try:
         values, words = parse(argv, table.GLOBAL, table.FIRST)
     except Usage as wrong:
@@ -49,7 +49,7 @@ def _run(call: Call, argv: "List[str]") -> int:
     return _function(command)(call)
 
 
-def _read(call: Call, command: table.Command, words: "List[str]") -> None:
+def _read(call: Call, command: table.Command, words: "list[str]") -> None:
     try:
         call.flags, call.arguments = parse(words, command.flags, command.order)
     except Usage as wrong:
@@ -88,6 +88,6 @@ def _function(command: table.Command) -> "Callable[[Call], int]":
     return function
 
 
-def _about(call: Call, what: str, words: "List[str]") -> int:
+def _about(call: Call, what: str, words: "list[str]") -> int:
     call.arguments = words[:1]
     return _function(table.COMMANDS[what])(call)

@@ -10,7 +10,7 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any
 
     from pyoci.runtime import Runtime
 
@@ -40,8 +40,8 @@ class Call:
 
     def __init__(self) -> None:
         self.command = ""
-        self.flags: "Dict[str, Any]" = {}
-        self.arguments: "List[str]" = []
+        self.flags: "dict[str, Any]" = {}
+        self.arguments: "list[str]" = []
         self.root = ""
         self.root_given = False
         self.log_path = ""
@@ -72,9 +72,9 @@ class Call:
         value: float = self.flags.get(name, default)
         return value
 
-    def texts(self, name: str) -> "List[str]":
+    def texts(self, name: str) -> "list[str]":
         """All values of a flag that may be repeated, in order."""
-        value: "List[str]" = self.flags.get(name, [])
+        value: "list[str]" = self.flags.get(name, [])
         return value
 
     def path(self, name: str) -> str:
@@ -89,7 +89,7 @@ class Call:
         return Runtime(self.root, cgroup_manager=self.cgroup_manager, rootless=self.rootless)
 
 
-def settle(call: Call, values: "Dict[str, Any]") -> None:
+def settle(call: Call, values: "dict[str, Any]") -> None:
     """Takes the global flags into the call. Raises Error for a value that is none of the known ones.
 
     The log comes first, so that a wrong value of the others is written to it.
@@ -106,7 +106,7 @@ def settle(call: Call, values: "Dict[str, Any]") -> None:
     if not manager:
         manager = "systemd" if values.get("systemd-cgroup", False) else "cgroupfs"
     elif manager not in _MANAGERS:
-        raise Error(f'unknown cgroup manager "{manager}"', hint="--cgroup-manager is one of cgroupfs, systemd, disabled")
+        raise Error(f'unknown cgroup manager "{manager}"', hint="use cgroupfs, systemd or disabled")
     call.cgroup_manager = manager
     call.rootless = _rootless(values.get("rootless", "auto"))
     call.root_given = "root" in values
@@ -135,7 +135,7 @@ def absolute(path: str) -> str:
             raise Error(f'cannot resolve "{path}": the working directory no longer exists') from None
     if "//" not in path and "/." not in path and path[-1:] != "/":
         return path
-    parts: "List[str]" = []
+    parts: "list[str]" = []
     for part in path.split("/"):
         if part == "..":
             del parts[-1:]
@@ -145,7 +145,7 @@ def absolute(path: str) -> str:
 
 
 def default_root() -> str:
-    """Where states are kept without --root: /run/pyoci, or under $XDG_RUNTIME_DIR for one who is not the host's root."""
+    """Where states are kept without --root: /run/pyoci, or under $XDG_RUNTIME_DIR without the host's root."""
     directory = environment("XDG_RUNTIME_DIR")
     if directory and _not_host_root():
         return absolute(directory) + "/pyoci"

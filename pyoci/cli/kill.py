@@ -1,6 +1,6 @@
 """The command kill, and the names of signals."""
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 
 from pyoci.cli.parse import decimal
 from pyoci.errors import Error

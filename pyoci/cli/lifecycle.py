@@ -34,7 +34,7 @@ def state(call: "Call") -> int:
     """Prints the state document, as runc lays it out: two spaces, no newline at the end."""
     from pyoci.jsondoc import dump_pretty
 
-    show(dump_pretty(call.runtime().state(check_id(call.arguments[0])), 2))
+    show(dump_pretty(call.runtime().state(check_id(call.arguments[0])), "  "))
     return 0
 
 

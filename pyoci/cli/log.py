@@ -4,9 +4,8 @@ containerd decodes the whole log as JSON objects and takes the last of level err
 object. So a failing command adds exactly one line, and nothing else is written there unless --debug was given.
 """
 
-import time
-
 import posix
+import time
 
 from pyoci.cli.output import STDERR, STDOUT, write
 from pyoci.cli.parse import Usage
@@ -15,7 +14,7 @@ from pyoci.errors import Error, errno_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import List, Optional, Tuple
+    from typing import Optional
 
     from pyoci.cli.call import Call
 
@@ -43,7 +42,7 @@ def report(call: "Call", problem: BaseException) -> int:
         return 1
 
 
-def describe(call: "Call", problem: BaseException) -> "Tuple[str, int]":
+def describe(call: "Call", problem: BaseException) -> "tuple[str, int]":
     """The message and the exit status for whatever a command raised."""
     if isinstance(problem, Usage):
         return problem.text, problem.status
@@ -58,7 +57,7 @@ def describe(call: "Call", problem: BaseException) -> "Tuple[str, int]":
     return prefix + text, status
 
 
-def _words(problem: BaseException) -> "Tuple[str, int]":
+def _words(problem: BaseException) -> "tuple[str, int]":
     if isinstance(problem, Error):
         return _refusal(problem), problem.status
     if isinstance(problem, KeyboardInterrupt):
@@ -137,7 +136,7 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     known = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    done: "List[str]" = []
+    done: "list[str]" = []
     for character in text.strip("\n"):
         if character.isprintable() or "\udc80" <= character <= "\udcff":
             done.append(character)

@@ -8,7 +8,8 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence, Tuple
+    from collections.abc import Sequence
+    from typing import Any
 
     from pyoci.cli.table import Flag
 
@@ -29,14 +30,14 @@ class Usage(Error):
         self.command = command
 
 
-def parse(words: "Sequence[str]", flags: "Tuple[Flag, ...]", order: str) -> "Tuple[Dict[str, Any], List[str]]":
+def parse(words: "Sequence[str]", flags: "tuple[Flag, ...]", order: str) -> "tuple[dict[str, Any], list[str]]":
     """Splits words into the values of the flags given and the arguments.
 
     order: FIRST when the first argument ends the flags, MIXED when flags may follow arguments; `--` ends them in both.
     Raises Usage.
     """
-    values: "Dict[str, Any]" = {}
-    arguments: "List[str]" = []
+    values: "dict[str, Any]" = {}
+    arguments: "list[str]" = []
     position = 0
     count = len(words)
     while position < count:
@@ -65,12 +66,12 @@ def parse(words: "Sequence[str]", flags: "Tuple[Flag, ...]", order: str) -> "Tup
     return values, arguments
 
 
-def _look_up(word: str, name: str, flags: "Tuple[Flag, ...]") -> "Tuple[str, str]":
+def _look_up(word: str, name: str, flags: "tuple[Flag, ...]") -> "tuple[str, str]":
     """The full name and the kind of a flag given by its name or its letter."""
     if not name or name[0] == "-":
         raise Usage(f"bad flag syntax: {word}")
     for long, short, kind in flags:
-        if name == long or name == short:
+        if name in (long, short):
             return long, kind
     raise Usage(f"flag provided but not defined: -{name}")
 
@@ -83,7 +84,7 @@ def _truth(name: str, value: str) -> bool:
     raise Usage(f'invalid boolean value "{value}" for -{name}: parse error')
 
 
-def _store(values: "Dict[str, Any]", name: str, kind: str, value: str) -> None:
+def _store(values: "dict[str, Any]", name: str, kind: str, value: str) -> None:
     if kind == LIST:
         values.setdefault(name, []).append(value)
     elif kind == NUMBER:

@@ -6,9 +6,8 @@ names; a test holds the two together.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Tuple
 
-    Flag = Tuple[str, str, str]  # (name, one-letter alias or "", kind)
+    Flag = tuple[str, str, str]  # (name, one-letter alias or "", kind)
 
 BOOL = "bool"
 TEXT = "text"
@@ -26,7 +25,7 @@ class Command:
     __slots__ = ("flags", "function", "least", "module", "most", "order")
 
     def __init__(
-        self, module: str, function: str, least: int, most: int, flags: "Tuple[Flag, ...]", order: str = MIXED
+        self, module: str, function: str, least: int, most: int, flags: "tuple[Flag, ...]", order: str = MIXED
     ) -> None:
         self.module = module
         self.function = function

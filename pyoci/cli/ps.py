@@ -1,0 +1,64 @@
+"""The command ps: the processes of a container, as JSON or through the host's ps."""
+
+import posix
+
+from pyoci.cli.output import show
+from pyoci.errors import Error
+from pyoci.options import check_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+
+    from pyoci.cli.call import Call
+
+# By absolute path: a name would be looked up in the caller's PATH, which may lead into an image.
+_PROGRAMS = ("/usr/bin/ps", "/bin/ps")
+_FIELD = "PID"
+
+
+def main(call: "Call") -> int:
+    """Prints the host's pids as a JSON array, or the lines of the host's ps (default options -ef) for them."""
+    form = call.text("format") or "table"
+    if form not in ("table", "json"):
+        raise Error("invalid format option", hint="--format is one of table, json")
+    pids = call.runtime().ps(check_id(call.arguments[0]))
+    if form == "json":
+        from pyoci.jsondoc import dump
+
+        show(dump(pids or None) + "\n")  # null for a stopped container, as runc's callers know it
+    else:
+        show(only(pids, _host_ps(call.arguments[1:] or ["-ef"])))
+    return 0
+
+
+def only(pids: "list[int]", listing: str) -> str:
+    """The header of a listing of ps and the lines whose PID column is one of pids. Raises Error."""
+    lines = listing.splitlines()
+    fields = lines[0].split() if lines else []
+    if _FIELD not in fields:
+        raise Error("couldn't find PID field in ps output", hint="ask ps for it, as in: -o pid,args")
+    column = fields.index(_FIELD)
+    wanted = {str(pid) for pid in pids}
+    kept = [lines[0]]
+    for line in lines[1:]:
+        words = line.split()
+        if len(words) > column and words[column] in wanted:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def _host_ps(arguments: "list[str]") -> str:
+    import subprocess
+
+    program = next((path for path in _PROGRAMS if _executable(path)), "")
+    if not program:
+        raise Error("no ps on this host", hint="install procps, or use --format json")
+    done = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise Error(f"{program} ended with status {done.returncode}: {said}", hint="see the options after the id")
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _executable(path: str) -> bool:
+    return posix.access(path, posix.X_OK)
