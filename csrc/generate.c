@@ -1,0 +1,100 @@
+/* generate.c: run once while building. It prints, as Python, what only the C compiler knows: the kernel's constants
+ * (pyoci/kernel.py) and the list of operations (pyoci/plan/ops.py). */
+#include "kernel.h"
+#include "plan.h"
+
+#include <linux/bpf.h>
+#include <linux/loop.h>
+#include <linux/mempolicy.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#define PRINT(name) printf("%s = %lld\n", #name, (long long)(name));
+
+#define CONSTANTS(K)                                                                                           \
+    K(CLONE_NEWNS) K(CLONE_NEWCGROUP) K(CLONE_NEWUTS) K(CLONE_NEWIPC) K(CLONE_NEWUSER) K(CLONE_NEWPID)          \
+    K(CLONE_NEWNET) K(CLONE_NEWTIME)                                                                            \
+    K(MOUNT_ATTR_RDONLY) K(MOUNT_ATTR_NOSUID) K(MOUNT_ATTR_NODEV) K(MOUNT_ATTR_NOEXEC) K(MOUNT_ATTR__ATIME)     \
+    K(MOUNT_ATTR_RELATIME) K(MOUNT_ATTR_NOATIME) K(MOUNT_ATTR_STRICTATIME) K(MOUNT_ATTR_NODIRATIME)             \
+    K(MOUNT_ATTR_IDMAP) K(MOUNT_ATTR_NOSYMFOLLOW)                                                               \
+    K(MS_PRIVATE) K(MS_SLAVE) K(MS_SHARED) K(MS_UNBINDABLE)                                                     \
+    K(S_IFCHR) K(S_IFBLK) K(S_IFIFO) K(S_IFMT)                                                                  \
+    K(O_PATH) K(O_TMPFILE)                                                                                      \
+    K(RESOLVE_BENEATH) K(RESOLVE_IN_ROOT) K(RESOLVE_NO_MAGICLINKS) K(RESOLVE_NO_SYMLINKS) K(RESOLVE_NO_XDEV)    \
+    K(PROC_SUPER_MAGIC) K(CGROUP_SUPER_MAGIC) K(CGROUP2_SUPER_MAGIC) K(TMPFS_MAGIC)                             \
+    K(SECCOMP_FILTER_FLAG_TSYNC) K(SECCOMP_FILTER_FLAG_LOG) K(SECCOMP_FILTER_FLAG_SPEC_ALLOW)                   \
+    K(SECCOMP_FILTER_FLAG_NEW_LISTENER)                                                                         \
+    K(PER_LINUX32) K(PER_LINUX)                                                                                 \
+    K(IOPRIO_CLASS_SHIFT) K(IOPRIO_CLASS_RT) K(IOPRIO_CLASS_BE) K(IOPRIO_CLASS_IDLE)                            \
+    K(SCHED_OTHER) K(SCHED_FIFO) K(SCHED_RR) K(SCHED_BATCH) K(SCHED_ISO) K(SCHED_IDLE) K(SCHED_DEADLINE)        \
+    K(SCHED_FLAG_RESET_ON_FORK) K(SCHED_FLAG_RECLAIM) K(SCHED_FLAG_DL_OVERRUN) K(SCHED_FLAG_KEEP_POLICY)        \
+    K(SCHED_FLAG_KEEP_PARAMS) K(SCHED_FLAG_UTIL_CLAMP_MIN) K(SCHED_FLAG_UTIL_CLAMP_MAX)                         \
+    K(RLIMIT_AS) K(RLIMIT_CORE) K(RLIMIT_CPU) K(RLIMIT_DATA) K(RLIMIT_FSIZE) K(RLIMIT_LOCKS) K(RLIMIT_MEMLOCK)  \
+    K(RLIMIT_MSGQUEUE) K(RLIMIT_NICE) K(RLIMIT_NOFILE) K(RLIMIT_NPROC) K(RLIMIT_RSS) K(RLIMIT_RTPRIO)           \
+    K(RLIMIT_RTTIME) K(RLIMIT_SIGPENDING) K(RLIMIT_STACK)                                                       \
+    K(SOCK_STREAM) K(SOCK_SEQPACKET) K(SOCK_DGRAM)                                                              \
+    K(LOCK_EX) K(LOCK_SH) K(LOCK_NB)                                                                            \
+    K(PR_SET_DUMPABLE) K(PR_SET_CHILD_SUBREAPER)                                                                \
+    K(BPF_PROG_LOAD) K(BPF_PROG_ATTACH) K(BPF_PROG_DETACH) K(BPF_PROG_QUERY) K(BPF_PROG_GET_FD_BY_ID)           \
+    K(BPF_PROG_TYPE_CGROUP_DEVICE) K(BPF_CGROUP_DEVICE) K(BPF_F_ALLOW_MULTI) K(BPF_F_REPLACE)
+
+#define CAPABILITIES(K)                                                                                        \
+    K(CAP_CHOWN) K(CAP_DAC_OVERRIDE) K(CAP_DAC_READ_SEARCH) K(CAP_FOWNER) K(CAP_FSETID) K(CAP_KILL)             \
+    K(CAP_SETGID) K(CAP_SETUID) K(CAP_SETPCAP) K(CAP_LINUX_IMMUTABLE) K(CAP_NET_BIND_SERVICE)                   \
+    K(CAP_NET_BROADCAST) K(CAP_NET_ADMIN) K(CAP_NET_RAW) K(CAP_IPC_LOCK) K(CAP_IPC_OWNER) K(CAP_SYS_MODULE)     \
+    K(CAP_SYS_RAWIO) K(CAP_SYS_CHROOT) K(CAP_SYS_PTRACE) K(CAP_SYS_PACCT) K(CAP_SYS_ADMIN) K(CAP_SYS_BOOT)      \
+    K(CAP_SYS_NICE) K(CAP_SYS_RESOURCE) K(CAP_SYS_TIME) K(CAP_SYS_TTY_CONFIG) K(CAP_MKNOD) K(CAP_LEASE)         \
+    K(CAP_AUDIT_WRITE) K(CAP_AUDIT_CONTROL) K(CAP_SETFCAP) K(CAP_MAC_OVERRIDE) K(CAP_MAC_ADMIN) K(CAP_SYSLOG)   \
+    K(CAP_WAKE_ALARM) K(CAP_BLOCK_SUSPEND) K(CAP_AUDIT_READ) K(CAP_PERFMON) K(CAP_BPF)                          \
+    K(CAP_CHECKPOINT_RESTORE)
+
+static void print_kernel(void)
+{
+    puts("\"\"\"The kernel's constants. Generated from its headers by csrc/generate.c: do not edit.\"\"\"\n");
+    CONSTANTS(PRINT)
+    puts("\nCAPABILITIES = {");
+#define PRINT_CAPABILITY(name) printf("    \"%s\": %d,\n", #name, name);
+    CAPABILITIES(PRINT_CAPABILITY)
+    puts("}");
+}
+
+#define PRINT_FIELD(kind, name) printf("(\"%s\", \"%s\"), ", #kind, #name);
+#define PRINT_OPERATION(NAME, name, words)                  \
+    printf("    (\"%s\", \"%s\", (", #NAME, words);         \
+    FIELDS_##NAME(PRINT_FIELD)                              \
+    puts(")),");
+#define PRINT_NUMBER(NAME, name, words) printf("%s = %d\n", #NAME, OP_##NAME);
+#define PRINT_ENUM(name, ...) printf("%s = %d\n", #name, name);
+#define PRINT_FLAG(name, value) printf("%s = %d\n", #name, value);
+
+static void print_operations(void)
+{
+    puts("\"\"\"The operations of a plan. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n");
+    printf("MAGIC = %u\nVERSION = %u\nMAX_BYTES = %u\nTEXT_MAX = %u\n", PLAN_MAGIC, PLAN_VERSION, PLAN_MAX_BYTES,
+           PLAN_TEXT_MAX);
+    printf("REPORT_HEAD = %zu\n\n", offsetof(struct plan_report, bytes));
+    PLAN_OPERATIONS(PRINT_NUMBER)
+    puts("");
+    PLAN_SYNC_POINTS(PRINT_ENUM)
+    puts("");
+    PLAN_REPORTS(PRINT_ENUM)
+    puts("");
+    PLAN_FLAGS(PRINT_FLAG)
+    puts("\n# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (");
+    PLAN_OPERATIONS(PRINT_OPERATION)
+    puts(")");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "operations") == 0)
+        print_operations();
+    else if (argc == 2 && strcmp(argv[1], "kernel") == 0)
+        print_kernel();
+    else
+        return 64;
+    return 0;
+}

@@ -1,0 +1,159 @@
+/* hook.c: start a hook with the state on its standard input, keep the end of what it prints, wait, or kill it. */
+#include "hook.h"
+#include "kernel.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static int state_file(const struct hook *h)
+{
+    int fd = memfd_create("state", MFD_CLOEXEC);
+    size_t at = 0;
+
+    while (fd >= 0 && at < h->state_length) {
+        ssize_t put = write(fd, h->state + at, h->state_length - at);
+        if (put < 0) {
+            close(fd);
+            return -1;
+        }
+        at += (size_t)put;
+    }
+    if (fd >= 0)
+        lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+static void default_signals(void)
+{
+    sigset_t none;
+
+    for (int n = 1; n < NSIG; n++)
+        signal(n, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child: only system calls. What goes wrong is told through `failed`, which closes by itself on exec. */
+static _Noreturn void become(const struct hook *h, int state, int output, int failed)
+{
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    default_signals();
+    if (dup2(state, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2 &&
+        sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 && chdir(h->cwd) == 0)
+        execve(h->path, h->args, h->env);
+    int error = errno;
+    ssize_t ignored = write(failed, &error, sizeof error);
+    (void)ignored;
+    _exit(127);
+}
+
+static void keep_last(struct hook_result *r, const char *bytes, size_t length)
+{
+    if (length >= sizeof r->text) {
+        bytes += length - sizeof r->text;
+        length = sizeof r->text;
+    }
+    if (r->output + length > sizeof r->text) {
+        size_t drop = r->output + length - sizeof r->text;
+        memmove(r->text, r->text + drop, r->output - drop);
+        r->output -= drop;
+    }
+    memcpy(r->text + r->output, bytes, length);
+    r->output += length;
+}
+
+/* False when nobody writes any more */
+static bool drain(int output, struct hook_result *r)
+{
+    char piece[4096];
+    ssize_t got;
+
+    while ((got = read(output, piece, sizeof piece)) > 0)
+        keep_last(r, piece, (size_t)got);
+    return got < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Wait for the end of the hook itself: a daemon that it left behind may hold the pipe for ever */
+static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct hook_result *r)
+{
+    int64_t deadline = now() + h->timeout;
+    struct pollfd waits[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = output, .events = POLLIN } };
+
+    while (!(waits[0].revents & POLLIN)) {
+        int64_t left = h->timeout ? deadline - now() : -1;
+        if (h->timeout && left <= 0) {
+            kill(-pid, SIGKILL);
+            kill(pid, SIGKILL);
+            r->timed_out = 1;
+            break;
+        }
+        if (poll(waits, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+            break;
+        if (waits[1].revents && !drain(output, r))
+            waits[1].fd = -1;
+    }
+    while (waitpid(pid, &r->status, 0) < 0 && errno == EINTR)
+        ;
+    if (waits[1].fd >= 0)
+        drain(output, r);
+}
+
+static int run_with(const struct hook *h, struct hook_result *r, int state, const int output[2], const int failed[2])
+{
+    int error = 0;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        become(h, state, output[1], failed[1]);
+    close(output[1]);
+    close(failed[1]);
+    int pidfd = sys_pidfd_open(pid);
+    ssize_t told;
+    do
+        told = read(failed[0], &error, sizeof error);
+    while (told < 0 && errno == EINTR);
+    watch(h, pid, pidfd, output[0], r);
+    if (pidfd >= 0)
+        close(pidfd);
+    return told == sizeof error ? -error : 0;
+}
+
+int hook_run(const struct hook *h, struct hook_result *r)
+{
+    int output[2] = { -1, -1 }, failed[2] = { -1, -1 }, result;
+    int state = state_file(h);
+
+    r->output = 0;
+    r->timed_out = 0;
+    r->status = 0;
+    if (state < 0)
+        return -errno;
+    if (pipe2(output, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) < 0) {
+        result = -errno;
+        if (output[0] >= 0) {
+            close(output[0]);
+            close(output[1]);
+        }
+    } else {
+        result = run_with(h, r, state, output, failed);
+        close(output[0]);
+        close(failed[0]);
+    }
+    close(state);
+    return result;
+}

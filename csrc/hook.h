@@ -1,0 +1,30 @@
+/* hook.h: run one hook of config.json: init does it inside the container, the shim in the runtime's namespace. */
+#ifndef PYOCI_HOOK_H
+#define PYOCI_HOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOOK_OUTPUT_MAX 1024
+
+struct hook {
+    const char *path;
+    char *const *args; /* argv, ends in NULL */
+    char *const *env;  /* ends in NULL */
+    const char *cwd;
+    const char *state; /* given on standard input: head, number, tail */
+    size_t state_length;
+    int timeout; /* milliseconds, 0: none */
+};
+
+struct hook_result {
+    int status;    /* as waitpid gives it; meaningless when timed_out */
+    int timed_out;
+    size_t output; /* bytes kept of what it printed: the last ones */
+    char text[HOOK_OUTPUT_MAX];
+};
+
+/* 0 when the hook was run to its end or timed out (see the result), -errno when it could not be run */
+int hook_run(const struct hook *hook, struct hook_result *result);
+
+#endif

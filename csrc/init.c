@@ -1,0 +1,99 @@
+/* init.c: the first process of a container, and of `exec`. It does the steps of a plan one after another and becomes
+ * the user's program. It decides nothing; see plan.h for what it can do, pyoci/plan/ for who decides. */
+#include "init.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int step_function(struct context *c, const struct step *step);
+
+#define STEP_FUNCTION(NAME, name, words) [OP_##NAME] = step_##name,
+static step_function *const functions[OPERATIONS] = { PLAN_OPERATIONS(STEP_FUNCTION) };
+
+/* The caller's handlers do not survive exec, but what it ignores or blocks does (Python ignores SIGPIPE) */
+static void default_signals(void)
+{
+    sigset_t none;
+
+    for (int n = 1; n < NSIG; n++)
+        signal(n, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int map_plan(int fd, struct plan *plan)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size <= 0 || st.st_size > PLAN_MAX_BYTES)
+        return -EMSGSIZE;
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return -errno;
+    close(fd);
+    return plan_open(plan, bytes, (size_t)st.st_size);
+}
+
+/* All of it before the first step: a plan that cannot be read must change nothing */
+static int check_plan(const struct plan *plan)
+{
+    struct step step;
+    uint32_t at = 0;
+    int more;
+
+    while ((more = plan_next(plan, &at, &step)) > 0)
+        ;
+    return more;
+}
+
+static _Noreturn void give_up(struct context *c, int error)
+{
+    report_send(c, REPORT_FAILED, -error, -1);
+    _exit(EXIT_FAILURE);
+}
+
+static _Noreturn void run_plan(struct context *c, const struct plan *plan)
+{
+    struct step step;
+    uint32_t at = 0;
+
+    c->step = &step;
+    while (plan_next(plan, &at, &step) > 0) {
+        c->doing = NULL;
+        c->detail[0] = '\0';
+        int error = functions[step.operation](c, &step);
+        if (error < 0)
+            give_up(c, error);
+    }
+    c->doing = "the plan ended without a program";
+    give_up(c, -EPROTO);
+}
+
+int main(int argc, char **argv)
+{
+    static struct context c = { .root = -1, .null = -1, .proc = -1, .blank = -1 };
+    static struct plan plan;
+    char *end;
+
+    if (argc != 2)
+        return 64;
+    long base = strtol(argv[1], &end, 10);
+    if (*end || base < 3 || base > INT_MAX - FD_EXTRA)
+        return 64;
+    c.base = (int)base;
+    c.report = c.base + FD_REPORT;
+    memset(c.spaces, -1, sizeof c.spaces);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    default_signals();
+    c.doing = "read the plan";
+    int error = map_plan(c.base + FD_PLAN, &plan);
+    if (!error)
+        error = check_plan(&plan);
+    if (error)
+        give_up(&c, error);
+    run_plan(&c, &plan);
+}

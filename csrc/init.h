@@ -1,0 +1,108 @@
+/* init.h: what the files of init share: the context of a run, decoded steps, and the helpers. */
+#ifndef PYOCI_INIT_H
+#define PYOCI_INIT_H
+
+#include "kernel.h"
+#include "plan.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+    const char *bytes; /* always ends in NUL, which length does not count */
+    uint32_t length;
+};
+
+union field {
+    int64_t i;
+    struct text s, l, b;
+};
+
+struct step {
+    enum plan_operation operation;
+    struct text where;
+    union field fields[PLAN_MAX_FIELDS];
+};
+
+/* Named views of a step's fields, in the order of plan.h */
+#define PLAN_FIELD_MEMBER(kind, name) union field name;
+#define PLAN_FIELD_STRUCT(NAME, name, words)                   \
+    struct fields_##name {                                     \
+        char nothing[0];                                       \
+        FIELDS_##NAME(PLAN_FIELD_MEMBER)                       \
+    };
+PLAN_OPERATIONS(PLAN_FIELD_STRUCT)
+
+struct plan {
+    const int64_t *words;
+    uint32_t word_count;
+    const char *pool;
+    uint32_t pool_size;
+};
+
+enum namespace_slots { NAMESPACE_SLOTS = 8 };
+
+struct context {
+    int report;  /* who is told: the runtime, later `start` */
+    int base;    /* number of the first descriptor we were born with */
+    int root;    /* O_PATH of the rootfs */
+    int null;    /* O_PATH of the host's null device, proven to be it */
+    int proc;    /* a procfs of our own, nobody can have mounted anything in it */
+    int blank;   /* the first directory mask, to be cloned for the others */
+    int spaces[NAMESPACE_SLOTS];
+    bool in_cwd;
+    const struct step *step;
+    const char *doing; /* the call under way, for the report */
+    char detail[1024];
+    char executable[PATH_MAX];
+};
+
+/* decode.c */
+int plan_open(struct plan *plan, const void *bytes, size_t size);
+int plan_next(const struct plan *plan, uint32_t *at, struct step *step);
+
+/* report.c */
+int report_send(struct context *c, enum plan_report_kind kind, int number, int fd);
+int report_await(struct context *c, enum plan_report_kind kind);
+int receive_kind(int fd);
+
+/* walk.c */
+enum target_kind { TARGET_DIRECTORY, TARGET_FILE };
+int root_open(struct context *c, const char *path, uint64_t flags, uint64_t resolve);
+int root_make(struct context *c, const char *path, enum target_kind kind);
+int root_parent(struct context *c, const char *path, char base[NAME_MAX + 1]);
+
+/* copy.c */
+int copy_tree(int from, int to);
+
+/* procfs.c */
+int proc_write(struct context *c, const char *path, const char *value, size_t length);
+int sysctl_write(struct context *c, const char *path, const char *value, size_t length);
+
+/* A descriptor that is closed when its scope ends */
+static inline void close_scoped(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+#define SCOPED_FD __attribute__((cleanup(close_scoped))) int
+
+/* Do one call; leave the step with -errno when it fails, its words kept for the report */
+#define TRY(c, words, call)        \
+    do {                           \
+        (c)->doing = (words);      \
+        if ((call) < 0)            \
+            return -errno;         \
+    } while (0)
+
+#define FIELDS(name, step) const struct fields_##name *f = (const void *)(step)->fields
+
+#define PLAN_DECLARE_STEP(NAME, name, words) int step_##name(struct context *c, const struct step *step);
+PLAN_OPERATIONS(PLAN_DECLARE_STEP)
+
+/* Strings of a list, one after another: for (s = list_first(l); s; s = list_next(l, s)) */
+static inline const char *list_first(const struct text *list) { return list->length ? list->bytes : NULL; }
+const char *list_next(const struct text *list, const char *at);
+
+#endif

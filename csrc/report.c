@@ -1,0 +1,84 @@
+/* report.c: init's half of the talk with the runtime: one packet a record. */
+#include "init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static size_t append(char *to, size_t at, size_t room, const char *text, size_t length)
+{
+    if (at >= room)
+        return at;
+    if (length > room - at)
+        length = room - at;
+    memcpy(to + at, text, length);
+    return at + length;
+}
+
+static void fill(const struct context *c, struct plan_report *r, size_t *size)
+{
+    size_t at = 0;
+
+    if (c->step) {
+        at = append(r->bytes, at, sizeof r->bytes / 2, c->step->where.bytes, c->step->where.length);
+        r->operation = (uint32_t)c->step->operation;
+    }
+    r->where = (uint16_t)at;
+    if (c->doing)
+        at = append(r->bytes, at, sizeof r->bytes, c->doing, strlen(c->doing));
+    if (c->detail[0]) {
+        if (c->doing)
+            at = append(r->bytes, at, sizeof r->bytes, ": ", 2);
+        at = append(r->bytes, at, sizeof r->bytes, c->detail, strlen(c->detail));
+    }
+    r->text = (uint16_t)at;
+    *size = offsetof(struct plan_report, bytes) + at;
+}
+
+/* Tell the runtime; fd goes along when it is not -1 */
+int report_send(struct context *c, enum plan_report_kind kind, int number, int fd)
+{
+    struct plan_report record = { .kind = kind, .number = number };
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    size_t size;
+
+    fill(c, &record, &size);
+    struct iovec piece = { &record, size };
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+    if (fd >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(part), &fd, sizeof fd);
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(c->report, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : 0;
+}
+
+/* The kind of the next record, or -1: the peer has gone, or sent what is no record */
+int receive_kind(int fd)
+{
+    struct plan_report record;
+    ssize_t got;
+
+    do
+        got = recv(fd, &record, sizeof record, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < (ssize_t)offsetof(struct plan_report, bytes) || record.kind >= REPORT_KINDS)
+        return -1;
+    return (int)record.kind;
+}
+
+/* Wait for a word of the runtime's. It died or gave up when there is none: then nothing of ours may remain. */
+int report_await(struct context *c, enum plan_report_kind kind)
+{
+    return receive_kind(c->report) == (int)kind ? 0 : -ECANCELED;
+}

@@ -1,0 +1,390 @@
+/* shim.c: see shim.h. Plain facts for Python: nothing here decides, allocates or keeps state. */
+#include "shim.h"
+#include "hook.h"
+#include "kernel.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+static int failure(void) { return -errno; }
+
+static int copy_all(int from, int to)
+{
+    struct stat st;
+
+    if (fstat(from, &st) < 0)
+        return -1;
+    for (off_t at = 0; at < st.st_size;) {
+        ssize_t got = sendfile(to, from, &at, (size_t)(st.st_size - at));
+        if (got < 0)
+            return -1;
+        if (got == 0) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return fchmod(to, 0500);
+}
+
+static int seal_memory(int source)
+{
+    int fd = memfd_create("pyoci-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+    if (fd < 0 && errno == EINVAL) /* before 6.3 every memfd was executable */
+        fd = memfd_create("pyoci-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (copy_all(source, fd) == 0 &&
+        (fcntl(fd, F_ADD_SEALS, seals | F_SEAL_EXEC) == 0 || fcntl(fd, F_ADD_SEALS, seals) == 0))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* vm.memfd_noexec=2 forbids executable memfds: a tmpfs that is mounted nowhere, read-only once filled, is as good */
+static int seal_tmpfs(int source)
+{
+    int fd = -1, fs = sys_fsopen("tmpfs"), mount = -1;
+
+    if (fs >= 0 && sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL) == 0)
+        mount = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (mount >= 0) {
+        int file = openat(mount, "init", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0500);
+        bool copied = file >= 0 && copy_all(source, file) == 0;
+        if (file >= 0)
+            close(file);
+        if (copied && sys_mount_setattr(mount, 0, MOUNT_ATTR_RDONLY, 0, 0) == 0)
+            fd = openat(mount, "init", O_RDONLY | O_CLOEXEC);
+    }
+    int error = errno;
+    if (mount >= 0)
+        close(mount);
+    if (fs >= 0)
+        close(fs);
+    errno = error;
+    return fd;
+}
+
+/* A copy of a program that nobody can change, and that leads to no file of the host */
+int shim_seal(const char *path)
+{
+    int source = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (source < 0)
+        return failure();
+    int fd = seal_memory(source);
+    if (fd < 0 && (errno == EACCES || errno == EPERM))
+        fd = seal_tmpfs(source);
+    int result = fd < 0 ? failure() : fd;
+    close(source);
+    return result;
+}
+
+/* What the child of shim_spawn knows; it shares our memory until it executes */
+struct birth {
+    const struct shim_spawn *spawn;
+    int error;
+};
+
+static int lift(int fd, int above) { return fcntl(fd, F_DUPFD_CLOEXEC, above); }
+
+/* In the child. The descriptors that the caller wants kept came to us through exec, so they lack CLOEXEC; ours never do */
+static int arrange(const struct shim_spawn *s)
+{
+    int report = lift(s->report, s->base + 3), plan = lift(s->plan, s->base + 3);
+    int executable = lift(s->executable, s->base + 3);
+    int extra = s->extra < 0 ? -1 : lift(s->extra, s->base + 3);
+
+    if (report < 0 || plan < 0 || executable < 0 || (s->extra >= 0 && extra < 0))
+        return -1;
+    for (int fd = 3; fd < s->base; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags < 0 || (flags & FD_CLOEXEC)) {
+            errno = EBADF;
+            return -1;
+        }
+    }
+    if (dup2(report, s->base) < 0 || dup2(plan, s->base + 1) < 0)
+        return -1;
+    if (extra >= 0 ? dup2(extra, s->base + 2) < 0 : (close(s->base + 2) < 0 && errno != EBADF))
+        return -1;
+    if (sys_close_range((unsigned)s->base + 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return -1;
+    return executable;
+}
+
+static int become_init(void *given)
+{
+    struct birth *birth = given;
+    char base[16];
+    char *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
+    int executable = arrange(birth->spawn);
+
+    snprintf(base, sizeof base, "%d", birth->spawn->base);
+    if (executable >= 0)
+        syscall(SYS_execveat, executable, "", argv, env, AT_EMPTY_PATH);
+    birth->error = errno;
+    return 127;
+}
+
+/* clone3 with a stack of the child's own: it must not return over our frames, so it is called from here. 0 in no case. */
+static long clone_onto(struct clone_args *args, int (*child)(void *), void *given)
+{
+#if defined(__x86_64__)
+    long result;
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %[given], %%rdi\n\t"
+                     "call *%[child]\n\t"
+                     "mov %%eax, %%edi\n\t"
+                     "mov %[exit], %%eax\n\t"
+                     "syscall\n\t"
+                     "hlt\n\t"
+                     "1:\n\t"
+                     : "=a"(result)
+                     : "a"((long)SYS_clone3), "D"(args), "S"(sizeof *args), [child] "r"(child), [given] "r"(given),
+                       [exit] "i"(SYS_exit_group)
+                     : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = SYS_clone3;
+    register long x0 __asm__("x0") = (long)args;
+    register long x1 __asm__("x1") = sizeof *args;
+    register long x9 __asm__("x9") = (long)child;
+    register long x10 __asm__("x10") = (long)given;
+    __asm__ volatile("svc #0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x29, #0\n\t"
+                     "mov x0, x10\n\t"
+                     "blr x9\n\t"
+                     "mov x8, %[exit]\n\t"
+                     "svc #0\n\t"
+                     "brk #0\n\t"
+                     "1:\n\t"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x9), "r"(x10), [exit] "i"(SYS_exit_group)
+                     : "x30", "memory");
+    return x0;
+#else
+    args->stack = args->stack_size = 0;
+    args->flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
+    long result = syscall(SYS_clone3, args, sizeof *args);
+    if (result == 0)
+        _exit(child(given));
+    return result < 0 ? -errno : result;
+#endif
+}
+
+/* Start init in new namespaces. Memory is shared with it until it executes, which spares copying our page tables
+ * (clone(2), CLONE_VFORK); signals wait, since a handler would run on shared memory. */
+int shim_spawn(struct shim_spawn *s)
+{
+    char stack[32768] __attribute__((aligned(16)));
+    struct birth birth = { .spawn = s, .error = 0 };
+    struct clone_args args = {
+        .flags = s->flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+        .pidfd = (uintptr_t)&s->pidfd,
+        .exit_signal = SIGCHLD,
+        .stack = (uintptr_t)stack,
+        .stack_size = sizeof stack,
+    };
+    sigset_t all, before;
+
+    s->pidfd = -1;
+    if (s->cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (unsigned)s->cgroup;
+    }
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    long pid = clone_onto(&args, become_init, &birth);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid > 0 && birth.error) {
+        siginfo_t info;
+        waitid(P_PID, (id_t)pid, &info, WEXITED);
+        close(s->pidfd);
+        return -birth.error;
+    }
+    return (int)pid;
+}
+
+int shim_socketpair(int pair[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? failure() : 0;
+}
+
+/* An address holds 107 bytes and paths are longer: name the directory by a descriptor */
+static int address(int dir, const char *name, struct sockaddr_un *to)
+{
+    to->sun_family = AF_UNIX;
+    int length = snprintf(to->sun_path, sizeof to->sun_path, "/proc/self/fd/%d/%s", dir, name);
+    return length < 0 || (size_t)length >= sizeof to->sun_path ? -ENAMETOOLONG : 0;
+}
+
+int shim_listen(int dir, const char *name)
+{
+    struct sockaddr_un to = { 0 };
+    int error = address(dir, name, &to);
+
+    if (error)
+        return error;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return failure();
+    if (bind(fd, (struct sockaddr *)&to, sizeof to) < 0 || listen(fd, 64) < 0) {
+        error = failure();
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+/* type: SOCK_SEQPACKET or SOCK_STREAM. Never waits: a full queue is EAGAIN. */
+int shim_connect(int dir, const char *name, int type)
+{
+    struct sockaddr_un to = { 0 };
+    int error = address(dir, name, &to);
+
+    if (error)
+        return error;
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return failure();
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0 || fcntl(fd, F_SETFL, 0) < 0) {
+        error = failure();
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int shim_send(int fd, const char *bytes, size_t length, int pass)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec piece = { (void *)(uintptr_t)bytes, length };
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+    if (pass >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(sizeof pass);
+        memcpy(CMSG_DATA(part), &pass, sizeof pass);
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? failure() : (int)sent;
+}
+
+int shim_receive(int fd, char *bytes, size_t room, int *passed)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec piece = { bytes, room };
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
+
+    *passed = -1;
+    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0)
+        return failure();
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+        part->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(passed, CMSG_DATA(part), sizeof(int));
+    return (int)got;
+}
+
+int shim_flock(int fd, int operation) { return flock(fd, operation) < 0 ? failure() : 0; }
+
+int shim_prctl(int operation, unsigned long argument)
+{
+    int result = prctl(operation, argument, 0, 0, 0);
+    return result < 0 ? failure() : result;
+}
+
+int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard)
+{
+    struct rlimit64 limit = { soft, hard };
+    return prlimit64(pid, (enum __rlimit_resource)resource, &limit, NULL) < 0 ? failure() : 0;
+}
+
+int shim_pidfd_open(int pid)
+{
+    int fd = sys_pidfd_open(pid);
+    return fd < 0 ? failure() : fd;
+}
+
+int shim_pidfd_signal(int pidfd, int signal)
+{
+    return SYS(pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? failure() : 0;
+}
+
+/* 1: readable (a process that a pidfd names has ended), 0: not within the time; -1 milliseconds wait for ever */
+int shim_poll(int fd, int milliseconds)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    int ready = poll(&wait, 1, milliseconds);
+    return ready < 0 ? failure() : ready;
+}
+
+int shim_openat2(int dir, const char *path, unsigned long long flags, unsigned long long mode,
+                 unsigned long long resolve)
+{
+    int fd = sys_openat2(dir, path, flags, mode, resolve);
+    return fd < 0 ? failure() : fd;
+}
+
+/* Some kernels write past a short attribute block (6.17 to 7.1, BPF_PROG_QUERY): the caller gives at least 64 bytes */
+int shim_bpf(int command, void *attributes, unsigned size)
+{
+    if (size < 64)
+        return -EINVAL;
+    int result = SYS(bpf, command, attributes, size);
+    return result < 0 ? failure() : result;
+}
+
+int shim_namespace_type(int fd)
+{
+    int type = ioctl(fd, NS_GET_NSTYPE);
+    return type < 0 ? failure() : type;
+}
+
+/* Bytes of output kept (not more than room), or -errno when the hook could not be started */
+int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
+              int timeout, int *status, int *timed_out, char *output, size_t room)
+{
+    struct hook hook = { path, args, env, cwd, state, length, timeout };
+    struct hook_result result;
+    int error = hook_run(&hook, &result);
+
+    if (error)
+        return error;
+    *status = result.status;
+    *timed_out = result.timed_out;
+    size_t kept = result.output < room ? result.output : room;
+    memcpy(output, result.text + (result.output - kept), kept);
+    return (int)kept;
+}

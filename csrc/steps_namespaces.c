@@ -1,0 +1,178 @@
+/* steps_namespaces.c: joining and making namespaces, and what belongs to a namespace alone. */
+#include "init.h"
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+int step_open_namespace(struct context *c, const struct step *step)
+{
+    FIELDS(open_namespace, step);
+    struct statfs fs;
+
+    if (f->slot.i < 0 || f->slot.i >= NAMESPACE_SLOTS)
+        return -EINVAL;
+    int *fd = &c->spaces[f->slot.i];
+    TRY(c, "open", *fd = open(f->path.s.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    TRY(c, "look at the file", fstatfs(*fd, &fs));
+    c->doing = "it is no namespace";
+    if (fs.f_type != NSFS_MAGIC)
+        return -EINVAL;
+    c->doing = "it is a namespace of another type";
+    return ioctl(*fd, NS_GET_NSTYPE) == f->type.i ? 0 : -EINVAL;
+}
+
+int step_join_namespace(struct context *c, const struct step *step)
+{
+    FIELDS(join_namespace, step);
+
+    if (f->slot.i < 0 || f->slot.i >= NAMESPACE_SLOTS)
+        return -EINVAL;
+    TRY(c, "setns", setns(c->spaces[f->slot.i], (int)f->type.i));
+    close(c->spaces[f->slot.i]);
+    c->spaces[f->slot.i] = -1;
+    return 0;
+}
+
+/* The container's first process is known by its pidfd: one call joins all its namespaces */
+int step_join_process(struct context *c, const struct step *step)
+{
+    FIELDS(join_process, step);
+    int pidfd = c->base + FD_EXTRA;
+
+    TRY(c, "setns", setns(pidfd, (int)f->types.i));
+    close(pidfd);
+    return 0;
+}
+
+/* A root that needs no mount of its own: no mount namespace was asked for, or `exec` goes where the container is */
+int step_use_root(struct context *c, const struct step *step)
+{
+    FIELDS(use_root, step);
+    TRY(c, "open", c->root = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return 0;
+}
+
+int step_unshare(struct context *c, const struct step *step)
+{
+    FIELDS(unshare, step);
+    TRY(c, "unshare", unshare((int)f->types.i));
+    return 0;
+}
+
+int step_time_offsets(struct context *c, const struct step *step)
+{
+    FIELDS(time_offsets, step);
+    return proc_write(c, "timens_offsets", f->text.s.bytes, f->text.s.length);
+}
+
+/* Pid and time namespaces hold only children. The child is the runtime's child, not ours, and waits until the
+ * runtime knows its number: else its own words could overtake ours. */
+int step_fork(struct context *c, const struct step *step)
+{
+    (void)step;
+    c->doing = "clone";
+    long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid < 0)
+        return -errno;
+    if (pid > 0) {
+        int error = report_send(c, REPORT_FORKED, (int)pid, -1);
+        _exit(error ? EXIT_FAILURE : EXIT_SUCCESS);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (c->proc >= 0) { /* it shows the process we were */
+        close(c->proc);
+        c->proc = -1;
+    }
+    return report_await(c, REPORT_GO);
+}
+
+int step_session(struct context *c, const struct step *step)
+{
+    (void)step;
+    TRY(c, "setsid", setsid());
+    return 0;
+}
+
+int step_sync(struct context *c, const struct step *step)
+{
+    FIELDS(sync, step);
+    int error = report_send(c, REPORT_SYNC, (int)f->point.i, -1);
+    return error ? error : report_await(c, REPORT_GO);
+}
+
+int step_become_root(struct context *c, const struct step *step)
+{
+    (void)step;
+    TRY(c, "setresgid", setresgid(0, 0, 0));
+    TRY(c, "setresuid", setresuid(0, 0, 0));
+    /* refused where the mapping was made without privilege (user_namespaces(7)): then there is nothing to drop */
+    c->doing = "setgroups";
+    if (setgroups(0, NULL) < 0 && errno != EPERM)
+        return -errno;
+    TRY(c, "make undumpable", prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+    return 0;
+}
+
+/* Everybody in the session may find the keyring: processes that exec into the container change their user */
+static int allow_search(struct context *c, long ring)
+{
+    char text[512];
+    long length = syscall(SYS_keyctl, KEYCTL_DESCRIBE, ring, text, sizeof text - 1);
+    int field = 0;
+
+    TRY(c, "describe the keyring", length);
+    text[length < (long)sizeof text ? length : (long)sizeof text - 1] = '\0';
+    const char *at = text; /* type;uid;gid;permissions;description */
+    while (field < 3 && (at = strchr(at, ';')) != NULL) {
+        at++;
+        field++;
+    }
+    if (!at)
+        return 0;
+    unsigned long permissions = strtoul(at, NULL, 16) | 0x00080000ul; /* KEY_USR_SEARCH, in keyctl(3) */
+    TRY(c, "set keyring permissions", syscall(SYS_keyctl, KEYCTL_SETPERM, ring, permissions));
+    return 0;
+}
+
+int step_keyring(struct context *c, const struct step *step)
+{
+    FIELDS(keyring, step);
+    long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, f->name.s.bytes);
+
+    c->doing = "keyctl";
+    if (ring < 0) /* a kernel without keys has none to leak */
+        return errno == ENOSYS ? 0 : -errno;
+    return allow_search(c, ring);
+}
+
+int step_loopback_up(struct context *c, const struct step *step)
+{
+    (void)step;
+    struct ifreq lo = { .ifr_name = "lo" };
+    SCOPED_FD fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    TRY(c, "socket", fd);
+    TRY(c, "read flags of lo", ioctl(fd, SIOCGIFFLAGS, &lo));
+    lo.ifr_flags |= IFF_UP | IFF_RUNNING;
+    TRY(c, "set flags of lo", ioctl(fd, SIOCSIFFLAGS, &lo));
+    return 0;
+}
+
+int step_hostname(struct context *c, const struct step *step)
+{
+    FIELDS(hostname, step);
+    TRY(c, "sethostname", sethostname(f->name.s.bytes, f->name.s.length));
+    return 0;
+}
+
+int step_domainname(struct context *c, const struct step *step)
+{
+    FIELDS(domainname, step);
+    TRY(c, "setdomainname", setdomainname(f->name.s.bytes, f->name.s.length));
+    return 0;
+}

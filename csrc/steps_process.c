@@ -1,0 +1,402 @@
+/* steps_process.c: what makes a process the user's: streams, limits of privilege, working directory, the program. */
+#include "hook.h"
+#include "init.h"
+
+#include <dirent.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+enum { MAX_STRINGS = 1 << 16, MAX_GROUPS = 1 << 16 };
+
+static unsigned list_count(const struct text *list)
+{
+    unsigned count = 0;
+    for (const char *s = list_first(list); s; s = list_next(list, s))
+        count++;
+    return count;
+}
+
+static void list_fill(const struct text *list, char **array)
+{
+    for (const char *s = list_first(list); s; s = list_next(list, s))
+        *array++ = (char *)s;
+    *array = NULL;
+}
+
+/* The user shall be able to open /dev/stdout, which needs the right to the file behind it. Devices other than
+ * terminals stay as they are: the host's /dev/null is everybody's. */
+int step_stdio(struct context *c, const struct step *step)
+{
+    FIELDS(stdio, step);
+
+    for (int n = 0; n < 3; n++) {
+        struct stat st;
+        TRY(c, "look at it", fstat(n, &st));
+        if (st.st_uid == (uid_t)f->uid.i || S_ISDIR(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(n)))
+            continue;
+        c->doing = "chown";
+        if (fchown(n, (uid_t)f->uid.i, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL && errno != EROFS)
+            return -errno;
+    }
+    return 0;
+}
+
+int step_no_new_privileges(struct context *c, const struct step *step)
+{
+    (void)step;
+    TRY(c, "prctl", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    return 0;
+}
+
+/* struct sched_attr of sched_setattr(2): its header clashes with the C library's in some versions of both */
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+int step_scheduler(struct context *c, const struct step *step)
+{
+    FIELDS(scheduler, step);
+    struct scheduling attr = {
+        .size = sizeof attr,
+        .policy = (uint32_t)f->policy.i,
+        .nice = (int32_t)f->nice.i,
+        .priority = (uint32_t)f->priority.i,
+        .flags = (uint64_t)f->flags.i,
+        .runtime = (uint64_t)f->runtime.i,
+        .deadline = (uint64_t)f->deadline.i,
+        .period = (uint64_t)f->period.i,
+    };
+    TRY(c, "sched_setattr", SYS(sched_setattr, 0, &attr, 0));
+    return 0;
+}
+
+int step_affinity(struct context *c, const struct step *step)
+{
+    FIELDS(affinity, step);
+    TRY(c, "sched_setaffinity", SYS(sched_setaffinity, 0, f->mask.b.length, f->mask.b.bytes));
+    return 0;
+}
+
+int step_io_priority(struct context *c, const struct step *step)
+{
+    FIELDS(io_priority, step);
+    TRY(c, "ioprio_set", SYS(ioprio_set, IOPRIO_WHO_PROCESS, 0, (int)f->value.i));
+    return 0;
+}
+
+int step_personality(struct context *c, const struct step *step)
+{
+    FIELDS(personality, step);
+    TRY(c, "personality", personality((unsigned long)f->value.i));
+    return 0;
+}
+
+/* A directory reached through a descriptor that somebody left open may lie outside: only the kernel's own path of
+ * where we are tells. getcwd(3) of a C library may answer from memory; the call does not. */
+static int prove_inside(struct context *c)
+{
+    char path[PATH_MAX];
+
+    TRY(c, "getcwd", SYS(getcwd, path, sizeof path));
+    c->doing = "it is outside of the container's root";
+    return path[0] == '/' ? 0 : -EXDEV;
+}
+
+int step_enter_cwd(struct context *c, const struct step *step)
+{
+    FIELDS(enter_cwd, step);
+
+    if (c->in_cwd)
+        return prove_inside(c);
+    SCOPED_FD dir = sys_openat2(AT_FDCWD, f->path.s.bytes, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
+    c->doing = "chdir";
+    if (dir < 0 || fchdir(dir) < 0)
+        return errno == EACCES && (f->flags.i & PLAN_CWD_TRY) ? 0 : -errno;
+    c->in_cwd = true;
+    return prove_inside(c);
+}
+
+/* Is this a program that the user could start? Asked with the user's file system identity; changing it gives up the
+ * capabilities that override permissions (capabilities(7)), and takes them back after. */
+static int check_executable(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    if (!S_ISREG(st.st_mode))
+        return -EACCES;
+    return SYS(faccessat2, AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+static int search(struct context *c, const char *name, const struct text *list)
+{
+    int worst = -ENOENT;
+
+    for (const char *dir = list_first(list); dir; dir = list_next(list, dir)) {
+        int length = snprintf(c->executable, sizeof c->executable, "%s/%s", *dir ? dir : ".", name);
+        if (length < 0 || (size_t)length >= sizeof c->executable)
+            continue;
+        int error = check_executable(c->executable);
+        if (error == 0)
+            return 0;
+        if (error == -EACCES)
+            worst = error;
+    }
+    return worst;
+}
+
+static int find(struct context *c, const struct fields_find_executable *f)
+{
+    const char *name = f->name.s.bytes;
+
+    if (!strchr(name, '/'))
+        return search(c, name, &f->search.l);
+    if (f->name.s.length >= sizeof c->executable)
+        return -ENAMETOOLONG;
+    memcpy(c->executable, name, f->name.s.length + 1);
+    return check_executable(name);
+}
+
+int step_find_executable(struct context *c, const struct step *step)
+{
+    FIELDS(find_executable, step);
+    gid_t before[256];
+    int count = getgroups(256, before);
+
+    setfsgid((gid_t)f->gid.i);
+    int grouped = setgroups(f->groups.b.length / sizeof(gid_t), (const gid_t *)f->groups.b.bytes);
+    setfsuid((uid_t)f->uid.i);
+    int error = find(c, f);
+    setfsuid(geteuid());
+    setfsgid(getegid());
+    if (grouped == 0 && count >= 0 && setgroups((size_t)count, before) < 0)
+        return -errno;
+    c->doing = NULL;
+    snprintf(c->detail, sizeof c->detail, "%.1000s", f->name.s.bytes);
+    return error;
+}
+
+/* The container is created; its state is on disk when the runtime says go. From here on only `start` speaks to us.
+ * Whoever wants to know our state connects and says nothing: that is no start. */
+int step_await_start(struct context *c, const struct step *step)
+{
+    (void)step;
+    int listener = c->base + FD_EXTRA;
+    int error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1);
+
+    if (error || (error = report_await(c, REPORT_GO)) != 0)
+        return error;
+    TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
+    close(c->report);
+    for (;;) {
+        c->report = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (c->report < 0) {
+            if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            return -errno;
+        }
+        if (receive_kind(c->report) == REPORT_START)
+            return 0;
+        close(c->report);
+    }
+}
+
+static int hook_failure(struct context *c, const struct hook_result *r, int64_t timeout)
+{
+    int length;
+
+    if (r->timed_out)
+        length = snprintf(c->detail, sizeof c->detail, "hook ran past specified timeout of %g s", (double)timeout / 1e3);
+    else if (WIFSIGNALED(r->status))
+        length = snprintf(c->detail, sizeof c->detail, "killed by signal %d", WTERMSIG(r->status));
+    else
+        length = snprintf(c->detail, sizeof c->detail, "exit status %d", WEXITSTATUS(r->status));
+    if (r->output && length > 0 && (size_t)length < sizeof c->detail)
+        snprintf(c->detail + length, sizeof c->detail - (size_t)length, ", output: %.*s", (int)r->output, r->text);
+    c->doing = NULL;
+    return -ECHILD;
+}
+
+int step_hook(struct context *c, const struct step *step)
+{
+    FIELDS(hook, step);
+    unsigned args = list_count(&f->args.l), env = list_count(&f->env.l);
+    char number[16];
+    struct hook_result result;
+
+    if (args > MAX_STRINGS || env > MAX_STRINGS)
+        return -E2BIG;
+    int digits = snprintf(number, sizeof number, "%d", getpid());
+    size_t length = f->state_head.s.length + (size_t)digits + f->state_tail.s.length;
+    char *argv[args + 1], *envp[env + 1];
+    void *room = mmap(NULL, length + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return -errno;
+    list_fill(&f->args.l, argv);
+    list_fill(&f->env.l, envp);
+    snprintf(room, length + 1, "%s%s%s", f->state_head.s.bytes, number, f->state_tail.s.bytes);
+    struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i };
+    int error = hook_run(&hook, &result);
+    munmap(room, length + 1);
+    if (error) {
+        c->doing = "start it";
+        return error;
+    }
+    return result.timed_out || result.status ? hook_failure(c, &result, f->timeout.i) : 0;
+}
+
+int step_label(struct context *c, const struct step *step)
+{
+    FIELDS(label, step);
+    int error = proc_write(c, f->attribute.s.bytes, f->value.s.bytes, f->value.s.length);
+    if (error)
+        snprintf(c->detail, sizeof c->detail, "/proc/self/%.100s", f->attribute.s.bytes);
+    return error;
+}
+
+int step_seccomp(struct context *c, const struct step *step)
+{
+    FIELDS(seccomp, step);
+    struct sock_fprog program = {
+        .len = (unsigned short)(f->program.b.length / sizeof(struct sock_filter)),
+        .filter = (struct sock_filter *)(uintptr_t)f->program.b.bytes,
+    };
+
+    c->doing = "seccomp";
+    if (f->program.b.length / sizeof(struct sock_filter) > BPF_MAXINSNS)
+        return -E2BIG;
+    int fd = SYS(seccomp, SECCOMP_SET_MODE_FILTER, (unsigned)f->flags.i, &program);
+    if (fd < 0)
+        return -errno;
+    if (!(f->flags.i & SECCOMP_FILTER_FLAG_NEW_LISTENER))
+        return 0;
+    int error = report_send(c, REPORT_SECCOMP, 0, fd);
+    close(fd);
+    return error;
+}
+
+int step_bounding(struct context *c, const struct step *step)
+{
+    FIELDS(bounding, step);
+
+    for (int cap = 0; cap < 64; cap++) {
+        int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+        if (has < 0)
+            return 0; /* no such capability, nor any above */
+        if (!has || (f->keep.i >> cap & 1))
+            continue;
+        snprintf(c->detail, sizeof c->detail, "capability %d", cap);
+        TRY(c, "prctl", prctl(PR_CAPBSET_DROP, cap, 0, 0, 0));
+    }
+    return 0;
+}
+
+/* Everything here is read back: setresuid(-1) would succeed and change nothing */
+int step_identity(struct context *c, const struct step *step)
+{
+    FIELDS(identity, step);
+    uid_t uid = (uid_t)f->uid.i, u[3];
+    gid_t gid = (gid_t)f->gid.i, g[3];
+
+    c->doing = "an id out of range";
+    if (f->uid.i < 0 || f->uid.i >= UINT32_MAX || f->gid.i < 0 || f->gid.i >= UINT32_MAX)
+        return -EINVAL;
+    TRY(c, "keep capabilities", prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+    if (!(f->flags.i & PLAN_IDENTITY_NO_GROUPS))
+        TRY(c, "setgroups", setgroups(f->groups.b.length / sizeof(gid_t), (const gid_t *)f->groups.b.bytes));
+    TRY(c, "setgid", setresgid(gid, gid, gid));
+    TRY(c, "setuid", setresuid(uid, uid, uid));
+    TRY(c, "make undumpable", prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+    TRY(c, "read user", getresuid(&u[0], &u[1], &u[2]));
+    TRY(c, "read group", getresgid(&g[0], &g[1], &g[2]));
+    c->doing = "the kernel did not change it";
+    for (int n = 0; n < 3; n++)
+        if (u[n] != uid || g[n] != gid)
+            return -EPERM;
+    return 0;
+}
+
+static int set_sets(struct context *c, const struct fields_capabilities *f)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct asked[2], got[2];
+    const uint64_t e = (uint64_t)f->effective.i, p = (uint64_t)f->permitted.i, i = (uint64_t)f->inheritable.i;
+
+    for (int n = 0; n < 2; n++)
+        asked[n] = (struct __user_cap_data_struct){ (uint32_t)(e >> 32 * n), (uint32_t)(p >> 32 * n),
+                                                    (uint32_t)(i >> 32 * n) };
+    TRY(c, "capset", SYS(capset, &head, asked));
+    TRY(c, "capget", SYS(capget, &head, got));
+    c->doing = "the kernel gave other sets than were asked for";
+    return memcmp(asked, got, sizeof asked) == 0 ? 0 : -EPERM;
+}
+
+int step_capabilities(struct context *c, const struct step *step)
+{
+    FIELDS(capabilities, step);
+    int error = set_sets(c, f);
+
+    if (error)
+        return error;
+    TRY(c, "clear ambient set", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+    for (unsigned long cap = 0; cap < 64; cap++) {
+        if (!(f->ambient.i >> cap & 1))
+            continue;
+        snprintf(c->detail, sizeof c->detail, "capability %lu", cap);
+        TRY(c, "raise ambient", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0));
+    }
+    TRY(c, "stop keeping capabilities", prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0));
+    return 0;
+}
+
+int step_umask(struct context *c, const struct step *step)
+{
+    FIELDS(umask, step);
+    (void)c;
+    umask((mode_t)f->mask.i & 0777);
+    return 0;
+}
+
+/* Everything but the standard streams, what was asked to be kept, and the report, which closes as the program starts */
+int step_close_files(struct context *c, const struct step *step)
+{
+    FIELDS(close_files, step);
+    unsigned first = 3 + (unsigned)f->keep.i, report = (unsigned)c->report;
+
+    TRY(c, "keep the report", fcntl(c->report, F_SETFD, FD_CLOEXEC));
+    if (report > first)
+        TRY(c, "close_range", sys_close_range(first, report - 1, 0));
+    TRY(c, "close_range", sys_close_range(report < first ? first : report + 1, ~0u, 0));
+    return 0;
+}
+
+int step_execute(struct context *c, const struct step *step)
+{
+    FIELDS(execute, step);
+    unsigned args = list_count(&f->args.l), env = list_count(&f->env.l);
+
+    if (args > MAX_STRINGS || env > MAX_STRINGS)
+        return -E2BIG;
+    char *argv[args + 1], *envp[env + 1];
+    list_fill(&f->args.l, argv);
+    list_fill(&f->env.l, envp);
+    execve(c->executable, argv, envp);
+    c->doing = "execve";
+    snprintf(c->detail, sizeof c->detail, "%.1000s", c->executable);
+    return -errno;
+}

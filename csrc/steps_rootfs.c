@@ -1,0 +1,470 @@
+/* steps_rootfs.c: the root filesystem, its mounts and devices. Nothing is mounted by path: see walk.c. */
+#include "init.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+int step_own_mounts(struct context *c, const struct step *step)
+{
+    FIELDS(own_mounts, step);
+    SCOPED_FD top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    TRY(c, "open /", top);
+    TRY(c, "set propagation of /", sys_mount_setattr(top, AT_RECURSIVE, 0, 0, (uint64_t)f->propagation.i));
+    return 0;
+}
+
+/* What is mounted on the rootfs must not appear on the host, even where the container's mounts are shared: the mount
+ * that holds it becomes private. Only the root of a mount takes attributes, so walk up to it. */
+static int make_parent_private(struct context *c, int dir)
+{
+    SCOPED_FD at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    TRY(c, "open", at);
+    for (int depth = 0; sys_mount_setattr(at, 0, 0, 0, MS_PRIVATE) < 0; depth++) {
+        if (errno != EINVAL || depth > PATH_MAX)
+            return -errno;
+        int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        TRY(c, "open ..", up);
+        close(at);
+        at = up;
+    }
+    return 0;
+}
+
+static int open_null(struct context *c)
+{
+    struct stat st;
+
+    TRY(c, "open /dev/null", c->null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    TRY(c, "look at /dev/null", fstat(c->null, &st));
+    c->doing = "/dev/null of the host is not the null device";
+    return S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) ? 0 : -ENODEV;
+}
+
+int step_open_root(struct context *c, const struct step *step)
+{
+    FIELDS(open_root, step);
+    SCOPED_FD dir = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error;
+
+    TRY(c, "open", dir);
+    umask(0);
+    if ((error = open_null(c)) != 0 || (error = make_parent_private(c, dir)) != 0)
+        return error;
+    TRY(c, "open_tree", c->root = sys_open_tree(dir, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH));
+    TRY(c, "move_mount", sys_move_mount(c->root, dir));
+    return 0;
+}
+
+/* The place of a mount. Nothing may be put on procfs, where it would lie to whoever reads there, but for the few
+ * files that the compiler let through. */
+static int mount_target(struct context *c, const char *path, enum target_kind kind, int64_t flags)
+{
+    struct statfs fs;
+    int target;
+
+    if (flags & PLAN_MOUNT_PLAIN_TARGET) {
+        target = root_open(c, path, O_PATH, RESOLVE_NO_SYMLINKS);
+        if (target < 0 && errno == ENOENT)
+            target = root_make(c, path, kind);
+    } else {
+        target = root_make(c, path, kind);
+    }
+    if (target < 0 || (flags & PLAN_MOUNT_ON_PROC))
+        return target;
+    if (fstatfs(target, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC) {
+        snprintf(c->detail, sizeof c->detail, "it is inside /proc");
+        close(target);
+        errno = EPERM;
+        return -1;
+    }
+    return target;
+}
+
+/* The kernel's own words about a refused filesystem option */
+static void read_fs_log(struct context *c, int fs)
+{
+    size_t at = strlen(c->detail);
+    char line[256];
+
+    for (ssize_t got; (got = read(fs, line, sizeof line - 1)) > 0 && at + 4 < sizeof c->detail;) {
+        line[got] = '\0';
+        line[strcspn(line, "\n")] = '\0';
+        int put = snprintf(c->detail + at, sizeof c->detail - at, "%s%s", at ? "; " : "", line);
+        if (put < 0)
+            return;
+        at += (size_t)put < sizeof c->detail - at ? (size_t)put : sizeof c->detail - at;
+    }
+}
+
+static int fail_fs(struct context *c, int fs, const char *doing, const char *what)
+{
+    int error = errno;
+    c->doing = doing;
+    snprintf(c->detail, sizeof c->detail, "%.200s", what);
+    read_fs_log(c, fs);
+    return -error;
+}
+
+static int set_option(struct context *c, int fs, const char *option)
+{
+    char key[128];
+    size_t length = strcspn(option, "=");
+    int set;
+
+    if (length >= sizeof key) {
+        errno = ENAMETOOLONG;
+        return fail_fs(c, fs, "mount option", option);
+    }
+    memcpy(key, option, length);
+    key[length] = '\0';
+    if (option[length] == '=')
+        set = sys_fsconfig(fs, FSCONFIG_SET_STRING, key, option + length + 1);
+    else
+        set = sys_fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL);
+    return set < 0 ? fail_fs(c, fs, "mount option", option) : 0;
+}
+
+static int set_mode_of(struct context *c, int fs, int target)
+{
+    struct stat st;
+    char mode[16];
+
+    TRY(c, "look at the target", fstat(target, &st));
+    snprintf(mode, sizeof mode, "%o", st.st_mode & 07777);
+    TRY(c, "mount option mode", sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode));
+    return 0;
+}
+
+static int make_filesystem(struct context *c, const struct fields_mount_new *f, int target, int *mount)
+{
+    SCOPED_FD fs = sys_fsopen(f->type.s.bytes);
+    int error;
+
+    if (fs < 0) {
+        snprintf(c->detail, sizeof c->detail, "%.100s", f->type.s.bytes);
+        TRY(c, "open filesystem type", -1);
+    }
+    if (f->source.s.length && sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", f->source.s.bytes) < 0)
+        return fail_fs(c, fs, "mount source", f->source.s.bytes);
+    for (const char *o = list_first(&f->options.l); o; o = list_next(&f->options.l, o))
+        if ((error = set_option(c, fs, o)) != 0)
+            return error;
+    if ((f->flags.i & PLAN_MOUNT_KEEP_MODE) && (error = set_mode_of(c, fs, target)) != 0)
+        return error;
+    if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL) < 0)
+        return fail_fs(c, fs, "create filesystem", f->type.s.bytes);
+    TRY(c, "fsmount", *mount = sys_fsmount(fs, (unsigned)f->set.i));
+    return 0;
+}
+
+int step_mount_new(struct context *c, const struct step *step)
+{
+    FIELDS(mount_new, step);
+    struct stat st;
+    int mount = -1;
+    SCOPED_FD target = mount_target(c, f->destination.s.bytes, TARGET_DIRECTORY, f->flags.i);
+
+    TRY(c, "open destination", target);
+    TRY(c, "look at the destination", fstat(target, &st));
+    c->doing = "destination";
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
+    int error = make_filesystem(c, f, target, &mount);
+    SCOPED_FD made = mount;
+    if (error)
+        return error;
+    if (f->flags.i & PLAN_MOUNT_COPY_UP)
+        TRY(c, "copy up", copy_tree(target, made));
+    TRY(c, "move_mount", sys_move_mount(made, target));
+    return 0;
+}
+
+int step_mount_bind(struct context *c, const struct step *step)
+{
+    FIELDS(mount_bind, step);
+    struct stat st;
+    unsigned deep = f->flags.i & PLAN_MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
+    SCOPED_FD source = sys_open_tree(AT_FDCWD, f->source.s.bytes, OPEN_TREE_CLONE | deep);
+
+    if (source < 0 && errno == ENOENT && (f->flags.i & PLAN_MOUNT_OPTIONAL))
+        return 0;
+    if (source < 0)
+        snprintf(c->detail, sizeof c->detail, "%.900s", f->source.s.bytes);
+    TRY(c, "open source", source);
+    TRY(c, "look at the source", fstat(source, &st));
+    if (f->recursive_set.i || f->recursive_clear.i)
+        TRY(c, "mount_setattr", sys_mount_setattr(source, AT_RECURSIVE, (uint64_t)f->recursive_set.i,
+                                                  (uint64_t)f->recursive_clear.i, 0));
+    if (f->set.i || f->clear.i)
+        TRY(c, "mount_setattr", sys_mount_setattr(source, 0, (uint64_t)f->set.i, (uint64_t)f->clear.i, 0));
+    SCOPED_FD target = mount_target(c, f->destination.s.bytes,
+                                    S_ISDIR(st.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, f->flags.i);
+    TRY(c, "open destination", target);
+    TRY(c, "move_mount", sys_move_mount(source, target));
+    return 0;
+}
+
+int step_mount_change(struct context *c, const struct step *step)
+{
+    FIELDS(mount_change, step);
+    SCOPED_FD target = root_open(c, f->destination.s.bytes, O_PATH, 0);
+
+    TRY(c, "open destination", target);
+    TRY(c, "mount_setattr", sys_mount_setattr(target, f->recursive.i ? AT_RECURSIVE : 0, (uint64_t)f->set.i,
+                                              (uint64_t)f->clear.i, (uint64_t)f->propagation.i));
+    return 0;
+}
+
+int step_make_directory(struct context *c, const struct step *step)
+{
+    FIELDS(make_directory, step);
+    struct stat st;
+    SCOPED_FD dir = root_make(c, f->path.s.bytes, TARGET_DIRECTORY);
+
+    TRY(c, "mkdir", dir);
+    TRY(c, "look at it", fstat(dir, &st));
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+/* What stands where a device shall be: the same device, or in the way */
+static int check_node(struct context *c, int dir, const char *name, mode_t mode, dev_t device)
+{
+    struct stat st;
+    TRY(c, "look at what is there", fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW));
+    c->doing = "another file is there";
+    if ((st.st_mode & S_IFMT) != (mode & S_IFMT) || (!S_ISFIFO(mode) && st.st_rdev != device))
+        return -EEXIST;
+    return 0;
+}
+
+int step_make_node(struct context *c, const struct step *step)
+{
+    FIELDS(make_node, step);
+    char name[NAME_MAX + 1];
+    mode_t mode = (mode_t)f->mode.i;
+    dev_t device = makedev((unsigned)f->major.i, (unsigned)f->minor.i);
+    SCOPED_FD dir = root_parent(c, f->path.s.bytes, name);
+
+    TRY(c, "open directory", dir);
+    int made = mknodat(dir, name, mode, device), error = errno;
+    if (made < 0 && error != EEXIST) {
+        errno = error;
+        TRY(c, "mknod", made);
+    }
+    if ((error = check_node(c, dir, name, mode, device)) != 0)
+        return error;
+    if (made < 0 && (f->flags.i & PLAN_NODE_KEEP))
+        return 0;
+    TRY(c, "chown", fchownat(dir, name, (uid_t)f->uid.i, (gid_t)f->gid.i, AT_SYMLINK_NOFOLLOW));
+    return 0;
+}
+
+int step_make_link(struct context *c, const struct step *step)
+{
+    FIELDS(make_link, step);
+    char name[NAME_MAX + 1];
+    SCOPED_FD dir = root_parent(c, f->path.s.bytes, name);
+
+    TRY(c, "open directory", dir);
+    c->doing = "symlink";
+    if (symlinkat(f->target.s.bytes, dir, name) == 0)
+        return 0;
+    if (errno != EEXIST || !(f->flags.i & PLAN_LINK_REPLACE))
+        return errno == EEXIST ? 0 : -errno;
+    TRY(c, "unlink", unlinkat(dir, name, 0));
+    TRY(c, "symlink", symlinkat(f->target.s.bytes, dir, name));
+    return 0;
+}
+
+/* A new pty of the container's own devpts, proven to be one */
+static int open_terminal(struct context *c, int *terminal)
+{
+    struct stat st;
+    struct statfs fs;
+    int unlock = 0;
+    SCOPED_FD master = root_open(c, "dev/pts/ptmx", O_RDWR | O_NOCTTY, RESOLVE_NO_SYMLINKS);
+
+    TRY(c, "open /dev/pts/ptmx", master);
+    TRY(c, "look at /dev/pts/ptmx", fstat(master, &st));
+    TRY(c, "look at /dev/pts/ptmx", fstatfs(master, &fs));
+    c->doing = "/dev/pts/ptmx is not the pty multiplexer of a devpts";
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2) || fs.f_type != DEVPTS_SUPER_MAGIC)
+        return -ENODEV;
+    TRY(c, "unlock the pty", ioctl(master, TIOCSPTLCK, &unlock));
+    TRY(c, "open the pty", *terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    c->doing = "send the pty";
+    return report_send(c, REPORT_CONSOLE, 0, master);
+}
+
+static int bind_console(struct context *c, int terminal)
+{
+    SCOPED_FD clone = sys_open_tree(terminal, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    TRY(c, "clone the pty", clone);
+    char name[NAME_MAX + 1];
+    SCOPED_FD dir = root_parent(c, "/dev/console", name);
+    TRY(c, "open /dev", dir);
+    int file = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0600);
+    if (file >= 0)
+        close(file);
+    else if (errno != EEXIST)
+        return -errno;
+    SCOPED_FD target = sys_openat2(dir, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    TRY(c, "open /dev/console", target);
+    TRY(c, "mount /dev/console", sys_move_mount(clone, target));
+    return 0;
+}
+
+int step_console(struct context *c, const struct step *step)
+{
+    FIELDS(console, step);
+    struct winsize size = { .ws_row = (unsigned short)f->rows.i, .ws_col = (unsigned short)f->columns.i };
+    int terminal = -1;
+    int error = open_terminal(c, &terminal);
+    SCOPED_FD tty = terminal;
+
+    if (error)
+        return error;
+    if (f->flags.i & PLAN_CONSOLE_DEVICE && (error = bind_console(c, tty)) != 0)
+        return error;
+    if (size.ws_row && size.ws_col)
+        TRY(c, "set the window size", ioctl(tty, TIOCSWINSZ, &size));
+    c->doing = "chown the pty";
+    if (fchown(tty, (uid_t)f->uid.i, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL)
+        return -errno;
+    for (int n = 0; n < 3; n++)
+        TRY(c, "make it a standard stream", dup2(tty, n));
+    TRY(c, "make it the controlling terminal", ioctl(0, TIOCSCTTY, 0));
+    return 0;
+}
+
+static int settle_in_root(struct context *c)
+{
+    TRY(c, "chdir to /", chdir("/"));
+    close(c->root);
+    TRY(c, "open /", c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (c->null >= 0)
+        close(c->null);
+    if (c->blank >= 0)
+        close(c->blank);
+    c->null = c->blank = -1;
+    return 0;
+}
+
+/* No directory for the old root: it is mounted beneath the new one, and taken away. pivot_root(2), notes. */
+int step_pivot_root(struct context *c, const struct step *step)
+{
+    (void)step;
+    SCOPED_FD old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    TRY(c, "open /", old);
+    TRY(c, "enter the rootfs", fchdir(c->root));
+    TRY(c, "pivot_root", SYS(pivot_root, ".", "."));
+    TRY(c, "enter the old root", fchdir(old));
+    TRY(c, "separate the old root", sys_mount_setattr(old, AT_RECURSIVE, 0, 0, MS_SLAVE));
+    TRY(c, "detach the old root", SYS(umount2, ".", MNT_DETACH));
+    return settle_in_root(c);
+}
+
+int step_move_root(struct context *c, const struct step *step)
+{
+    (void)step;
+    SCOPED_FD top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    TRY(c, "open /", top);
+    TRY(c, "move the rootfs to /", sys_move_mount(c->root, top));
+    TRY(c, "enter the rootfs", fchdir(c->root));
+    TRY(c, "chroot", chroot("."));
+    return settle_in_root(c);
+}
+
+int step_change_root(struct context *c, const struct step *step)
+{
+    (void)step;
+    TRY(c, "enter the rootfs", fchdir(c->root));
+    TRY(c, "chroot", chroot("."));
+    return settle_in_root(c);
+}
+
+int step_root_propagation(struct context *c, const struct step *step)
+{
+    FIELDS(root_propagation, step);
+    TRY(c, "mount_setattr", sys_mount_setattr(c->root, f->recursive.i ? AT_RECURSIVE : 0, 0, 0,
+                                              (uint64_t)f->propagation.i));
+    return 0;
+}
+
+int step_sysctl(struct context *c, const struct step *step)
+{
+    FIELDS(sysctl, step);
+    return sysctl_write(c, f->path.s.bytes, f->value.s.bytes, f->value.s.length);
+}
+
+/* What is not there needs no protection */
+static int open_protected(struct context *c, const char *path, int *target)
+{
+    *target = root_open(c, path, O_PATH, 0);
+    c->doing = "open";
+    if (*target >= 0)
+        return 1;
+    return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+}
+
+int step_readonly_path(struct context *c, const struct step *step)
+{
+    FIELDS(readonly_path, step);
+    int found, there = open_protected(c, f->path.s.bytes, &found);
+
+    if (there <= 0)
+        return there;
+    SCOPED_FD target = found;
+    SCOPED_FD clone = sys_open_tree(target, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH);
+    TRY(c, "open_tree", clone);
+    TRY(c, "mount_setattr", sys_mount_setattr(clone, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0));
+    TRY(c, "move_mount", sys_move_mount(clone, target));
+    return 0;
+}
+
+/* An empty directory without room for anything: one filesystem for all masks of a container */
+static int blank_directory(struct context *c, int *mount)
+{
+    if (c->blank >= 0) {
+        TRY(c, "open_tree", *mount = sys_open_tree(c->blank, "", OPEN_TREE_CLONE | AT_EMPTY_PATH));
+        return 0;
+    }
+    SCOPED_FD fs = sys_fsopen("tmpfs");
+    TRY(c, "fsopen tmpfs", fs);
+    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1"));
+    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1"));
+    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "555"));
+    TRY(c, "create tmpfs", sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL));
+    TRY(c, "fsmount", c->blank = sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                                     MOUNT_ATTR_NOEXEC));
+    TRY(c, "dup", *mount = fcntl(c->blank, F_DUPFD_CLOEXEC, 3));
+    return 0;
+}
+
+int step_mask_path(struct context *c, const struct step *step)
+{
+    FIELDS(mask_path, step);
+    struct stat st;
+    int found, cover = -1, there = open_protected(c, f->path.s.bytes, &found);
+
+    if (there <= 0)
+        return there;
+    SCOPED_FD target = found;
+    TRY(c, "look at it", fstat(target, &st));
+    if (S_ISDIR(st.st_mode)) {
+        int error = blank_directory(c, &cover);
+        if (error)
+            return error;
+    } else {
+        TRY(c, "clone /dev/null", cover = sys_open_tree(c->null, "", OPEN_TREE_CLONE | AT_EMPTY_PATH));
+    }
+    SCOPED_FD mount = cover;
+    TRY(c, "move_mount", sys_move_mount(mount, target));
+    return 0;
+}

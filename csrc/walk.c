@@ -1,0 +1,191 @@
+/* walk.c: the one way to a path inside the rootfs. The image and whoever shares a volume with us are hostile: each
+ * component is looked up by the kernel below the root's descriptor, and what is missing is made in a directory that is
+ * held open. See openat2(2). */
+#include "init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_LINKS = 40 };
+
+int root_open(struct context *c, const char *path, uint64_t flags, uint64_t resolve)
+{
+    return sys_openat2(c->root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);
+}
+
+/* A walk under way: `done` has been looked up and holds no link; `rest` has yet to be */
+struct walk {
+    char done[PATH_MAX];
+    char rest[PATH_MAX];
+    int links;
+};
+
+/* Open what has been walked, plus one component; a link in the last place is opened itself, never followed */
+static int open_plain(struct context *c, const char *path, uint64_t flags)
+{
+    return root_open(c, *path ? path : ".", flags | O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
+}
+
+static int take_component(struct walk *w, char name[NAME_MAX + 1])
+{
+    const char *start = w->rest + strspn(w->rest, "/");
+    size_t length = strcspn(start, "/");
+
+    if (length > NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(name, start, length);
+    name[length] = '\0';
+    memmove(w->rest, start + length, strlen(start + length) + 1);
+    return 0;
+}
+
+static int push(struct walk *w, const char *name)
+{
+    size_t have = strlen(w->done);
+    if (have + 1 + strlen(name) >= sizeof w->done) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(w->done + have, sizeof w->done - have, "%s%s", have ? "/" : "", name);
+    return 0;
+}
+
+static void pop(struct walk *w)
+{
+    char *slash = strrchr(w->done, '/');
+    *(slash ? slash : w->done) = '\0';
+}
+
+/* The link just opened takes the place of its name: its text, then what was left */
+static int follow(struct walk *w, int link)
+{
+    char text[PATH_MAX];
+    ssize_t length = readlinkat(link, "", text, sizeof text - 1);
+
+    if (length < 0)
+        return -1;
+    if (++w->links > MAX_LINKS) {
+        errno = ELOOP;
+        return -1;
+    }
+    text[length] = '\0';
+    size_t rest = strlen(w->rest);
+    if ((size_t)length + 1 + rest >= sizeof w->rest) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memmove(w->rest + length + 1, w->rest, rest + 1);
+    memcpy(w->rest, text, (size_t)length);
+    w->rest[length] = '/';
+    if (text[0] == '/')
+        w->done[0] = '\0';
+    return 0;
+}
+
+/* Make what is missing, in the directory that was walked to */
+static int create(struct context *c, const char *dir, const char *name, enum target_kind kind)
+{
+    SCOPED_FD parent = open_plain(c, dir, O_PATH | O_DIRECTORY);
+    if (parent < 0)
+        return -1;
+    if (kind == TARGET_DIRECTORY) {
+        if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
+            return -1;
+    } else {
+        int file = openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+        if (file < 0 && errno != EEXIST)
+            return -1;
+        if (file >= 0)
+            close(file);
+    }
+    return sys_openat2(parent, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+static bool is_last(const struct walk *w) { return w->rest[strspn(w->rest, "/")] == '\0'; }
+
+/* One component forward; *fd is what it led to, or -1 where the walk has only turned */
+static int advance(struct context *c, struct walk *w, enum target_kind kind, int *fd)
+{
+    char name[NAME_MAX + 1], parent[PATH_MAX];
+    struct stat st;
+
+    *fd = -1;
+    if (take_component(w, name) < 0)
+        return -1;
+    if (name[0] == '\0' || strcmp(name, ".") == 0)
+        return 0;
+    if (strcmp(name, "..") == 0) {
+        pop(w);
+        return 0;
+    }
+    memcpy(parent, w->done, sizeof parent);
+    if (push(w, name) < 0)
+        return -1;
+    SCOPED_FD next = open_plain(c, w->done, O_PATH);
+    if (next < 0 && errno == ENOENT)
+        next = create(c, parent, name, is_last(w) ? kind : TARGET_DIRECTORY);
+    if (next < 0 || fstat(next, &st) < 0)
+        return -1;
+    if (S_ISLNK(st.st_mode)) {
+        memcpy(w->done, parent, sizeof parent);
+        return follow(w, next);
+    }
+    *fd = next;
+    next = -1;
+    return 0;
+}
+
+/* Open a path below the root, O_PATH, making what is missing. Links are followed inside the root, dangling ones too
+ * (images link /etc/resolv.conf to a file that appears only later). */
+int root_make(struct context *c, const char *path, enum target_kind kind)
+{
+    struct walk w = { .links = 0 };
+    int found = root_open(c, path, O_PATH, 0);
+
+    if (found >= 0 || errno != ENOENT)
+        return found;
+    if (strlen(path) >= sizeof w.rest) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(w.rest, sizeof w.rest, "%s", path);
+    found = open_plain(c, "", O_PATH | O_DIRECTORY);
+    while (found >= 0 && !is_last(&w)) {
+        int next;
+        if (advance(c, &w, kind, &next) < 0) {
+            int error = errno;
+            close(found);
+            errno = error;
+            return -1;
+        }
+        if (next < 0)
+            next = open_plain(c, w.done, O_PATH);
+        close(found);
+        found = next;
+    }
+    return found;
+}
+
+/* The directory of a path, made where it is missing, and the name in it */
+int root_parent(struct context *c, const char *path, char base[NAME_MAX + 1])
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t length = slash ? (size_t)(slash - path) : 0;
+
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (strlen(name) > NAME_MAX || length >= sizeof dir) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(base, name, strlen(name) + 1);
+    memcpy(dir, path, length);
+    snprintf(dir + length, sizeof dir - length, "/");
+    return root_make(c, dir, TARGET_DIRECTORY);
+}
