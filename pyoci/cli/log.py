@@ -104,10 +104,7 @@ def emit(call: "Call", level: str, text: str) -> None:
     if call.log_fd < 0:
         write(STDERR, _text_line(level, text))
         return
-    if call.log_format == "json":
-        line = _json_line(level, text)
-    else:
-        line = _text_line(level, text)
+    line = _json_line(level, text) if call.log_format == "json" else _text_line(level, text)
     try:
         write(call.log_fd, line)
     finally:

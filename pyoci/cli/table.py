@@ -6,7 +6,6 @@ names; a test holds the two together.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-
     Flag = tuple[str, str, str]  # (name, one-letter alias or "", kind)
 
 BOOL = "bool"

@@ -1,0 +1,65 @@
+"""Start-up is the price of Python: the modules each hot command loads are counted, in an isolated interpreter."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyoci
+
+HOME = Path(pyoci.__file__).parent.parent
+
+# Runs one command against a runtime that answers with nothing, and prints what was loaded meanwhile.
+PROGRAM = """
+import sys
+before = set(sys.modules)
+sys.path.insert(0, {home!r})
+import pyoci
+class Runtime:
+    def __init__(self, root, **settings): pass
+    def __getattr__(self, name): return lambda *arguments: 0 if name in ("run", "exec") else {{"process": {{"cwd": "/"}}}}
+fake = type(sys)("pyoci.runtime")
+fake.Runtime = Runtime
+sys.modules["pyoci.runtime"] = pyoci.runtime = fake
+before.add("pyoci.runtime")
+from pyoci.cli import main
+status = main({words!r})
+import posix
+posix.write(2, " ".join(sorted(set(sys.modules) - before)).encode())
+posix._exit(status)
+"""
+
+ALWAYS = "errno pyoci pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.errors pyoci.options"
+LIFECYCLE = ALWAYS + " pyoci.cli.lifecycle pyoci.cli.output"
+JSON = " pyoci.jsondoc _json"
+
+
+def loaded(words):
+    program = PROGRAM.format(home=str(HOME), words=words)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        (["state", "c1"], LIFECYCLE + JSON),
+        (["start", "c1"], LIFECYCLE),
+        (["delete", "--force", "c1"], LIFECYCLE),
+        (["create", "--bundle", "/", "--pid-file", "/p", "--console-socket", "/s", "c1"], LIFECYCLE),
+        (["run", "--bundle=/", "c1"], LIFECYCLE),
+        (["kill", "c1", "9"], ALWAYS + " pyoci.cli.kill"),
+        (["kill", "--all", "c1", "SIGKILL"], ALWAYS + " pyoci.cli.kill"),
+        (["exec", "-d", "c1", "ls"], ALWAYS + JSON + " pyoci.cli.exec pyoci.cli.exec_process"),
+    ],
+)
+@pytest.mark.parametrize("settings", [[], ["--root", "/r", "--log", "/dev/null", "--log-format", "json"]])
+def test_a_hot_command_loads_only_what_it_needs(settings, words, allowed):
+    assert loaded([*settings, *words]) - set(allowed.split()) == set()
+
+
+def test_the_words_of_the_help_are_not_part_of_it():
+    """The measure is alive: help does load them."""
+    assert {"pyoci.cli.texts", "pyoci.cli.help"} <= loaded(["create", "--help"])
