@@ -56,6 +56,7 @@ struct context {
     const char *doing; /* the call under way, for the report */
     char detail[1024];
     char executable[PATH_MAX];
+    char home[PATH_MAX]; /* "HOME=…" when the environment is to be given one */
 };
 
 /* decode.c */

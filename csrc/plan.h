@@ -68,6 +68,7 @@ struct plan_header {
     OP(IO_PRIORITY, io_priority, "set I/O priority")                      \
     OP(PERSONALITY, personality, "set personality")                       \
     OP(ENTER_CWD, enter_cwd, "change to cwd")                             \
+    OP(FIND_HOME, find_home, "look up HOME")                              \
     OP(FIND_EXECUTABLE, find_executable, "find executable")               \
     OP(AWAIT_START, await_start, "wait for start")                        \
     OP(HOOK, hook, "run hook")                                            \
@@ -96,9 +97,10 @@ struct plan_header {
 #define FIELDS_DOMAINNAME(F) F(s, name)
 #define FIELDS_OWN_MOUNTS(F) F(i, propagation)
 #define FIELDS_OPEN_ROOT(F) F(s, path)
-#define FIELDS_MOUNT_NEW(F) F(s, destination) F(s, type) F(s, source) F(l, options) F(i, set) F(i, flags)
+#define FIELDS_MOUNT_NEW(F) F(s, destination) F(s, type) F(s, source) F(l, options) F(i, set) F(i, propagation) F(i, flags)
 #define FIELDS_MOUNT_BIND(F)                                                                                \
-    F(s, destination) F(s, source) F(i, set) F(i, clear) F(i, recursive_set) F(i, recursive_clear) F(i, flags)
+    F(s, destination) F(s, source) F(i, set) F(i, clear) F(i, recursive_set) F(i, recursive_clear) \
+    F(i, propagation) F(i, flags)
 #define FIELDS_MOUNT_CHANGE(F) F(s, destination) F(i, set) F(i, clear) F(i, propagation) F(i, recursive)
 #define FIELDS_MAKE_DIRECTORY(F) F(s, path) F(i, mode)
 #define FIELDS_MAKE_NODE(F) F(s, path) F(i, mode) F(i, major) F(i, minor) F(i, uid) F(i, gid) F(i, flags)
@@ -119,6 +121,7 @@ struct plan_header {
 #define FIELDS_IO_PRIORITY(F) F(i, value)
 #define FIELDS_PERSONALITY(F) F(i, value)
 #define FIELDS_ENTER_CWD(F) F(s, path) F(i, flags)
+#define FIELDS_FIND_HOME(F) F(i, uid)
 #define FIELDS_FIND_EXECUTABLE(F) F(s, name) F(l, search) F(i, uid) F(i, gid) F(b, groups)
 #define FIELDS_AWAIT_START(F)
 #define FIELDS_HOOK(F) \
@@ -146,6 +149,7 @@ struct plan_header {
     P(MOUNT_RECURSIVE, 8)     /* rbind */                                            \
     P(MOUNT_ON_PROC, 16)      /* the target may lie on procfs */                     \
     P(MOUNT_OPTIONAL, 32)     /* the source may be missing: then nothing is done */  \
+    P(MOUNT_SPREAD_ALL, 64)   /* propagation is set on everything below too */       \
     P(NODE_KEEP, 1)           /* a node that is there already is as good */          \
     P(LINK_REPLACE, 1)        /* what is there is removed */                         \
     P(CONSOLE_DEVICE, 1)      /* bind it to /dev/console */                          \

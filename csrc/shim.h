@@ -2,6 +2,7 @@
  * but the guard. Every function gives what the kernel gave, or -errno. */
 #ifndef PYOCI_SHIM_H
 #define PYOCI_SHIM_H
+#include <stddef.h>
 /* cffi: begin */
 
 struct shim_spawn {

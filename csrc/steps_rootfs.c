@@ -139,7 +139,7 @@ static int set_mode_of(struct context *c, int fs, int target)
     return 0;
 }
 
-static int make_filesystem(struct context *c, const struct fields_mount_new *f, int target, int *mount)
+static int make_filesystem(struct context *c, const struct fields_mount_new *f, int64_t flags, int target, int *mount)
 {
     SCOPED_FD fs = sys_fsopen(f->type.s.bytes);
     int error;
@@ -153,7 +153,7 @@ static int make_filesystem(struct context *c, const struct fields_mount_new *f, 
     for (const char *o = list_first(&f->options.l); o; o = list_next(&f->options.l, o))
         if ((error = set_option(c, fs, o)) != 0)
             return error;
-    if ((f->flags.i & PLAN_MOUNT_KEEP_MODE) && (error = set_mode_of(c, fs, target)) != 0)
+    if ((flags & PLAN_MOUNT_KEEP_MODE) && (error = set_mode_of(c, fs, target)) != 0)
         return error;
     if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL) < 0)
         return fail_fs(c, fs, "create filesystem", f->type.s.bytes);
@@ -161,23 +161,42 @@ static int make_filesystem(struct context *c, const struct fields_mount_new *f, 
     return 0;
 }
 
+/* On the detached mount, so that nothing mounted meanwhile can appear where it should not */
+static int spread(struct context *c, int mount, int64_t propagation, int64_t flags)
+{
+    unsigned deep = flags & PLAN_MOUNT_SPREAD_ALL ? AT_RECURSIVE : 0;
+    if (propagation)
+        TRY(c, "set propagation", sys_mount_setattr(mount, deep, 0, 0, (uint64_t)propagation));
+    return 0;
+}
+
+/* A filesystem takes the mode of a directory that the image has, not of one that we make for it */
+static int64_t mount_flags(struct context *c, const struct fields_mount_new *f)
+{
+    if (!(f->flags.i & PLAN_MOUNT_KEEP_MODE))
+        return f->flags.i;
+    SCOPED_FD there = root_open(c, f->destination.s.bytes, O_PATH, 0);
+    return there >= 0 ? f->flags.i : f->flags.i & ~(int64_t)PLAN_MOUNT_KEEP_MODE;
+}
+
 int step_mount_new(struct context *c, const struct step *step)
 {
     FIELDS(mount_new, step);
     struct stat st;
     int mount = -1;
-    SCOPED_FD target = mount_target(c, f->destination.s.bytes, TARGET_DIRECTORY, f->flags.i);
+    int64_t flags = mount_flags(c, f);
+    SCOPED_FD target = mount_target(c, f->destination.s.bytes, TARGET_DIRECTORY, flags);
 
     TRY(c, "open destination", target);
     TRY(c, "look at the destination", fstat(target, &st));
     c->doing = "destination";
     if (!S_ISDIR(st.st_mode))
         return -ENOTDIR;
-    int error = make_filesystem(c, f, target, &mount);
+    int error = make_filesystem(c, f, flags, target, &mount);
     SCOPED_FD made = mount;
-    if (error)
+    if (error || (error = spread(c, made, f->propagation.i, flags)) != 0)
         return error;
-    if (f->flags.i & PLAN_MOUNT_COPY_UP)
+    if (flags & PLAN_MOUNT_COPY_UP)
         TRY(c, "copy up", copy_tree(target, made));
     TRY(c, "move_mount", sys_move_mount(made, target));
     return 0;
@@ -201,6 +220,9 @@ int step_mount_bind(struct context *c, const struct step *step)
                                                   (uint64_t)f->recursive_clear.i, 0));
     if (f->set.i || f->clear.i)
         TRY(c, "mount_setattr", sys_mount_setattr(source, 0, (uint64_t)f->set.i, (uint64_t)f->clear.i, 0));
+    int error = spread(c, source, f->propagation.i, f->flags.i);
+    if (error)
+        return error;
     SCOPED_FD target = mount_target(c, f->destination.s.bytes,
                                     S_ISDIR(st.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, f->flags.i);
     TRY(c, "open destination", target);
