@@ -1,0 +1,88 @@
+"""The manager for `--cgroup-manager disabled`: the container stays in its caller's cgroup, nobody limits it."""
+
+from ..errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Optional
+
+
+class Manager:
+    """No cgroup of the container's own."""
+
+    __slots__ = ("made", "warnings")
+
+    def __init__(self) -> None:
+        self.made: "list[str]" = []
+        self.warnings: "list[str]" = []
+
+    def record(self) -> "dict[str, Any]":
+        """For state.json."""
+        return {"driver": "disabled", "version": 0, "cgroup_paths": {}, "made": []}
+
+    def create(self) -> None:
+        """Nothing to make."""
+
+    def fd(self) -> "Optional[int]":
+        """The caller's cgroup is inherited."""
+        return None
+
+    def join(self, pid: int) -> None:
+        """The caller's cgroup is inherited."""
+
+    def apply(self) -> None:
+        """Nothing to limit."""
+
+    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
+        """The caller's cgroup is inherited."""
+        return None
+
+    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
+        """The caller's cgroup is inherited."""
+        if sub:
+            self._refuse("--cgroup")
+
+    def pids(self) -> "list[int]":
+        """Unknown: its processes share a cgroup with others."""
+        return []
+
+    def empty(self) -> bool:
+        """Nothing of it can be left in a cgroup of its own."""
+        return True
+
+    def frozen(self) -> bool:
+        """It cannot be paused."""
+        return False
+
+    def freeze(self) -> None:
+        """Refused: its processes share a cgroup with others."""
+        self._refuse("pause")
+
+    def thaw(self) -> None:
+        """Refused: see freeze()."""
+        self._refuse("resume")
+
+    def kill(self, number: int) -> None:
+        """Nothing: the init process is all that we know of it."""
+
+    def oom_kills(self) -> "Optional[int]":
+        """Not counted."""
+        return None
+
+    def stats(self) -> "dict[str, Any]":
+        """Refused: nothing counts its processes apart from others."""
+        self._refuse("read statistics")
+
+    def update(self, resources: "dict[str, Any]") -> None:
+        """Refused."""
+        self._refuse("update")
+
+    def destroy(self) -> None:
+        """Nothing to remove."""
+
+    def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
+        """No cgroup of its own to show."""
+        return []
+
+    def _refuse(self, step: str) -> "NoReturn":
+        raise Error("the container was made without a cgroup (--cgroup-manager disabled)", step=step)

@@ -1,0 +1,174 @@
+"""What the cgroup code asks of the machine: which hierarchies are mounted, where we are in them, and the calls on them.
+
+Tests subclass Host over a directory of plain files; everything else in the package goes through it.
+"""
+
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
+
+
+def read_file(path: str) -> str:
+    """A whole file of procfs, sysfs or cgroupfs; raises OSError."""
+    fd = posix.open(path, posix.O_RDONLY)
+    try:
+        chunks = []
+        while chunk := posix.read(fd, 65536):
+            chunks.append(chunk)
+    finally:
+        posix.close(fd)
+    return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+
+class Hierarchy:
+    """One mounted v1 hierarchy.
+
+    controllers: as the kernel lists them, such as ("cpu", "cpuacct"), or ("name=systemd",)
+    mount:       the directory it is mounted on
+    own:         our cgroup below that directory, "/" for the directory itself
+    """
+
+    __slots__ = ("controllers", "mount", "own")
+
+    def __init__(self, controllers: "tuple[str, ...]", mount: str, own: str) -> None:
+        self.controllers = controllers
+        self.mount = mount
+        self.own = own
+
+
+class Layout:
+    """What is mounted: a v2 tree at `unified` (the whole, or what sits beside v1: hybrid), and v1 hierarchies."""
+
+    __slots__ = ("hierarchies", "unified", "unified_own")
+
+    def __init__(self, hierarchies: "list[Hierarchy]", unified: str, unified_own: str) -> None:
+        self.hierarchies = hierarchies
+        self.unified = unified
+        self.unified_own = unified_own
+
+    def by_controller(self) -> "dict[str, Hierarchy]":
+        """Controller (or name=…) to its hierarchy."""
+        return {name: hierarchy for hierarchy in self.hierarchies for name in hierarchy.controllers}
+
+
+class Host:
+    """This machine. `root` is where cgroups are mounted, `proc` a procfs, `sys` a sysfs."""
+
+    __slots__ = ("euid", "proc", "root", "sys")
+
+    def __init__(self, root: str = "/sys/fs/cgroup", proc: str = "/proc", sys: str = "/sys") -> None:
+        self.root = root
+        self.proc = proc
+        self.sys = sys
+        self.euid = posix.geteuid()
+
+    def is_v2(self) -> bool:
+        """Whether `root` itself is a cgroup v2 tree."""
+        try:
+            posix.stat(self.root + "/cgroup.controllers")
+        except OSError:
+            return False
+        return True
+
+    def layout(self) -> Layout:
+        """The mounted hierarchies, and our place in each (man 7 cgroups, /proc/pid/cgroup)."""
+        own = self._own()
+        if self.is_v2():
+            return Layout([], self.root, own.get("", "/"))
+        hierarchies: "list[Hierarchy]" = []
+        unified = unified_own = ""
+        seen: "set[str]" = set()
+        for kind, root, mount, options in self._mounts():
+            if kind == "cgroup2" and not unified:
+                unified, unified_own = mount, _below(own.get("", "/"), root)
+            elif kind == "cgroup":
+                names = tuple(name for name in options if name in own)
+                if names and names[0] not in seen:
+                    seen.update(names)
+                    hierarchies.append(Hierarchy(names, mount, _below(own[names[0]], root)))
+        return Layout(hierarchies, unified, unified_own)
+
+    def _own(self) -> "dict[str, str]":
+        """Our cgroup by controller; "" is the v2 tree."""
+        own = {}
+        for line in read_file(self.proc + "/self/cgroup").splitlines():
+            _, names, path = line.split(":", 2)
+            for name in names.split(","):
+                own[name] = path
+        return own
+
+    def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
+        """(type, root, mount point, superblock options) of the cgroup mounts at or below `root`."""
+        found = []
+        for line in read_file(self.proc + "/self/mountinfo").splitlines():
+            if " - cgroup" not in line:
+                continue
+            left, _, right = line.partition(" - ")
+            fields, after = left.split(" "), right.split(" ")
+            mount = _unescape(fields[4])
+            if mount.startswith(self.root + "/"):
+                found.append((after[0], _unescape(fields[3]), mount, after[2].split(",")))
+        return found
+
+    def in_user_namespace(self) -> bool:
+        """Whether our uids are not the machine's own: then EPERM from the kernel is to be expected."""
+        try:
+            return read_file(self.proc + "/self/uid_map").split() != ["0", "0", "4294967295"]
+        except OSError:
+            return False
+
+    def rootless(self) -> bool:
+        """Whether cgroups may be out of our hands, so that an engine expects us to do without."""
+        return self.euid != 0 or self.in_user_namespace()
+
+    def mkdir(self, name: str, dir_fd: int) -> None:
+        """Make one cgroup. 0755, as the kernel's own files are."""
+        posix.mkdir(name, 0o755, dir_fd=dir_fd)
+
+    def rmdir(self, path: str) -> None:
+        """Remove one cgroup; its files do not count as contents."""
+        posix.rmdir(path)
+
+    def write(self, dir_fd: int, name: str, value: str) -> None:
+        """One write(2) of the whole value, as cgroupfs wants it. The file must exist."""
+        fd = posix.open(name, posix.O_WRONLY | posix.O_TRUNC | posix.O_NOFOLLOW, dir_fd=dir_fd)
+        try:
+            posix.write(fd, value.encode("utf-8", "surrogateescape"))
+        finally:
+            posix.close(fd)
+
+    def read(self, dir_fd: int, name: str) -> str:
+        """The whole of one file of a cgroup."""
+        fd = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW, dir_fd=dir_fd)
+        try:
+            chunks = []
+            while chunk := posix.read(fd, 65536):
+                chunks.append(chunk)
+        finally:
+            posix.close(fd)
+        return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+    def open_dir(self, name: str, dir_fd: "Optional[int]" = None) -> int:
+        """A descriptor of a directory, never through a symlink in its last component."""
+        return posix.open(name, _DIRECTORY, dir_fd=dir_fd)
+
+
+def _below(own: str, root: str) -> str:
+    """Our cgroup seen from a mount of the subtree `root`: in a container, procfs may name the host's path."""
+    if root in ("/", ""):
+        return own
+    if own == root:
+        return "/"
+    return own[len(root) :] if own.startswith(root + "/") else "/"
+
+
+def _unescape(field: str) -> str:
+    """mountinfo writes space, tab, newline and backslash as three octal digits."""
+    if "\\" not in field:
+        return field
+    head, *rest = field.split("\\")
+    return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)

@@ -1,0 +1,162 @@
+"""Setting: one value of linux.resources on its way to one file; and the pass that writes them."""
+
+import errno
+
+from ..errors import Error
+from .host import Host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Optional
+
+
+class Setting:
+    """One write.
+
+    controller: whose hierarchy (v1) or availability (v2) it needs; "" for a file that every cgroup has
+    location:   the place in the configuration that asked
+    choices:    (file, value) pairs; the first whose file exists is written
+    idle:       the value means «no limit», so that a machine without the file already does what is asked
+    """
+
+    __slots__ = ("choices", "controller", "idle", "location")
+
+    def __init__(
+        self, controller: str, location: str, *choices: "tuple[str, str]", idle: "Optional[str]" = None
+    ) -> None:
+        self.controller = controller
+        self.location = location
+        self.choices = choices
+        self.idle = idle is not None and choices[0][1] == idle
+
+    def __repr__(self) -> str:
+        return f"Setting({self.controller}, {self.location}, {self.choices})"
+
+
+class Section:
+    """One object of linux.resources with the place it stands at, read with a check of the types.
+
+    The schema has checked config.json by now, but nobody has checked the JSON given to `update`.
+    """
+
+    __slots__ = ("_values", "where")
+
+    def __init__(self, values: "Any", where: str) -> None:
+        self.where = where
+        if values is None:
+            values = {}
+        if not isinstance(values, dict):
+            raise Error(f"must be an object, not {values!r}", location=where)
+        self._values: "dict[str, Any]" = values
+
+    def at(self, key: str) -> str:
+        """The place of one of its keys."""
+        return f"{self.where}.{key}" if self.where else key
+
+    def section(self, key: str) -> "Section":
+        """The object below a key; an empty one where it is absent or null."""
+        return Section(self._values.get(key), self.at(key))
+
+    def integer(self, key: str) -> "Optional[int]":
+        """A number, None where it is absent or null."""
+        value = self._values.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise Error(f"must be an integer, not {value!r}", location=self.at(key))
+        return value
+
+    def text(self, key: str) -> str:
+        """A string, empty where it is absent or null."""
+        value = self._values.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise Error(f"must be a string, not {value!r}", location=self.at(key))
+        return value
+
+    def flag(self, key: str) -> bool:
+        """A boolean, False where it is absent or null."""
+        return self._values.get(key) is True
+
+    def items(self, key: str) -> "list[Section]":
+        """The objects of an array."""
+        value = self._values.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise Error(f"must be an array, not {value!r}", location=self.at(key))
+        return [Section(entry, f"{self.at(key)}[{i}]") for i, entry in enumerate(value)]
+
+    def pairs(self) -> "list[tuple[str, Any]]":
+        """Key and value of an object used as a map."""
+        return list(self._values.items())
+
+
+def write_all(host: Host, directory: "Callable[[str], int]", settings: "list[Setting]") -> None:
+    """Write the settings in order; `directory` gives the open cgroup for a controller.
+
+    The kernel holds neighbours against each other (memory limit and memory+swap limit, quota and burst, quota and
+    period), and which of the two must go first depends on the values before. What it refuses with EINVAL or EBUSY is
+    therefore tried once more when the others are written.
+    """
+    refused = [setting for setting in settings if not _write(host, directory(setting.controller), setting)]
+    for setting in refused:
+        _write_or_explain(host, directory(setting.controller), setting)
+
+
+def _write(host: Host, fd: int, setting: Setting) -> bool:
+    try:
+        _write_first(host, fd, setting)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EBUSY):
+            return False
+        raise explain(host, fd, setting, error.errno or 0) from None
+    return True
+
+
+def _write_or_explain(host: Host, fd: int, setting: Setting) -> None:
+    try:
+        _write_first(host, fd, setting)
+    except OSError as error:
+        raise explain(host, fd, setting, error.errno or 0) from None
+
+
+def _write_first(host: Host, fd: int, setting: Setting) -> None:
+    for file, value in setting.choices:
+        try:
+            host.write(fd, file, value)
+        except FileNotFoundError:
+            continue
+        return
+    if not setting.idle:
+        raise FileNotFoundError(errno.ENOENT, "")
+
+
+def explain(host: Host, fd: int, setting: Setting, number: int) -> Error:
+    """The error for a write that the kernel refused."""
+    file, value = setting.choices[0]
+    text = hint = ""
+    if number == errno.ENOENT:
+        hint = f"this kernel has no {' or '.join(name for name, _ in setting.choices)} here"
+    elif file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes") and number == errno.EBUSY:
+        text = _memory_in_use(host, fd, value)
+    elif file.startswith("cpuset."):
+        hint = "the machine, or the parent cgroup, does not have all of these"
+    elif number == errno.ENODEV and file.startswith(("io.", "blkio.")):
+        hint = "there is no such block device, or it is a partition"
+    elif number in (errno.EACCES, errno.EPERM):
+        hint = "the parent cgroup's own limit does not allow it, or this user may not write it"
+    elif number in (errno.EINVAL, errno.ERANGE):
+        hint = "the kernel does not accept this value here"
+    return Error(text, location=setting.location, step=f"write {value!r} to {file}", errno=number, hint=hint)
+
+
+def _memory_in_use(host: Host, fd: int, value: str) -> str:
+    def read(name: str) -> str:
+        try:
+            return host.read(fd, name).strip()
+        except OSError:
+            return "unknown"
+
+    usage, peak = read("memory.usage_in_bytes"), read("memory.max_usage_in_bytes")
+    return f"unable to set memory limit to {value} (current usage: {usage}, peak usage: {peak})"

@@ -1,0 +1,193 @@
+"""linux.resources as files of the v1 hierarchies (kernel: Documentation/admin-guide/cgroup-v1)."""
+
+from ..errors import Error
+from .convert import check_shares
+from .settings import Section, Setting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def memory(resources: Section) -> "list[Setting]":
+    """Limits in bytes; -1 for none, 0 for «leave it». Kernel memory limits are obsolete: see obsolete()."""
+    section = resources.section("memory")
+    limit, swap = section.integer("limit") or 0, section.integer("swap") or 0
+    unlimited_swap = limit == -1 and swap == 0
+    settings = []
+    if limit:
+        settings.append(Setting("memory", section.at("limit"), ("memory.limit_in_bytes", str(limit)), idle="-1"))
+    if swap or unlimited_swap:
+        value = "-1" if unlimited_swap else str(swap)
+        settings.append(Setting("memory", section.at("swap"), ("memory.memsw.limit_in_bytes", value), idle="-1"))
+    if reservation := section.integer("reservation"):
+        file = "memory.soft_limit_in_bytes"
+        settings.append(Setting("memory", section.at("reservation"), (file, str(reservation)), idle="-1"))
+    swappiness = section.integer("swappiness")
+    if swappiness is not None:
+        if not 0 <= swappiness <= 100:
+            raise Error(
+                f"invalid memory swappiness value: {swappiness} (valid range is 0-100)",
+                location=section.at("swappiness"),
+            )
+        settings.append(Setting("memory", section.at("swappiness"), ("memory.swappiness", str(swappiness))))
+    if section.flag("disableOOMKiller"):
+        settings.append(Setting("memory", section.at("disableOOMKiller"), ("memory.oom_control", "1")))
+    return settings
+
+
+def obsolete(resources: Section) -> "list[str]":
+    """Warnings for properties that the spec keeps and kernels have dropped."""
+    section = resources.section("memory")
+    return [
+        f"{section.at(key)} is ignored: kernels no longer limit kernel memory apart"
+        for key in ("kernel", "kernelTCP")
+        if section.integer(key)
+    ]
+
+
+def cpu(resources: Section) -> "list[Setting]":
+    """Shares, and quota, period and burst in microseconds; 0 for «leave it», quota -1 for none."""
+    section = resources.section("cpu")
+    settings = []
+    if shares := section.integer("shares"):
+        check_shares(shares, section.at("shares"))
+        settings.append(Setting("cpu", section.at("shares"), ("cpu.shares", str(shares)), idle="1024"))
+    for key, file in (
+        ("realtimePeriod", "cpu.rt_period_us"),
+        ("realtimeRuntime", "cpu.rt_runtime_us"),
+        ("period", "cpu.cfs_period_us"),
+        ("quota", "cpu.cfs_quota_us"),
+    ):
+        if value := section.integer(key):
+            settings.append(Setting("cpu", section.at(key), (file, str(value)), idle="-1"))
+    for key, file in (("burst", "cpu.cfs_burst_us"), ("idle", "cpu.idle")):
+        number = section.integer(key)
+        if number is not None:
+            settings.append(Setting("cpu", section.at(key), (file, str(number)), idle="0"))
+    return settings
+
+
+def cpuset(resources: Section) -> "list[Setting]":
+    """CPUs and memory nodes as lists."""
+    section = resources.section("cpu")
+    return [
+        Setting("cpuset", section.at(key), (f"cpuset.{key}", section.text(key)))
+        for key in ("cpus", "mems")
+        if section.text(key)
+    ]
+
+
+def pids(resources: Section) -> "list[Setting]":
+    """pids.max, named alike on v1 and v2; -1 for none.
+
+    0 becomes 1, as with runc: nothing could be started with the kernel's 0, and systemd refuses it.
+    """
+    section = resources.section("pids")
+    limit = section.integer("limit")
+    if limit is None:
+        return []
+    if limit < -1:
+        raise Error(f"a limit of {limit} processes makes no sense; -1 means none", location=section.at("limit"))
+    return [Setting("pids", section.at("limit"), ("pids.max", "max" if limit == -1 else str(limit or 1)), idle="max")]
+
+
+THROTTLES = (
+    ("throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps"),
+    ("throttleWriteBpsDevice", "blkio.throttle.write_bps_device", "wbps"),
+    ("throttleReadIOPSDevice", "blkio.throttle.read_iops_device", "riops"),
+    ("throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops"),
+)
+
+
+def device_number(entry: Section) -> str:
+    """major:minor of a block device's entry."""
+    return f"{entry.integer('major') or 0}:{entry.integer('minor') or 0}"
+
+
+def blkio(resources: Section) -> "list[Setting]":
+    """Weights 10 to 1000 (0: leave it), for all or for a device; throttles in bytes or operations per second."""
+    section = resources.section("blockIO")
+    settings = []
+    if weight := section.integer("weight"):
+        choices = ("blkio.weight", str(weight)), ("blkio.bfq.weight", str(weight))
+        settings.append(Setting("blkio", section.at("weight"), *choices))
+    if leaf := section.integer("leafWeight"):
+        settings.append(Setting("blkio", section.at("leafWeight"), ("blkio.leaf_weight", str(leaf))))
+    for entry in section.items("weightDevice"):
+        if weight := entry.integer("weight"):
+            value = f"{device_number(entry)} {weight}"
+            choices = ("blkio.weight_device", value), ("blkio.bfq.weight_device", value)
+            settings.append(Setting("blkio", entry.at("weight"), *choices))
+        if leaf := entry.integer("leafWeight"):
+            value = f"{device_number(entry)} {leaf}"
+            settings.append(Setting("blkio", entry.at("leafWeight"), ("blkio.leaf_weight_device", value)))
+    for key, file, _ in THROTTLES:
+        for entry in section.items(key):
+            rate = entry.integer("rate") or 0
+            settings.append(Setting("blkio", entry.at("rate"), (file, f"{device_number(entry)} {rate}")))
+    return settings
+
+
+def hugetlb(resources: Section) -> "list[Setting]":
+    """A limit in bytes for each page size, on use and (kernel 5.7 and later) on reservation."""
+    settings = []
+    for entry in resources.items("hugepageLimits"):
+        size = entry.text("pageSize")
+        value = str(entry.integer("limit") or 0)
+        settings.append(Setting("hugetlb", entry.at("limit"), (f"hugetlb.{size}.limit_in_bytes", value)))
+        reserved = f"hugetlb.{size}.rsvd.limit_in_bytes", value
+        settings.append(Setting("hugetlb", entry.at("limit"), reserved, idle=value))
+    return settings
+
+
+def rdma(resources: Section) -> "list[Setting]":
+    """rdma.max, named alike on v1 and v2."""
+    section = resources.section("rdma")
+    settings = []
+    for device, _ in section.pairs():
+        entry = section.section(device)
+        words = [device]
+        for key, name in (("hcaHandles", "hca_handle"), ("hcaObjects", "hca_object")):
+            number = entry.integer(key)
+            if number is not None:
+                words.append(f"{name}={number}")
+        if len(words) > 1:
+            settings.append(Setting("rdma", entry.where, ("rdma.max", " ".join(words))))
+    return settings
+
+
+def network(resources: Section) -> "list[Setting]":
+    """Class of a cgroup's packets (0: none) and their priority on an interface."""
+    section = resources.section("network")
+    settings = []
+    if class_id := section.integer("classID"):
+        settings.append(Setting("net_cls", section.at("classID"), ("net_cls.classid", str(class_id))))
+    for entry in section.items("priorities"):
+        value = f"{entry.text('name')} {entry.integer('priority') or 0}"
+        settings.append(Setting("net_prio", entry.where, ("net_prio.ifpriomap", value)))
+    return settings
+
+
+def unified(resources: Section) -> "list[Setting]":
+    """Files of v2 by name: there are none on v1."""
+    section = resources.section("unified")
+    for key, _ in section.pairs():
+        raise Error(
+            "cannot set unified on a machine with cgroup v1", location=section.at(key), hint="these are names of v2"
+        )
+    return []
+
+
+# controller, key in linux.resources, compiler; in the order of writing
+PARTS: "tuple[tuple[str, str, Callable[[Section], list[Setting]]], ...]" = (
+    ("pids", "pids", pids),
+    ("memory", "memory", memory),
+    ("blkio", "blockIO", blkio),
+    ("cpu", "cpu", cpu),
+    ("cpuset", "cpu", cpuset),
+    ("hugetlb", "hugepageLimits", hugetlb),
+    ("rdma", "rdma", rdma),
+    ("net_cls", "network", network),
+    ("", "unified", unified),
+)

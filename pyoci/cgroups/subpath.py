@@ -1,0 +1,39 @@
+"""`exec --cgroup`: a path below the container's own cgroup, walked name by name so that it cannot leave it."""
+
+import posix
+
+from ..errors import Error
+from .host import Host
+
+
+def parse(values: "list[str]") -> "dict[str, str]":
+    """The option's values, each ``path`` or ``controller[,controller]:path``, as controller ("" for all) to path."""
+    found: "dict[str, str]" = {}
+    for value in values:
+        controllers, colon, path = value.rpartition(":")
+        if colon and not controllers:
+            raise Error(f"invalid value {value!r}, expected [controllers:]path", step="--cgroup")
+        for controller in controllers.split(","):
+            if controller in found:
+                raise Error(f"more than one path for {controller or 'all controllers'!r}", step="--cgroup")
+            found[controller] = path
+    return found
+
+
+def leaf_in(host: Host, path: str, below: str) -> int:
+    """A descriptor of the cgroup `below` `path`; the caller closes it. Refuses what leads out of `path`."""
+    fd = host.open_dir(path)
+    for name in below.split("/"):
+        if name in ("", "."):
+            continue
+        if name == "..":
+            posix.close(fd)
+            raise Error(f"bad sub cgroup path {below!r}: it leaves the container's cgroup", step="--cgroup")
+        try:
+            inner = host.open_dir(name, fd)
+        except OSError as error:
+            raise Error(step=f"open cgroup {below!r} of the container", errno=error.errno or 0) from None
+        finally:
+            posix.close(fd)
+        fd = inner
+    return fd

@@ -1,0 +1,183 @@
+"""Cgroup directories: a path's components, making, listing, signalling and removing them."""
+
+import errno
+import posix
+import time
+
+from ..errors import Error
+from .host import Host, read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REMOVE_SECONDS = 5.0  # a killed process may need this long to leave, on a loaded machine
+
+
+def components(path: str) -> "list[str]":
+    """The names in a path, `.` and `..` resolved without ever leaving the top (as a chroot would)."""
+    if "\0" in path or "\n" in path:
+        raise Error(
+            "a cgroup's path cannot contain a NUL or a newline", location="linux.cgroupsPath", errno=errno.EINVAL
+        )
+    names: "list[str]" = []
+    for name in path.split("/"):
+        if name == "..":
+            if names:
+                names.pop()
+        elif name not in ("", "."):
+            names.append(name)
+    return names
+
+
+def join(base: str, names: "list[str]") -> str:
+    """base/name/name, without a doubled slash."""
+    return "/".join([base.rstrip("/"), *names])
+
+
+def levels(base: str, path: str) -> "list[str]":
+    """The directories from below `base` down to `path`, both as strings."""
+    names = path[len(base.rstrip("/")) :].strip("/").split("/")
+    return [join(base, names[: i + 1]) for i in range(len(names))]
+
+
+def exists(path: str) -> bool:
+    """Whether this cgroup is there."""
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def missing(base: str, path: str) -> "list[str]":
+    """The directories that make() would have to make, outermost first."""
+    wanted = levels(base, path)
+    absent: "list[str]" = []
+    while wanted and not exists(wanted[-1]):
+        absent.append(wanted.pop())
+    return absent[::-1]
+
+
+def make(host: Host, base: str, path: str, made: "list[str]") -> int:
+    """Make `path` and what is missing between it and `base`; returns a descriptor of it, and adds to `made`.
+
+    Walks down by descriptor without following a symlink: /sys/fs/cgroup of v1 is a tmpfs, which can hold them.
+    """
+    fd = host.open_dir(base)
+    at = base.rstrip("/")
+    for name in path[len(at) :].strip("/").split("/"):
+        at = f"{at}/{name}"
+        try:
+            below = _enter(host, fd, name, at, made)
+        finally:
+            posix.close(fd)
+        fd = below
+    return fd
+
+
+def _enter(host: Host, fd: int, name: str, at: str, made: "list[str]") -> int:
+    try:
+        return host.open_dir(name, fd)
+    except FileNotFoundError:
+        pass
+    try:
+        host.mkdir(name, fd)
+    except FileExistsError:
+        pass  # another container's create was quicker: its directory, then
+    else:
+        if at not in made:
+            made.append(at)
+    return host.open_dir(name, fd)
+
+
+def subtree(path: str) -> "Iterator[str]":
+    """Every cgroup below `path` and itself, children first; nothing if it is gone."""
+    try:
+        with posix.scandir(path) as entries:
+            below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODEV):
+            return
+        raise
+    for child in below:
+        yield from subtree(child)
+    yield path
+
+
+def pids_in(path: str, name: str = "cgroup.procs") -> "list[int]":
+    """The processes of one cgroup, not of those below; none if it is gone."""
+    try:
+        return [int(word) for word in read_file(f"{path}/{name}").split()]
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODEV):
+            return []
+        if error.errno == errno.EOPNOTSUPP and name == "cgroup.procs":  # a threaded cgroup of v2
+            return pids_in(path, "cgroup.threads")
+        raise
+
+
+def all_pids(path: str) -> "list[int]":
+    """The processes of a cgroup and of all below it, each once."""
+    found: "dict[int, None]" = {}
+    for directory in subtree(path):
+        for pid in pids_in(directory):
+            found[pid] = None
+    return list(found)
+
+
+def signal_all(pids: "list[int]", number: int) -> None:
+    """Signal each through a pidfd; one that ended in between is no error."""
+    from _signal import pidfd_send_signal  # type: ignore[import-not-found]
+
+    for pid in pids:
+        try:
+            fd = posix.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):  # a thread of cgroup.threads: its leader is signalled
+                continue
+            raise
+        try:
+            pidfd_send_signal(fd, number)
+        except ProcessLookupError:
+            pass
+        finally:
+            posix.close(fd)
+
+
+def remove(host: Host, path: str) -> None:
+    """Remove a cgroup with those below it; waits while the kernel still sees tasks leaving.
+
+    There is no notification for «rmdir would work now»: on v1 none at all, on v2 `populated 0` comes first but the
+    last reference may still be dropping. So: 1 ms doubled up to 50 ms, for REMOVE_SECONDS at most.
+    """
+    deadline, pause = time.monotonic() + REMOVE_SECONDS, 0.001
+    while True:
+        try:
+            for directory in list(subtree(path)):
+                host.rmdir(directory)
+            return
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV):  # somebody else removes it as well
+                continue
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise _not_removed(path, error.errno or 0) from None
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+def _not_removed(path: str, number: int) -> Error:
+    left = all_pids(path)
+    hint = f"still in it: {', '.join(map(str, left[:10]))}" if left else ""
+    return Error(step=f"remove cgroup {path}", errno=number, hint=hint)
+
+
+def remove_made(host: Host, made: "list[str]") -> None:
+    """Remove the parents we made, where nobody else uses them by now."""
+    for path in sorted(made, key=len, reverse=True):
+        try:
+            host.rmdir(path)
+        except OSError:
+            pass

@@ -1,0 +1,400 @@
+"""The manager for cgroup v1: a cgroup of the container in each hierarchy, and in a v2 tree beside them (hybrid)."""
+
+import errno
+import posix
+import time
+
+from ..errors import Error
+from . import devices, tree
+from .compile import check_lists, check_pages, check_room, settings_for_v1
+from .host import Host, Layout, read_file
+from .settings import Section, Setting, write_all
+from .subpath import leaf_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
+FREEZE_SECONDS = 10.0
+SIGKILL = 9
+# whose cgroup.procs we read: these are joined on every machine
+_PROCESS_LISTS = ("devices", "pids", "freezer", "memory", "name=systemd")
+
+
+def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resources: "dict[str, Any]") -> "Manager":
+    """Decide the paths and the settings; nothing is changed.
+
+    An absolute path starts at each hierarchy's mount point, a relative one at our own cgroup there; without a path
+    the container's id is a relative one. All as runc does it.
+    """
+    names = tree.components(cgroups_path or container_id)
+    if not names:
+        raise Error("names the root of the hierarchies", location="linux.cgroupsPath")
+    absolute = cgroups_path.startswith("/")
+    paths, bases = {}, {}
+    for controller, hierarchy in layout.by_controller().items():
+        paths[controller] = _place(hierarchy.mount, "/" if absolute else hierarchy.own, names)
+        bases[controller] = hierarchy.mount
+    if layout.unified:
+        paths[UNIFIED] = _place(layout.unified, "/" if absolute else layout.unified_own, names)
+        bases[UNIFIED] = layout.unified
+    manager = Manager(host, paths, bases, [])
+    manager.optional = not cgroups_path
+    manager.compile(resources)
+    manager.made = [absent for path, base in manager.directories() for absent in tree.missing(base, path)]
+    manager.check_frozen_parent()
+    return manager
+
+
+def _place(mount: str, own: str, names: "list[str]") -> str:
+    return tree.join(mount, tree.components(own) + names)
+
+
+class Manager:
+    """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists."""
+
+    __slots__ = ("_rules", "_settings", "_v2_controllers", "bases", "host", "made", "optional", "paths", "warnings")
+
+    def __init__(self, host: Host, paths: "dict[str, str]", bases: "dict[str, str]", made: "list[str]") -> None:
+        self.host = host
+        self.paths = paths
+        self.bases = bases
+        self.made = made
+        self.optional = False
+        self.warnings: "list[str]" = []
+        self._settings: "list[Setting]" = []
+        self._rules: "Optional[list[devices.Rule]]" = None
+        self._v2_controllers: "set[str]" = set()
+
+    # what the container asks for
+
+    def compile(self, resources: "dict[str, Any]") -> None:
+        """Compile linux.resources; refuses what this machine cannot apply."""
+        where = "linux.resources"
+        self._settings = self._compile_settings(resources, where)
+        self._rules = devices.parse(resources, where) + devices.default_rules()
+        devices.state_of(self._rules)
+
+    def _compile_settings(self, resources: "dict[str, Any]", where: str) -> "list[Setting]":
+        from .settings_v1 import obsolete
+
+        v2 = self._controllers_of_v2() if resources.get("hugepageLimits") or resources.get("rdma") else set()
+        settings = settings_for_v1(resources, where, set(self.paths) - {UNIFIED}, v2)
+        check_pages(self.host, resources, where)
+        self._check_lists(resources, where)
+        self.warnings += obsolete(Section(resources, where))
+        return settings
+
+    def _controllers_of_v2(self) -> "set[str]":
+        if UNIFIED not in self.bases:
+            return set()
+        self._v2_controllers = set(read_file(self.bases[UNIFIED] + "/cgroup.controllers").split())
+        return self._v2_controllers
+
+    def _check_lists(self, resources: "dict[str, Any]", where: str) -> None:
+        section = Section(resources, where).section("cpu")
+        if "cpuset" in self.bases and (section.text("cpus") or section.text("mems")):
+            base = self.bases["cpuset"]
+            check_lists(resources, where, read_file(base + "/cpuset.cpus"), read_file(base + "/cpuset.mems"))
+
+    def check_frozen_parent(self) -> None:
+        """Refuse a parent that is frozen: a process in it would never run, and we would wait for it for ever."""
+        if "freezer" not in self.paths:
+            return
+        path, base = self.paths["freezer"], self.bases["freezer"]
+        for level in tree.levels(base, path):
+            state = self._state_of(level)
+            if state in ("FROZEN", "FREEZING"):
+                text = "container's cgroup unexpectedly frozen" if level == path else f"cgroup {level} is frozen"
+                raise Error(text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first")
+
+    # record
+
+    def record(self) -> "dict[str, Any]":
+        """For state.json; complete before create(), so that a killed command's leftovers can be found."""
+        return {
+            "driver": "cgroupfs",
+            "version": 1,
+            "cgroup_paths": {name: path for name, path in self.paths.items() if name != UNIFIED},
+            "unified": self.paths.get(UNIFIED, ""),
+            "made": self.made,
+        }
+
+    # life
+
+    def directories(self) -> "list[tuple[str, str]]":
+        """(cgroup, mount point) of each hierarchy once; mounted together, two controllers share one."""
+        unique: "dict[str, str]" = {}
+        for controller, path in self.paths.items():
+            unique[path] = self.bases.get(controller, "")
+        return list(unique.items())
+
+    def create(self) -> None:
+        """Make the cgroups and set the limits; refuses a cgroup that somebody uses."""
+        for path, base in self.directories():
+            self._create_one(path, base)
+        self._check_unused()
+        if "cpuset" in self.paths:
+            fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"])
+        self._apply(self._settings)
+        if self._rules is not None:
+            self._set_devices(self._rules)
+
+    def _create_one(self, path: str, base: str) -> None:
+        try:
+            posix.close(tree.make(self.host, base, path, self.made))
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and self.optional and self.host.rootless():
+                self.paths = {name: other for name, other in self.paths.items() if other != path}
+                return
+            raise Error(step=f"make cgroup {path}", errno=error.errno or 0, location="linux.cgroupsPath") from None
+
+    def _check_unused(self) -> None:
+        path = self._process_list()
+        if path and path not in self.made and (found := tree.all_pids(path)):
+            text = f"container's cgroup is not empty: {len(found)} process(es) found"
+            raise Error(text, location="linux.cgroupsPath")
+
+    def _apply(self, settings: "list[Setting]") -> None:
+        opened: "dict[str, int]" = {}
+
+        def directory(controller: str) -> int:
+            key = UNIFIED if controller in self._v2_controllers and controller not in self.paths else controller
+            if key not in self.paths:
+                raise Error(f"cannot set {controller} limit: container could not join or create cgroup")
+            path = self.paths[key]
+            if path not in opened:
+                opened[path] = self.host.open_dir(path)
+            return opened[path]
+
+        try:
+            if any(setting.controller in self._v2_controllers for setting in settings):
+                from .v2 import enable
+
+                enable(self.host, self.bases[UNIFIED], self.paths[UNIFIED], self._v2_controllers)
+            write_all(self.host, directory, settings)
+        finally:
+            for fd in opened.values():
+                posix.close(fd)
+
+    def _set_devices(self, rules: "list[devices.Rule]") -> None:
+        if "devices" not in self.paths:
+            if devices.allows_everything(rules) or self.host.rootless():
+                return
+            raise Error("no devices hierarchy is mounted", location="linux.resources.devices")
+        fd = self.host.open_dir(self.paths["devices"])
+        try:
+            now = devices.state_from_list(self.host.read(fd, "devices.list"))
+            for file, value in devices.transition(now, devices.state_of(rules)):
+                if not self._write_device(fd, file, value, rules):
+                    return
+        finally:
+            posix.close(fd)
+
+    def _write_device(self, fd: int, file: str, value: str, rules: "list[devices.Rule]") -> bool:
+        try:
+            self.host.write(fd, file, value)
+        except OSError as error:
+            if error.errno == errno.EPERM and self.host.in_user_namespace():
+                return False  # never permitted there; the outer container's rules hold
+            wanted = next((rule.location for rule in rules if rule.text() == value), "")
+            hint = "the parent cgroup does not allow it" if error.errno == errno.EPERM else ""
+            where = wanted or "linux.resources.devices"
+            step = f"write {value!r} to {file}"
+            raise Error(location=where, step=step, errno=error.errno or 0, hint=hint) from None
+        return True
+
+    def fd(self) -> "Optional[int]":
+        """None: a process cannot be started in v1 cgroups, it must be moved by join()."""
+        return None
+
+    def join(self, pid: int) -> None:
+        """Move a process, which must still have one thread only, to every hierarchy."""
+        join_all(self.host, self.paths, pid, {})
+
+    def apply(self) -> None:
+        """Nothing: all limits were set before the join."""
+
+    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
+        """None: see fd()."""
+        return None
+
+    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
+        """Move a process of `exec`; `sub` maps a controller, or "" for all, to a path below the container's cgroup."""
+        for controller in sub:
+            if controller and controller not in self.paths:
+                raise Error(f"the container is in no cgroup of controller {controller!r}", step="--cgroup")
+        join_all(self.host, self.paths, pid, sub)
+
+    # state
+
+    def _process_list(self) -> str:
+        for name in _PROCESS_LISTS:
+            if name in self.paths:
+                return self.paths[name]
+        return next(iter(self.paths.values()), "")
+
+    def pids(self) -> "list[int]":
+        """The container's processes, those in cgroups below its own included; our pid numbers."""
+        path = self._process_list()
+        return tree.all_pids(path) if path else []
+
+    def empty(self) -> bool:
+        """Whether no process is left."""
+        return not self.pids()
+
+    def _state_of(self, path: str) -> str:
+        try:
+            return read_file(path + "/freezer.state").strip()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV):
+                return ""
+            raise
+
+    def frozen(self) -> bool:
+        """Whether the container itself was paused; a frozen parent does not count."""
+        if "freezer" not in self.paths or self._state_of(self.paths["freezer"]) in ("", "THAWED"):
+            return False
+        return read_file(self.paths["freezer"] + "/freezer.self_freezing").strip() == "1"
+
+    def freeze(self) -> None:
+        """Stop every process; returns when all have stopped. v1 gives no notification, so the state is read again."""
+        path = self._freezer()
+        fd = self.host.open_dir(path)
+        try:
+            self._freeze_until(fd, time.monotonic() + FREEZE_SECONDS)
+        finally:
+            posix.close(fd)
+
+    def _freeze_until(self, fd: int, deadline: float) -> None:
+        pause, tries = 0.0005, 0
+        self.host.write(fd, "freezer.state", "FROZEN")
+        while self.host.read(fd, "freezer.state").strip() != "FROZEN":
+            if time.monotonic() > deadline:
+                self.host.write(fd, "freezer.state", "THAWED")
+                raise Error("its processes did not stop in time, it is left running", step="freeze the container")
+            tries += 1
+            if tries % 50 == 0:  # a task caught in a fork may never count as frozen: let it run a moment
+                self.host.write(fd, "freezer.state", "THAWED")
+            time.sleep(pause)
+            pause = min(pause * 2, 0.01)
+            self.host.write(fd, "freezer.state", "FROZEN")
+
+    def _freezer(self) -> str:
+        if "freezer" not in self.paths:
+            raise Error("the container is in no freezer cgroup", step="freeze the container")
+        return self.paths["freezer"]
+
+    def thaw(self) -> None:
+        """Let every process run again."""
+        fd = self.host.open_dir(self._freezer())
+        try:
+            self.host.write(fd, "freezer.state", "THAWED")
+        finally:
+            posix.close(fd)
+
+    def kill(self, number: int) -> None:
+        """Send a signal to every process, none escaping by a fork: they are stopped meanwhile.
+
+        SIGKILL needs a paused container to run again, else v1 would not deliver it; others leave it paused.
+        """
+        if "freezer" not in self.paths:
+            tree.signal_all(self.pids(), number)
+            return
+        if self.empty():
+            return
+        stay_frozen = number != SIGKILL and self.frozen()
+        try:
+            self.freeze()
+        except Error:
+            if number != SIGKILL:
+                raise  # SIGKILL reaches what cannot be stopped as well
+        try:
+            tree.signal_all(self.pids(), number)
+        finally:
+            if not stay_frozen:
+                self.thaw()
+
+    def oom_kills(self) -> "Optional[int]":
+        """How many processes the kernel killed for memory; None where that is not counted."""
+        try:
+            text = read_file(self.paths["memory"] + "/memory.oom_control")
+        except (KeyError, OSError):
+            return None
+        for line in text.splitlines():
+            name, _, value = line.partition(" ")
+            if name == "oom_kill":
+                return int(value)
+        return None
+
+    def stats(self) -> "dict[str, Any]":
+        """Figures in the shape of runc's events; what a hierarchy lacks is left out."""
+        from .stats_v1 import collect
+
+        return collect(self.paths)
+
+    def update(self, resources: "dict[str, Any]") -> None:
+        """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones."""
+        self._find_bases()
+        settings = self._compile_settings(resources, "")
+        if Section(resources, "").section("memory").flag("checkBeforeUpdate") and "memory" in self.paths:
+            check_room(resources, "", int(read_file(self.paths["memory"] + "/memory.usage_in_bytes")))
+        rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
+        self._apply(settings)
+        if rules is not None:
+            self._set_devices(rules)
+
+    def _find_bases(self) -> None:
+        layout = self.host.layout()
+        self.bases = {name: hierarchy.mount for name, hierarchy in layout.by_controller().items()}
+        if layout.unified and self.paths.get(UNIFIED):
+            self.bases[UNIFIED] = layout.unified
+
+    def destroy(self) -> None:
+        """Remove every cgroup of the container, those below, and the parents we made that are empty."""
+        for path, _ in self.directories():
+            tree.remove(self.host, path)
+        own = {path for path, _ in self.directories()}
+        tree.remove_made(self.host, [path for path in self.made if path not in own])
+
+    def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
+        """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
+        from .mounts import for_v1
+
+        return for_v1(self.host, self.paths)
+
+
+def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]") -> None:
+    """Write the pid to cgroup.procs of each path once, `sub` below it where given."""
+    joined: "set[str]" = set()
+    for controller, path in paths.items():
+        below = sub.get(controller, sub.get("", ""))
+        if path in joined:
+            continue
+        joined.add(path)
+        try:
+            fd = leaf_in(host, path, below)
+            try:
+                host.write(fd, "cgroup.procs", str(pid))
+            finally:
+                posix.close(fd)
+        except OSError as error:
+            if controller == UNIFIED and error.errno in (errno.EBUSY, errno.EOPNOTSUPP, errno.EACCES):
+                continue  # the v2 tree beside v1 limits nothing of ours
+            raise Error(step=f"join cgroup {path}", errno=error.errno or 0) from None
+
+
+def fill_cpuset(host: Host, base: str, path: str) -> None:
+    """Give each level without CPUs or memory nodes those of its parent: v1 lets no process in before."""
+    above = {name: read_file(f"{base}/{name}").strip() for name in ("cpuset.cpus", "cpuset.mems")}
+    for level in tree.levels(base, path):
+        fd = host.open_dir(level)
+        try:
+            for name in above:
+                if own := host.read(fd, name).strip():
+                    above[name] = own
+                else:
+                    host.write(fd, name, above[name])
+        finally:
+            posix.close(fd)

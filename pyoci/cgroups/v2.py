@@ -1,0 +1,399 @@
+"""The manager for cgroup v2: one cgroup, its limits set before a process is born in it."""
+
+import errno
+import posix
+import time
+
+from ..errors import Error
+from . import devices, tree
+from .compile import check_lists, check_pages, check_room, settings_for_v2
+from .host import Host, Layout, read_file
+from .settings import Section, Setting, write_all
+from .subpath import leaf_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+FREEZE_SECONDS = 10.0
+SIGKILL = 9
+
+
+def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resources: "dict[str, Any]") -> "Manager":
+    """Decide the path and the settings; nothing is changed.
+
+    An absolute path starts at the top of the tree; a relative one, or the container's id without any, beside our own
+    cgroup: below it no controller could be enabled while we are in it. All as runc does it.
+    """
+    names = tree.components(cgroups_path or container_id)
+    if not names:
+        raise Error("names the root of the tree", location="linux.cgroupsPath")
+    above = [] if cgroups_path.startswith("/") else tree.components(layout.unified_own)[:-1]
+    path = tree.join(layout.unified, above + names)
+    manager = Manager(host, path, tree.missing(layout.unified, path))
+    manager.base = layout.unified
+    manager.optional = not cgroups_path
+    manager.compile(resources)
+    manager.check_frozen()
+    return manager
+
+
+class Manager:
+    """A container's v2 cgroup. Made by plan() for a new container, by load() for one that exists."""
+
+    __slots__ = ("_rules", "_settings", "base", "host", "made", "optional", "path", "warnings")
+
+    def __init__(self, host: Host, path: str, made: "list[str]") -> None:
+        self.host = host
+        self.path = path  # "" for a rootless container that had to do without
+        self.base = host.root
+        self.made = made
+        self.optional = False
+        self.warnings: "list[str]" = []
+        self._settings: "list[Setting]" = []
+        self._rules: "Optional[list[devices.Rule]]" = None
+
+    # what the container asks for
+
+    def compile(self, resources: "dict[str, Any]") -> None:
+        """Compile linux.resources; refuses what this machine cannot apply."""
+        where = "linux.resources"
+        self._settings = self._compile_settings(resources, where)
+        self._rules = devices.parse(resources, where) + devices.default_rules()
+
+    def _compile_settings(self, resources: "dict[str, Any]", where: str) -> "list[Setting]":
+        controllers = set(read_file(self.base + "/cgroup.controllers").split())
+        settings = settings_for_v2(resources, where, controllers)
+        check_pages(self.host, resources, where)
+        section = Section(resources, where).section("cpu")
+        if section.text("cpus") or section.text("mems"):
+            effective = [read_file(f"{self.base}/cpuset.{name}.effective") for name in ("cpus", "mems")]
+            check_lists(resources, where, *effective)
+        memory = Section(resources, where).section("memory")
+        if memory.integer("kernel") or memory.integer("kernelTCP"):
+            self.warnings.append(f"{memory.at('kernel')} is ignored: kernels no longer limit kernel memory apart")
+        return settings
+
+    def check_frozen(self) -> None:
+        """Refuse a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
+        for level in tree.levels(self.base, self.path):
+            try:
+                frozen = _event(read_file(level + "/cgroup.events"), "frozen")
+            except OSError:
+                return  # from here on down it does not exist yet
+            if frozen:
+                ours = level == self.path
+                text = "container's cgroup unexpectedly frozen" if ours else f"cgroup {level} is frozen"
+                raise Error(text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first")
+
+    # record
+
+    def record(self) -> "dict[str, Any]":
+        """For state.json; complete before create(), so that a killed command's leftovers can be found."""
+        paths = {"": self.path} if self.path else {}
+        return {"driver": "cgroupfs", "version": 2, "cgroup_paths": paths, "made": self.made}
+
+    # life
+
+    def create(self) -> None:
+        """Make the cgroup, get its controllers enabled from the top down, set the limits."""
+        try:
+            posix.close(tree.make(self.host, self.base, self.path, self.made))
+        except OSError as error:
+            self._without_cgroup(error.errno or 0)
+            return
+        enable(self.host, self.base, self.path)
+        self._check_usable()
+        self._apply(self._settings)
+        if self._rules is not None:
+            self._set_devices(self._rules)
+
+    def _without_cgroup(self, number: int) -> None:
+        """Rootless without delegation: fine for a container that asked for nothing."""
+        denied = number in (errno.EACCES, errno.EPERM, errno.EROFS) and self.host.rootless()
+        if denied and self.optional and not self._settings:
+            self.path = ""
+            self.made = []
+            return
+        hint = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups" if denied else ""
+        raise Error(step=f"make cgroup {self.path}", errno=number, location="linux.cgroupsPath", hint=hint)
+
+    def _check_usable(self) -> None:
+        if self.path not in self.made and (found := tree.all_pids(self.path)):
+            text = f"container's cgroup is not empty: {len(found)} process(es) found"
+            raise Error(text, location="linux.cgroupsPath")
+        if read_file(self.path + "/cgroup.type").strip() != "domain invalid":
+            return
+        domain = {"memory", "io", "cpu", "hugetlb"}
+        if any(setting.controller in domain for setting in self._settings):
+            text = f'cannot enter cgroupv2 "{self.path}" with domain controllers -- it is in an invalid state'
+            raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded")
+        self._write("cgroup.type", "threaded")
+
+    def _write(self, name: str, value: str) -> None:
+        fd = self.host.open_dir(self.path)
+        try:
+            self.host.write(fd, name, value)
+        except OSError as error:
+            raise Error(step=f"write {value!r} to {self.path}/{name}", errno=error.errno or 0) from None
+        finally:
+            posix.close(fd)
+
+    def _apply(self, settings: "list[Setting]") -> None:
+        if not settings:
+            return
+        if not self.path:
+            raise Error("the container has no cgroup to limit it with")
+        enabled = set(read_file(self.path + "/cgroup.controllers").split())
+        for setting in settings:
+            if setting.controller and setting.controller not in enabled and not setting.idle:
+                raise self._not_enabled(setting)
+        fd = self.host.open_dir(self.path)
+        try:
+            write_all(self.host, lambda _: fd, settings)
+        finally:
+            posix.close(fd)
+
+    def _not_enabled(self, setting: Setting) -> Error:
+        parent = self.path.rpartition("/")[0]
+        text = f"cannot set {setting.choices[0][0]}: controller {setting.controller!r} not available in {self.path}"
+        hint = f"it could not be enabled in {parent}/cgroup.subtree_control"
+        return Error(text, location=setting.location, hint=hint)
+
+    def _set_devices(self, rules: "list[devices.Rule]") -> None:
+        from .bpf import program
+        from .bpf_attach import replace
+
+        fd = self.host.open_dir(self.path)
+        try:
+            replace(fd, program(devices.reduce(rules)))
+        except OSError as error:
+            if error.errno == errno.EPERM and (self.host.rootless() or devices.allows_everything(rules)):
+                return  # never permitted in a user namespace; there, only the nodes bound in exist
+            hint = "limiting devices with cgroup v2 needs bpf(2)"
+            where = "linux.resources.devices"
+            raise Error(location=where, step="attach a device program", errno=error.errno or 0, hint=hint) from None
+        finally:
+            posix.close(fd)
+
+    def fd(self) -> "Optional[int]":
+        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes; None where there is no cgroup."""
+        return self.host.open_dir(self.path) if self.path else None
+
+    def join(self, pid: int) -> None:
+        """Move a process there, where it could not be born there."""
+        if self.path:
+            self._write("cgroup.procs", str(pid))
+
+    def apply(self) -> None:
+        """Nothing: all limits were set before the process was born."""
+
+    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
+        """A descriptor for the clone of an `exec`: the container's cgroup, or `sub[""]` below it."""
+        if not self.path:
+            return None
+        below = _one_sub(sub)
+        return leaf_in(self.host, self.path, below) if below else self.host.open_dir(self._home(init_pid))
+
+    def _home(self, init_pid: int) -> str:
+        """Where a process can be: the container's cgroup, unless init (systemd, say) moved itself below and gave
+        controllers away there, which leaves the cgroup itself closed to processes: then where init is."""
+        try:
+            if not read_file(self.path + "/cgroup.subtree_control").strip():
+                return self.path
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        for line in read_file(f"{self.host.proc}/{init_pid}/cgroup").splitlines():
+            number, _, path = line.split(":", 2)
+            if number == "0" and ".." not in path:
+                return tree.join(self.base, tree.components(path))
+        return self.path
+
+    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
+        """Move a process of `exec` there, where it could not be born there."""
+        fd = self.exec_fd(sub, init_pid)
+        if fd is None:
+            return
+        try:
+            self.host.write(fd, "cgroup.procs", str(pid))
+        except OSError as error:
+            raise Error(step=f"join cgroup {self.path}", errno=error.errno or 0) from None
+        finally:
+            posix.close(fd)
+
+    # state
+
+    def pids(self) -> "list[int]":
+        """The container's processes, those in cgroups below its own included; our pid numbers."""
+        return tree.all_pids(self.path) if self.path else []
+
+    def empty(self) -> bool:
+        """Whether no process is left."""
+        try:
+            return not self.path or not _event(read_file(self.path + "/cgroup.events"), "populated")
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV):
+                return True
+            raise
+
+    def frozen(self) -> bool:
+        """Whether the container itself was paused; a frozen parent does not count."""
+        if not self.path:
+            return False
+        try:
+            return read_file(self.path + "/cgroup.freeze").strip() == "1"
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV):
+                return False
+            raise
+
+    def freeze(self) -> None:
+        """Stop every process; returns when all have stopped, of which the kernel notifies us."""
+        self._need("freeze the container")
+        self._write("cgroup.freeze", "1")
+        if wait_event(self.path, "frozen", 1, FREEZE_SECONDS):
+            return
+        self._write("cgroup.freeze", "0")
+        raise Error("its processes did not stop in time, it is left running", step="freeze the container")
+
+    def _need(self, step: str) -> None:
+        if not self.path:
+            raise Error("the container has no cgroup", step=step)
+
+    def thaw(self) -> None:
+        """Let every process run again."""
+        self._need("resume the container")
+        self._write("cgroup.freeze", "0")
+
+    def kill(self, number: int) -> None:
+        """Send a signal to every process, none escaping by a fork. SIGKILL works on a paused container as well."""
+        if not self.path or self.empty():
+            return
+        if number == SIGKILL and tree.exists(self.path + "/cgroup.kill"):  # kernel 5.14
+            self._write("cgroup.kill", "1")
+            return
+        stay_frozen = number != SIGKILL and self.frozen()
+        self.freeze()
+        try:
+            tree.signal_all(self.pids(), number)
+        finally:
+            if not stay_frozen:
+                self.thaw()
+
+    def oom_kills(self) -> "Optional[int]":
+        """How many processes the kernel killed for memory; None where that is not counted."""
+        try:
+            return _event(read_file(self.path + "/memory.events"), "oom_kill")
+        except OSError:
+            return None
+
+    def stats(self) -> "dict[str, Any]":
+        """Figures in the shape of runc's events; what a controller lacks is left out."""
+        from .stats_v2 import collect
+
+        return collect(self.path)
+
+    def update(self, resources: "dict[str, Any]") -> None:
+        """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones
+        in one step, so that there is no moment without."""
+        settings = self._compile_settings(resources, "")
+        if Section(resources, "").section("memory").flag("checkBeforeUpdate") and self.path:
+            check_room(resources, "", int(read_file(self.path + "/memory.current")))
+        rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
+        self._apply([self._keep_quota(setting) for setting in settings])
+        if rules is not None:
+            self._set_devices(rules)
+
+    def _keep_quota(self, setting: Setting) -> Setting:
+        """A new period alone: cpu.max wants the quota with it."""
+        if setting.location != "cpu.period":
+            return setting
+        quota = read_file(self.path + "/cpu.max").split()[0]
+        period = setting.choices[0][1].split()[1]
+        return Setting(setting.controller, setting.location, ("cpu.max", f"{quota} {period}"))
+
+    def destroy(self) -> None:
+        """Remove the cgroup, those below, and the parents we made that are empty."""
+        if not self.path:
+            return
+        wait_event(self.path, "populated", 0, tree.REMOVE_SECONDS)
+        tree.remove(self.host, self.path)
+        tree.remove_made(self.host, [path for path in self.made if path != self.path])
+
+    def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
+        """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
+        from .mounts import for_v2
+
+        return for_v2(self.path)
+
+
+def _one_sub(sub: "dict[str, str]") -> str:
+    for controller in sub:
+        if controller:
+            raise Error(f"cgroup v2 has one path for all controllers, not one for {controller!r}", step="--cgroup")
+    return sub.get("", "")
+
+
+def _event(text: str, name: str) -> int:
+    """One number of a file of `name number` lines."""
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0
+
+
+def wait_event(path: str, name: str, value: int, seconds: float) -> bool:
+    """Wait until cgroup.events says so; the kernel wakes poll(2) at each change. True as well if the cgroup is gone."""
+    import select
+
+    try:
+        fd = posix.open(path + "/cgroup.events", posix.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    deadline = time.monotonic() + seconds
+    poll = select.poll()
+    poll.register(fd, select.POLLPRI)
+    try:
+        while _event(posix.pread(fd, 4096, 0).decode(), name) != value:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            poll.poll(int(left * 1000) + 1)
+        return True
+    except OSError as error:
+        if error.errno == errno.ENODEV:  # removed while we looked
+            return True
+        raise
+    finally:
+        posix.close(fd)
+
+
+def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:
+    """Hand all controllers (or `only` these) down from `base` to the parent of `path`.
+
+    What cannot be handed down is no error yet: only a limit that needs it is (see Manager._not_enabled).
+    """
+    for level in [base.rstrip("/"), *tree.levels(base, path)[:-1]]:
+        fd = host.open_dir(level)
+        try:
+            wanted = set(host.read(fd, "cgroup.controllers").split())
+            wanted -= set(host.read(fd, "cgroup.subtree_control").split())
+            if only is not None:
+                wanted &= only
+            if wanted:
+                _hand_down(host, fd, sorted(wanted))
+        finally:
+            posix.close(fd)
+
+
+def _hand_down(host: Host, fd: int, wanted: "list[str]") -> None:
+    try:
+        host.write(fd, "cgroup.subtree_control", " ".join("+" + name for name in wanted))
+    except OSError:
+        for name in wanted:  # all or none in one write: one that cannot be enabled spoils the others
+            try:
+                host.write(fd, "cgroup.subtree_control", "+" + name)
+            except OSError:
+                pass
