@@ -1,0 +1,46 @@
+"""Builds the probe with the system's compiler."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCES = Path(__file__).with_name("probe")
+FLAGS = ["-std=gnu11", "-O1", "-static", "-pthread"]
+
+
+class NoProbe(Exception):
+    """The probe could not be built; the text says what is missing."""
+
+
+def build_probe(target: Path) -> Path:
+    """Compile the probe to the file `target`, once for all workers of a run.
+
+    Raises NoProbe when there is no compiler or no static C library.
+    """
+    if target.exists():
+        return target
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        raise NoProbe("no C compiler: install one (Debian: apt-get install gcc libc6-dev), or set CC")
+    sources = sorted(str(path) for path in SOURCES.glob("*.c"))
+    draft = target.with_suffix(f".{os.getpid()}")
+    command = [compiler, *FLAGS, "-o", str(draft), *sources]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        hint = ""
+        if "cannot find -lc" in result.stderr or "cannot find -lpthread" in result.stderr:
+            hint = "\nThere is no static C library (Debian: libc6-dev has one; Fedora: glibc-static)."
+        raise NoProbe(f"the probe does not compile: {' '.join(command)}\n{result.stderr}{hint}")
+    draft.replace(target)
+    return target
+
+
+def source_digest() -> str:
+    """A name for the state of the probe's sources and of this Python, for a cached build."""
+    digest = hashlib.sha256(sys.platform.encode())
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,188 @@
+"""The pytest side: options, the `judges` marker, the `case` fixture, and a line of JSON for every test's verdicts."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Generator, List, Optional
+
+import pytest
+
+from conformance import host
+from conformance.builder import NoProbe, build_probe
+from conformance.case import Case, Session
+from conformance.requirements import Requirement, chosen
+from conformance.runtime import Runtime, caller_environment
+from conformance.verdict import ERROR, SKIP, Verdict
+
+MARKER = "judges(*ids): the requirements that the test judges"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--oci-runtime", help="the runtime under test")
+    group.addoption("--oci-place", help="directory for everything that the run makes")
+    group.addoption("--oci-results", help="file that gets a JSON line for every test")
+    group.addoption("--oci-select", action="append", default=[], help="requirement id, or the beginning of ids")
+    group.addoption("--oci-level", default="all", help="must, should or all")
+    group.addoption("--oci-spec", default="99", help="newest version of the specification that counts")
+    group.addoption("--oci-cgroup-manager", default="cgroupfs", help="cgroupfs, systemd or disabled")
+    group.addoption("--oci-rootless", action="store_true", help="run as an ordinary user")
+    group.addoption("--oci-keep", help="directory that keeps the bundles")
+    group.addoption("--oci-progress", action="store_true", help="show progress on standard error")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(config), "conformance-recorder")
+
+
+def requirements_of(item: pytest.Item) -> List[str]:
+    return [name for marker in item.iter_markers("judges") for name in marker.args]
+
+
+def chosen_for(config: pytest.Config) -> Dict[str, Requirement]:
+    return chosen(config.getoption("oci_select"), config.getoption("oci_level"), config.getoption("oci_spec"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Leave out tests that judge nothing of what was chosen."""
+    wanted = chosen_for(config)
+    kept, left_out = [], []
+    for item in items:
+        names = [name for name in requirements_of(item) if name in wanted]
+        item.user_properties.append(("requirements", names))
+        (kept if names else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def session(request: pytest.FixtureRequest) -> Generator[Session, None, None]:
+    config = request.config
+    runtime_path = config.getoption("oci_runtime")
+    if not runtime_path:
+        pytest.skip("no runtime given: these tests are run by pyoci-conformance")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    own_place = None if config.getoption("oci_place") else tempfile.mkdtemp(prefix="cf-")
+    place = Path(config.getoption("oci_place") or own_place)
+    try:
+        probe = build_probe(place / "probe")
+    except NoProbe as missing:
+        pytest.exit(str(missing), returncode=3)
+    host.become_subreaper()
+    keep = config.getoption("oci_keep")
+    yield Session(
+        runtime=Runtime(
+            path=runtime_path,
+            root=place / "root",
+            cgroup_manager=config.getoption("oci_cgroup_manager"),
+            environment=caller_environment(),
+        ),
+        place=place,
+        probe=probe,
+        worker=worker,
+        cgroup_parent=place.name,
+        rootless=config.getoption("oci_rootless"),
+        keep=Path(keep) if keep else None,
+        chosen=chosen_for(config),
+    )
+    if own_place:
+        shutil.rmtree(own_place, ignore_errors=True)
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, session: Session) -> Generator[Case, None, None]:
+    case = Case(session, request.node.nodeid, requirements_of(request.node))
+    yield case
+    case.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    case = pyfuncitem.funcargs.get("case")
+    if not isinstance(case, Case):
+        return (yield)
+    try:
+        with case.writing():
+            return (yield)
+    finally:
+        verdicts = [verdict.as_dict() for verdict in case.verdicts]
+        pyfuncitem.user_properties.append(("verdicts", verdicts))  # type: ignore[arg-type]
+
+
+class Recorder:
+    """In the controlling process: one JSON line a test, and the progress line."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        path = config.getoption("oci_results")
+        self.file = open(path, "a", encoding="utf-8") if path else None
+        self.progress = config.getoption("oci_progress")
+        self.total = 0
+        self.done = 0
+        self.failed = 0
+        self.broken = False
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.total = max(self.total, len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: List[str]) -> None:
+        self.total = max(self.total, len(ids))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.broken = True
+            print(f"{report.nodeid}: cannot be collected:\n{report.longreprtext}", file=sys.stderr)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        verdicts = self.verdicts(report)
+        if verdicts is None:
+            return
+        if report.when == "call" or not report.passed:
+            self.done += report.when != "teardown"
+            self.failed += bool(report.failed)
+            self.write(report, verdicts)
+            self.show(report)
+
+    @staticmethod
+    def verdicts(report: pytest.TestReport) -> Optional[List[Dict[str, Any]]]:
+        """The test's verdicts; None for a phase that has none to tell."""
+        properties = dict(report.user_properties)
+        if report.when == "call":
+            found: List[Dict[str, Any]] = properties.get("verdicts", [])  # type: ignore[assignment]
+            return found
+        if report.passed:
+            return None
+        names: List[str] = properties.get("requirements", [])  # type: ignore[assignment]
+        result = SKIP if report.skipped else ERROR
+        return [Verdict(name, result, "", report.longreprtext).as_dict() for name in names]
+
+    def write(self, report: pytest.TestReport, verdicts: List[Dict[str, Any]]) -> None:
+        if self.file:
+            text = report.longreprtext if report.failed else ""
+            line = {
+                "test": report.nodeid,
+                "outcome": report.outcome,
+                "seconds": round(report.duration, 3),
+                "verdicts": verdicts,
+                "text": text,
+            }
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
+
+    def show(self, report: pytest.TestReport) -> None:
+        if self.progress:
+            name = report.nodeid.rpartition("/")[2]
+            line = f"\r\x1b[K{self.done}/{self.total} tests, {self.failed} failed  {name[:70]}"
+            print(line, end="", file=sys.stderr, flush=True)
+
+    def pytest_sessionfinish(self) -> None:
+        if self.progress:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.file:
+            self.file.close()
