@@ -1,0 +1,214 @@
+"""All problems of a document at once: the schema's, the rules', the recommendations', each with its place."""
+
+from ..errors import Error
+from ..jsondoc import MAX_BYTES
+from ..jsonpos import Result, line_and_column, scan
+from .catalog import CATALOG, ERRORS
+from .pointer import dotted, json_pointer
+from .schema import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Optional
+
+    from .musts import Finding, Path
+
+
+class Problem:
+    """One thing that is wrong with a document.
+
+    code:    stable name of the rule, see docs/validation.md
+    level:   MUST, RUNTIME or SHOULD
+    path:    keys and indexes from the top of the document
+    text:    one sentence
+    hint:    what to do, where that is clear
+    title:   what the place is for
+    spec:    section of the runtime specification
+    line, column: where it stands in the text, from 1; 0 where there is no text
+    """
+
+    __slots__ = ("code", "column", "hint", "level", "line", "path", "spec", "text", "title")
+
+    def __init__(self, finding: "Finding", title: str, spec: str) -> None:
+        self.code, self.path, self.text, self.hint = finding
+        self.level = CATALOG[self.code][0]
+        self.title = title
+        self.spec = spec
+        self.line = self.column = 0
+
+    @property
+    def place(self) -> str:
+        """Such as mounts[3].destination."""
+        return dotted(self.path)
+
+    @property
+    def pointer(self) -> str:
+        """RFC 6901."""
+        return json_pointer(self.path)
+
+
+def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
+    """Every problem of a document's text, in its order, with line and column.
+
+    raw:  the bytes
+    kind: config, process, state or features
+    """
+    if len(raw) > MAX_BYTES:
+        return [_unread("json-size", f"{len(raw)} bytes are more than the {MAX_BYTES} a document may have", raw[:0])]
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return [_unread("json-utf8", f"invalid UTF-8: byte 0x{raw[error.start]:02x}", raw[: error.start])]
+    read = scan(text)
+    problems = [] if read.broken else analyse(read.value, kind)
+    places = scan(text, wanted={path for item in problems for path in _upwards(item.path)})
+    for problem in problems:
+        offset = next(place for path in _upwards(problem.path) for place in (_offset(places, path),) if place >= 0)
+        problem.line, problem.column = line_and_column(text, offset)
+    for found in read.problems:
+        problem = Problem((found.code, found.path, found.text, ""), "", CATALOG[found.code][1])
+        problem.line, problem.column = found.line, found.column
+        problems.append(problem)
+    problems.sort(key=lambda problem: (problem.line, problem.column))
+    return problems
+
+
+def _unread(code: str, text: str, before: bytes) -> Problem:
+    """A problem that comes before reading; `before` is all that stands before its place."""
+    problem = Problem((code, (), text, ""), "", CATALOG[code][1])
+    problem.line = before.count(b"\n") + 1
+    problem.column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+    return problem
+
+
+def _upwards(path: "Path") -> "Iterator[Path]":
+    for length in range(len(path), -1, -1):
+        yield path[:length]
+
+
+def _offset(places: Result, path: "Path") -> int:
+    """Where a place begins, the name of a member before its value; -1 where the text has no such place."""
+    return places.keys.get(path, places.places.get(path, -1))
+
+
+def analyse(document: object, kind: str) -> "list[Problem]":
+    """Every problem of a parsed document, in its order."""
+    reader = Reader(kind)
+    if document is None:
+        found: "list[Finding]" = [("document-null", (), f"{kind} cannot be null", "")]
+    else:
+        found = reader.errors(document)
+        found += reader.unknown(document)
+        found += rule_findings(document, kind, {item[1] for item in found if item[0] != "schema-required"})
+        found += _nul_findings(document, kind)
+    problems = [_problem(reader, item) for item in found]
+    problems.sort(key=lambda problem: _order(document, problem.path))
+    return problems
+
+
+def _problem(reader: Reader, finding: "Finding") -> Problem:
+    described = reader.describe(finding[1])
+    spec = described["spec"] if finding[0].startswith(("schema-", "unknown-", "nul-")) else CATALOG[finding[0]][1]
+    return Problem(finding, described["title"], spec)
+
+
+def rule_findings(document: object, kind: str, bad: "set[Path]") -> "list[Finding]":
+    """What the rules say to the part of a document that fits its schema: without the places `bad`."""
+    if not isinstance(document, dict):
+        return []
+    moved: "dict[Path, list[int]]" = {}
+    pruned: "Any" = _pruned(document, (), (), bad, moved)
+    found: "list[Finding]" = []
+    if kind == "config":
+        from .musts import config_rules
+        from .shoulds import config_advice
+
+        config_rules(pruned, found)
+        config_advice(pruned, found)
+    elif kind == "process":
+        from .musts import process_rules
+        from .shoulds import process_advice
+
+        process_rules(pruned, "linux", (), found)
+        process_advice(pruned, (), found)
+    else:
+        from .musts_documents import features_rules, state_rules
+        from .shoulds import features_advice, state_advice
+
+        for rules in (state_rules, state_advice) if kind == "state" else (features_rules, features_advice):
+            rules(pruned, found)
+    return [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
+
+
+def _pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "dict[Path, list[int]]") -> object:
+    """A copy without the bad places; `moved` keeps which item of a shortened list was which."""
+    if isinstance(value, dict):
+        return {
+            name: _pruned(item, (*old, name), (*new, name), bad, moved)
+            for name, item in value.items()
+            if (*old, name) not in bad
+        }
+    if isinstance(value, list):
+        kept = [number for number in range(len(value)) if (*old, number) not in bad]
+        if len(kept) != len(value):
+            moved[new] = kept
+        return [_pruned(value[number], (*old, number), (*new, i), bad, moved) for i, number in enumerate(kept)]
+    return value
+
+
+def _restored(path: "Path", moved: "dict[Path, list[int]]") -> "Path":
+    if not moved:
+        return path
+    result: "Path" = ()
+    for depth, step in enumerate(path):
+        known = moved.get(path[:depth])
+        result += (known[step] if known is not None and isinstance(step, int) else step,)
+    return result
+
+
+def _nul_findings(document: object, kind: str) -> "list[Finding]":
+    """NUL characters in all that reaches the kernel: everything but what is passed on as JSON."""
+    if kind not in ("config", "process"):
+        return []
+    found: "list[Finding]" = []
+    rest: "list[tuple[Path, object]]" = [((), document)]
+    while rest:
+        path, value = rest.pop()
+        if path in (("annotations",), ("linux", "seccomp", "listenerMetadata")):
+            continue
+        if isinstance(value, dict):
+            rest += [((*path, name), item) for name, item in value.items()]
+            rest += [((*path, name), name) for name in value if "\0" in name]
+        elif isinstance(value, list):
+            rest += [((*path, number), item) for number, item in enumerate(value)]
+        elif isinstance(value, str) and "\0" in value:
+            found.append(("nul-character", path, "must not contain a NUL character", ""))
+    return found
+
+
+def _order(document: object, path: "Path") -> "tuple[int, ...]":
+    """Where a path stands in the document, for sorting; a missing member comes after all others."""
+    order: "tuple[int, ...]" = ()
+    for step in path:
+        if isinstance(document, dict):
+            names = list(document)
+            order += (names.index(step) if step in document else len(names),)
+            document = document.get(step)
+        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
+            order += (step,)
+            document = document[step]
+    return order
+
+
+def refusal(document: object, kind: str, name: str, found: "list[Finding]") -> "Optional[Error]":
+    """The error a command ends with: the first violation of a MUST, and how many more there are."""
+    problems = [problem for problem in analyse(document, kind) if problem.level in ERRORS]
+    if not problems:
+        return None
+    first = problems[0]
+    place = dotted(("process", *first.path)) if kind == "process" else first.place or name
+    more = len(problems) - 1
+    text = first.text if not more else f"{first.text}, and {more} more problem{'s' if more > 1 else ''}"
+    hint = "`pyoci validate` shows all" if more or not first.hint else first.hint
+    return Error(text, location=place, hint=hint)

@@ -1,0 +1,218 @@
+"""The second layer, common part: what the spec demands of a config and no schema can say.
+
+Every rule appends (code, path, sentence, hint) to a list; `catalog` knows each code's section of the spec. The rules
+trust the types of what is there (the schema was asked before) but not that anything is there. Only MUSTs live here:
+they run on every create. What the spec merely recommends is in `shoulds`.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Union
+
+    Path = tuple[Union[str, int], ...]
+    Finding = tuple[str, Path, str, str]
+    Json = dict[str, Any]
+
+RLIMITS = (
+    "RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS", "RLIMIT_MEMLOCK",
+    "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+    "RLIMIT_SIGPENDING", "RLIMIT_STACK",
+)  # fmt: skip
+SUPPORTED = (1, 3)  # the version of the specification these rules are written from
+
+
+def platform(config: "Json") -> str:
+    """The operating system a config is for: the one whose part it has, Linux unless another's is there alone."""
+    if "linux" not in config:
+        for name in ("windows", "solaris", "zos", "freebsd"):
+            if name in config:
+                return name
+    return "linux"
+
+
+def config_rules(config: "Json", out: "list[Finding]") -> None:
+    """Every MUST of a config for any platform."""
+    version(config, "ociVersion", out)
+    target = platform(config)
+    if "root" not in config and not (target == "windows" and "hyperv" in config["windows"]):
+        hint = 'add "root": {"path": "rootfs"}'
+        out.append(("root-required", ("root",), "the container needs a root filesystem", hint))
+    if "process" in config:
+        process_rules(config["process"], target, ("process",), out)
+    if "annotations" in config:
+        annotations(config["annotations"], ("annotations",), out)
+    if "hooks" in config:
+        hooks(config["hooks"], out)
+    if target == "linux":
+        from .musts_linux import linux_rules
+
+        linux_rules(config, out)
+    if target != "linux" or "vm" in config:
+        from .musts_other import other_rules
+
+        other_rules(config, target, out)
+
+
+def version(document: "Json", name: str, out: "list[Finding]") -> None:
+    text = document.get(name, "1.0.0")
+    numbers = semver(text)
+    if numbers is None:
+        out.append(("version-semver", (name,), f'"{text}" is no SemVer 2.0.0 version', "write it as MAJOR.MINOR.PATCH"))
+    elif numbers[0] > SUPPORTED[0]:
+        sentence = f"version {text} of the specification is not understood; the newest that is, is 1.3.0"
+        out.append(("version-unsupported", (name,), sentence, ""))
+
+
+def semver(text: str) -> "tuple[int, int, int] | None":
+    """Major, minor and patch of a SemVer 2.0.0 version, or None where it is none."""
+    core, _, build = text.partition("+")
+    core, dash, pre = core.partition("-")
+    numbers = core.split(".")
+    if len(numbers) != 3 or not all(_is_number(part) for part in numbers):
+        return None
+    if dash and not all(_is_identifier(part) and (not part.isdigit() or _is_number(part)) for part in pre.split(".")):
+        return None
+    if "+" in text and not all(_is_identifier(part) for part in build.split(".")):
+        return None
+    return int(numbers[0]), int(numbers[1]), int(numbers[2])
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and (text == "0" or text[0] != "0") and len(text) < 19
+
+
+def _is_identifier(text: str) -> bool:
+    return text.isascii() and text.replace("-", "0").isalnum()
+
+
+def annotations(entries: "Json", path: "Path", out: "list[Finding]") -> None:
+    if "" in entries:
+        out.append(("annotation-key-empty", (*path, ""), "the name of an annotation must not be empty", ""))
+
+
+def hooks(kinds: "Json", out: "list[Finding]") -> None:
+    for kind, entries in kinds.items():
+        if kind not in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
+            continue
+        for number, hook in enumerate(entries):
+            program = hook.get("path", "/")
+            if program[:1] != "/":
+                sentence = f'the path of a hook must be absolute, "{program}" is not'
+                out.append(("hook-path-relative", ("hooks", kind, number, "path"), sentence, ""))
+            environment(hook.get("env", ()), ("hooks", kind, number, "env"), out)
+
+
+def environment(entries: "list[str]", path: "Path", out: "list[Finding]") -> None:
+    for number, entry in enumerate(entries):
+        if "=" not in entry:
+            out.append(("env-format", (*path, number), f"invalid environment variable: missing '=' in \"{entry}\"", ""))
+        elif entry[0] == "=":
+            out.append(("env-name-empty", (*path, number), "invalid environment variable: its name is empty", ""))
+
+
+def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding]") -> None:
+    """Every MUST of a process, also of one given to exec."""
+    cwd = process.get("cwd", "/")
+    if target == "windows":
+        if not process.get("args") and "commandLine" not in process:
+            out.append(("process-args-empty", (*path, "args"), "args must not be empty without a commandLine", ""))
+        if cwd[:1] not in ("/", "\\") and cwd[1:2] != ":":
+            out.append(("process-cwd-relative", (*path, "cwd"), f'Cwd must be an absolute path, "{cwd}" is not', ""))
+    else:
+        if not process.get("args"):
+            hint = "name the program, then its arguments"
+            out.append(("process-args-empty", (*path, "args"), "args must not be empty", hint))
+        if not cwd:
+            out.append(("process-cwd-relative", (*path, "cwd"), "Cwd property must not be empty", "/ always exists"))
+        elif cwd[0] != "/":
+            out.append(("process-cwd-relative", (*path, "cwd"), f'Cwd must be an absolute path, "{cwd}" is not', ""))
+        if "user" in process:
+            _user(process["user"], (*path, "user"), out)
+    environment(process.get("env", ()), (*path, "env"), out)
+    if "rlimits" in process:
+        _rlimits(process["rlimits"], target, (*path, "rlimits"), out)
+    if "consoleSize" in process and process.get("terminal"):
+        _console(process["consoleSize"], (*path, "consoleSize"), out)
+    if "scheduler" in process:
+        _scheduler(process["scheduler"], (*path, "scheduler"), out)
+    if "execCPUAffinity" in process:
+        for name in ("initial", "final"):
+            number_list(process["execCPUAffinity"].get(name, ""), (*path, "execCPUAffinity", name), out)
+
+
+def _user(user: "Json", path: "Path", out: "list[Finding]") -> None:
+    for name in ("uid", "gid"):
+        if name not in user:
+            out.append(("user-ids-required", path, f'"{name}" is required', ""))
+
+
+def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Finding]") -> None:
+    seen = set()
+    for number, entry in enumerate(entries):
+        kind = entry.get("type", "")
+        if kind in seen:
+            sentence = f"{kind} is limited twice"
+            out.append(("rlimit-duplicate", (*path, number, "type"), sentence, "keep one of the entries"))
+        seen.add(kind)
+        if target == "linux" and kind not in RLIMITS and "type" in entry:
+            sentence = f'wrong rlimit value: "{kind}" is no resource of getrlimit(2)'
+            out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, RLIMITS)))
+        soft, hard = entry.get("soft", 0), entry.get("hard", 2**64)
+        if soft > hard:
+            sentence = f"the soft limit {soft} of {kind} is above the hard limit {hard}"
+            out.append(("rlimit-soft-above-hard", (*path, number, "soft"), sentence, ""))
+
+
+def _console(size: "Json", path: "Path", out: "list[Finding]") -> None:
+    for name in ("height", "width"):
+        if size.get(name, 0) > 65535:
+            out.append(("console-size-range", (*path, name), "a terminal has at most 65535 rows and columns", ""))
+
+
+def _scheduler(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
+    policy = scheduler.get("policy", "")
+    nice, priority = scheduler.get("nice", 0), scheduler.get("priority", 0)
+    if policy in ("SCHED_OTHER", "SCHED_BATCH") and not -20 <= nice <= 19:
+        out.append(("scheduler-nice-range", (*path, "nice"), f"nice is from -20 to 19, {nice} is not", ""))
+    if policy in ("SCHED_FIFO", "SCHED_RR"):
+        if not 1 <= priority <= 99:
+            sentence = f"the priority of {policy} is from 1 to 99, {priority} is not"
+            out.append(("scheduler-priority-range", (*path, "priority"), sentence, ""))
+    elif priority and policy:
+        sentence = f"{policy} takes no priority"
+        out.append(("scheduler-priority-policy", (*path, "priority"), sentence, "only SCHED_FIFO and SCHED_RR do"))
+    if policy == "SCHED_DEADLINE":
+        _deadline(scheduler, path, out)
+    elif policy:
+        for name in ("runtime", "deadline", "period"):
+            if scheduler.get(name):
+                sentence = f"{policy} takes no {name}"
+                out.append(("scheduler-deadline-policy", (*path, name), sentence, "only SCHED_DEADLINE does"))
+
+
+def _deadline(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
+    runtime, deadline = scheduler.get("runtime", 0), scheduler.get("deadline", 0)
+    period = scheduler.get("period", 0) or deadline
+    if not 1024 <= runtime <= deadline <= period < 2**63:
+        sentence = "SCHED_DEADLINE needs 1024 <= runtime <= deadline <= period"
+        out.append(("scheduler-deadline-order", (*path, "runtime"), sentence, "all three are in nanoseconds"))
+
+
+def number_list(text: str, path: "Path", out: "list[Finding]") -> None:
+    """A list of CPUs or memory nodes: numbers and ranges with commas, such as 0-3,7."""
+    for part in text.split(",") if text.strip() else ():
+        first, dash, last = part.strip(" \n").partition("-")
+        numbers = (first, last) if dash else (first,)
+        good = all(number.isascii() and number.isdigit() and len(number) < 8 for number in numbers)
+        if not good or int(numbers[0]) > int(numbers[-1]):
+            sentence = f'"{part}" is neither a number nor a range of numbers'
+            out.append(("cpu-list", path, sentence, "write the list as 0-3,7"))
+            return
+
+
+def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
+    """A suggestion for a misspelt word, or nothing."""
+    import difflib  # only where something is wrong already
+
+    close = difflib.get_close_matches(word, known, 1, 0.7)
+    return f'did you mean "{close[0]}"?' if close else ""

@@ -1,0 +1,164 @@
+"""The schemas at leisure: jsonschema's errors in our words, what a place is for, and names nobody knows."""
+
+import json
+import os
+
+from ..errors import Error
+from .musts import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Optional
+
+    from .musts import Finding, Path
+
+    Schema = dict[str, Any]
+
+ROOTS = {
+    "config": "#/definitions/config",
+    "process": "#/definitions/config/definitions/process",
+    "state": "#/definitions/state",
+    "features": "#/definitions/features",
+}
+TYPES = {
+    "object": "an object", "array": "a list", "string": "a string", "integer": "an integer", "boolean": "true or false",
+    "null": "null",
+}  # fmt: skip
+CODES = {
+    "type": "schema-type",
+    "enum": "schema-enum",
+    "required": "schema-required",
+    "minimum": "schema-range",
+    "maximum": "schema-range",
+    "minLength": "schema-length",
+    "minItems": "schema-length",
+    "pattern": "schema-pattern",
+}
+
+
+def load() -> "Schema":
+    """The bundle of schemas/ that was generated beside this module."""
+    with open(os.path.join(os.path.dirname(__file__), "_schemas.json"), encoding="utf-8") as file:
+        return dict(json.load(file))
+
+
+class Reader:
+    """One kind of document: its schema, and how to look things up in it."""
+
+    __slots__ = ("kind", "root", "whole")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.whole = load()
+        self.root: "Schema" = {"$ref": ROOTS[kind]}
+
+    def resolve(self, schema: "Schema") -> "Schema":
+        """The schema itself where a reference stands, with the reference's own title and section."""
+        while "$ref" in schema:
+            place: Any = self.whole
+            for step in schema["$ref"][2:].split("/"):
+                place = place[step]
+            schema = {**place, **{word: schema[word] for word in ("title", "spec") if word in schema}}
+        return schema
+
+    def below(self, schema: "Schema", step: "str | int") -> "Optional[Schema]":
+        """The schema of a member or an item, None where the schema says nothing of it."""
+        if isinstance(step, int):
+            return schema.get("items")
+        found = schema.get("properties", {}).get(step)
+        return found if found is not None else schema.get("additionalProperties")
+
+    def describe(self, path: "Path") -> "Schema":
+        """The schema of the nearest known place at or above a path: has a title and the spec's section."""
+        schema = self.resolve(self.root)
+        title, spec = schema["title"], schema["spec"]
+        for step in path:
+            lower = self.below(schema, step)
+            if lower is None:
+                break
+            schema = self.resolve(lower)
+            title, spec = schema.get("title", title), schema.get("spec", spec)
+        return {**schema, "title": title, "spec": spec}
+
+    def errors(self, document: object) -> "list[Finding]":
+        """What jsonschema finds, in our words."""
+        validator = _validator()({"allOf": [self.root], "definitions": self.whole["definitions"]})
+        return [_finding(error) for error in validator.iter_errors(document)]
+
+    def unknown(self, document: object) -> "Iterator[Finding]":
+        """Names of members that no schema knows, at any depth; `annotations` and the like know all."""
+        yield from self._unknown(document, self.root, ())
+
+    def _unknown(self, value: object, schema: "Schema", path: "Path") -> "Iterator[Finding]":
+        schema = self.resolve(schema)
+        known = schema.get("properties")
+        if isinstance(value, dict):
+            for name, item in value.items():
+                lower = self.below(schema, name)
+                if lower is not None:
+                    yield from self._unknown(item, lower, (*path, name))
+                elif known:
+                    yield _unknown_name(name, [word for word in known if word not in value], (*path, name))
+        elif isinstance(value, list) and "items" in schema:
+            for number, item in enumerate(value):
+                yield from self._unknown(item, schema["items"], (*path, number))
+
+
+def _unknown_name(name: str, known: "list[str]", path: "Path") -> "Finding":
+    same = [word for word in known if word.lower() == name.lower()]
+    hint = f'did you mean "{same[0]}"?' if same else nearest(name, known)
+    return "unknown-property", path, f'unknown property "{name}" is ignored', hint
+
+
+def _validator() -> "Any":
+    try:
+        import jsonschema
+    except ImportError:
+        # The launcher starts the interpreter without site; the library is beside the other installed ones.
+        import sys
+        import sysconfig
+
+        sys.path.append(sysconfig.get_path("purelib"))
+        try:
+            import jsonschema
+        except ImportError:
+            raise Error("does not fit the schema", hint="install the Python package jsonschema to see where") from None
+    return jsonschema.Draft4Validator
+
+
+def _finding(error: "Any") -> "Finding":
+    path = tuple(error.absolute_path)
+    sentence, hint = _words(error)
+    return CODES[error.validator], path, sentence, hint
+
+
+def _words(error: "Any") -> "tuple[str, str]":
+    value, rule, limit = error.instance, error.validator, error.validator_value
+    if rule == "type":
+        kinds = [limit] if isinstance(limit, str) else limit
+        return f"must be {' or '.join(TYPES[kind] for kind in kinds)}, not {_shown(value)}", ""
+    if rule == "enum":
+        hint = nearest(value, limit) if isinstance(value, str) else ""
+        return f"{_shown(value)} is none of {', '.join(limit)}", hint
+    if rule == "required":
+        name = next(word for word in limit if word not in value and repr(word) in error.message)
+        return f'"{name}" is required', ""
+    if rule in ("minimum", "maximum"):
+        low, high = error.schema["minimum"], error.schema["maximum"]
+        return f"must be from {low} to {high}, {_shown(value)} is not", ""
+    if rule == "minItems":
+        return f"needs at least {limit} item{'s' if limit > 1 else ''}", ""
+    if rule == "minLength":
+        return "must not be empty", ""
+    return f"{_shown(value)} does not match {limit}", ""
+
+
+def _shown(value: object) -> str:
+    """A value as it stands in the file, cut where it is long."""
+    if isinstance(value, (dict, list)):
+        return TYPES["object" if isinstance(value, dict) else "array"]
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
