@@ -31,7 +31,7 @@ def _run(call: Call, argv: "list[str]") -> int:
         raise
     settle(call, values)
     if not words or values.get("help") or values.get("version"):
-        return _about(call, "version" if values.get("version") and not values.get("help") else "help", words)
+        return _about(call, "version" if values.get("version") and not values.get("help") else "help", [])
     call.command = table.ALIASES.get(words[0], words[0])
     command = table.COMMANDS.get(call.command)
     if command is None:
@@ -89,5 +89,5 @@ def _function(command: table.Command) -> "Callable[[Call], int]":
 
 
 def _about(call: Call, what: str, words: "list[str]") -> int:
-    call.arguments = words[:1]
+    call.arguments = words
     return _function(table.COMMANDS[what])(call)

@@ -6,7 +6,6 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-
     from pyoci.cli.call import Call
 
 

@@ -8,7 +8,6 @@ from pyoci.options import check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-
     from pyoci.cli.call import Call
 
 # By absolute path: a name would be looked up in the caller's PATH, which may lead into an image.

@@ -216,9 +216,7 @@ COMMANDS = {
             HELP,
         ),
     ),
-    "validate": Command(
-        "validate", "main", 0, -1, (_FORMAT, ("strict", "", BOOL), ("kind", "", TEXT), _BUNDLE, HELP)
-    ),
+    "validate": Command("validate", "main", 0, -1, (_FORMAT, ("strict", "", BOOL), ("kind", "", TEXT), _BUNDLE, HELP)),
     "help": Command("help", "main", 0, 1, (HELP,)),
     "version": Command("show", "version", 0, 0, (HELP,)),
 }

@@ -10,6 +10,7 @@ import pyoci
 from pyoci.cli import main
 from pyoci.errors import Error
 
+
 class FakeRuntime:
     """Notes each call in `calls`; `answers` maps a method's name to its result or to an exception to raise."""
 

@@ -15,11 +15,26 @@ from pyoci.cli.kill import signal_number
 from pyoci.errors import Error
 from pyoci.options import check_id
 
-
 HOME = Path(pyoci.__file__).parent.parent
 
 GOOD_IDS = ["c1", "a", "A-b_c.d+e", "-x", ".a", "...", "x" * 255]
-BAD_IDS = ["", ".", "..", "../x", "a/b", "a b", "nl\n", "\n", "x\x00y", "к", "１", "a\udc80", "x" * 256, "x" * 1025, "é"]
+BAD_IDS = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a b",
+    "nl\n",
+    "\n",
+    "x\x00y",
+    "к",
+    "\uff11",
+    "a\udc80",
+    "x" * 256,
+    "x" * 1025,
+    "é",
+]
 
 
 @pytest.mark.parametrize("name", GOOD_IDS)
@@ -141,7 +156,7 @@ def test_descriptors_the_caller_did_not_open_are_refused(cli, runtime):
 
 
 def test_the_log_file_is_never_taken_for_a_descriptor_of_the_caller(tmp_path):
-    """With nothing open from 3 on, the log would get that number and --preserve-fds 1 would hand it to the container."""
+    """With nothing open from 3 on, the log would get that number, and --preserve-fds 1 would hand it on."""
     program = (
         "import posix, sys\n"
         "posix.closerange(3, 100)\n"
@@ -173,8 +188,10 @@ def test_signals_by_name_and_number(text, number):
 
 @pytest.mark.parametrize(
     "text",
-    ["FOO", "", "SIG", "_BLOCK", "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIGSIGKILL", "65", "-9", "+9", "９", "RTMIN-1", "RTMAX+1"]
-    + ["RTMIN+31", "RTMIN+", "RTMINX", "KILL ", "ſigkill", "1_0", "9\n", "NSIG"],
+    [
+        *("FOO", "", "SIG", "_BLOCK", "SIG_BLOCK", "SIG_DFL", "SIG_IGN", "SIGSIGKILL", "65", "-9", "\uff19", "9\n"),
+        *("+9", "RTMIN-1", "RTMAX+1", "RTMIN+31", "RTMIN+", "RTMINX", "KILL ", "\u017figkill", "1_0", "NSIG"),
+    ],
 )
 def test_other_signals_are_unknown(cli, runtime, text):
     status, _, err = cli("--log", "/dev/null", "kill", "--", "c1", text)

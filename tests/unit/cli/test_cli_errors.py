@@ -145,7 +145,11 @@ def test_the_error_decides_on_the_status(cli, runtime):
         (RecursionError("maximum recursion depth exceeded"), 1, "nested too deeply"),
         (FileNotFoundError(2, "No such file or directory", "/x/y"), 1, "/x/y: "),
         (OSError(28, "No space left on device"), 1, "ENOSPC"),
-        (ZeroDivisionError("division by zero"), 1, "internal error, please report: ZeroDivisionError: division by zero"),
+        (
+            ZeroDivisionError("division by zero"),
+            1,
+            "internal error, please report: ZeroDivisionError: division by zero",
+        ),
         (SystemExit(7), 1, "internal error, please report: SystemExit: 7"),
         (AssertionError(), 1, "internal error, please report: AssertionError"),
         (OSError("odd"), 1, "internal error, please report: OSError: odd"),
@@ -216,7 +220,11 @@ def test_a_reader_that_went_away_is_an_error_not_a_crash(runtime):
     ("words", "headline", "message"),
     [
         (["--foo"], "Incorrect Usage. flag provided but not defined: -foo", "flag provided but not defined: -foo"),
-        (["create", "--foo"], "Incorrect Usage: flag provided but not defined: -foo", "flag provided but not defined: -foo"),
+        (
+            ["create", "--foo"],
+            "Incorrect Usage: flag provided but not defined: -foo",
+            "flag provided but not defined: -foo",
+        ),
         (["create"], "Incorrect Usage.", 'pyoci: "create" requires exactly 1 argument(s)'),
         (["create", "a", "b"], "Incorrect Usage.", 'pyoci: "create" requires exactly 1 argument(s)'),
         (["exec"], "Incorrect Usage.", 'pyoci: "exec" requires a minimum of 1 argument(s)'),

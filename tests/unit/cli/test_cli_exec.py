@@ -80,7 +80,9 @@ NOT_IDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", [*NOT_IDS, *(f"{text}:0" for text in NOT_IDS), *(f"0:{text}" for text in NOT_IDS), "1:2:3", ":1"])
+@pytest.mark.parametrize(
+    "text", [*NOT_IDS, *(f"{text}:0" for text in NOT_IDS), *(f"0:{text}" for text in NOT_IDS), "1:2:3", ":1"]
+)
 def test_a_user_is_numbers_only(cli, runtime, text):
     status, out, err = cli("exec", "--user", text, "c1", "id")
     assert (status, out) == (255, "")
@@ -138,7 +140,10 @@ def test_the_terminal_of_a_process_file_counts_not_the_flag(cli, runtime, tmp_pa
         ('{"cwd": "/", "args": [1]}', "process.args: every argument must be a string"),
         ('{"args": ["a"]}', "process.cwd: Cwd property must not be empty"),
         ('{"args": ["a"], "cwd": "tmp"}', "process.cwd: Cwd must be an absolute path"),
-        ('{"args": ["a"], "cwd": "/", "env": ["A=b", "C"]}', "process.env[1]: invalid environment variable: missing '='"),
+        (
+            '{"args": ["a"], "cwd": "/", "env": ["A=b", "C"]}',
+            "process.env[1]: invalid environment variable: missing '='",
+        ),
         ('{"args": ["a"], "cwd": "/", "env": ["=b"]}', "name cannot be empty"),
     ],
 )
@@ -158,7 +163,9 @@ def test_an_endless_process_file_is_refused(cli, runtime):
     assert "more than" in err
 
 
-@pytest.mark.parametrize(("flag", "words"), [("--cwd=tmp", "absolute path"), ("--env=A", "missing '='"), ("-e=", "missing '='")])
+@pytest.mark.parametrize(
+    ("flag", "words"), [("--cwd=tmp", "absolute path"), ("--env=A", "missing '='"), ("-e=", "missing '='")]
+)
 def test_wrong_values_are_refused(cli, runtime, flag, words):
     status, _, err = cli("exec", flag, "c1", "id")
     assert status == 255

@@ -18,7 +18,8 @@ sys.path.insert(0, {home!r})
 import pyoci
 class Runtime:
     def __init__(self, root, **settings): pass
-    def __getattr__(self, name): return lambda *arguments: 0 if name in ("run", "exec") else {{"process": {{"cwd": "/"}}}}
+    def __getattr__(self, name): return lambda *arguments: 0 if name in ("run", "exec") else ANSWER
+ANSWER = {{"process": {{"cwd": "/"}}}}
 fake = type(sys)("pyoci.runtime")
 fake.Runtime = Runtime
 sys.modules["pyoci.runtime"] = pyoci.runtime = fake

@@ -92,8 +92,10 @@ def test_plain_numbers_are_numbers(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " 1", "1 ", "1\n", "+1", "-1", "1_0", "0x1", "1e0", "1.0", "\uff11", "\u0663", "\xb2", "4294967295", "4294967296"]
-    + ["9" * 5000],
+    [
+        *("", " 1", "1 ", "1\n", "+1", "-1", "1_0", "0x1", "1e0", "1.0", "\uff11", "\u0663", "\xb2"),
+        *("4294967295", "4294967296", "9" * 5000),
+    ],
 )
 def test_nothing_else_is_a_number(text):
     assert decimal(text, 2**32 - 2) == -1
@@ -106,7 +108,9 @@ def test_lengths_of_time(text, length):
     assert seconds(text) == pytest.approx(length)
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "5x", "-5s", "5s5", "..5s", "1.2.3s", ".s", "\uff15s", "9" * 31 + "s", "1e3s"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "s", "5x", "-5s", "5s5", "..5s", "1.2.3s", ".s", "\uff15s", "9" * 31 + "s", "1e3s"]
+)
 def test_what_is_no_length_of_time(text):
     assert seconds(text) < 0
 

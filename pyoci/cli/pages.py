@@ -1,0 +1,106 @@
+"""The man page and the docs' page of commands, made from the table of commands."""
+
+from pyoci.cli import table, texts
+from pyoci.cli.completion import names
+from pyoci.cli.help import options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _roff(text: str) -> str:
+    """Text that troff prints as it is: backslashes and hyphens escaped, no line starting with a control character."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in text.split("\n"))
+
+
+def _roff_options(rows: "Sequence[tuple[str, str]]") -> str:
+    return "".join(f".TP\n.B {_roff(left)}\n{_roff(right)}\n" for left, right in rows)
+
+
+def man_page() -> str:
+    """The page pyoci(8)."""
+    parts = [
+        '.\\" Made by pyoci.cli.generate from the table of commands: do not edit.\n',
+        '.TH PYOCI 8 "" "pyoci" "System administration"\n',
+        f".SH NAME\npyoci \\- {_roff(texts.SUMMARY)}\n",
+        ".SH SYNOPSIS\n.B pyoci\n[global option...] command [option...] [argument...]\n",
+        f".SH DESCRIPTION\n.nf\n{_roff(texts.ABOUT)}\n.fi\n",
+        ".SH GLOBAL OPTIONS\n",
+        _roff_options(options("", table.GLOBAL)),
+        ".SH COMMANDS\n",
+    ]
+    for name in names():
+        usage, _, description, _ = texts.COMMANDS[name]
+        parts.append(f".SS {name}\n.B pyoci {_roff(f'{name} {usage}'.rstrip())}\n.PP\n{_roff(description)}\n")
+        rows = options(name, tuple(flag for flag in table.COMMANDS[name].flags if flag != table.HELP))
+        parts.append(_roff_options(rows))
+    parts.append(_roff_end())
+    return "".join(parts)
+
+
+def _roff_end() -> str:
+    rows = [("0", "done"), ("1", "it failed; standard error and the log say why")]
+    rows += [("3", "there is no such command"), ("255", "exec: the command could not be run")]
+    rows.append(("other", "run and exec: the status of the container's process, or 128 and the signal that ended it"))
+    variables = [("XDG_RUNTIME_DIR", "where states are kept without root: in its directory pyoci")]
+    variables.append(("NOTIFY_SOCKET, LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID", "handed on to the container"))
+    return (
+        f".SH EXIT STATUS\n{_roff_options(rows)}.SH ENVIRONMENT\n{_roff_options(variables)}"
+        ".SH FILES\n.TP\n.I /run/pyoci\nthe states of root's containers\n"
+    )
+
+
+_RULES = """# Commands
+
+This page is made from the table of commands (`python3 -m pyoci.cli.generate`); `pyoci COMMAND --help` says the same.
+
+## How a command line is read
+
+As runc and other Go programs read theirs: `--flag value`, `--flag=value`, and one dash in the place of two. A flag
+without a value may be given as `--flag=true` or `--flag=false`. Global options stand before the command. The options of
+a command may follow its arguments, but for `exec` and `ps`, where the first argument ends them; `--` ends them in every
+command.
+
+## What is printed when something goes wrong
+
+* Without `--log`: one line on standard error, `time="..." level=error msg="..."`.
+* With `--log FILE`: the plain message on standard error, and one line in FILE; with `--log-format json` that line is
+  the object `{"level":"error","msg":"...","time":"..."}`. FILE is appended to, and nothing else is written to it
+  without `--debug`.
+* A wrong command line also prints `Incorrect Usage` and the help on standard output.
+* Messages of `create`, `run` and `exec` begin with `pyoci create failed: `, `pyoci run failed: `, `exec failed: `; when
+  the container's process could not be set up or started, `unable to start container process: ` follows.
+
+| exit status | when |
+|---|---|
+| 0 | done |
+| 1 | it failed |
+| 3 | there is no such command |
+| 130 | interrupted from the keyboard |
+| 255 | `exec` could not run the command |
+| other | `run` and `exec`: the status of the process, or 128 and the signal that ended it |
+
+## Promises
+
+`state`, `list --format json`, `ps --format json`, `features` and the lines of `--version` are read by programs: names
+in them are only ever added. The help texts and the words of messages may change, but for those that callers are known
+to look for (they have tests).
+
+"""
+
+
+def markdown() -> str:
+    """The page of the docs: how a command line is read, and every command with its options."""
+    parts = [_RULES, "## Global options\n\n", _markdown_rows(options("", table.GLOBAL))]
+    for name in names():
+        usage, _, description, _ = texts.COMMANDS[name]
+        parts.append(f"\n## {name}\n\n    pyoci {f'{name} {usage}'.rstrip()}\n\n{description}\n\n")
+        parts.append(_markdown_rows(options(name, table.COMMANDS[name].flags)))
+    return "".join(parts)
+
+
+def _markdown_rows(rows: "Sequence[tuple[str, str]]") -> str:
+    cells = [(left.replace("|", "\\|"), right.replace("|", "\\|")) for left, right in rows]
+    return "| option | |\n|---|---|\n" + "".join(f"| `{left}` | {right} |\n" for left, right in cells)

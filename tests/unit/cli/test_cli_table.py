@@ -1,0 +1,169 @@
+"""One table of commands: what is parsed, what the help says, and the generated pages are the same."""
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import pyoci
+from pyoci.cli import generate, table, texts
+from pyoci.cli.help import of_command, of_program
+
+HOME = Path(pyoci.__file__).parent.parent
+OTHERS = {"validate", "stats", "events", "update"}
+
+# Every flag of runc 1.5 that pyoci must take, by command.
+RUNC = {
+    "": "debug log log-format root systemd-cgroup rootless help h version v",
+    "create": "bundle b console-socket pidfd-socket pid-file no-pivot no-new-keyring preserve-fds",
+    "run": "bundle b console-socket pidfd-socket pid-file detach d keep no-subreaper no-pivot no-new-keyring"
+    " preserve-fds",
+    "start": "",
+    "exec": "console-socket pidfd-socket cwd env e tty t user u additional-gids g process p detach d pid-file"
+    " process-label apparmor no-new-privs cap c preserve-fds cgroup ignore-paused",
+    "state": "",
+    "kill": "all a",
+    "delete": "force f",
+    "list": "format f quiet q",
+    "ps": "format f",
+    "pause": "",
+    "resume": "",
+    "events": "interval stats",
+    "update": "resources r blkio-weight cpu-period cpu-quota cpu-burst cpu-share cpu-rt-period cpu-rt-runtime"
+    " cpuset-cpus cpuset-mems kernel-memory kernel-memory-tcp memory memory-reservation memory-swap pids-limit l3-cache-schema"
+    " mem-bw-schema cpu-idle",
+    "checkpoint": "image-path work-path parent-path leave-running tcp-established tcp-skip-in-flight link-remap"
+    " ext-unix-sk shell-job lazy-pages status-fd page-server file-locks pre-dump manage-cgroups-mode empty-ns auto-dedup",
+    "restore": "console-socket image-path work-path tcp-established ext-unix-sk shell-job file-locks"
+    " manage-cgroups-mode bundle b detach d pid-file no-subreaper no-pivot empty-ns auto-dedup lazy-pages lsm-profile lsm-mount-context",
+    "spec": "bundle b rootless",
+    "features": "",
+}
+
+
+def flags(command):
+    return table.COMMANDS[command].flags if command else table.GLOBAL
+
+
+@pytest.mark.parametrize("command", sorted(RUNC))
+def test_every_flag_of_runc_is_there(command):
+    ours = {word for name, short, _ in flags(command) for word in (name, short) if word}
+    assert set(RUNC[command].split()) - ours == set()
+
+
+@pytest.mark.parametrize("command", ["", *sorted(table.COMMANDS)])
+def test_every_flag_has_its_words_and_the_kind_they_tell_of(command):
+    for name, _, kind in flags(command):
+        placeholder, text = texts.of_flag(command, name)
+        assert text and not text.endswith(".")
+        assert bool(placeholder) == (kind != table.BOOL), f"{command} --{name}"
+
+
+@pytest.mark.parametrize("command", ["", *sorted(table.COMMANDS)])
+def test_no_flag_is_there_twice(command):
+    words = [word for name, short, _ in flags(command) for word in (name, short) if word]
+    assert len(words) == len(set(words))
+    assert all(len(short) <= 1 for _, short, _ in flags(command))
+
+
+def test_the_words_are_of_commands_and_flags_that_exist():
+    assert set(texts.COMMANDS) == set(table.COMMANDS)
+    assert set(texts.GLOBAL) == {name for name, _, _ in table.GLOBAL}
+    for command, (_, _, _, own) in texts.COMMANDS.items():
+        assert set(own) <= {name for name, _, _ in flags(command)}, command
+    used = {name for command in table.COMMANDS for name, _, _ in flags(command)}
+    assert set(texts.COMMON) <= used
+
+
+@pytest.mark.parametrize("name", sorted(table.COMMANDS))
+def test_every_command_leads_to_a_function(name):
+    command = table.COMMANDS[name]
+    if name in OTHERS and importlib.util.find_spec("pyoci.cli." + command.module) is None:
+        pytest.skip(f"pyoci/cli/{command.module}.py is not there yet")
+    module = importlib.import_module("pyoci.cli." + command.module)
+    assert callable(getattr(module, command.function))
+
+
+@pytest.mark.parametrize("name", sorted(table.COMMANDS))
+@pytest.mark.parametrize("form", ["--help", "-h", "-help", "help"])
+def test_help_of_every_command(cli, runtime, name, form):
+    words = ["help", name] if form == "help" else [name, form]
+    status, out, err = cli(*words)
+    assert (status, err, runtime.made) == (0, "", [])
+    assert out == of_command(name)
+    for flag, short, _ in flags(name):
+        assert f"--{flag}" in out
+        assert not short or f", -{short}" in out
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"], ["h"], ["--debug", "-h"], ["--help", "create"]])
+def test_help_of_the_program(cli, runtime, words):
+    status, out, err = cli(*words)
+    assert (status, err, runtime.made) == (0, "", [])
+    assert out == of_program()
+    for name in table.COMMANDS:
+        assert f"\n   {name} " in out
+
+
+def test_help_of_exec_is_not_taken_from_its_command(cli, runtime):
+    assert cli("exec", "c1", "ls", "--help")[0] == 0
+    assert [call for call in runtime.calls if call[0] == "exec"]
+
+
+@pytest.mark.parametrize("name", sorted(generate.files()))
+def test_the_generated_files_are_current(name):
+    assert (HOME / name).read_text() == generate.files()[name], "run: python3 -m pyoci.cli.generate"
+
+
+def complete(*words):
+    """What bash offers for the last of the words."""
+    line = " ".join(words)
+    program = (
+        f"pyoci() {{ echo c1; echo c2; }}\nsource {HOME}/completions/pyoci.bash\n"
+        f"COMP_WORDS=({line})\nCOMP_CWORD={len(words) - 1}\n_pyoci\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+    )
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["pyoci", "sta"], ["start", "state", "stats"]),
+        (["pyoci", "--root", "/x", "del"], ["delete"]),
+        (["pyoci", "--log-form"], ["--log-format"]),
+        (["pyoci", "--log-format", "j"], ["json"]),
+        (["pyoci", "delete", "--f"], ["--force"]),
+        (["pyoci", "delete", "c"], ["c1", "c2"]),
+        (["pyoci", "create", "c"], []),
+        (["pyoci", "kill", "c1", "KI"], ["KILL"]),
+        (["pyoci", "list", "-f", "t"], ["table"]),
+        (["pyoci", "exec", "--pre"], ["--preserve-fds"]),
+        (["pyoci", "--debug", "help", "spe"], ["spec"]),
+    ],
+)
+def test_bash_completes(words, offered):
+    assert complete(*words) == offered
+
+
+@pytest.mark.parametrize(("shell", "file"), [("bash", "pyoci.bash"), ("zsh", "_pyoci"), ("fish", "pyoci.fish")])
+def test_the_shells_can_read_their_completions(shell, file):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run([shell, "-n", str(HOME / "completions" / file)], check=True)
+
+
+def test_the_man_page_has_no_errors(tmp_path):
+    if not shutil.which("groff"):
+        pytest.skip("groff is not installed")
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-P-cbou", "-ww", str(HOME / "man" / "pyoci.8")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert "--no-new-keyring" in done.stdout
