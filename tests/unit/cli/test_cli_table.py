@@ -32,12 +32,14 @@ RUNC = {
     "resume": "",
     "events": "interval stats",
     "update": "resources r blkio-weight cpu-period cpu-quota cpu-burst cpu-share cpu-rt-period cpu-rt-runtime"
-    " cpuset-cpus cpuset-mems kernel-memory kernel-memory-tcp memory memory-reservation memory-swap pids-limit l3-cache-schema"
-    " mem-bw-schema cpu-idle",
+    " cpuset-cpus cpuset-mems kernel-memory kernel-memory-tcp memory memory-reservation memory-swap pids-limit"
+    " l3-cache-schema mem-bw-schema cpu-idle",
     "checkpoint": "image-path work-path parent-path leave-running tcp-established tcp-skip-in-flight link-remap"
-    " ext-unix-sk shell-job lazy-pages status-fd page-server file-locks pre-dump manage-cgroups-mode empty-ns auto-dedup",
+    " ext-unix-sk shell-job lazy-pages status-fd page-server file-locks pre-dump manage-cgroups-mode"
+    " empty-ns auto-dedup",
     "restore": "console-socket image-path work-path tcp-established ext-unix-sk shell-job file-locks"
-    " manage-cgroups-mode bundle b detach d pid-file no-subreaper no-pivot empty-ns auto-dedup lazy-pages lsm-profile lsm-mount-context",
+    " manage-cgroups-mode bundle b detach d pid-file no-subreaper no-pivot empty-ns auto-dedup lazy-pages"
+    " lsm-profile lsm-mount-context",
     "spec": "bundle b rootless",
     "features": "",
 }
