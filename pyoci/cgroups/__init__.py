@@ -1,8 +1,8 @@
 """Cgroups of a container: plan() for a new one, load() for one in a state file; both give a Manager.
 
-    paths and files   v1, v2, systemd (managers) · tree, subpath (directories) · host (the machine, and the tests' seam)
-    values            compile · settings, settings_v1, settings_v2 · convert · devices, bpf
-    reading           stats_v1, stats_v2 · mounts
+paths and files   v1, v2, systemd (managers) · tree, subpath (directories) · host (the machine, and the tests' seam)
+values            compile · settings, settings_v1, settings_v2 · convert · devices, bpf
+reading           stats_v1, stats_v2 · mounts
 """
 
 from ..errors import Error

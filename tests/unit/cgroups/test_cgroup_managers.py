@@ -1,0 +1,423 @@
+"""The managers over a fake machine: paths, making and removing, joining, refusing, what the record is good for."""
+
+import errno
+import json
+import os
+import signal
+
+import pytest
+
+from pyoci import cgroups
+from pyoci.cgroups import subpath, tree
+from pyoci.errors import Error
+
+
+def plan(host, path="", container_id="id", resources=None, driver="cgroupfs"):
+    config = {"linux": {"cgroupsPath": path, "resources": resources or {}}}
+    manager = cgroups.plan(config, container_id, driver=driver, host=host)
+    if driver == "cgroupfs" and host.is_v2():
+        manager._rules = None  # a device program needs a kernel
+    return manager
+
+
+def reload(manager, host):
+    return cgroups.load(json.loads(json.dumps(manager.record())), host=host)
+
+
+@pytest.mark.parametrize(
+    ("path", "on_v1", "on_v2"),
+    [
+        ("/a/b", "/a/b", "/a/b"),
+        ("a/b", "/user/me/a/b", "/user/a/b"),
+        ("", "/user/me/id", "/user/id"),
+        ("/../../x", "/x", "/x"),
+        ("../../../x", "/user/me/x", "/user/x"),
+        ("/a/./b//../c", "/a/c", "/a/c"),
+    ],
+)
+def test_paths_as_runc_has_them(host, tmp_path, path, on_v1, on_v2):
+    machine = host(1, own="/user/me")
+    paths = plan(machine, path).record()["cgroup_paths"]
+    assert paths["memory"] == f"{machine.root}/memory{on_v1}"
+    assert paths["name=systemd"] == f"{machine.root}/systemd{on_v1}"
+    other = type(machine)(str(tmp_path / "v2"), 2, own="/user/me")
+    assert plan(other, path).record()["cgroup_paths"] == {"": other.root + on_v2}
+
+
+@pytest.mark.parametrize("path", ["/", "/..", "/a/.."])
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_root_is_no_containers_cgroup(host, version, path):
+    with pytest.raises(Error, match="root of the") as caught:
+        plan(host(version), path)
+    assert caught.value.location == "linux.cgroupsPath"
+
+
+def test_controllers_mounted_together_share_a_cgroup(host, tmp_path):
+    machine = host(1, controllers=("pids",))
+    os.makedirs(machine.root + "/cpu,cpuacct")
+    with open(machine.proc + "/self/cgroup", "a") as file:
+        file.write("7:cpu,cpuacct:/\n")
+    with open(machine.proc + "/self/mountinfo", "a") as file:
+        file.write(f"7 1 0:7 / {machine.root}/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n")
+    manager = plan(machine, "/c")
+    assert manager.paths["cpu"] == manager.paths["cpuacct"] == machine.root + "/cpu,cpuacct/c"
+    assert [path for path, _ in manager.directories()].count(machine.root + "/cpu,cpuacct/c") == 1
+    shown = {entry["name"]: (entry["data"], entry["aliases"]) for entry in manager.mounts([])}
+    assert shown == {"pids": ("pids", []), "cpu,cpuacct": ("cpu,cpuacct", ["cpu", "cpuacct"])}
+
+
+def test_a_mount_of_a_subtree_hides_what_is_above(host):
+    machine = host(1, controllers=("pids",))
+    with open(machine.proc + "/self/cgroup", "w") as file:
+        file.write("1:pids:/docker/abc/inner\n")
+    with open(machine.proc + "/self/mountinfo", "w") as file:
+        file.write(f"1 1 0:1 /docker/abc {machine.root}/pids rw - cgroup cgroup rw,pids\n")
+    assert plan(machine, "c").paths["pids"] == machine.root + "/pids/inner/c"
+
+
+@pytest.mark.parametrize("version", [1, 2, 12])
+def test_create_and_destroy_leave_the_tree_as_it_was(host, version):
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/new/parent/c")
+    assert machine.directories() == before
+    manager.create()
+    assert len(machine.directories()) > len(before)
+    reload(manager, machine).destroy()
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize("version", [1, 2, 12])
+def test_the_record_from_before_create_finds_every_leftover(host, version):
+    """A command killed in the middle of create() has written its record, and no other word."""
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/new/parent/c")
+    record = json.dumps(manager.record())
+    manager.create()
+    cgroups.load(json.loads(record), host=machine).destroy()
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_destroy_removes_what_the_container_made_below_and_spares_neighbours(host, version):
+    machine = host(version)
+    manager = plan(machine, "/new/c")
+    manager.create()
+    neighbour = plan(machine, "/new/other")
+    neighbour.create()
+    for path in manager.record()["cgroup_paths"].values():
+        os.makedirs(path + "/inner/most")
+    manager.destroy()
+    assert not any(tree.exists(path) for path in manager.record()["cgroup_paths"].values())
+    assert all(tree.exists(path) for path in neighbour.record()["cgroup_paths"].values())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_destroying_twice_or_nothing_is_fine(host, version):
+    machine = host(version)
+    manager = plan(machine, "/c")
+    manager.destroy()
+    manager.create()
+    manager.destroy()
+    manager.destroy()
+
+
+@pytest.mark.parametrize(("version", "file"), [(1, "devices/c/cgroup.procs"), (2, "c/cgroup.procs")])
+def test_a_cgroup_in_use_is_refused(host, version, file):
+    machine = host(version)
+    plan(machine, "/c").create()
+    with open(f"{machine.root}/{file}", "w") as procs:
+        procs.write("4711\n4712\n")
+    with pytest.raises(Error, match=r"container's cgroup is not empty: 2 process\(es\) found"):
+        plan(machine, "/c").create()
+
+
+def test_an_empty_cgroup_that_exists_is_taken(host):
+    machine = host(1)
+    plan(machine, "/c").create()
+    plan(machine, "/c").create()
+
+
+@pytest.mark.parametrize(
+    ("version", "file", "text"),
+    [(1, "freezer/p/freezer.state", "FROZEN"), (2, "p/cgroup.events", "populated 1\nfrozen 1\n")],
+)
+def test_a_frozen_parent_is_refused_before_anything_is_made(host, version, file, text):
+    machine = host(version)
+    plan(machine, "/p").create()
+    with open(f"{machine.root}/{file}", "w") as state:
+        state.write(text)
+    before = machine.directories()
+    with pytest.raises(Error, match="cgroup .*/p is frozen"):
+        plan(machine, "/p/c")
+    with pytest.raises(Error, match="container's cgroup unexpectedly frozen"):
+        plan(machine, "/p")
+    assert machine.directories() == before
+
+
+def test_join_v1_reaches_every_hierarchy_once(host):
+    machine = host(12)
+    manager = plan(machine, "/c")
+    manager.create()
+    assert manager.fd() is None
+    machine.written.clear()
+    manager.join(4711)
+    joined = [place for place, name, value in machine.written if (name, value) == ("cgroup.procs", "4711")]
+    hierarchies = sorted([*os.listdir(machine.root)])
+    assert sorted(joined) == [f"/{name}/c" for name in hierarchies]
+
+
+def test_v2_gives_a_descriptor_of_the_cgroup(host):
+    machine = host(2)
+    manager = plan(machine, "/c")
+    manager.create()
+    fd = manager.fd()
+    try:
+        assert os.readlink(f"/proc/self/fd/{fd}") == machine.root + "/c"
+        assert not os.get_inheritable(fd)
+    finally:
+        os.close(fd)
+
+
+def test_v2_enables_controllers_from_the_top_down_and_one_by_one_if_need_be(host):
+    machine = host(2)
+    everything = "+cpu +cpuset +hugetlb +io +memory +pids +rdma"
+    machine.refusals = {
+        ("cgroup.subtree_control", everything): errno.EINVAL,
+        ("cgroup.subtree_control", "+io"): errno.EBUSY,
+    }
+    plan(machine, "/a/b/c").create()
+    enabled = [(place, value) for place, name, value in machine.written if name == "cgroup.subtree_control"]
+    one_by_one = [("", f"+{name}") for name in ("cpu", "cpuset", "hugetlb", "memory", "pids", "rdma")]
+    assert enabled == [*one_by_one, ("/a", everything), ("/a/b", everything)]
+
+
+def test_v2_a_controller_that_was_not_enabled_is_named(host):
+    machine = host(2)
+    machine.v2_files["cgroup.controllers"] = "pids"
+    manager = plan(machine, "/a/c", resources={"memory": {"limit": 4096}})
+    with pytest.raises(Error, match="controller 'memory' not available in .*/a/c") as caught:
+        manager.create()
+    assert caught.value.location == "linux.resources.memory.limit"
+
+
+def test_v2_below_a_threaded_parent(host):
+    machine = host(2)
+    machine.v2_files["cgroup.type"] = "domain invalid"
+    plan(machine, "/c").create()
+    assert ("/c", "cgroup.type", "threaded") in machine.written
+    with pytest.raises(Error, match="cannot enter cgroupv2 .* with domain controllers -- it is in an invalid state"):
+        plan(machine, "/d", resources={"memory": {"limit": 4096}}).create()
+
+
+def test_v1_fills_the_cpuset_of_every_level_from_above(host):
+    machine = host(1)
+    plan(machine, "/a/b", resources={"cpu": {"cpus": "1"}}).create()
+    written = [(place, value) for place, name, value in machine.written if name == "cpuset.cpus"]
+    assert written == [("/cpuset/a", "0-3"), ("/cpuset/a/b", "0-3"), ("/cpuset/a/b", "1")]
+
+
+def test_v1_devices_are_denied_first_then_allowed(host):
+    machine = host(1)
+    plan(machine, "/c", resources={"devices": [{"allow": False, "access": "rwm"}]}).create()
+    written = machine.values("devices.")
+    assert written[0] == ("devices.deny", "a")
+    assert ("devices.allow", "c 1:3 rwm") in written
+    assert {name for name, _ in written[1:]} == {"devices.allow"}
+
+
+def test_rootless_without_delegation(host):
+    machine = host(1)
+    machine.euid = 1000
+    machine.denied = {"memory": errno.EACCES, "devices": errno.EPERM}
+    manager = plan(machine)
+    manager.create()
+    assert "memory" not in manager.record()["cgroup_paths"]
+    assert "pids" in manager.record()["cgroup_paths"]
+    with pytest.raises(Error, match="make cgroup .*Permission denied"):
+        plan(machine, "/asked/for").create()
+    with pytest.raises(Error, match="cannot set memory limit: container could not join or create cgroup"):
+        plan(machine, container_id="other", resources={"memory": {"limit": 4096}}).create()
+
+
+def test_rootless_v2_without_delegation(host):
+    machine = host(2)
+    machine.euid = 1000
+    machine.denied = {"": errno.EACCES}
+    manager = plan(machine)
+    manager.create()
+    assert manager.record()["cgroup_paths"] == {}
+    assert manager.fd() is None
+    assert (manager.pids(), manager.frozen(), manager.empty()) == ([], False, True)
+    manager.join(1)
+    manager.destroy()
+    for refused in (plan(machine, "/c"), plan(machine, resources={"pids": {"limit": 3}})):
+        with pytest.raises(Error, match="rootless needs no limits"):
+            refused.create()
+
+
+def test_root_gets_no_such_mercy(host):
+    machine = host(2)
+    machine.denied = {"": errno.EROFS}
+    with pytest.raises(Error, match="Read-only file system"):
+        plan(machine).create()
+
+
+def test_frozen_is_the_containers_own_state(host):
+    machine = host(1)
+    manager = plan(machine, "/c")
+    manager.create()
+    own = machine.root + "/freezer/c/"
+    for state, self_freezing, expected in (("THAWED", "0", False), ("FROZEN", "0", False), ("FROZEN", "1", True)):
+        for name, text in (("freezer.state", state), ("freezer.self_freezing", self_freezing)):
+            with open(own + name, "w") as file:
+                file.write(text + "\n")
+        assert reload(manager, machine).frozen() is expected
+
+
+def test_processes_of_the_whole_subtree_are_listed_once(host):
+    machine = host(2)
+    manager = plan(machine, "/c")
+    manager.create()
+    os.makedirs(machine.root + "/c/in/most")
+    for path, text in (("c", "1\n2\n"), ("c/in", "3\n"), ("c/in/most", "2\n")):
+        with open(f"{machine.root}/{path}/cgroup.procs", "w") as file:
+            file.write(text)
+    assert sorted(manager.pids()) == [1, 2, 3]
+
+
+def test_kill_v2_is_one_write(host):
+    machine = host(2)
+    manager = plan(machine, "/c")
+    manager.create()
+    with open(machine.root + "/c/cgroup.events", "w") as file:
+        file.write("populated 1\nfrozen 0\n")
+    machine.written.clear()
+    manager.kill(signal.SIGKILL)
+    assert machine.written == [("/c", "cgroup.kill", "1")]
+
+
+def test_oom_kills(host, tmp_path):
+    machine = host(1)
+    manager = plan(machine, "/c")
+    assert manager.oom_kills() is None
+    manager.create()
+    assert manager.oom_kills() == 3
+    other = type(machine)(str(tmp_path / "v2"), 2)
+    manager = plan(other, "/c")
+    manager.create()
+    assert manager.oom_kills() == 1
+
+
+def test_update_v2_keeps_the_quota_with_a_new_period(host):
+    machine = host(2)
+    manager = plan(machine, "/c", resources={"cpu": {"quota": 5000, "period": 10000}})
+    manager.create()
+    machine.written.clear()
+    reload(manager, machine).update({"cpu": {"period": 20000}})
+    assert machine.values("cpu.max") == [("cpu.max", "5000 20000")]
+    with pytest.raises(Error, match="rejecting memory limit 4096 <= usage 4096"):
+        reload(manager, machine).update({"memory": {"limit": 4096, "checkBeforeUpdate": True}})
+    with pytest.raises(Error) as caught:
+        reload(manager, machine).update({"pids": {"limit": -7}})
+    assert caught.value.location == "pids.limit"
+
+
+def test_update_v1_writes_only_what_it_was_given(host):
+    machine = host(1)
+    manager = plan(machine, "/c", resources={"memory": {"limit": 4096000}, "pids": {"limit": 5}})
+    manager.create()
+    machine.written.clear()
+    reload(manager, machine).update({"pids": {"limit": 7}, "memory": {"limit": None}, "cpu": None})
+    assert machine.written == [("/pids/c", "pids.max", "7")]
+
+
+@pytest.mark.parametrize("path", ["..", "inner/../../c-sibling", "../c-sibling", "/.."])
+def test_exec_cannot_leave_the_containers_cgroup(host, path):
+    machine = host(2)
+    manager = plan(machine, "/c")
+    manager.create()
+    plan(machine, "/c-sibling").create()
+    os.makedirs(machine.root + "/c/inner")
+    with pytest.raises(Error, match="bad sub cgroup path"):
+        manager.exec_fd({"": path}, 1)
+
+
+def test_exec_joins_below(host):
+    machine = host(2)
+    manager = plan(machine, "/c")
+    manager.create()
+    os.makedirs(machine.root + "/c/in/most")
+    os.symlink(machine.root, machine.root + "/c/link")
+    fd = manager.exec_fd({"": "/in/./most/"}, 1)
+    assert os.readlink(f"/proc/self/fd/{fd}") == machine.root + "/c/in/most"
+    os.close(fd)
+    for wrong in ("link/c", "absent"):
+        with pytest.raises(Error, match="of the container"):
+            manager.exec_fd({"": wrong}, 1)
+    with pytest.raises(Error, match="one path for all"):
+        manager.exec_fd({"memory": "in"}, 1)
+
+
+def test_exec_v1_takes_a_path_for_each_controller(host):
+    machine = host(1)
+    manager = plan(machine, "/c")
+    manager.create()
+    for name in ("pids", "memory"):
+        os.makedirs(f"{machine.root}/{name}/c/in")
+        with open(f"{machine.root}/{name}/c/in/cgroup.procs", "w"):
+            pass
+    machine.written.clear()
+    manager.exec_join(5, {"pids": "in", "memory": "in"}, 1)
+    places = {place for place, _, _ in machine.written}
+    assert {"/pids/c/in", "/memory/c/in", "/cpu/c"} <= places
+    with pytest.raises(Error, match="no cgroup of controller 'nosuch'"):
+        manager.exec_join(5, {"nosuch": "in"}, 1)
+
+
+def test_exec_follows_an_init_that_gave_its_controllers_away(host):
+    """systemd in a container moves itself below and enables controllers: its own cgroup is closed to processes then."""
+    machine = host(2)
+    manager = plan(machine, "/c")
+    manager.create()
+    os.makedirs(machine.root + "/c/init.scope")
+    os.makedirs(machine.proc + "/77")
+    with open(machine.proc + "/77/cgroup", "w") as file:
+        file.write("0::/c/init.scope\n")
+    with open(machine.root + "/c/cgroup.subtree_control", "w") as file:
+        file.write("memory pids\n")
+    fd = manager.exec_fd({}, 77)
+    assert os.readlink(f"/proc/self/fd/{fd}") == machine.root + "/c/init.scope"
+    os.close(fd)
+
+
+def test_the_options_of_exec():
+    assert subpath.parse(["in"]) == {"": "in"}
+    assert subpath.parse(["memory,pids:in", "cpu:other"]) == {"memory": "in", "pids": "in", "cpu": "other"}
+    for wrong in ([":in"], ["a", "b"], ["memory:a", "memory:b"]):
+        with pytest.raises(Error):
+            subpath.parse(wrong)
+
+
+def test_without_cgroups(host):
+    manager = plan(host(1), driver="disabled")
+    manager = cgroups.load(manager.record())
+    manager.create()
+    manager.join(1)
+    assert (manager.fd(), manager.pids(), manager.empty(), manager.frozen()) == (None, [], True, False)
+    for refused in (manager.freeze, manager.thaw, manager.stats):
+        with pytest.raises(Error, match="without a cgroup"):
+            refused()
+    manager.destroy()
+
+
+def test_a_machine_without_cgroups_is_told_so(host):
+    machine = host(1, controllers=())
+    with pytest.raises(Error, match="no cgroups are mounted"):
+        plan(machine)
+
+
+def test_a_newline_in_the_path_is_refused(host):
+    with pytest.raises(Error, match="newline"):
+        plan(host(1), "/a\nb")
