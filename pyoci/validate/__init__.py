@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from .musts import Finding
     from .analysis import Problem
+    from .musts import Finding
 
 
 def check_config(config: object, *, raw: "Optional[bytes]" = None) -> None:
@@ -58,8 +58,10 @@ def check_process(process: object) -> None:
 
 def check_state(state: object) -> None:
     """Refuse a state document that violates a MUST of runtime.md#state."""
+    from . import _accept_rest
+
     found: "list[Finding]" = []
-    accepted = _accept.state(state)
+    accepted = _accept_rest.state(state)
     if accepted:
         from .musts_documents import state_rules
 
@@ -70,8 +72,10 @@ def check_state(state: object) -> None:
 
 def check_features(features: object) -> None:
     """Refuse a features document that violates a MUST of features.md or features-linux.md."""
+    from . import _accept_rest
+
     found: "list[Finding]" = []
-    accepted = _accept.features(features)
+    accepted = _accept_rest.features(features)
     if accepted:
         from .musts_documents import features_rules
 

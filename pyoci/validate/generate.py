@@ -1,7 +1,8 @@
-"""Build time only: turns schemas/ into _accept.py, quick checks for every create, and _schemas.json, for the reports.
+"""Build time only: turns schemas/ into quick checks for every create, and a bundle for the reports.
 
-Knows the part of JSON schema (draft-04) that schemas/ uses and refuses any other word, so that no rule is lost in
-silence. jsonschema reads the same schemas; a property-based test holds the two together.
+Writes _accept.py (config and process of Linux containers), _accept_rest.py (other platforms, state, features; loaded
+when met) and _schemas.json. Knows the part of JSON schema (draft-04) that schemas/ uses and refuses any other word, so
+that no rule is lost in silence. jsonschema reads the same schemas; a property-based test holds the two together.
 """
 
 import json
@@ -11,18 +12,24 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Optional
 
     Schema = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
 SCHEMAS = HERE.parent.parent / "schemas"
-ROOTS = {
-    "config": "#/definitions/config",
-    "process": "#/definitions/config/definitions/process",
+ROOTS = {"config": "#/definitions/config", "process": "#/definitions/config/definitions/process"}
+ELSEWHERE = "#/definitions/config-platforms/definitions/"
+REST = {
     "state": "#/definitions/state",
     "features": "#/definitions/features",
+    **{name: ELSEWHERE + name for name in ("freebsd", "solaris", "vm", "windows", "zos")},
 }
+# Properties that engines hardly ever write: their checks are loaded when met.
+RARE = {
+    "blockIO", "consoleSize", "execCPUAffinity", "hugepageLimits", "intelRdt", "ioPriority", "memoryPolicy",
+    "netDevices", "network", "personality", "rdma", "scheduler", "timeOffsets",
+}  # fmt: skip
 SILENT = {"title", "spec", "definitions", "$schema"}
 HEADER = '''\
 """Generated from schemas/ by pyoci.validate.generate: whether a parsed document fits its schema."""
@@ -35,6 +42,12 @@ def _match(pattern, text):
     import re  # the properties whose patterns need it are rare
 
     return re.search(pattern, text) is not None
+
+
+def _rest(name, value):
+    from . import _accept_rest
+
+    return getattr(_accept_rest, name)(value)
 '''
 
 
@@ -49,12 +62,13 @@ def bundle(directory: Path) -> "Schema":
 
 
 class _Generator:
-    """Writes one function for each object the schemas describe."""
+    """Writes one expression for each object the schemas describe: small to load, and it stops at the first no."""
 
-    def __init__(self, whole: "Schema") -> None:
+    def __init__(self, whole: "Schema", rare: "Optional[dict[str, Schema]]" = None) -> None:
         self.whole = whole
+        self.rare = rare
         self.names: "dict[str, str]" = {}
-        self.functions: "list[str]" = []
+        self.texts: "list[str]" = []
 
     def resolve(self, pointer: str) -> "Schema":
         place = self.whole
@@ -62,109 +76,125 @@ class _Generator:
             place = place[step]
         return place
 
-    def function(self, schema: "Schema") -> str:
-        """The name of the function that checks an object schema, written at the first call."""
-        key = json.dumps(schema, sort_keys=True)
+    def named(self, kind: str, schema: "Schema", write: "Any") -> str:
+        """The name of the text that `write` makes of a schema; written once."""
+        key = kind + json.dumps(schema, sort_keys=True)
         if key not in self.names:
-            name = self.names[key] = f"_object{len(self.names)}"
-            lines = [f"def {name}(v):", "    if type(v) is not dict:", "        return False"]
-            required, names = schema.get("required", []), schema.get("properties", {})
-            for word in required:
-                lines += [f"    if {word!r} not in v:", "        return False"]
-            for word, part in names.items():
-                lines += [f"    if {word!r} in v:", f"        w = v[{word!r}]", *self.check(part, "w", "        ")]
-            if "additionalProperties" in schema:
-                lines += self.each(schema["additionalProperties"], "v.values()", "    ")
-            self.functions.append("\n".join([*lines, "    return True"]) + "\n")
+            self.names[key] = f"_{kind}{len(self.names)}"
+            self.texts.append(write(self.names[key], schema))
         return self.names[key]
 
-    def each(self, schema: "Schema", items: str, indent: str) -> "list[str]":
-        """Lines that check every item of an iterable."""
-        while "$ref" in schema:
-            schema = self.resolve(schema["$ref"])
-        if not set(schema) - SILENT - {"type"} and schema["type"] == "string":
-            return [f"{indent}if not _STRINGS.issuperset(map(type, {items})):", f"{indent}    return False"]
-        return [f"{indent}for x in {items}:", *self.check(schema, "x", indent + "    ")]
+    def object_text(self, name: str, schema: "Schema") -> str:
+        required, terms = schema.get("required", []), ["type(v) is dict"]
+        for word, part in schema.get("properties", {}).items():
+            if self.rare is not None and word in RARE and self.rare.setdefault(word, part) is part:
+                terms.append(f"({word!r} not in v or _rest({word!r}, v[{word!r}]))")
+            elif word in required:  # a missing one is None, which fits no type
+                terms.append(self.fits(part, f"v.get({word!r})"))
+            else:
+                terms.append(f"({word!r} not in v or {self.fits(part, f'v[{word!r}]')})")
+        if "additionalProperties" in schema:
+            terms.append(self.each(schema["additionalProperties"], "v.values()"))
+        return f"def {name}(v):\n    return (\n        " + "\n        and ".join(terms) + "\n    )\n"
 
-    def check(self, schema: "Schema", name: str, indent: str) -> "list[str]":
-        """Lines that return False unless the variable `name` fits the schema."""
+    def item_text(self, name: str, schema: "Schema") -> str:
+        return f"def {name}(v):\n    return {self.fits(schema, 'v')}\n"
+
+    def each(self, schema: "Schema", items: str) -> str:
+        """An expression: every item of an iterable fits."""
         while "$ref" in schema:
             schema = self.resolve(schema["$ref"])
         schema = {word: value for word, value in schema.items() if word not in SILENT}
+        if schema == {"type": "string"}:
+            return f"_STRINGS.issuperset(map(type, {items}))"
+        if schema["type"] == "object":
+            return f"all(map({self.named('object', schema, self.object_text)}, {items}))"
+        return f"all(map({self.named('item', schema, self.item_text)}, {items}))"
+
+    def fits(self, schema: "Schema", value: str) -> str:
+        """An expression: the value (itself an expression, cheap to repeat once) fits the schema."""
+        while "$ref" in schema:
+            if schema["$ref"].startswith(ELSEWHERE):
+                return f"_rest({schema['$ref'][len(ELSEWHERE) :]!r}, {value})"
+            schema = self.resolve(schema["$ref"])
+        schema = {word: part for word, part in schema.items() if word not in SILENT}
         kinds = schema.pop("type")
         if isinstance(kinds, list):
             (kind,) = (word for word in kinds if word != "null")
-            lines = self.check({**schema, "type": kind}, name, indent + "    ")
-            return [f"{indent}if {name} is not None:", *lines]
-        lines = getattr(self, "check_" + kinds)(schema, name, indent)
+            return f"({value} is None or {self.fits({**schema, 'type': kind}, value)})"
+        terms = getattr(self, "fits_" + kinds)(schema, value)
         if schema:
             raise SystemExit(f"generate: {kinds} with {sorted(schema)} is more than this generator knows")
-        return list(lines)
+        return " and ".join(terms)
 
-    def refuse(self, conditions: "list[str]", indent: str) -> "list[str]":
-        return [f"{indent}if {' or '.join(conditions)}:", f"{indent}    return False"]
+    def fits_boolean(self, _schema: "Schema", value: str) -> "list[str]":
+        return [f"type({value}) is bool"]
 
-    def check_boolean(self, _schema: "Schema", name: str, indent: str) -> "list[str]":
-        return self.refuse([f"type({name}) is not bool"], indent)
+    def fits_integer(self, schema: "Schema", value: str) -> "list[str]":
+        return [f"type(w := {value}) is int", f"{schema.pop('minimum')} <= w <= {schema.pop('maximum')}"]
 
-    def check_integer(self, schema: "Schema", name: str, indent: str) -> "list[str]":
-        low, high = schema.pop("minimum"), schema.pop("maximum")
-        return self.refuse([f"type({name}) is not int", f"not {low} <= {name} <= {high}"], indent)
-
-    def check_string(self, schema: "Schema", name: str, indent: str) -> "list[str]":
-        conditions = [f"type({name}) is not str"]
+    def fits_string(self, schema: "Schema", value: str) -> "list[str]":
+        terms = [f"type({f'w := {value}' if schema else value}) is str"]
         if "enum" in schema:
-            conditions.append(f"{name} not in {{{', '.join(map(repr, sorted(schema.pop('enum'))))}}}")
+            terms.append(f"w in {{{', '.join(map(repr, sorted(schema.pop('enum'))))}}}")
         if "minLength" in schema:
-            conditions.append(f"len({name}) < {schema.pop('minLength')}")
+            terms.append(f"len(w) >= {schema.pop('minLength')}")
         if "pattern" in schema:
-            conditions.append(self.pattern(schema.pop("pattern"), name))
-        return self.refuse(conditions, indent)
+            terms += self.fits_pattern(schema.pop("pattern"))
+        return terms
 
-    def pattern(self, pattern: str, name: str) -> str:
-        """A condition that is true where the pattern is not found; the usual forms without re."""
+    def fits_pattern(self, pattern: str) -> "list[str]":
+        """Terms that are true where the pattern is found in w; the usual form without re."""
         simple = re.fullmatch(r"\^(\w*)\[([\w, -]+)\]([*+])\$", pattern)
         if not simple:
-            return f"not _match({pattern!r}, {name})"
+            return [f"_match({pattern!r}, w)"]
         prefix, allowed, count = simple.groups()
         for start, end in (("A", "Z"), ("0", "9")):
             allowed = allowed.replace(f"{start}-{end}", "".join(map(chr, range(ord(start), ord(end) + 1))))
         # `$` also matches before a newline at the end, here as in re and so in jsonschema.
-        rest = f"({name}[:-1] if {name}[-1:] == '\\n' else {name})[{len(prefix)}:]"
-        condition = f"{rest}.strip({allowed!r})"
-        if count == "+":
-            condition += f" or not {rest}"
-        return condition + (f" or not {name}.startswith({prefix!r})" if prefix else "")
+        terms = [f"(w := w[:-1] if w[-1:] == '\\n' else w).startswith({prefix!r})"] if prefix else []
+        terms += [f"len(w) > {len(prefix)}"] if count == "+" else []
+        rest = f"w[{len(prefix)}:]" if prefix else "(w[:-1] if w[-1:] == '\\n' else w)"
+        return [*terms, f"not {rest}.strip({allowed!r})"]
 
-    def check_array(self, schema: "Schema", name: str, indent: str) -> "list[str]":
-        conditions = [f"type({name}) is not list"]
-        if "minItems" in schema:
-            conditions.append(f"len({name}) < {schema.pop('minItems')}")
-        return self.refuse(conditions, indent) + self.each(schema.pop("items"), name, indent)
+    def fits_array(self, schema: "Schema", value: str) -> "list[str]":
+        length = [f"len({value}) >= {schema.pop('minItems')}"] if "minItems" in schema else []
+        return [f"type({value}) is list", *length, self.each(schema.pop("items"), value)]
 
-    def check_object(self, schema: "Schema", name: str, indent: str) -> "list[str]":
+    def fits_object(self, schema: "Schema", value: str) -> "list[str]":
         if not schema:
-            return self.refuse([f"type({name}) is not dict"], indent)
-        function = self.function(schema)
+            return [f"type({value}) is dict"]
+        parts: "Schema" = {}
         for word in ("properties", "required", "additionalProperties"):
-            schema.pop(word, None)
-        return self.refuse([f"not {function}({name})"], indent)
+            if word in schema:
+                parts[word] = schema.pop(word)
+        return [f"{self.named('object', parts, self.object_text)}({value})"]
 
 
-def accept_source(whole: "Schema") -> str:
-    """The text of _accept.py."""
-    generator = _Generator(whole)
-    roots = []
-    for name, pointer in ROOTS.items():
-        lines = generator.check({"$ref": pointer}, "value", "    ")
-        roots.append("\n".join([f"def {name}(value: object) -> bool:", *lines, "    return True"]) + "\n")
-    return "\n\n".join([HEADER, *generator.functions, *roots])
+def accept_sources(whole: "Schema") -> "tuple[str, str]":
+    """The texts of _accept.py and _accept_rest.py."""
+    rare: "dict[str, Schema]" = {}
+    first = _module(_Generator(whole, rare), {name: {"$ref": pointer} for name, pointer in ROOTS.items()})
+    found = dict(rare)
+    second = _module(_Generator(whole), {**{name: {"$ref": pointer} for name, pointer in REST.items()}, **found})
+    return first, second
+
+
+def _module(generator: _Generator, roots: "dict[str, Schema]") -> str:
+    ends = []
+    for name, schema in roots.items():
+        while "$ref" in schema:
+            schema = generator.resolve(schema["$ref"])
+        ends.append(f"def {name}(value: object) -> bool:\n    return {generator.fits(schema, 'value')}\n")
+    return "\n\n".join([HEADER, *generator.texts, *ends])
 
 
 def write(schemas: Path = SCHEMAS, target: Path = HERE) -> None:
-    """Write _accept.py and _schemas.json into a directory."""
+    """Write the generated files into a directory."""
     whole = bundle(schemas)
-    (target / "_accept.py").write_text(accept_source(whole), "utf-8")
+    first, second = accept_sources(whole)
+    (target / "_accept.py").write_text(first, "utf-8")
+    (target / "_accept_rest.py").write_text(second, "utf-8")
     (target / "_schemas.json").write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 

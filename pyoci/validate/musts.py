@@ -131,13 +131,10 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
     environment(process.get("env", ()), (*path, "env"), out)
     if "rlimits" in process:
         _rlimits(process["rlimits"], target, (*path, "rlimits"), out)
-    if "consoleSize" in process and process.get("terminal"):
-        _console(process["consoleSize"], (*path, "consoleSize"), out)
-    if "scheduler" in process:
-        _scheduler(process["scheduler"], (*path, "scheduler"), out)
-    if "execCPUAffinity" in process:
-        for name in ("initial", "final"):
-            number_list(process["execCPUAffinity"].get(name, ""), (*path, "execCPUAffinity", name), out)
+    if "consoleSize" in process or "scheduler" in process or "execCPUAffinity" in process:
+        from .musts_rare import rare_process_rules
+
+        rare_process_rules(process, path, out)
 
 
 def _user(user: "Json", path: "Path", out: "list[Finding]") -> None:
@@ -150,7 +147,7 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
     seen = set()
     for number, entry in enumerate(entries):
         kind = entry.get("type", "")
-        if kind in seen:
+        if kind and kind in seen:
             sentence = f"{kind} is limited twice"
             out.append(("rlimit-duplicate", (*path, number, "type"), sentence, "keep one of the entries"))
         seen.add(kind)
@@ -161,53 +158,6 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
         if soft > hard:
             sentence = f"the soft limit {soft} of {kind} is above the hard limit {hard}"
             out.append(("rlimit-soft-above-hard", (*path, number, "soft"), sentence, ""))
-
-
-def _console(size: "Json", path: "Path", out: "list[Finding]") -> None:
-    for name in ("height", "width"):
-        if size.get(name, 0) > 65535:
-            out.append(("console-size-range", (*path, name), "a terminal has at most 65535 rows and columns", ""))
-
-
-def _scheduler(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
-    policy = scheduler.get("policy", "")
-    nice, priority = scheduler.get("nice", 0), scheduler.get("priority", 0)
-    if policy in ("SCHED_OTHER", "SCHED_BATCH") and not -20 <= nice <= 19:
-        out.append(("scheduler-nice-range", (*path, "nice"), f"nice is from -20 to 19, {nice} is not", ""))
-    if policy in ("SCHED_FIFO", "SCHED_RR"):
-        if not 1 <= priority <= 99:
-            sentence = f"the priority of {policy} is from 1 to 99, {priority} is not"
-            out.append(("scheduler-priority-range", (*path, "priority"), sentence, ""))
-    elif priority and policy:
-        sentence = f"{policy} takes no priority"
-        out.append(("scheduler-priority-policy", (*path, "priority"), sentence, "only SCHED_FIFO and SCHED_RR do"))
-    if policy == "SCHED_DEADLINE":
-        _deadline(scheduler, path, out)
-    elif policy:
-        for name in ("runtime", "deadline", "period"):
-            if scheduler.get(name):
-                sentence = f"{policy} takes no {name}"
-                out.append(("scheduler-deadline-policy", (*path, name), sentence, "only SCHED_DEADLINE does"))
-
-
-def _deadline(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
-    runtime, deadline = scheduler.get("runtime", 0), scheduler.get("deadline", 0)
-    period = scheduler.get("period", 0) or deadline
-    if not 1024 <= runtime <= deadline <= period < 2**63:
-        sentence = "SCHED_DEADLINE needs 1024 <= runtime <= deadline <= period"
-        out.append(("scheduler-deadline-order", (*path, "runtime"), sentence, "all three are in nanoseconds"))
-
-
-def number_list(text: str, path: "Path", out: "list[Finding]") -> None:
-    """A list of CPUs or memory nodes: numbers and ranges with commas, such as 0-3,7."""
-    for part in text.split(",") if text.strip() else ():
-        first, dash, last = part.strip(" \n").partition("-")
-        numbers = (first, last) if dash else (first,)
-        good = all(number.isascii() and number.isdigit() and len(number) < 8 for number in numbers)
-        if not good or int(numbers[0]) > int(numbers[-1]):
-            sentence = f'"{part}" is neither a number nor a range of numbers'
-            out.append(("cpu-list", path, sentence, "write the list as 0-3,7"))
-            return
 
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:

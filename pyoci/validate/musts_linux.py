@@ -1,7 +1,5 @@
 """The second layer, Linux part: what config.md and config-linux.md demand of a config for Linux."""
 
-from .musts import number_list
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .musts import Finding, Json, Path
@@ -17,6 +15,7 @@ IPC_SYSCTLS = (
 )  # fmt: skip
 PROPAGATION = ("shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable")
 HOST_NAME_MAX = 64  # uname(2)
+RARE = ("timeOffsets", "netDevices", "intelRdt", "memoryPolicy", "personality")
 
 
 def linux_rules(config: "Json", out: "list[Finding]") -> None:
@@ -34,26 +33,19 @@ def linux_rules(config: "Json", out: "list[Finding]") -> None:
                 hint = 'add {"type": "user"} to linux.namespaces'
                 out.append(("mapping-no-user-namespace", ("linux", name), sentence, hint))
             mappings(linux[name], ("linux", name), out)
-    if "timeOffsets" in linux:
-        _time_offsets(linux["timeOffsets"], namespaces.get("time"), out)
     for name in ("maskedPaths", "readonlyPaths"):
         if linux.get(name):
             _hidden_paths(linux[name], name, "mount" in namespaces, out)
     if linux.get("devices"):
         _devices(linux["devices"], out)
-    if linux.get("netDevices"):
-        _net_devices(linux["netDevices"], "network" in namespaces, out)
     if linux.get("sysctl"):
         _sysctls(linux["sysctl"], namespaces, out)
     if "seccomp" in linux:
         _seccomp(linux["seccomp"], ("linux", "seccomp"), out)
-    if "intelRdt" in linux:
-        _rdt(linux["intelRdt"], out)
-    if "memoryPolicy" in linux:
-        _memory_policy(linux["memoryPolicy"], out)
-    for number, flag in enumerate(linux.get("personality", {}).get("flags", ())):
-        sentence = f'no flag of a personality is defined, "{flag}" neither'
-        out.append(("personality-flag", ("linux", "personality", "flags", number), sentence, ""))
+    if any(name in linux for name in RARE):
+        from .musts_rare import rare_linux_rules
+
+        rare_linux_rules(linux, namespaces, out)
     if "resources" in linux:
         resource_rules(linux["resources"], ("linux", "resources"), out)
 
@@ -61,9 +53,9 @@ def linux_rules(config: "Json", out: "list[Finding]") -> None:
 def _namespaces(entries: "list[Json]", out: "list[Finding]") -> None:
     seen = set()
     for number, entry in enumerate(entries):
-        kind = entry.get("type", "")
+        kind = entry.get("type")
         path: "Path" = ("linux", "namespaces", number)
-        if kind in seen:
+        if kind and kind in seen:
             sentence = f"malformed spec file: duplicated ns {kind}"
             out.append(("namespace-duplicate", (*path, "type"), sentence, "keep one of the entries"))
         seen.add(kind)
@@ -130,19 +122,6 @@ def mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
                 out.append(("mapping-overlap", (*path, max(one, other), name), sentence, ""))
 
 
-def _time_offsets(offsets: "Json", namespace: "Json | None", out: "list[Finding]") -> None:
-    for clock in ("monotonic", "boottime"):
-        if clock not in offsets:
-            continue
-        if namespace is None or "path" in namespace:
-            sentence = "timeOffsets need a new time namespace"
-            hint = "offsets of a joined one are fixed" if namespace else 'add {"type": "time"} to linux.namespaces'
-            out.append(("time-offsets-no-namespace", ("linux", "timeOffsets", clock), sentence, hint))
-        if offsets[clock].get("nanosecs", 0) > 999_999_999:
-            sentence = "nanosecs are at most 999999999"
-            out.append(("time-offset-nanosecs", ("linux", "timeOffsets", clock, "nanosecs"), sentence, "use secs"))
-
-
 def _hidden_paths(paths: "list[str]", name: str, own_mounts: bool, out: "list[Finding]") -> None:
     if not own_mounts:
         sentence = "unable to restrict sys entries without a private MNT namespace: it would be the host's that change"
@@ -171,31 +150,6 @@ def _devices(entries: "list[Json]", out: "list[Finding]") -> None:
         identity = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))
         if seen.setdefault(target, identity) != identity:
             out.append(("device-conflict", (*path, "path"), f"{target} is another device already", ""))
-
-
-def _net_devices(devices: "Json", own_network: bool, out: "list[Finding]") -> None:
-    if not own_network:
-        sentence = "netDevices need a network namespace"
-        hint = 'add {"type": "network"} to linux.namespaces'
-        out.append(("net-devices-no-network-namespace", ("linux", "netDevices"), sentence, hint))
-    seen = set()
-    for host, device in devices.items():
-        path: "Path" = ("linux", "netDevices", host)
-        if not _is_interface(host):
-            out.append(("net-device-name", path, f'"{host}" is no name of a network device', ""))
-        name = device.get("name", "") or host
-        if name != host and not _is_interface(name):
-            out.append(("net-device-name", (*path, "name"), f'"{name}" is no name of a network device', ""))
-        if name in seen and "%d" not in name:
-            out.append(("net-device-duplicate", path, f"two network devices would be {name} in the container", ""))
-        seen.add(name)
-
-
-def _is_interface(name: str) -> bool:
-    """Whether the kernel takes the name (dev_valid_name): up to 15 bytes, no /, : or white space."""
-    if name in ("", ".", "..") or len(name.encode("utf-8", "replace")) > 15:
-        return False
-    return not any(char in "/:" or char.isspace() for char in name)
 
 
 def _sysctls(entries: "Json", namespaces: "Json", out: "list[Finding]") -> None:
@@ -267,45 +221,12 @@ def _errno(action: str, name: str, holder: "Json", path: "Path", out: "list[Find
         out.append(("seccomp-errno-range", (*path, name), f"{holder[name]} is no errno", ""))
 
 
-def _rdt(rdt: "Json", out: "list[Finding]") -> None:
-    path: "Path" = ("linux", "intelRdt")
-    group = rdt.get("closID", "")
-    if group in (".", "..") or ("/" in group and group != "/") or "\n" in group:
-        out.append(("rdt-clos-id", (*path, "closID"), f'"{group}" is no name of a directory in resctrl', ""))
-    for number, line in enumerate(rdt.get("schemata", ())):
-        if "\n" in line:
-            out.append(("newline", (*path, "schemata", number), "must not contain newlines", "one line an entry"))
-    if "\n" in rdt.get("memBwSchema", ""):
-        out.append(("newline", (*path, "memBwSchema"), "must not contain newlines", ""))
-
-
-def _memory_policy(policy: "Json", out: "list[Finding]") -> None:
-    path: "Path" = ("linux", "memoryPolicy")
-    mode, nodes, flags = policy.get("mode", ""), policy.get("nodes", ""), policy.get("flags", ())
-    number_list(nodes, (*path, "nodes"), out)
-    if mode in ("MPOL_DEFAULT", "MPOL_LOCAL"):
-        if nodes.strip():
-            out.append(("memory-policy-nodes", (*path, "nodes"), f"{mode} takes no nodes", ""))
-        if flags:
-            out.append(("memory-policy-flags", (*path, "flags"), f"{mode} takes no flags", ""))
-    elif mode and mode != "MPOL_PREFERRED" and not nodes.strip():
-        out.append(("memory-policy-nodes", path, f"{mode} needs nodes", ""))
-    if "MPOL_F_STATIC_NODES" in flags and "MPOL_F_RELATIVE_NODES" in flags:
-        sentence = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other"
-        out.append(("memory-policy-flags", (*path, "flags"), sentence, ""))
-    elif "MPOL_F_NUMA_BALANCING" in flags and mode not in ("MPOL_BIND", "MPOL_PREFERRED_MANY", "MPOL_DEFAULT", ""):
-        sentence = f"{mode} does not take MPOL_F_NUMA_BALANCING"
-        out.append(("memory-policy-flags", (*path, "flags"), sentence, "MPOL_BIND and MPOL_PREFERRED_MANY do"))
-
-
 def resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -> None:
     """Every MUST of linux.resources, also of those given to update."""
     if "memory" in resources:
         _memory(resources["memory"], (*path, "memory"), out)
     if "cpu" in resources:
         _cpu(resources["cpu"], (*path, "cpu"), out)
-    if "blockIO" in resources:
-        _block_io(resources["blockIO"], (*path, "blockIO"), out)
     for number, rule in enumerate(resources.get("devices", ())):
         for name in ("major", "minor"):
             if rule.get(name, 0) < -1:
@@ -313,17 +234,10 @@ def resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -> Non
                 out.append(("device-rule-number", (*path, "devices", number, name), sentence, ""))
         if rule.get("access", "")[-1:] == "\n":
             out.append(("newline", (*path, "devices", number, "access"), "must not contain newlines", ""))
-    for number, limit in enumerate(resources.get("hugepageLimits", ())):
-        if limit.get("pageSize", "")[-1:] == "\n":
-            out.append(("newline", (*path, "hugepageLimits", number, "pageSize"), "must not contain newlines", ""))
-    for name, device in resources.get("rdma", {}).items():
-        if "hcaHandles" not in device and "hcaObjects" not in device:
-            sentence = "at least one of hcaHandles and hcaObjects must be given"
-            out.append(("rdma-empty", (*path, "rdma", name), sentence, ""))
-    for name in resources.get("unified", ()):
-        if "/" in name or "." not in name or name.startswith("."):
-            sentence = f'"{name}" is no file of a cgroup'
-            out.append(("unified-name", (*path, "unified", name), sentence, "such as memory.high or cgroup.freeze"))
+    if any(name in resources for name in ("blockIO", "hugepageLimits", "rdma", "unified")):
+        from .musts_rare import rare_resource_rules
+
+        rare_resource_rules(resources, path, out)
 
 
 def _memory(memory: "Json", path: "Path", out: "list[Finding]") -> None:
@@ -354,25 +268,8 @@ def _cpu(cpu: "Json", path: "Path", out: "list[Finding]") -> None:
         out.append(("cpu-realtime-range", (*path, "realtimeRuntime"), sentence, ""))
     if cpu.get("idle", 0) not in (0, 1):
         out.append(("cpu-idle-range", (*path, "idle"), "idle is 0 or 1", ""))
-    for name in ("cpus", "mems"):
-        number_list(cpu.get(name, ""), (*path, name), out)
+    if "cpus" in cpu or "mems" in cpu:
+        from .musts_rare import number_list
 
-
-def _block_io(block: "Json", path: "Path", out: "list[Finding]") -> None:
-    for name, entries in block.items():
-        if name not in (
-            "weightDevice",
-            "throttleReadBpsDevice",
-            "throttleWriteBpsDevice",
-            "throttleReadIOPSDevice",
-            "throttleWriteIOPSDevice",
-        ):
-            continue
-        for number, entry in enumerate(entries):
-            if name == "weightDevice" and "weight" not in entry and "leafWeight" not in entry:
-                sentence = "at least one of weight and leafWeight must be given"
-                out.append(("block-io-weight-missing", (*path, name, number), sentence, ""))
-            for part in ("major", "minor"):
-                if not 0 <= entry.get(part, 0) < 2**32:
-                    sentence = f"{entry[part]} is no {part} number"
-                    out.append(("device-number-range", (*path, name, number, part), sentence, ""))
+        for name in ("cpus", "mems"):
+            number_list(cpu.get(name, ""), (*path, name), out)

@@ -71,7 +71,7 @@ def _zos(zos: "Json", out: "list[Finding]") -> None:
     seen = set()
     for number, entry in enumerate(zos.get("namespaces", ())):
         kind, target = entry.get("type"), entry.get("path", "/")
-        if kind in seen:
+        if kind and kind in seen:
             sentence = f"two namespaces of type {kind}"
             out.append(("namespace-duplicate", ("zos", "namespaces", number, "type"), sentence, ""))
         seen.add(kind)

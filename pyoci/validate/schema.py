@@ -84,7 +84,9 @@ class Reader:
     def errors(self, document: object) -> "list[Finding]":
         """What jsonschema finds, in our words."""
         validator = _validator()({"allOf": [self.root], "definitions": self.whole["definitions"]})
-        return [_finding(error) for error in validator.iter_errors(document)]
+        found = [_finding(error) for error in validator.iter_errors(document)]
+        wrong = {path for code, path, _, _ in found if code == "schema-type"}
+        return [item for item in found if item[0] == "schema-type" or item[1] not in wrong]
 
     def unknown(self, document: object) -> "Iterator[Finding]":
         """Names of members that no schema knows, at any depth; `annotations` and the like know all."""
