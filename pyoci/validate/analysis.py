@@ -3,7 +3,7 @@
 from ..errors import Error
 from ..jsondoc import MAX_BYTES
 from ..jsonpos import Result, line_and_column, scan
-from .catalog import CATALOG, ERRORS
+from .catalog import CATALOG, ERRORS, NOT_REFUSED
 from .pointer import dotted, json_pointer
 from .schema import Reader
 
@@ -203,7 +203,7 @@ def _order(document: object, path: "Path") -> "tuple[int, ...]":
 
 def refusal(document: object, kind: str, name: str, found: "list[Finding]") -> "Optional[Error]":
     """The error a command ends with: the first violation of a MUST, and how many more there are."""
-    problems = [problem for problem in analyse(document, kind) if problem.level in ERRORS]
+    problems = [item for item in analyse(document, kind) if item.level in ERRORS and item.code not in NOT_REFUSED]
     if not problems:
         return None
     first = problems[0]
