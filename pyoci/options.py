@@ -4,7 +4,7 @@ import posix
 
 from pyoci.errors import Error
 
-_ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-")
+_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-"
 _ID_LONGEST = 255  # NAME_MAX: the id is the name of the state directory
 
 
@@ -120,7 +120,7 @@ def check_id(name: str) -> str:
 
     Raises Error. The id becomes a directory's name and a part of cgroup and keyring names.
     """
-    if not 0 < len(name) <= _ID_LONGEST or name in (".", "..") or not _ID_CHARACTERS.issuperset(name):
+    if not 0 < len(name) <= _ID_LONGEST or name in (".", "..") or name.strip(_ID_CHARACTERS):
         shown = name if len(name) <= 80 else name[:77] + "..."
         raise Error(
             f'invalid container ID format: "{shown}"', hint="use 1 to 255 of the characters A-Z a-z 0-9 _ + . -"

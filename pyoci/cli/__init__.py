@@ -33,7 +33,7 @@ def _run(call: Call, argv: "list[str]") -> int:
     if not words or values.get("help") or values.get("version"):
         return _about(call, "version" if values.get("version") and not values.get("help") else "help", [])
     call.command = table.ALIASES.get(words[0], words[0])
-    command = table.COMMANDS.get(call.command)
+    command = table.command(call.command)
     if command is None:
         raise Error(f"No help topic for '{words[0]}'", status=3)
     _read(call, command, words[1:])
@@ -90,4 +90,4 @@ def _function(command: table.Command) -> "Callable[[Call], int]":
 
 def _about(call: Call, what: str, words: "list[str]") -> int:
     call.arguments = words
-    return _function(table.COMMANDS[what])(call)
+    return _function(table.Command(*table.COMMANDS[what]))(call)

@@ -85,10 +85,10 @@ def bash() -> str:
         *_bash_values("", table.GLOBAL),
     ]
     for name in names():
-        lines += _bash_values(name, table.COMMANDS[name].flags)
+        lines += _bash_values(name, table.flags_of(name))
     lines += ["  esac", '  case "$command" in', f'    "") word="{" ".join(_spellings(table.GLOBAL) + names())}" ;;']
     for name in names():
-        lines.append(f'    {name}) word="{" ".join(_spellings(table.COMMANDS[name].flags))}" ;;')
+        lines.append(f'    {name}) word="{" ".join(_spellings(table.flags_of(name)))}" ;;')
     lines += [
         '    *) word="" ;;',
         "  esac",
@@ -157,7 +157,7 @@ def zsh() -> str:
     lines.append("  case $line[1] in")
     for name in names():
         lines += [f"    {name})", "      _arguments \\"]
-        lines += [f"        {_zsh_flag(name, flag)} \\" for flag in table.COMMANDS[name].flags]
+        lines += [f"        {_zsh_flag(name, flag)} \\" for flag in table.flags_of(name)]
         lines.append(f"        {_zsh_arguments(name)} ;;")
     lines += ["  esac", "}", '_pyoci "$@"']
     return "\n".join(lines) + "\n"
@@ -215,5 +215,5 @@ def fish() -> str:
     for name in names():
         described = texts.COMMANDS[name][1].replace("'", "\\'")
         lines.append(f"complete -c pyoci -n __fish_use_subcommand -a {name} -d '{described}'")
-        lines += [_fish_flag(name, flag) for flag in table.COMMANDS[name].flags]
+        lines += [_fish_flag(name, flag) for flag in table.flags_of(name)]
     return "\n".join(lines) + "\n"

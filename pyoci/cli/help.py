@@ -46,7 +46,7 @@ def of_command(name: str) -> str:
             f"NAME:\n   {texts.PROGRAM} {name} - {summary}\n",
             f"USAGE:\n   {texts.PROGRAM} {name} {usage}".rstrip() + "\n",
             f"DESCRIPTION:\n{_indented(description)}\n",
-            f"OPTIONS:\n{_columns(options(name, table.COMMANDS[name].flags))}\n",
+            f"OPTIONS:\n{_columns(options(name, table.flags_of(name)))}\n",
         ]
     )
 

@@ -1,7 +1,6 @@
 """The commands of a container's life: create, run, start, state, pause, resume, delete."""
 
 from pyoci import options
-from pyoci.cli.output import show
 from pyoci.options import CreateOptions, check_id
 
 TYPE_CHECKING = False
@@ -32,6 +31,7 @@ def start(call: "Call") -> int:
 
 def state(call: "Call") -> int:
     """Prints the state document, as runc lays it out: two spaces, no newline at the end."""
+    from pyoci.cli.output import show
     from pyoci.jsondoc import dump_pretty
 
     show(dump_pretty(call.runtime().state(check_id(call.arguments[0])), "  "))

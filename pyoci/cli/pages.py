@@ -34,7 +34,7 @@ def man_page() -> str:
     for name in names():
         usage, _, description, _ = texts.COMMANDS[name]
         parts.append(f".SS {name}\n.B pyoci {_roff(f'{name} {usage}'.rstrip())}\n.PP\n{_roff(description)}\n")
-        rows = options(name, tuple(flag for flag in table.COMMANDS[name].flags if flag != table.HELP))
+        rows = options(name, tuple(flag for flag in table.flags_of(name) if flag != table.HELP))
         parts.append(_roff_options(rows))
     parts.append(_roff_end())
     return "".join(parts)
@@ -97,7 +97,7 @@ def markdown() -> str:
     for name in names():
         usage, _, description, _ = texts.COMMANDS[name]
         parts.append(f"\n## {name}\n\n    pyoci {f'{name} {usage}'.rstrip()}\n\n{description}\n\n")
-        parts.append(_markdown_rows(options(name, table.COMMANDS[name].flags)))
+        parts.append(_markdown_rows(options(name, table.flags_of(name))))
     return "".join(parts)
 
 

@@ -1,11 +1,13 @@
 """The table of commands and flags: what parsing, help, the man page and the completions are made from.
 
-It is read by every command, so it holds only what parsing needs. The words for people are in `texts.py`, under the same
-names; a test holds the two together.
+It is read by every command, so it holds only what parsing needs, as text that costs nothing until a command's own row
+is looked at. The words for people are in `texts.py`, under the same names; a test holds the two together.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional
+
     Flag = tuple[str, str, str]  # (name, one-letter alias or "", kind)
 
 BOOL = "bool"
@@ -17,208 +19,102 @@ DURATION = "duration"  # 5s, 1m30s, 200ms; handed on as seconds
 MIXED = "mixed"  # flags may follow the arguments
 FIRST = "first"  # the first argument ends the flags: what follows belongs to another program
 
+HELP = ("help", "h", "bool")
+
+GLOBAL = (
+    ("debug", "", "bool"),
+    ("log", "", "text"),
+    ("log-format", "", "text"),
+    ("root", "", "text"),
+    ("systemd-cgroup", "", "bool"),
+    ("cgroup-manager", "", "text"),
+    ("rootless", "", "text"),
+    ("criu", "", "text"),
+    ("help", "h", "bool"),
+    ("version", "v", "bool"),
+)
+
+# command: (module, function, fewest arguments, most arguments (-1: any number), order, flags)
+# A flag is written name[/letter][:kind]; one without a kind is BOOL. Every command has --help besides.
+# fmt: off
+COMMANDS = {
+    "checkpoint": ("unfinished", "checkpoint", 1, 1, "mixed",
+        "image-path:text work-path:text tcp-established ext-unix-sk shell-job lazy-pages file-locks"
+        " manage-cgroups-mode:text empty-ns:list auto-dedup parent-path:text leave-running tcp-skip-in-flight"
+        " link-remap status-fd:number page-server:text pre-dump",
+    ),
+    "create": ("lifecycle", "create", 1, 1, "mixed",
+        "bundle/b:text console-socket:text pidfd-socket:text pid-file:text no-pivot no-new-keyring preserve-fds:number"
+        " detach",
+    ),
+    "delete": ("lifecycle", "delete", 1, 1, "mixed", "force/f"),
+    "events": ("events", "main", 1, 1, "mixed", "interval:duration stats"),
+    "exec": ("exec", "main", 1, -1, "first",
+        "console-socket:text pidfd-socket:text cwd:text env/e:list tty/t user/u:text additional-gids/g:list"
+        " process/p:text detach/d pid-file:text process-label:text apparmor:text no-new-privs cap/c:list"
+        " preserve-fds:number cgroup:list ignore-paused",
+    ),
+    "features": ("show", "features", 0, 0, "mixed", ""),
+    "help": ("help", "main", 0, 1, "mixed", ""),
+    "kill": ("kill", "main", 1, 2, "mixed", "all/a"),
+    "list": ("list", "main", 0, 0, "mixed", "format/f:text quiet/q"),
+    "pause": ("lifecycle", "pause", 1, 1, "mixed", ""),
+    "plan": ("show", "plan", 0, 0, "mixed", "bundle/b:text json no-pivot"),
+    "ps": ("ps", "main", 1, -1, "first", "format/f:text"),
+    "restore": ("unfinished", "restore", 1, 1, "mixed",
+        "image-path:text work-path:text tcp-established ext-unix-sk shell-job lazy-pages file-locks"
+        " manage-cgroups-mode:text empty-ns:list auto-dedup console-socket:text bundle/b:text detach/d pid-file:text"
+        " no-subreaper no-pivot lsm-profile:text lsm-mount-context:text",
+    ),
+    "resume": ("lifecycle", "resume", 1, 1, "mixed", ""),
+    "run": ("lifecycle", "run", 1, 1, "mixed",
+        "bundle/b:text console-socket:text pidfd-socket:text pid-file:text detach/d keep no-subreaper no-pivot"
+        " no-new-keyring preserve-fds:number",
+    ),
+    "spec": ("show", "spec", 0, 0, "mixed", "bundle/b:text rootless"),
+    "start": ("lifecycle", "start", 1, 1, "mixed", ""),
+    "state": ("lifecycle", "state", 1, 1, "mixed", ""),
+    "stats": ("stats", "main", 0, -1, "mixed", "all/a format/f:text interval:duration once"),
+    "update": ("update", "main", 1, 1, "mixed",
+        "resources/r:text blkio-weight:text cpu-period:text cpu-quota:text cpu-burst:text cpu-share:text"
+        " cpu-rt-period:text cpu-rt-runtime:text cpuset-cpus:text cpuset-mems:text kernel-memory:text"
+        " kernel-memory-tcp:text memory:text memory-reservation:text memory-swap:text cpu-idle:text pids-limit:text"
+        " l3-cache-schema:text mem-bw-schema:text",
+    ),
+    "validate": ("validate", "main", 0, -1, "mixed", "format/f:text strict kind:text bundle/b:text"),
+    "version": ("show", "version", 0, 0, "mixed", ""),
+}
+# fmt: on
+
+ALIASES = {"h": "help"}
+
 
 class Command:
-    """One command: where its code is, how many arguments it takes (most = -1: any number), and its flags."""
+    """One row: where the command's code is, how many arguments it takes (most = -1: any number), and its flags."""
 
     __slots__ = ("flags", "function", "least", "module", "most", "order")
 
-    def __init__(
-        self, module: str, function: str, least: int, most: int, flags: "tuple[Flag, ...]", order: str = MIXED
-    ) -> None:
+    def __init__(self, module: str, function: str, least: int, most: int, order: str, flags: str) -> None:
         self.module = module
         self.function = function
         self.least = least
         self.most = most
-        self.flags = flags
         self.order = order
+        self.flags: "tuple[Flag, ...]" = (*(_flag(word) for word in flags.split()), HELP)
 
 
-HELP = ("help", "h", BOOL)
+def command(name: str) -> "Optional[Command]":
+    """The row of a command, None when there is none of that name."""
+    row = COMMANDS.get(name)
+    return Command(*row) if row else None
 
-GLOBAL = (
-    ("debug", "", BOOL),
-    ("log", "", TEXT),
-    ("log-format", "", TEXT),
-    ("root", "", TEXT),
-    ("systemd-cgroup", "", BOOL),
-    ("cgroup-manager", "", TEXT),
-    ("rootless", "", TEXT),
-    ("criu", "", TEXT),
-    HELP,
-    ("version", "v", BOOL),
-)
 
-_BUNDLE = ("bundle", "b", TEXT)
-_CONSOLE_SOCKET = ("console-socket", "", TEXT)
-_PIDFD_SOCKET = ("pidfd-socket", "", TEXT)
-_PID_FILE = ("pid-file", "", TEXT)
-_NO_PIVOT = ("no-pivot", "", BOOL)
-_NO_NEW_KEYRING = ("no-new-keyring", "", BOOL)
-_PRESERVE_FDS = ("preserve-fds", "", NUMBER)
-_DETACH = ("detach", "d", BOOL)
-_NO_SUBREAPER = ("no-subreaper", "", BOOL)
-_FORMAT = ("format", "f", TEXT)
+def flags_of(name: str) -> "tuple[Flag, ...]":
+    """The flags of a command; those of the program for ""."""
+    return Command(*COMMANDS[name]).flags if name else GLOBAL
 
-# What checkpoint and restore have in common.
-_IMAGES = (
-    ("image-path", "", TEXT),
-    ("work-path", "", TEXT),
-    ("tcp-established", "", BOOL),
-    ("ext-unix-sk", "", BOOL),
-    ("shell-job", "", BOOL),
-    ("lazy-pages", "", BOOL),
-    ("file-locks", "", BOOL),
-    ("manage-cgroups-mode", "", TEXT),
-    ("empty-ns", "", LIST),
-    ("auto-dedup", "", BOOL),
-)
 
-COMMANDS = {
-    "checkpoint": Command(
-        "unfinished",
-        "checkpoint",
-        1,
-        1,
-        (
-            *_IMAGES,
-            ("parent-path", "", TEXT),
-            ("leave-running", "", BOOL),
-            ("tcp-skip-in-flight", "", BOOL),
-            ("link-remap", "", BOOL),
-            ("status-fd", "", NUMBER),
-            ("page-server", "", TEXT),
-            ("pre-dump", "", BOOL),
-            HELP,
-        ),
-    ),
-    "create": Command(
-        "lifecycle",
-        "create",
-        1,
-        1,
-        (
-            _BUNDLE,
-            _CONSOLE_SOCKET,
-            _PIDFD_SOCKET,
-            _PID_FILE,
-            _NO_PIVOT,
-            _NO_NEW_KEYRING,
-            _PRESERVE_FDS,
-            ("detach", "", BOOL),
-            HELP,
-        ),
-    ),
-    "delete": Command("lifecycle", "delete", 1, 1, (("force", "f", BOOL), HELP)),
-    "events": Command("events", "main", 1, 1, (("interval", "", DURATION), ("stats", "", BOOL), HELP)),
-    "exec": Command(
-        "exec",
-        "main",
-        1,
-        -1,
-        (
-            _CONSOLE_SOCKET,
-            _PIDFD_SOCKET,
-            ("cwd", "", TEXT),
-            ("env", "e", LIST),
-            ("tty", "t", BOOL),
-            ("user", "u", TEXT),
-            ("additional-gids", "g", LIST),
-            ("process", "p", TEXT),
-            _DETACH,
-            _PID_FILE,
-            ("process-label", "", TEXT),
-            ("apparmor", "", TEXT),
-            ("no-new-privs", "", BOOL),
-            ("cap", "c", LIST),
-            _PRESERVE_FDS,
-            ("cgroup", "", LIST),
-            ("ignore-paused", "", BOOL),
-            HELP,
-        ),
-        FIRST,
-    ),
-    "features": Command("show", "features", 0, 0, (HELP,)),
-    "kill": Command("kill", "main", 1, 2, (("all", "a", BOOL), HELP)),
-    "list": Command("list", "main", 0, 0, (_FORMAT, ("quiet", "q", BOOL), HELP)),
-    "pause": Command("lifecycle", "pause", 1, 1, (HELP,)),
-    "plan": Command("show", "plan", 0, 0, (_BUNDLE, ("json", "", BOOL), _NO_PIVOT, HELP)),
-    "ps": Command("ps", "main", 1, -1, (_FORMAT, HELP), FIRST),
-    "restore": Command(
-        "unfinished",
-        "restore",
-        1,
-        1,
-        (
-            *_IMAGES,
-            _CONSOLE_SOCKET,
-            _BUNDLE,
-            _DETACH,
-            _PID_FILE,
-            _NO_SUBREAPER,
-            _NO_PIVOT,
-            ("lsm-profile", "", TEXT),
-            ("lsm-mount-context", "", TEXT),
-            HELP,
-        ),
-    ),
-    "resume": Command("lifecycle", "resume", 1, 1, (HELP,)),
-    "run": Command(
-        "lifecycle",
-        "run",
-        1,
-        1,
-        (
-            _BUNDLE,
-            _CONSOLE_SOCKET,
-            _PIDFD_SOCKET,
-            _PID_FILE,
-            _DETACH,
-            ("keep", "", BOOL),
-            _NO_SUBREAPER,
-            _NO_PIVOT,
-            _NO_NEW_KEYRING,
-            _PRESERVE_FDS,
-            HELP,
-        ),
-    ),
-    "spec": Command("show", "spec", 0, 0, (_BUNDLE, ("rootless", "", BOOL), HELP)),
-    "start": Command("lifecycle", "start", 1, 1, (HELP,)),
-    "state": Command("lifecycle", "state", 1, 1, (HELP,)),
-    "stats": Command(
-        "stats", "main", 0, -1, (("all", "a", BOOL), _FORMAT, ("interval", "", DURATION), ("once", "", BOOL), HELP)
-    ),
-    "update": Command(
-        "update",
-        "main",
-        1,
-        1,
-        (
-            ("resources", "r", TEXT),
-            ("blkio-weight", "", TEXT),
-            ("cpu-period", "", TEXT),
-            ("cpu-quota", "", TEXT),
-            ("cpu-burst", "", TEXT),
-            ("cpu-share", "", TEXT),
-            ("cpu-rt-period", "", TEXT),
-            ("cpu-rt-runtime", "", TEXT),
-            ("cpuset-cpus", "", TEXT),
-            ("cpuset-mems", "", TEXT),
-            ("kernel-memory", "", TEXT),
-            ("kernel-memory-tcp", "", TEXT),
-            ("memory", "", TEXT),
-            ("memory-reservation", "", TEXT),
-            ("memory-swap", "", TEXT),
-            ("cpu-idle", "", TEXT),
-            ("pids-limit", "", TEXT),
-            ("l3-cache-schema", "", TEXT),
-            ("mem-bw-schema", "", TEXT),
-            HELP,
-        ),
-    ),
-    "validate": Command("validate", "main", 0, -1, (_FORMAT, ("strict", "", BOOL), ("kind", "", TEXT), _BUNDLE, HELP)),
-    "help": Command("help", "main", 0, 1, (HELP,)),
-    "version": Command("show", "version", 0, 0, (HELP,)),
-}
-
-ALIASES = {"h": "help"}
+def _flag(word: str) -> "Flag":
+    spelled, _, kind = word.partition(":")
+    name, _, short = spelled.partition("/")
+    return name, short, kind or BOOL

@@ -49,7 +49,7 @@ def test_features_has_what_engines_look_for():
     assert document["mountOptions"] == sorted(set(document["mountOptions"]))
     assert document["linux"]["namespaces"] == sorted(document["linux"]["namespaces"])
     assert "enabled" in document["linux"]["mountExtensions"]["idmap"]
-    assert len(document["linux"]["capabilities"]) == 41
+    assert {"CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_CHECKPOINT_RESTORE"} <= set(document["linux"]["capabilities"])
 
 
 def test_features_lists_every_hook_of_the_schema():

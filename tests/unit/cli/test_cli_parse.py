@@ -4,7 +4,7 @@ import pytest
 
 from pyoci.cli.duration import seconds
 from pyoci.cli.parse import Usage, decimal, parse
-from pyoci.cli.table import BOOL, COMMANDS, DURATION, FIRST, LIST, MIXED, NUMBER, TEXT
+from pyoci.cli.table import BOOL, DURATION, FIRST, LIST, MIXED, NUMBER, TEXT, command
 
 FLAGS = (
     ("bundle", "b", TEXT),
@@ -140,5 +140,5 @@ def test_every_recorded_form_of_a_call_is_understood():
         ("run --bundle P --keep ID", ["ID"]),
     ):
         name, *words = line.split()
-        command = COMMANDS[name]
-        assert parse(words, command.flags, command.order)[1] == arguments, line
+        row = command(name)
+        assert parse(words, row.flags, row.order)[1] == arguments, line

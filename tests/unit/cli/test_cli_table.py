@@ -46,7 +46,7 @@ RUNC = {
 
 
 def flags(command):
-    return table.COMMANDS[command].flags if command else table.GLOBAL
+    return table.flags_of(command)
 
 
 @pytest.mark.parametrize("command", sorted(RUNC))
@@ -81,7 +81,7 @@ def test_the_words_are_of_commands_and_flags_that_exist():
 
 @pytest.mark.parametrize("name", sorted(table.COMMANDS))
 def test_every_command_leads_to_a_function(name):
-    command = table.COMMANDS[name]
+    command = table.command(name)
     if name in OTHERS and importlib.util.find_spec("pyoci.cli." + command.module) is None:
         pytest.skip(f"pyoci/cli/{command.module}.py is not there yet")
     module = importlib.import_module("pyoci.cli." + command.module)
