@@ -5,7 +5,6 @@ commands refuse what violates a MUST; what the spec merely recommends is told by
 """
 
 from ..errors import Error
-from . import _accept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ def check_config(config: object, *, raw: "Optional[bytes]" = None) -> None:
     """
     if config is None:
         raise Error("config cannot be null", location="config.json")
+    from . import _accept  # not at the top: the generator that makes it is in this package
+
     found: "list[Finding]" = []
     accepted = _accept.config(config)
     if accepted:
@@ -46,6 +47,8 @@ def check_process(process: object) -> None:
     """Refuse a process given to `exec --process` that violates a MUST of config.md#process."""
     if process is None:
         raise Error("process property must not be empty", location="process")
+    from . import _accept
+
     found: "list[Finding]" = []
     accepted = _accept.process(process)
     if accepted:

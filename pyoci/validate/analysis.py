@@ -74,6 +74,17 @@ def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
     return problems
 
 
+def missing_process(raw: bytes) -> "list[Problem]":
+    """The one problem more that a config has where start is asked for: no process."""
+    read = scan(raw.decode("utf-8", "replace"))
+    if not isinstance(read.value, dict) or "process" in read.value:
+        return []
+    sentence = "process property must not be empty: start needs it"
+    problem = Problem(("process-required", ("process",), sentence, ""), "", CATALOG["process-required"][1])
+    problem.line = problem.column = 1
+    return [problem]
+
+
 def _unread(code: str, text: str, before: bytes) -> Problem:
     """A problem that comes before reading; `before` is all that stands before its place."""
     problem = Problem((code, (), text, ""), "", CATALOG[code][1])
@@ -108,8 +119,10 @@ def analyse(document: object, kind: str) -> "list[Problem]":
 
 
 def _problem(reader: Reader, finding: "Finding") -> Problem:
+    if finding[0] == "unknown-property":  # the schema's words are about the object around it
+        return Problem(finding, "", CATALOG[finding[0]][1])
     described = reader.describe(finding[1])
-    spec = described["spec"] if finding[0].startswith(("schema-", "unknown-", "nul-")) else CATALOG[finding[0]][1]
+    spec = described["spec"] if finding[0].startswith(("schema-", "nul-")) else CATALOG[finding[0]][1]
     return Problem(finding, described["title"], spec)
 
 

@@ -6,6 +6,7 @@ that no rule is lost in silence. jsonschema reads the same schemas; a property-b
 """
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -193,9 +194,11 @@ def write(schemas: Path = SCHEMAS, target: Path = HERE) -> None:
     """Write the generated files into a directory."""
     whole = bundle(schemas)
     first, second = accept_sources(whole)
-    (target / "_accept.py").write_text(first, "utf-8")
-    (target / "_accept_rest.py").write_text(second, "utf-8")
-    (target / "_schemas.json").write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    texts = {"_accept.py": first, "_accept_rest.py": second, "_schemas.json": json.dumps(whole, indent=1) + "\n"}
+    for name, text in texts.items():
+        scratch = target / f".{name}.{os.getpid()}"
+        scratch.write_text(text, "utf-8")
+        scratch.replace(target / name)  # whole or not at all: tests run in parallel
 
 
 if __name__ == "__main__":

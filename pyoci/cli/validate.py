@@ -1,0 +1,105 @@
+"""The command validate: reports every problem of bundles and documents, on any host, without root."""
+
+import os
+
+from pyoci.cli.output import show
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.cli.call import Call
+    from pyoci.validate.render import Report
+
+KINDS = ("config", "process", "state", "features")
+FORMATS = ("human", "json", "sarif")
+UNUSABLE = 2  # exit status: the question could not be answered
+
+
+def main(call: "Call") -> int:
+    """Prints the report on each BUNDLE, FILE or - and returns 0 when all are valid, 1 when one is not.
+
+    Raises Error with status 2 for a file that cannot be read or a flag that is not understood.
+    """
+    form, kind = call.text("format") or "human", call.text("kind")
+    if form not in FORMATS:
+        raise Error(f'unknown format "{form}"', hint="--format is one of human, json, sarif", status=UNUSABLE)
+    if kind and kind not in KINDS:
+        raise Error(f'unknown kind "{kind}"', hint=f"--kind is one of {', '.join(KINDS)}", status=UNUSABLE)
+    names = call.arguments or [call.text("bundle") or "."]
+    reports = [_report(name, kind, call) for name in names]
+    show(_rendered(reports, form))
+    return 0 if all(report.valid for report in reports) else 1
+
+
+def _report(name: str, kind: str, call: "Call") -> "Report":
+    from pyoci.validate import report
+    from pyoci.validate.analysis import missing_process
+    from pyoci.validate.catalog import ERRORS, SHOULD
+    from pyoci.validate.render import Report
+
+    path, raw = _read(name)
+    kind = kind or _kind(raw)
+    problems = report(raw, kind)
+    if kind == "config" and call.yes("start"):
+        problems += missing_process(raw)
+    errors = (*ERRORS, SHOULD) if call.yes("strict") else ERRORS
+    return Report(path, kind, raw.decode("utf-8", "replace"), problems, errors)
+
+
+def _read(name: str) -> "tuple[str, bytes]":
+    """The file behind an argument, and its bytes: no more than what is surely too much."""
+    from pyoci.jsondoc import MAX_BYTES
+
+    try:
+        if name == "-":
+            return name, _bytes(0, MAX_BYTES + 1)
+        path = os.path.join(name, "config.json") if os.path.isdir(name) else name
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.path.normpath(path), _bytes(fd, MAX_BYTES + 1)
+        finally:
+            os.close(fd)
+    except OSError as problem:
+        raise Error("cannot be read", location=name, errno=problem.errno or 0, status=UNUSABLE) from None
+
+
+def _bytes(fd: int, most: int) -> bytes:
+    parts = []
+    while most > 0:
+        part = os.read(fd, min(most, 1 << 20))
+        if not part:
+            break
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _kind(raw: bytes) -> str:
+    """What a document is, by the names it has; a config where they do not tell."""
+    from pyoci.jsondoc import parse
+
+    try:
+        document = parse(raw)
+    except Error:
+        return "config"
+    if not isinstance(document, dict):
+        return "config"
+    if "ociVersionMin" in document or "ociVersionMax" in document:
+        return "features"
+    if "status" in document and ("id" in document or "bundle" in document):
+        return "state"
+    if "ociVersion" not in document and "root" not in document and ("args" in document or "cwd" in document):
+        return "process"
+    return "config"
+
+
+def _rendered(reports: "list[Report]", form: str) -> str:
+    from pyoci.jsondoc import dump_pretty
+    from pyoci.validate import render
+
+    if form == "human":
+        return "".join(render.human(report) for report in reports)
+    if form == "sarif":
+        return dump_pretty(render.as_sarif(reports), "  ") + "\n"
+    values = [render.as_json(report) for report in reports]
+    return dump_pretty(values[0] if len(values) == 1 else values, "  ") + "\n"
