@@ -69,6 +69,7 @@
 #endif
 #ifndef MNT_DETACH /* sys/mount.h cannot be included beside linux/mount.h */
 #define MNT_DETACH 2
+#define UMOUNT_NOFOLLOW 8
 #endif
 
 #define SYS(name, ...) ((int)syscall(SYS_##name, __VA_ARGS__))

@@ -54,6 +54,7 @@ struct plan_header {
     OP(MAKE_LINK, make_link, "make symbolic link")                        \
     OP(CONSOLE, console, "set up the terminal")                           \
     OP(PIVOT_ROOT, pivot_root, "switch to the rootfs")                    \
+    OP(UNMOUNT, unmount, "unmount")                                       \
     OP(MOVE_ROOT, move_root, "switch to the rootfs (no pivot)")           \
     OP(CHANGE_ROOT, change_root, "switch to the rootfs (chroot)")         \
     OP(ROOT_PROPAGATION, root_propagation, "set rootfs propagation")      \
@@ -107,6 +108,7 @@ struct plan_header {
 #define FIELDS_MAKE_LINK(F) F(s, path) F(s, target) F(i, flags)
 #define FIELDS_CONSOLE(F) F(i, columns) F(i, rows) F(i, uid) F(i, flags)
 #define FIELDS_PIVOT_ROOT(F)
+#define FIELDS_UNMOUNT(F) F(s, path)
 #define FIELDS_MOVE_ROOT(F)
 #define FIELDS_CHANGE_ROOT(F)
 #define FIELDS_ROOT_PROPAGATION(F) F(i, propagation) F(i, recursive)

@@ -391,6 +391,46 @@ int step_pivot_root(struct context *c, const struct step *step)
     return settle_in_root(c);
 }
 
+/* An empty directory without room for anything: one filesystem for all masks of a container */
+static int blank_directory(struct context *c, int *mount)
+{
+    if (c->blank >= 0) {
+        TRY(c, "open_tree", *mount = sys_open_tree(c->blank, "", OPEN_TREE_CLONE | AT_EMPTY_PATH));
+        return 0;
+    }
+    SCOPED_FD fs = sys_fsopen("tmpfs");
+    TRY(c, "fsopen tmpfs", fs);
+    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1"));
+    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1"));
+    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "555"));
+    TRY(c, "create tmpfs", sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL));
+    TRY(c, "fsmount", c->blank = sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                                     MOUNT_ATTR_NOEXEC));
+    TRY(c, "dup", *mount = fcntl(c->blank, F_DUPFD_CLOEXEC, 3));
+    return 0;
+}
+
+/* A full procfs or sysfs left outside of a chroot could be reached; where it is locked to what it covers, cover it */
+int step_unmount(struct context *c, const struct step *step)
+{
+    FIELDS(unmount, step);
+    int blank = -1;
+
+    c->doing = "umount";
+    if (SYS(umount2, f->path.s.bytes, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+        return 0;
+    if (errno != EINVAL && errno != EPERM)
+        return -errno;
+    SCOPED_FD target = open(f->path.s.bytes, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    TRY(c, "open", target);
+    int error = blank_directory(c, &blank);
+    SCOPED_FD cover = blank;
+    if (error)
+        return error;
+    TRY(c, "cover it", sys_move_mount(cover, target));
+    return 0;
+}
+
 int step_move_root(struct context *c, const struct step *step)
 {
     (void)step;
@@ -447,25 +487,6 @@ int step_readonly_path(struct context *c, const struct step *step)
     TRY(c, "open_tree", clone);
     TRY(c, "mount_setattr", sys_mount_setattr(clone, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0));
     TRY(c, "move_mount", sys_move_mount(clone, target));
-    return 0;
-}
-
-/* An empty directory without room for anything: one filesystem for all masks of a container */
-static int blank_directory(struct context *c, int *mount)
-{
-    if (c->blank >= 0) {
-        TRY(c, "open_tree", *mount = sys_open_tree(c->blank, "", OPEN_TREE_CLONE | AT_EMPTY_PATH));
-        return 0;
-    }
-    SCOPED_FD fs = sys_fsopen("tmpfs");
-    TRY(c, "fsopen tmpfs", fs);
-    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1"));
-    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1"));
-    TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "555"));
-    TRY(c, "create tmpfs", sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL));
-    TRY(c, "fsmount", c->blank = sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                                     MOUNT_ATTR_NOEXEC));
-    TRY(c, "dup", *mount = fcntl(c->blank, F_DUPFD_CLOEXEC, 3));
     return 0;
 }
 

@@ -6,8 +6,8 @@ import posix
 
 
 def errno_text(number: int) -> str:
-    """The errno as people and callers read it: ``No such file or directory (ENOENT)``."""
-    return f"{posix.strerror(number)} ({_errno.errorcode.get(number, number)})"
+    """The errno in the words callers look for: ``no such file or directory (ENOENT)``."""
+    return f"{posix.strerror(number).lower()} ({_errno.errorcode.get(number, number)})"
 
 
 class Error(Exception):

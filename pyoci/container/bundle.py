@@ -1,0 +1,51 @@
+"""A bundle's config.json: found, read, checked."""
+
+import posix
+
+from pyoci.errors import Error
+from pyoci.jsondoc import parse
+from pyoci.validate import check_runnable_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LARGEST = 64 << 20
+
+
+def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
+    """config.json of a bundle, as it is and as plain JSON that follows the spec.
+
+    Errors: Error when it is missing, is no JSON, or breaks a rule; `process` must be there, since runc and its callers
+    have no create without it.
+    """
+    data = _read(f"{bundle}/config.json", bundle)
+    config = parse(data, name="config.json")
+    check_runnable_config(config, raw=data)
+    if type(config) is not dict:
+        raise Error("config.json is not an object")
+    return data, config
+
+
+def _read(path: str, bundle: str) -> bytes:
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except FileNotFoundError:
+        hint = "`pyoci spec` writes one"
+        raise Error(f"JSON specification file config.json not found in {bundle}", hint=hint) from None
+    except OSError as problem:
+        raise Error(f"open {path}", errno=problem.errno or 0) from None
+    try:
+        parts, size = [], 0
+        while True:
+            part = posix.read(fd, 1 << 20)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+            size += len(part)
+            if size > _LARGEST:
+                raise Error(f"{path} is larger than {_LARGEST >> 20} MiB")
+    except OSError as problem:
+        raise Error(f"read {path}", errno=problem.errno or 0) from None
+    finally:
+        posix.close(fd)

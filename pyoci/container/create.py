@@ -1,0 +1,243 @@
+"""create: compile the bundle, note what will be made, make it, and undo all of it should anything fail."""
+
+import posix
+
+from pyoci import cgroups
+from pyoci._shim import lib
+from pyoci.container.bundle import read_bundle
+from pyoci.container.files import send_descriptor, write_pid_file
+from pyoci.container.state import SOCKET, Entry, Store, start_time
+from pyoci.errors import Error
+from pyoci.hooks import environment, run_all_hooks, run_hooks
+from pyoci.host import Host
+from pyoci.launch import Launch, Process, check, obey
+from pyoci.plan import ops
+from pyoci.plan.compile import compile_create
+from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from pyoci.cgroups import Manager
+    from pyoci.options import CreateOptions
+    from pyoci.plan.model import Plan
+
+_SIGKILL = 9
+
+
+class Created:
+    """A container that waits for start.
+
+    entry is still locked; process is our child; master is the pty's, or -1
+    """
+
+    __slots__ = ("entry", "master", "process")
+
+    def __init__(self, entry: Entry, process: Process, master: int) -> None:
+        self.entry = entry
+        self.process = process
+        self.master = master
+
+
+def compile_bundle(
+    container: str, options: "CreateOptions", driver: str
+) -> "tuple[bytes, dict[str, Any], Manager, Plan]":
+    """All decisions about a container; changes nothing.
+
+    driver: cgroupfs, systemd or disabled
+    Errors: Error for everything in the config that cannot be done.
+    """
+    data, config = read_bundle(options.bundle)
+    manager = cgroups.plan(config, container, driver=driver)
+    request = Request(config, Host(), options.bundle, container)
+    request.cgroup_mounts = manager.mounts
+    request.no_pivot = options.no_pivot
+    request.no_new_keyring = options.no_new_keyring
+    request.keep = options.preserve_fds
+    request.listen_fds, request.listen_fdnames = options.listen_fds, options.listen_fdnames
+    request.state = _halves(hook_state(config, container, options.bundle, "creating", -1))
+    plan = compile_create(request, environment())
+    plan.warnings[:0] = manager.warnings
+    return data, config, manager, plan
+
+
+def hook_state(config: "dict[str, Any]", container: str, bundle: str, status: str, pid: int) -> "dict[str, Any]":
+    """The state document that hooks read (runtime.md, "State")."""
+    return {
+        "ociVersion": config["ociVersion"],
+        "id": container,
+        "status": status,
+        "pid": pid,
+        "bundle": bundle,
+        "annotations": config.get("annotations") or {},
+    }
+
+
+def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
+    """The document around its pid, which only init can know: its own, in its own pid namespace."""
+    from pyoci.jsondoc import dump
+
+    head, _, tail = dump(state).partition('"pid":-1')
+    return head + '"pid":', tail
+
+
+class Creation:
+    """A container being made."""
+
+    __slots__ = ("born_in_cgroup", "config", "entry", "hooked", "manager", "master", "options", "plan")
+
+    def __init__(
+        self, entry: Entry, config: "dict[str, Any]", manager: "Manager", plan: "Plan", options: "CreateOptions"
+    ) -> None:
+        self.entry = entry
+        self.config = config
+        self.manager = manager
+        self.plan = plan
+        self.options = options
+        self.master = -1
+        self.hooked = False
+        self.born_in_cgroup = False
+
+    def note(self, data: bytes) -> None:
+        """Writes down what is going to be made, before it is made: a command killed at any later instant leaves enough
+        for `delete --force`."""
+        config, options = self.config, self.options
+        self.entry.record = {
+            "oci_version": config["ociVersion"],
+            "id": self.entry.container,
+            "init_process_pid": 0,
+            "init_process_start": 0,
+            "created": _now(),
+            "bundle": options.bundle,
+            "rootfs": Request(config, Host(), options.bundle, "").rootfs,
+            "annotations": config.get("annotations") or {},
+            "owner": "",
+            "no_pivot": options.no_pivot,
+            "no_new_keyring": options.no_new_keyring,
+            "cgroup": self.manager.record(),
+        }
+        self.entry.save_config(data)
+        self.entry.save()
+
+    def make(self) -> Process:
+        """Makes cgroups and the process. Errors: Error; then undo() is to be called."""
+        self.manager.create()
+        launch = Launch(self.plan)
+        launch.extra = check(lib.shim_listen(self.entry.fd, SOCKET.encode()), f"listen in {self.entry.path}")
+        cgroup = self.manager.fd()
+        if cgroup is not None:
+            launch.cgroup, self.born_in_cgroup = cgroup, True
+        launch.on_sync = {
+            ops.SYNC_NAMESPACES: self._on_namespaces,
+            ops.SYNC_HOOKS: self._on_hooks,
+            ops.SYNC_CREATED: self._on_created,
+        }
+        launch.on_console = self._on_console
+        launch.on_death = self._why_dead
+        try:
+            return launch.run()
+        finally:
+            posix.close(launch.extra)
+            if cgroup is not None:
+                posix.close(cgroup)
+
+    def undo(self, problem: BaseException) -> None:
+        """Takes back what was made. What goes wrong meanwhile must not hide the reason we are here."""
+        location = problem.location if isinstance(problem, Error) else ""
+        if self.master >= 0:
+            posix.close(self.master)
+        try:
+            if not self.manager.empty():
+                self.manager.kill(_SIGKILL)
+            self.manager.destroy()
+        except (Error, OSError) as left:
+            if isinstance(problem, Error):
+                problem.text += f" (and its cgroup is left behind: {left})"
+        if self.hooked or location.startswith("hooks."):
+            record = self.entry.record
+            run_all_hooks(self.config, "poststop", hook_state(self.config, record["id"], record["bundle"], "stopped", 0))
+        self.entry.remove()
+
+    def _remember(self, process: Process) -> None:
+        record = self.entry.record
+        record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
+        self.entry.save()
+
+    def _on_namespaces(self, process: Process) -> None:
+        self._remember(process)
+        if not self.born_in_cgroup:
+            self.manager.join(process.pid)
+        self.manager.apply()
+        for step in self.plan.parent:
+            obey(step, process.pid)
+
+    def _on_hooks(self, process: Process) -> None:
+        self.hooked = True
+        state = hook_state(self.config, self.entry.container, self.options.bundle, "creating", process.pid)
+        run_hooks(self.config, "prestart", state)
+        run_hooks(self.config, "createRuntime", state)
+
+    def _on_created(self, process: Process) -> None:
+        self.entry.record["ready"] = True
+        self._remember(process)
+        if self.options.pidfd_socket:
+            send_descriptor(self.options.pidfd_socket, "--pidfd-socket", b"standard", process.pidfd)
+        if self.options.pid_file:
+            write_pid_file(self.options.pid_file, process.pid)
+
+    def _on_console(self, master: int) -> None:
+        if self.options.console_socket:
+            try:
+                send_descriptor(self.options.console_socket, "--console-socket", b"/dev/ptmx", master)
+            finally:
+                posix.close(master)
+        else:
+            self.master = master
+
+    def _why_dead(self) -> str:
+        return "container init was OOM-killed (memory limit too low?)" if self.manager.oom_kills() else ""
+
+
+def create(
+    store: Store, container: str, options: "CreateOptions", driver: str, warn: "Optional[Callable[[str], None]]" = None
+) -> Created:
+    """Creates a container; its process waits for start.
+
+    options: where the bundle is, and what the caller wants of it; detach tells whether a terminal needs a socket
+    warn:    is told what was ignored
+    Errors: Error; then nothing is left.
+    """
+    data, config, manager, plan = compile_bundle(container, options, driver)
+    _check_terminal(config, options)
+    for warning in plan.warnings if warn is not None else ():
+        warn(warning)  # type: ignore[misc]
+    entry = store.make(container)
+    creation = Creation(entry, config, manager, plan, options)
+    try:
+        creation.note(data)
+        process = creation.make()
+    except BaseException as problem:
+        creation.undo(problem)
+        raise
+    return Created(entry, process, creation.master)
+
+
+def _check_terminal(config: "dict[str, Any]", options: "CreateOptions") -> None:
+    terminal = bool((config.get("process") or {}).get("terminal"))
+    if terminal and options.detach and not options.console_socket:
+        raise Error(
+            "cannot allocate tty if pyoci will detach without setting console socket",
+            location="process.terminal",
+            hint="give --console-socket, or set process.terminal to false",
+        )
+    if options.console_socket and not (terminal and options.detach):
+        raise Error("cannot use console socket if pyoci will not detach or allocate tty", location="--console-socket")
+
+
+def _now() -> str:
+    """RFC 3339, UTC, with nanoseconds: Go callers parse it."""
+    import time
+
+    now = time.time_ns()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09}Z"

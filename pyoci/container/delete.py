@@ -1,0 +1,101 @@
+"""delete: take back all that create made; with force after ending what runs."""
+
+import posix
+
+from pyoci._shim import lib
+from pyoci.container.create import hook_state
+from pyoci.container.state import Entry, Store, start_time
+from pyoci.errors import Error
+from pyoci.hooks import run_all_hooks
+
+_SIGKILL = 9
+
+
+def delete(store: Store, container: str) -> None:
+    """Removes a stopped container. Errors: Error when it runs, or does not exist."""
+    with store.open(container).load() as entry:
+        status = entry.status()
+        if status != "stopped":
+            hint = "kill it first, or use --force"
+            raise Error(f"cannot delete container {container} that is not stopped: {status}", hint=hint)
+        destroy(entry)
+
+
+def delete_by_force(store: Store, container: str) -> None:
+    """Ends and removes a container, or what a killed command has left of one; none there is none to complain about."""
+    _end_early(store, container)
+    try:
+        entry = store.open(container)
+    except Error:
+        return
+    with entry:
+        try:
+            entry.load()
+        except Error:
+            entry.remove()  # state.json is written before anything else is made: there is nothing more
+            return
+        destroy(entry)
+
+
+def _end_early(store: Store, container: str) -> None:
+    """Whoever holds the lock may be waiting for this very process."""
+    try:
+        with store.look(container).load() as entry:
+            end(entry)
+    except Error:
+        return
+
+
+def end(entry: Entry) -> None:
+    """Kills the first process and waits for its end, by pidfd."""
+    pid = entry.pid()
+    if not pid:
+        return
+    pidfd = lib.shim_pidfd_open(pid)
+    if pidfd < 0:
+        return
+    try:
+        if start_time(pid) != entry.record["init_process_start"]:
+            return
+        manager = entry.manager()
+        lib.shim_pidfd_signal(pidfd, _SIGKILL)
+        if manager.frozen():  # on v1 a frozen process cannot even die
+            manager.thaw()
+        lib.shim_poll(pidfd, 10000)
+        _reap(pid)
+    finally:
+        posix.close(pidfd)
+
+
+def _reap(pid: int) -> None:
+    """It is our own child when `run` cleans up; somebody else's otherwise."""
+    try:
+        posix.waitpid(pid, posix.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def destroy(entry: Entry) -> None:
+    """Ends what is left of a locked container and removes everything, the state directory last: a command killed
+    halfway is to be finished by the next one. poststop hooks that fail do not stop it (runtime.md, step 13)."""
+    end(entry)
+    manager = entry.manager()
+    if not manager.empty():
+        manager.kill(_SIGKILL)
+    manager.destroy()
+    try:
+        config = entry.config()
+    except Error:
+        config = {}
+    if (config.get("hooks") or {}).get("poststop"):
+        for problem in run_all_hooks(config, "poststop", _stopped(entry, config)):
+            _warn(problem)
+    entry.remove()
+
+
+def _stopped(entry: Entry, config: "dict[str, object]") -> "dict[str, object]":
+    return hook_state(config, entry.container, entry.record["bundle"], "stopped", 0)
+
+
+def _warn(problem: Error) -> None:
+    posix.write(2, f"warning: {problem}\n".encode("utf-8", "replace"))

@@ -1,0 +1,119 @@
+"""exec: one more process in a running container."""
+
+import posix
+
+from pyoci._shim import lib
+from pyoci.container.files import send_descriptor, write_pid_file
+from pyoci.container.state import Entry, start_time
+from pyoci.errors import Error
+from pyoci.host import Host
+from pyoci.launch import Launch, Process, obey
+from pyoci.plan import ops
+from pyoci.plan.compile import compile_exec
+from pyoci.plan.request import Request
+from pyoci.validate import check_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyoci.options import ExecOptions
+    from pyoci.plan.model import Plan
+
+
+class Joined:
+    """A process started in a container: our child; master is its pty's, or -1."""
+
+    __slots__ = ("master", "process")
+
+    def __init__(self, process: Process, master: int) -> None:
+        self.process = process
+        self.master = master
+
+
+def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> Joined:
+    """Starts a process in a container.
+
+    process: as in config.json
+    Errors: Error; then the container is as it was.
+    """
+    pid = _running(entry, options)
+    check_process(process)
+    _check_terminal(process, options)
+    pidfd = lib.shim_pidfd_open(pid)
+    if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
+        raise Error("cannot exec in a stopped container")
+    try:
+        return _Execution(entry, options, pid).run(_compile(entry, process, options, pid), pidfd)
+    finally:
+        posix.close(pidfd)
+
+
+def _running(entry: Entry, options: "ExecOptions") -> int:
+    status = entry.status()
+    if status == "paused" and not options.ignore_paused:
+        raise Error("cannot exec in a paused container (use --ignore-paused to override)")
+    if status in ("stopped", "creating"):
+        raise Error(f"cannot exec in a {status} container")
+    return entry.pid()
+
+
+def _check_terminal(process: "dict[str, Any]", options: "ExecOptions") -> None:
+    terminal = bool(process.get("terminal"))
+    if terminal and options.detach and not options.console_socket:
+        raise Error("cannot allocate tty if pyoci will detach without setting console socket")
+    if options.console_socket and not (terminal and options.detach):
+        raise Error("cannot use console socket if pyoci will not detach or allocate tty", location="--console-socket")
+
+
+def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
+    config = {**entry.config(), "process": process}
+    request = Request(config, Host(), entry.record["bundle"], entry.container)
+    request.no_pivot = entry.record["no_pivot"]
+    request.no_new_keyring = entry.record["no_new_keyring"]
+    request.keep = options.preserve_fds
+    return compile_exec(request, pid)
+
+
+class _Execution:
+    __slots__ = ("entry", "init", "master", "options", "plan")
+
+    def __init__(self, entry: Entry, options: "ExecOptions", init: int) -> None:
+        self.entry = entry
+        self.options = options
+        self.init = init
+        self.master = -1
+
+    def run(self, plan: "Plan", pidfd: int) -> Joined:
+        self.plan = plan
+        launch = Launch(plan)
+        launch.extra = pidfd
+        launch.on_sync = {ops.SYNC_NAMESPACES: self._on_namespaces}
+        launch.on_console = self._on_console
+        try:
+            process = launch.run()
+        except BaseException:
+            if self.master >= 0:
+                posix.close(self.master)
+            raise
+        if self.options.pidfd_socket:
+            send_descriptor(self.options.pidfd_socket, "--pidfd-socket", b"setns", process.pidfd)
+        if self.options.pid_file:
+            write_pid_file(self.options.pid_file, process.pid)
+        return Joined(process, self.master)
+
+    def _on_namespaces(self, process: Process) -> None:
+        from pyoci.cgroups.subpath import parse
+
+        self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)
+        for step in self.plan.parent:
+            obey(step, process.pid)
+
+    def _on_console(self, master: int) -> None:
+        if self.options.console_socket:
+            try:
+                send_descriptor(self.options.console_socket, "--console-socket", b"/dev/ptmx", master)
+            finally:
+                posix.close(master)
+        else:
+            self.master = master

@@ -1,0 +1,50 @@
+"""What a caller gets beside the exit status: the pid file, and descriptors over its sockets."""
+
+import posix
+
+from pyoci import kernel
+from pyoci._shim import lib
+from pyoci.errors import Error
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Writes the pid in decimal, without a newline, as callers read it; the file appears whole.
+
+    Errors: Error with the errno.
+    """
+    directory, _, name = path.rpartition("/")
+    scratch = f"{directory}/.{name}"
+    try:
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        fd = posix.open(scratch, flags, 0o644)
+        try:
+            posix.write(fd, str(pid).encode())
+        finally:
+            posix.close(fd)
+        posix.rename(scratch, path)
+    except OSError as problem:
+        raise Error(f"write {path}", location="--pid-file", errno=problem.errno or 0) from None
+
+
+def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
+    """Sends a descriptor over the stream socket at path; flag is the command's option that named it.
+
+    Errors: Error with the errno: nobody listens, or it is no socket.
+    """
+    directory, _, name = path.rpartition("/")
+    try:
+        parent = posix.open(directory or "/", kernel.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    except OSError as problem:
+        raise Error(f"open {directory}", location=flag, errno=problem.errno or 0) from None
+    try:
+        peer = lib.shim_connect(parent, name.encode("utf-8", "surrogateescape"), kernel.SOCK_STREAM)
+    finally:
+        posix.close(parent)
+    if peer < 0:
+        raise Error(f"connect to {path}", location=flag, errno=-peer)
+    try:
+        sent = lib.shim_send(peer, payload, len(payload), fd)
+    finally:
+        posix.close(peer)
+    if sent < 0:
+        raise Error(f"send to {path}", location=flag, errno=-sent)

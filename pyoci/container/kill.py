@@ -1,0 +1,48 @@
+"""kill: one signal to the first process, or to every process of the container."""
+
+import posix
+
+from pyoci._shim import lib
+from pyoci.container.state import Entry, start_time
+from pyoci.errors import Error
+
+_SIGKILL = 9
+
+
+def kill(entry: Entry, signal: int) -> None:
+    """Sends a signal to the container's first process. Errors: Error "container not running"."""
+    pid = entry.pid()
+    if not pid:
+        raise Error("container not running")
+    if signal == _SIGKILL and not _has_own_pids(entry):
+        kill_everything(entry, signal)  # without a pid namespace nothing else ends the others
+        return
+    pidfd = lib.shim_pidfd_open(pid)
+    if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
+        raise Error("container not running")
+    try:
+        result = lib.shim_pidfd_signal(pidfd, signal)
+    finally:
+        posix.close(pidfd)
+    if result < 0:
+        import errno
+
+        if result == -errno.ESRCH:
+            raise Error("container not running")
+        raise Error("send the signal", errno=-result)
+    if signal == _SIGKILL:
+        manager = entry.manager()
+        if manager.frozen():
+            manager.thaw()
+
+
+def kill_everything(entry: Entry, signal: int) -> None:
+    """Sends a signal to every process in the container's cgroup, also after its first process has ended."""
+    entry.manager().kill(signal)
+
+
+def _has_own_pids(entry: Entry) -> bool:
+    for space in (entry.config().get("linux") or {}).get("namespaces") or ():
+        if space["type"] == "pid":
+            return not space.get("path")
+    return False

@@ -1,0 +1,77 @@
+"""run, and exec in the foreground: operations that stay until the process has ended."""
+
+from pyoci import kernel
+from pyoci._shim import lib
+from pyoci.container.create import create
+from pyoci.container.delete import destroy, end
+from pyoci.container.exec import execute
+from pyoci.container.start import start
+from pyoci.container.state import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from pyoci.container.create import Created
+    from pyoci.options import CreateOptions, ExecOptions
+
+
+def run(
+    store: Store, container: str, options: "CreateOptions", driver: str, warn: "Optional[Callable[[str], None]]" = None
+) -> int:
+    """Creates, starts, and unless detached waits for and removes a container; returns the exit status."""
+    if options.detach:
+        created = create(store, container, options, driver, warn)
+        _start(created)
+        created.process.close()
+        created.entry.close()
+        return 0
+    from pyoci.container.foreground import Foreground
+
+    foreground = Foreground()
+    if not options.no_subreaper:
+        lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    created = create(store, container, options, driver, warn)
+    _start(created)
+    created.entry.close()
+    status = foreground.wait(created.process, created.master)
+    if not options.keep:
+        _clean_up(store, container)
+    return status
+
+
+def _start(created: "Created") -> None:
+    """A container that cannot be started is of no use to whoever ran it."""
+    try:
+        start(created.entry)
+    except BaseException:
+        if created.entry.fd >= 0:
+            end(created.entry)
+            destroy(created.entry)
+        raise
+
+
+def _clean_up(store: Store, container: str) -> None:
+    from pyoci.errors import Error
+
+    try:
+        entry = store.open(container)
+    except Error:
+        return  # somebody deleted it meanwhile
+    with entry:
+        destroy(entry.load())
+
+
+def run_exec(store: Store, container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
+    """Starts a process in a container, and unless detached waits for it; returns its exit status."""
+    foreground = None
+    if not options.detach:
+        from pyoci.container.foreground import Foreground
+
+        foreground = Foreground()
+    with store.look(container).load() as entry:
+        joined = execute(entry, process, options)
+    if foreground is None:
+        joined.process.close()
+        return 0
+    return foreground.wait(joined.process, joined.master)

@@ -1,0 +1,65 @@
+"""start: tell the waiting init to become the program; poststart hooks."""
+
+import posix
+
+from pyoci import kernel
+from pyoci._shim import lib
+from pyoci.container.create import hook_state
+from pyoci.container.delete import destroy
+from pyoci.container.state import SOCKET, Entry
+from pyoci.errors import Error
+from pyoci.hooks import run_hooks
+from pyoci.launch import receive, send
+from pyoci.plan import ops
+
+_REFUSALS = {
+    "stopped": "cannot start a container that has stopped",
+    "running": "cannot start an already running container",
+    "paused": "cannot start a container in the paused state",
+    "creating": "cannot start a container that is still being created",
+}
+
+
+def start(entry: Entry) -> None:
+    """Starts a created container; entry is locked and loaded.
+
+    Errors: Error with the failing step; after a failed hook the container is destroyed (runtime.md, "Lifecycle", steps
+    7 and 9), after any other failure it is stopped.
+    """
+    status = entry.status()
+    if status != "created":
+        raise Error(_REFUSALS[status])
+    try:
+        _go(entry)
+        entry.record["started"] = True
+        entry.save()
+        _poststart(entry)
+    except Error as problem:
+        if problem.location.startswith("hooks."):
+            destroy(entry)
+        raise
+
+
+def _go(entry: Entry) -> None:
+    peer = lib.shim_connect(entry.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
+    if peer < 0:
+        raise Error("connect to the container's init", errno=-peer)
+    try:
+        send(peer, ops.REPORT_START)
+        while True:
+            message = receive(peer)
+            if message is None:
+                return
+            if message.kind == ops.REPORT_FAILED:
+                raise message.error()
+            if message.passed >= 0:
+                posix.close(message.passed)
+    finally:
+        posix.close(peer)
+
+
+def _poststart(entry: Entry) -> None:
+    config = entry.config()
+    if (config.get("hooks") or {}).get("poststart"):
+        pid = entry.record["init_process_pid"]
+        run_hooks(config, "poststart", hook_state(config, entry.container, entry.record["bundle"], "running", pid))

@@ -1,0 +1,283 @@
+"""State directories: <root>/<id>/ with state.json, config.json and the start socket.
+
+state.json is replaced whole, under a lock on the directory. A process is named by (pid, start time). What a container
+is doing is asked of the kernel at every call, never read from the file.
+"""
+
+import posix
+
+from pyoci import kernel
+from pyoci._shim import lib
+from pyoci.errors import Error
+from pyoci.jsondoc import dump, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from pyoci.cgroups import Manager
+
+SOCKET = "start"
+_STATE, _CONFIG = "state.json", "config.json"
+_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+_LARGEST = 64 << 20
+
+
+class Store:
+    """The directory of all containers of one --root."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def make(self, container: str) -> "Entry":
+        """Makes a container's directory, which takes the id; locked.
+
+        Errors: Error when the id is taken, or the root is not ours to trust.
+        """
+        self._ensure()
+        try:
+            posix.mkdir(f"{self.path}/{container}", 0o700)
+        except FileExistsError:
+            raise Error(f"container with given ID already exists: {container}") from None
+        except OSError as problem:
+            raise Error(f"make {self.path}/{container}", errno=problem.errno or 0) from None
+        return self.open(container)
+
+    def open(self, container: str) -> "Entry":
+        """Opens an existing container's directory and waits for its lock.
+
+        Errors: Error "container does not exist".
+        """
+        path = f"{self.path}/{container}"
+        while True:
+            try:
+                fd = posix.open(path, _DIRECTORY)
+            except (FileNotFoundError, NotADirectoryError):
+                raise Error(f"container does not exist: {container}") from None
+            except OSError as problem:
+                raise Error(f"open {path}", errno=problem.errno or 0) from None
+            lib.shim_flock(fd, kernel.LOCK_EX)
+            if _still_there(fd, path):
+                return Entry(container, path, fd)
+            posix.close(fd)  # while we waited it was deleted, and perhaps made anew
+
+    def look(self, container: str) -> "Entry":
+        """Opens an existing container's directory to read: state.json is whole at every instant, and a command that
+        hangs in a hook must not keep others from asking, or from sending a signal.
+
+        Errors: Error "container does not exist".
+        """
+        path = f"{self.path}/{container}"
+        try:
+            return Entry(container, path, posix.open(path, _DIRECTORY))
+        except (FileNotFoundError, NotADirectoryError):
+            raise Error(f"container does not exist: {container}") from None
+        except OSError as problem:
+            raise Error(f"open {path}", errno=problem.errno or 0) from None
+
+    def names(self) -> "list[str]":
+        """The ids, sorted. Errors: FileNotFoundError when there is no root."""
+        return sorted(posix.listdir(self.path))
+
+    def _ensure(self) -> None:
+        """Makes the root. It holds what we will trust, so nobody else may write there."""
+        made = ""
+        for part in self.path.strip("/").split("/"):
+            made += "/" + part
+            try:
+                posix.mkdir(made, 0o700 if made == self.path else 0o755)
+            except FileExistsError:
+                pass
+            except OSError as problem:
+                raise Error(f"make {made}", errno=problem.errno or 0) from None
+        found = posix.stat(self.path)
+        if found.st_uid not in (0, posix.geteuid()) or found.st_mode & 0o022:
+            raise Error(
+                f"others can write to {self.path}: its owner is {found.st_uid}, its mode {found.st_mode & 0o7777:o}",
+                hint="choose another --root, or make this one mode 700 and your own",
+            )
+
+
+def _still_there(fd: int, path: str) -> bool:
+    try:
+        now, ours = posix.lstat(path), posix.fstat(fd)
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+class Entry:
+    """One container's directory, locked until it is closed.
+
+    record: the contents of state.json; {} before the first save
+    """
+
+    __slots__ = ("container", "fd", "path", "record")
+
+    def __init__(self, container: str, path: str, fd: int) -> None:
+        self.container = container
+        self.path = path
+        self.fd = fd
+        self.record: "dict[str, Any]" = {}
+
+    def load(self) -> "Entry":
+        """Reads state.json into record. Errors: Error when it is missing or is not what we wrote."""
+        data = self._read(_STATE)
+        if data is None:
+            raise Error(
+                f"container does not exist: {self.container} has no state",
+                hint="`delete --force` removes what a command that was killed has left",
+            )
+        record = parse(data, name=f"{self.path}/{_STATE}")
+        if type(record) is not dict or type(record.get("init_process_pid")) is not int or "bundle" not in record:
+            raise Error(f"{self.path}/{_STATE} is not a container's state")
+        self.record = record
+        return self
+
+    def save(self) -> None:
+        """Replaces state.json by record. /run is in memory: there is no disk to wait for."""
+        self._replace(_STATE, dump(self.record).encode())
+
+    def save_config(self, data: bytes) -> None:
+        """Keeps the config.json that the container is made of: later changes of the bundle must not affect it."""
+        self._replace(_CONFIG, data)
+
+    def config(self) -> "dict[str, Any]":
+        """The config kept."""
+        data = self._read(_CONFIG)
+        if data is None:
+            raise Error(f"container {self.container} has no config", hint="was `create` killed? `delete --force` it")
+        value = parse(data, name=f"{self.path}/{_CONFIG}")
+        if type(value) is not dict:
+            raise Error(f"{self.path}/{_CONFIG} is not an object")
+        return value
+
+    def close(self) -> None:
+        """Lets go of the lock."""
+        if self.fd >= 0:
+            posix.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> "Entry":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def remove(self) -> None:
+        """Removes the directory and lets go of it. Only names that we make are expected, and nothing is followed."""
+        for name in posix.listdir(self.fd):
+            try:
+                posix.unlink(name, dir_fd=self.fd)
+            except IsADirectoryError:
+                self._remove_directory(name)
+        posix.rmdir(self.path)
+        self.close()
+
+    def _remove_directory(self, name: str) -> None:
+        inner = posix.open(name, _DIRECTORY, dir_fd=self.fd)
+        try:
+            for leaf in posix.listdir(inner):
+                posix.unlink(leaf, dir_fd=inner)
+        finally:
+            posix.close(inner)
+        posix.rmdir(name, dir_fd=self.fd)
+
+    def _read(self, name: str) -> "Optional[bytes]":
+        try:
+            fd = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return None
+        try:
+            size = posix.fstat(fd).st_size
+            return posix.read(fd, size) if size <= _LARGEST else None
+        finally:
+            posix.close(fd)
+
+    def _replace(self, name: str, data: bytes) -> None:
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        try:
+            fd = posix.open(f"{name}.new", flags, 0o600, dir_fd=self.fd)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[posix.write(fd, view) :]
+            finally:
+                posix.close(fd)
+            posix.rename(f"{name}.new", name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError as problem:
+            raise Error(f"write {self.path}/{name}", errno=problem.errno or 0) from None
+
+    # What the kernel says
+
+    def pid(self) -> int:
+        """The first process's pid if it is alive, else 0: not a zombie, and not another that got its number."""
+        pid = int(self.record.get("init_process_pid") or 0)
+        if pid and start_time(pid) == self.record.get("init_process_start"):
+            return pid
+        return 0
+
+    def waits(self) -> bool:
+        """Whether init still waits for `start`: only it holds the socket, and only until it becomes the program."""
+        fd = lib.shim_connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
+        if fd >= 0:
+            posix.close(fd)
+            return True
+        import errno
+
+        return fd == -errno.EAGAIN  # so many asked while it was frozen that the queue is full
+
+    def status(self) -> str:
+        """creating, created, running, paused or stopped."""
+        if not self.pid():
+            return "stopped"
+        if self.record.get("cgroup") and self.manager().frozen():
+            return "paused"
+        if self.record.get("started"):
+            return "running"
+        if not self.waits():
+            return "running"
+        return "created" if self.record.get("ready") else "creating"
+
+    def manager(self) -> "Manager":
+        """The container's cgroups."""
+        from pyoci import cgroups
+
+        return cgroups.load(self.record["cgroup"])
+
+    def document(self) -> "dict[str, Any]":
+        """The state document of runtime.md, "State", with what runc adds."""
+        record = self.record
+        status = self.status()
+        result: "dict[str, Any]" = {
+            "ociVersion": record["oci_version"],
+            "id": self.container,
+            "pid": 0 if status == "stopped" else record["init_process_pid"],
+            "status": status,
+            "bundle": record["bundle"],
+            "rootfs": record["rootfs"],
+            "created": record["created"],
+        }
+        if record.get("annotations"):
+            result["annotations"] = record["annotations"]
+        result["owner"] = record.get("owner", "")
+        return result
+
+
+def start_time(pid: int) -> int:
+    """When a process was started, in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it has ended, were it
+    a zombie still."""
+    try:
+        fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        text = posix.read(fd, 4096)
+    except OSError:
+        return 0
+    finally:
+        posix.close(fd)
+    fields = text[text.rindex(b")") + 2 :].split(b" ")
+    return 0 if fields[0] in (b"Z", b"X", b"x") else int(fields[19])

@@ -1,0 +1,75 @@
+"""The hooks that run in the runtime's namespaces: prestart, createRuntime, poststart, poststop."""
+
+import posix
+
+from pyoci._shim import ffi, lib
+from pyoci.errors import Error
+from pyoci.jsondoc import dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+_OUTPUT = 1024
+
+
+def environment() -> "list[str]":
+    """What a hook inherits that names no environment: the caller's, of which the launcher let through what is harmless.
+    Python itself adds LC_CTYPE (PEP 538)."""
+    pairs = []
+    for name, value in posix.environ.items():  # type: ignore[attr-defined]
+        if name != b"LC_CTYPE":
+            pairs.append((name + b"=" + value).decode("utf-8", "surrogateescape"))
+    return pairs
+
+
+def run_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> None:
+    """Runs the hooks of a kind, in order, the state document on their standard input.
+
+    Errors: Error of the first that fails.
+    """
+    for problem in _run_each(config, kind, state):
+        if problem is not None:
+            raise problem
+
+
+def run_all_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> "list[Error]":
+    """Runs all hooks of a kind whether they fail or not; what failed is returned."""
+    return [problem for problem in _run_each(config, kind, state) if problem is not None]
+
+
+def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> "Any":
+    for index, hook in enumerate((config.get("hooks") or {}).get(kind) or []):
+        yield _run(hook, f"hooks.{kind}[{index}] ({hook['path']})", state)
+
+
+def _strings(values: "list[str]", keep: "list[Any]") -> "Any":
+    """A C array of strings, ended by NULL; what it points to lives as long as `keep`."""
+    own = [ffi.new("char[]", value.encode("utf-8", "surrogateescape")) for value in values]
+    keep.extend(own)
+    return ffi.new("char *[]", [*own, ffi.NULL])
+
+
+def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]") -> "Optional[Error]":
+    keep: "list[Any]" = []
+    env = hook.get("env")
+    args = _strings(hook.get("args") or [hook["path"]], keep)
+    variables = _strings(environment() if env is None else env, keep)
+    document = dump(state).encode()
+    timeout = int(hook.get("timeout") or 0) * 1000
+    status, timed_out, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
+    path, cwd = hook["path"].encode(), state["bundle"].encode()
+    kept = lib.shim_hook(path, args, variables, cwd, document, len(document), timeout, status, timed_out, output, _OUTPUT)
+    if kept < 0:
+        return Error(location=where, step="start hook", errno=-kept)
+    if not timed_out[0] and status[0] == 0:
+        return None
+    if timed_out[0]:
+        text = f"hook ran past specified timeout of {timeout / 1000:.1f}s"
+    elif status[0] & 0x7F:
+        text = f"killed by signal {status[0] & 0x7F}"
+    else:
+        text = f"exit status {status[0] >> 8}"
+    said = bytes(ffi.buffer(output, kept)).decode("utf-8", "replace")
+    said = "".join(c if c.isprintable() else " " for c in said).strip()
+    return Error(f"{text}, output: {said}" if said else text, location=where, step="run hook")

@@ -1,0 +1,105 @@
+"""Facts about this host that decide how a config is compiled. Each is looked up when it is asked for, once."""
+
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+
+class Host:
+    """The real host; tests give the compiler one of their own."""
+
+    def __init__(self) -> None:
+        self.euid = posix.geteuid()
+        self._status: "Optional[dict[str, str]]" = None
+
+    def read(self, path: str) -> "Optional[str]":
+        """A small file's text without the last newline, None where it cannot be read."""
+        try:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return posix.read(fd, 65536).decode("utf-8", "surrogateescape").rstrip("\n")
+        except OSError:
+            return None
+        finally:
+            posix.close(fd)
+
+    def exists(self, path: str) -> bool:
+        """Whether something is at path."""
+        try:
+            posix.stat(path)
+        except OSError:
+            return False
+        return True
+
+    def same_file(self, one: str, other: str) -> bool:
+        """Whether two paths lead to one inode."""
+        try:
+            a, b = posix.stat(one), posix.stat(other)
+        except OSError:
+            return False
+        return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+
+    def is_directory(self, path: str) -> bool:
+        """Whether path is a directory, links followed."""
+        try:
+            return posix.stat(path).st_mode & 0o170000 == 0o040000
+        except OSError:
+            return False
+
+    def on_procfs(self, path: str) -> bool:
+        """Whether path is the root of a procfs: its first process's directory is there, as nowhere else."""
+        try:
+            return posix.stat(path).st_ino == 1 and self.exists(f"{path}/self/stat")
+        except OSError:
+            return False
+
+    def status(self, field: str) -> str:
+        """A line of /proc/self/status, such as CapBnd."""
+        if self._status is None:
+            text = self.read("/proc/self/status") or ""
+            self._status = dict([line.split(":\t", 1) for line in text.split("\n") if ":\t" in line])
+        return self._status.get(field, "")
+
+    def permitted(self) -> int:
+        """The capabilities that the runtime itself may hand on."""
+        return int(self.status("CapPrm") or "0", 16) & int(self.status("CapBnd") or "0", 16)
+
+    def last_capability(self) -> int:
+        """The highest capability this kernel knows."""
+        return int(self.read("/proc/sys/kernel/cap_last_cap") or "40")
+
+    def has_apparmor(self) -> bool:
+        """Whether AppArmor is enabled."""
+        return self.read("/sys/module/apparmor/parameters/enabled") == "Y"
+
+    def has_selinux(self) -> bool:
+        """Whether SELinux is enabled."""
+        return self.exists("/sys/fs/selinux/enforce")
+
+    def full_proc_mounts(self, root: str) -> "list[str]":
+        """Where procfs and sysfs are mounted outside of a directory: what a chroot would leave within reach."""
+        found = []
+        for line in (self.read_all("/proc/self/mountinfo")).split("\n"):
+            words = line.split(" ")
+            if len(words) > 9 and words[words.index("-") + 1] in ("proc", "sysfs"):
+                place = words[4]
+                if place != root and not place.startswith(root + "/"):
+                    found.append(place)
+        return found
+
+    def read_all(self, path: str) -> str:
+        """A file of any length."""
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        parts = []
+        try:
+            while True:
+                part = posix.read(fd, 65536)
+                if not part:
+                    return b"".join(parts).decode("utf-8", "surrogateescape")
+                parts.append(part)
+        finally:
+            posix.close(fd)

@@ -1,0 +1,290 @@
+"""Starts init with a plan, answers it at its sync points, turns what it reports into errors.
+
+Knows processes and plans, no config. The talk is described in csrc/plan.h.
+"""
+
+from struct import unpack_from
+
+import posix
+
+from pyoci._shim import ffi, lib
+from pyoci.errors import Error, errno_text
+from pyoci.plan import ops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from pyoci.plan.model import ParentStep, Plan
+
+INIT = f"{__file__[: __file__.rindex('/')]}/init"
+_SIGKILL = 9
+
+
+def check(result: int, step: str, location: str = "") -> int:
+    """Returns what a call of the shim gave, unless it is a negated errno: then raises Error."""
+    if result < 0:
+        raise Error(step=step, errno=-result, location=location)
+    return result
+
+
+class Process:
+    """A child of ours on its way to become a container's process: pid (as we see it) and pidfd."""
+
+    __slots__ = ("pid", "pidfd")
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+
+    def kill(self) -> None:
+        """Ends it, and takes its exit status."""
+        if self.pidfd >= 0:
+            lib.shim_pidfd_signal(self.pidfd, _SIGKILL)
+        self.wait()
+        self.close()
+
+    def wait(self) -> int:
+        """Waits for its end; its status as waitpid(2) gives it."""
+        try:
+            return posix.waitpid(self.pid, 0)[1]
+        except ChildProcessError:
+            return 0
+
+    def close(self) -> None:
+        """Closes the pidfd."""
+        if self.pidfd >= 0:
+            posix.close(self.pidfd)
+            self.pidfd = -1
+
+
+class Launch:
+    """One start of init.
+
+    extra:      a descriptor for it: the socket on which it will await `start`, or for exec the container's pidfd; or -1
+    cgroup:     directory it shall be born in (cgroup v2), or -1
+    on_sync:    what to do at each sync point, called with the Process
+    on_console: called with the pty's master, which it then owns
+    on_death:   called when init ends without a word: gives a hint why
+    """
+
+    __slots__ = ("cgroup", "extra", "on_console", "on_death", "on_listener", "on_sync", "plan", "process")
+
+    def __init__(self, plan: "Plan") -> None:
+        self.plan = plan
+        self.extra = -1
+        self.cgroup = -1
+        self.on_sync: "dict[int, Callable[[Process], None]]" = {}
+        self.on_console: "Optional[Callable[[int], None]]" = None
+        self.on_listener: "Optional[Callable[[int], None]]" = None
+        self.on_death: "Optional[Callable[[], str]]" = None
+        self.process = Process(0, -1)
+
+    def run(self) -> Process:
+        """Starts init and talks with it until it is created (AWAIT_START) or has become the program.
+
+        Errors: Error with the failing step's place in the config; then the process has ended.
+        """
+        report = self._spawn()
+        try:
+            self._talk(report)
+        except BaseException:
+            self.process.kill()
+            raise
+        finally:
+            posix.close(report)
+        return self.process
+
+    def _spawn(self) -> int:
+        encoded = self.plan.encode()
+        executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
+        plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
+        pair = ffi.new("int[2]")
+        birth = ffi.new("struct shim_spawn *")
+        try:
+            _write(plan, encoded)
+            check(lib.shim_socketpair(pair), "make a socket pair")
+            birth.executable, birth.plan, birth.report, birth.extra = executable, plan, pair[1], self.extra
+            birth.cgroup, birth.flags, birth.base = self.cgroup, self.plan.flags, 3 + self.plan.keep
+            pid = lib.shim_spawn(birth)
+            posix.close(pair[1])
+            if pid < 0:
+                posix.close(pair[0])
+                raise Error("start init in new namespaces", errno=-pid, hint=_spawn_hint(-pid))
+        finally:
+            posix.close(executable)
+            posix.close(plan)
+        self.process = Process(pid, birth.pidfd)
+        return int(pair[0])
+
+    def _talk(self, report: int) -> None:
+        while True:
+            message = receive(report)
+            if message is None:
+                if self._awaits_start():
+                    raise self._died()
+                return  # the descriptor closed by itself: init has become the program
+            if message.kind == ops.REPORT_FAILED:
+                raise message.error()
+            if message.kind == ops.REPORT_FORKED:
+                self._follow(message.number)
+                send(report, ops.REPORT_GO)
+            elif message.kind == ops.REPORT_CONSOLE:
+                self._hand_over(self.on_console, message.passed)
+            elif message.kind == ops.REPORT_SECCOMP:
+                self._hand_over(self.on_listener, message.passed)
+            elif message.kind == ops.REPORT_SYNC:
+                act = self.on_sync.get(message.number)
+                if act is not None:
+                    act(self.process)
+                send(report, ops.REPORT_GO)
+                if message.number == ops.SYNC_CREATED:
+                    return
+
+    def _hand_over(self, receiver: "Optional[Callable[[int], None]]", fd: int) -> None:
+        if receiver is None:
+            posix.close(fd)
+        else:
+            receiver(fd)
+
+    def _follow(self, pid: int) -> None:
+        """Init has started the process that stays; the first one ends."""
+        first = self.process
+        self.process = Process(pid, check(lib.shim_pidfd_open(pid), "open a pidfd"))
+        first.wait()
+        first.close()
+
+    def _awaits_start(self) -> bool:
+        for step in self.plan.steps:
+            if step.operation == ops.AWAIT_START:
+                return True
+        # `exec`: it ended before it became the program, unless it runs or has run: only its end tells
+        return False
+
+    def _died(self) -> Error:
+        status = self.process.wait()
+        ending = f"killed by signal {status & 0x7F}" if status & 0x7F else f"exit status {status >> 8}"
+        hint = self.on_death() if self.on_death is not None else ""
+        return Error(f"container init ended while it was set up: {ending}", hint=hint)
+
+
+class Message:
+    """A report of init's."""
+
+    __slots__ = ("kind", "number", "operation", "passed", "text", "where")
+
+    def __init__(self, data: bytes, passed: int) -> None:
+        self.kind, self.operation, self.number, where, size = unpack_from("=IIiHH", data)
+        body = data[ops.REPORT_HEAD : ops.REPORT_HEAD + size]
+        self.where = body[:where].decode("utf-8", "replace")
+        self.text = body[where:].decode("utf-8", "replace")
+        self.passed = passed
+
+    def error(self) -> Error:
+        """What a failed step means to people."""
+        if self.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
+            return _program_error(self)
+        words = ops.OPERATIONS[self.operation][1]
+        number = 0 if self.operation == ops.HOOK and not self.text.startswith("start it") else self.number
+        return Error(_quiet(self.text), location=self.where, step=words, errno=number, hint=_hint(self))
+
+
+def receive(fd: int) -> "Optional[Message]":
+    """The next report, None when the other side has closed."""
+    room = ops.REPORT_HEAD + ops.TEXT_MAX
+    buffer = ffi.new("char[]", room)
+    passed = ffi.new("int *")
+    while True:
+        got = lib.shim_receive(fd, buffer, room, passed)
+        if got >= ops.REPORT_HEAD:
+            return Message(bytes(ffi.buffer(buffer, got)), passed[0])
+        if got == -_errno("EINTR"):
+            continue
+        if got < 0 and got != -_errno("ECONNRESET"):
+            raise Error("read from init", errno=-got)
+        return None
+
+
+def send(fd: int, kind: int) -> None:
+    """Tells init something; that it has gone meanwhile is found out by the next receive."""
+    data = kind.to_bytes(4, "little").ljust(ops.REPORT_HEAD, b"\0")
+    result = lib.shim_send(fd, data, len(data), -1)
+    if result < 0 and result not in (-_errno("EPIPE"), -_errno("ECONNRESET")):
+        raise Error("write to init", errno=-result)
+
+
+def obey(step: "ParentStep", pid: int) -> None:
+    """Does one thing to a waiting process from outside."""
+    if step.name == "rlimit":
+        number, soft, hard = [int(field) for field in step.fields]
+        result = lib.shim_prlimit(pid, number, soft, hard)
+        if result < 0:
+            hint = "raising a hard limit takes CAP_SYS_RESOURCE" if result == -_errno("EPERM") else ""
+            raise Error("set limit", location=step.where, errno=-result, hint=hint)
+        return
+    if step.name == "gid_map" and posix.geteuid() != 0:
+        _write_proc(f"/proc/{pid}/setgroups", "deny", step.where)
+    _write_proc(f"/proc/{pid}/{step.name}", str(step.fields[0]), step.where)
+
+
+def _write_proc(path: str, text: str, where: str) -> None:
+    try:
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(fd, text.encode())
+        finally:
+            posix.close(fd)
+    except OSError as problem:
+        raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[posix.write(fd, view) :]
+
+
+def _errno(name: str) -> int:
+    import errno
+
+    return int(getattr(errno, name))
+
+
+def _quiet(text: str) -> str:
+    """One line: hooks and images choose parts of it."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def _program_error(message: Message) -> Error:
+    """The wording of these is what engines read an exit status of 126 or 127 out of."""
+    name = message.text.partition("execve: ")[2] or message.text
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    reason = errno_text(message.number)
+    hint = ""
+    if message.number == _errno("ENOENT") and message.operation == ops.FIND_EXECUTABLE:
+        reason = f"stat {name}: {reason}" if "/" in name else "executable file not found in $PATH"
+    elif message.number == _errno("ENOENT"):
+        hint = "the file is there: its interpreter (#!) or dynamic loader is missing"
+    elif message.number == _errno("ENOEXEC"):
+        hint = "a program of another architecture, or a script without #!"
+    return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
+
+
+def _hint(message: Message) -> str:
+    if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == _errno("ENODEV"):
+        return "the kernel has no such filesystem, or its module is not loaded"
+    if message.operation == ops.MOUNT_NEW and "plain" not in message.text and message.number == _errno("ELOOP"):
+        return "it must be mounted on an ordinary directory"
+    return ""
+
+
+def _spawn_hint(number: int) -> str:
+    if number == _errno("EPERM"):
+        return "new namespaces need root, or a user namespace among them"
+    if number in (_errno("ENOSPC"), _errno("EUSERS")):
+        return "a limit in /proc/sys/user, or the nesting of namespaces"
+    if number == _errno("EBADF"):
+        return "unable to stat preserved-fd: --preserve-fds names descriptors that the caller did not open"
+    return ""
+
+

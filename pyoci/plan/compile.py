@@ -1,0 +1,119 @@
+"""config → plan: the order of everything that is done to make a container's first process, or one more in it.
+
+Looks at the host, changes nothing. The order is explained in docs/design.md, "The order of steps".
+"""
+
+from pyoci import kernel
+from pyoci.errors import Error
+from pyoci.plan import ops, process, rootfs
+from pyoci.plan.devices import compile_devices
+from pyoci.plan.hooks import container_hooks
+from pyoci.plan.identity import compile_names, compile_sysctls
+from pyoci.plan.model import Plan
+from pyoci.plan.mounts import compile_mounts, finish_mounts
+from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
+from pyoci.plan.request import Request
+
+# Of the config, what pyoci does not do yet: asked for, it is refused by name before anything is made
+_UNFINISHED = ("seccomp", "intelRdt", "memoryPolicy", "netDevices", "mountLabel")
+
+
+def compile_create(request: Request, hook_env: "list[str]") -> Plan:
+    """The plan of a container's first process.
+
+    hook_env: environment of container hooks that bring none
+    Errors: Error when the config asks for what this host or pyoci cannot do.
+    """
+    _refuse_unfinished(request)
+    plan = Plan()
+    plan.keep = request.listen_fds + request.keep
+    process.limits(request, plan)
+    compile_namespaces(request, plan)
+    if not request.no_new_keyring:
+        plan.add(ops.KEYRING, "", f"_ses.{request.container}")
+    rootfs.open_root(request, plan)
+    compile_mounts(request, plan)
+    _notify(request, plan)
+    compile_devices(request, plan)
+    if _has_hooks(request, "prestart") or _has_hooks(request, "createRuntime"):
+        plan.add(ops.SYNC, "hooks", ops.SYNC_HOOKS)
+    container_hooks(request, plan, "createContainer", request.bundle, hook_env)
+    plan.add(ops.MAKE_DIRECTORY, "process.cwd", request.process["cwd"], 0o755)
+    device = ops.CONSOLE_DEVICE if request.namespace("mount") else 0
+    process.streams(request, plan, device)
+    finish_mounts(request, plan)
+    compile_names(request, plan)
+    compile_sysctls(request, plan)
+    rootfs.protect(request, plan)
+    rootfs.switch_root(request, plan)
+    process.attributes(request, plan)
+    process.find(request, plan)
+    plan.add(ops.AWAIT_START, "")
+    container_hooks(request, plan, "startContainer", "/", hook_env)
+    process.become(request, plan)
+    return plan
+
+
+def compile_exec(request: Request, pid: int) -> Plan:
+    """The plan of one more process in the running container whose first process is pid."""
+    if request.linux.get("seccomp"):
+        raise Error("seccomp is not implemented yet", location="linux.seccomp")
+    plan = Plan()
+    plan.keep = request.keep
+    process.limits(request, plan)
+    plan.add(ops.SESSION, "")
+    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
+    types = _foreign(request, pid)
+    pivoted = types & kernel.CLONE_NEWNS and not request.no_pivot
+    if not pivoted:
+        plan.add(ops.USE_ROOT, "root.path", f"/proc/{pid}/root")
+    if types:
+        plan.add(ops.JOIN_PROCESS, "linux.namespaces", types)
+    if types & kernel.CLONE_NEWUSER:
+        plan.add(ops.BECOME_ROOT, "linux.namespaces")
+    if pivoted:
+        plan.add(ops.USE_ROOT, "root.path", "/")
+    else:
+        plan.add(ops.CHANGE_ROOT, "root.path")
+    if types & (kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME):
+        plan.add(ops.FORK, "linux.namespaces")
+        plan.add(ops.SESSION, "")
+    if not request.no_new_keyring:
+        plan.add(ops.KEYRING, "", f"_ses.{request.container}")
+    process.streams(request, plan, 0)
+    process.attributes(request, plan)
+    process.find(request, plan)
+    process.become(request, plan)
+    return plan
+
+
+def _foreign(request: Request, pid: int) -> int:
+    """The namespaces of a process that are not the runtime's own: joining one's own is an error (setns(2))."""
+    types = 0
+    for kind, flag in FLAGS.items():
+        name = FILES[kind]
+        if not request.host.same_file(f"/proc/self/ns/{name}", f"/proc/{pid}/ns/{name}"):
+            types |= flag
+    return types
+
+
+def _has_hooks(request: Request, kind: str) -> bool:
+    return bool((request.config.get("hooks") or {}).get(kind))
+
+
+def _notify(request: Request, plan: Plan) -> None:
+    """The directory of the socket that stands in for the caller's NOTIFY_SOCKET."""
+    if request.notify:
+        attributes = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID
+        plan.add(
+            ops.MOUNT_BIND, "NOTIFY_SOCKET", process.NOTIFY_DIRECTORY, request.notify, attributes, 0, 0, 0,
+            kernel.MS_PRIVATE, 0,
+        )  # fmt: skip
+
+
+def _refuse_unfinished(request: Request) -> None:
+    for key in _UNFINISHED:
+        if request.linux.get(key):
+            raise Error("it is not implemented yet", location=f"linux.{key}", hint="leave it out of the config")
+    if "execCPUAffinity" in request.process and not isinstance(request.process["execCPUAffinity"], dict):
+        raise Error("it must be an object", location="process.execCPUAffinity")

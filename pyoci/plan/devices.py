@@ -1,0 +1,69 @@
+"""linux.devices and the default devices (config-linux.md, "Devices" and "Default Devices") → steps."""
+
+from pyoci import kernel
+from pyoci.plan import ops
+from pyoci.plan.model import Plan
+from pyoci.plan.mounts import covers_dev
+from pyoci.plan.request import Request, clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# path, major, minor
+DEFAULT = (
+    ("/dev/null", 1, 3),
+    ("/dev/random", 1, 8),
+    ("/dev/full", 1, 7),
+    ("/dev/tty", 5, 0),
+    ("/dev/zero", 1, 5),
+    ("/dev/urandom", 1, 9),
+)
+_TYPES = {"c": kernel.S_IFCHR, "u": kernel.S_IFCHR, "b": kernel.S_IFBLK, "p": kernel.S_IFIFO}
+_LINKS = (
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+)
+
+
+def compile_devices(request: Request, plan: Plan) -> None:
+    """Adds device nodes and the links that runtime-linux.md demands, unless /dev is somebody else's."""
+    if request.namespace("mount") is None or covers_dev(request):
+        return
+    listed = request.linux.get("devices") or []
+    own = [clean("/" + device["path"]) for device in listed]
+    for path, major, minor in DEFAULT:
+        if path not in own:
+            mode = kernel.S_IFCHR | 0o666
+            _node(request, plan, "default devices", path, (mode, major, minor, 0, 0, ops.NODE_KEEP))
+    for index, device in enumerate(listed):
+        where = f"linux.devices[{index}] ({own[index]})"
+        _node(request, plan, where, own[index], _numbers(device))
+    plan.add(ops.MAKE_LINK, "default devices", "/dev/ptmx", "pts/ptmx", ops.LINK_REPLACE)
+    for path, target in _LINKS:
+        plan.add(ops.MAKE_LINK, "default devices", path, target, 0)
+    if request.host.exists("/proc/kcore"):
+        plan.add(ops.MAKE_LINK, "default devices", "/dev/core", "/proc/kcore", 0)
+
+
+def _numbers(device: "dict[str, Any]") -> "tuple[int, ...]":
+    mode = device.get("fileMode")
+    bits = 0o666 if mode is None else mode & 0o7777
+    return (
+        _TYPES[device["type"]] | bits,
+        device.get("major") or 0,
+        device.get("minor") or 0,
+        device.get("uid") or 0,
+        device.get("gid") or 0,
+        0,
+    )
+
+
+def _node(request: Request, plan: Plan, where: str, path: str, numbers: "tuple[int, ...]") -> None:
+    """In a user namespace mknod is refused: there the host's node is bound, for what it is worth."""
+    if request.namespace("user") is not None or request.host.euid != 0:
+        plan.add(ops.MOUNT_BIND, where, path, path, 0, 0, 0, 0, 0, 0)
+    else:
+        plan.add(ops.MAKE_NODE, where, path, *numbers)

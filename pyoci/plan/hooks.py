@@ -1,0 +1,26 @@
+"""The hooks that run inside the container: createContainer and startContainer (config.md, "POSIX-platform Hooks")."""
+
+from pyoci.plan import ops
+from pyoci.plan.model import Plan
+from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+
+def container_hooks(request: Request, plan: Plan, kind: str, cwd: str, env: "list[str]") -> None:
+    """Adds the hooks of a kind.
+
+    cwd: where they start: the bundle while the host's files are in reach, / afterwards
+    env: the environment of hooks that name none; never the container's, which the image can choose
+    """
+    hooks: "list[dict[str, Any]]" = (request.config.get("hooks") or {}).get(kind) or []
+    head, tail = request.state
+    for index, hook in enumerate(hooks):
+        where = f"hooks.{kind}[{index}] ({hook['path']})"
+        own: "Optional[list[str]]" = hook.get("env")
+        args = hook.get("args") or [hook["path"]]
+        timeout = int(hook.get("timeout") or 0) * 1000
+        environment = env if own is None else own
+        plan.add(ops.HOOK, where, hook["path"], args, environment, cwd, timeout, head, tail)

@@ -1,0 +1,123 @@
+"""Steps and plans: what the compiler makes, and the bytes that init reads (csrc/plan.h)."""
+
+from struct import pack
+
+from pyoci.errors import Error
+from pyoci.plan import ops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
+
+    Field = Union[int, str, "list[str]", bytes]
+
+
+class Step:
+    """One operation of init: its number in `ops`, its fields in the order of plan.h, and the place in config.json that
+    asked for it."""
+
+    __slots__ = ("fields", "operation", "where")
+
+    def __init__(self, operation: int, where: str, *fields: "Field") -> None:
+        self.operation = operation
+        self.where = where
+        self.fields = fields
+
+
+class ParentStep:
+    """Something the runtime does to the waiting process from outside: a name, plain values, and where they came from."""
+
+    __slots__ = ("fields", "name", "where")
+
+    def __init__(self, name: str, where: str, *fields: "Union[int, str]") -> None:
+        self.name = name
+        self.where = where
+        self.fields = fields
+
+
+class Plan:
+    """Everything that will be done to make one process.
+
+    flags:    namespaces (CLONE_NEW*) that init is born into
+    steps:    what init does, in order
+    parent:   what the runtime does when init waits at SYNC_NAMESPACES
+    keep:     number of the caller's descriptors, from 3 on, that the process keeps
+    warnings: what was ignored, and why
+    """
+
+    __slots__ = ("flags", "keep", "parent", "steps", "warnings")
+
+    def __init__(self) -> None:
+        self.flags = 0
+        self.steps: "list[Step]" = []
+        self.parent: "list[ParentStep]" = []
+        self.keep = 0
+        self.warnings: "list[str]" = []
+
+    def add(self, operation: int, where: str, *fields: "Field") -> None:
+        """Appends a step for init."""
+        self.steps.append(Step(operation, where, *fields))
+
+    def encode(self) -> bytes:
+        """The plan as init reads it.
+
+        Errors: Error when a string holds a NUL, which no system call could take, or the plan is too large.
+        """
+        pool = _Pool()
+        words: "list[int]" = []
+        for step in self.steps:
+            words.append(step.operation | len(step.fields) << 16 | pool.place(step.where.encode()) << 32)
+            for field in step.fields:
+                words.append(field if type(field) is int else pool.field(field, step.where))
+        data = bytes(pool.data)
+        head = pack("<4I", ops.MAGIC, ops.VERSION, len(words), len(data))
+        body = pack(f"<{len(words)}q", *words)
+        if len(head) + len(body) + len(data) > ops.MAX_BYTES:
+            raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB")
+        return head + body + data
+
+    def lines(self) -> "list[str]":
+        """The plan for people, a step a line."""
+        from pyoci.plan.show import lines
+
+        return lines(self)
+
+    def document(self) -> "dict[str, object]":
+        """The plan as plain JSON."""
+        from pyoci.plan.show import document
+
+        return document(self)
+
+
+class _Pool:
+    """The strings of a plan, each kept once."""
+
+    __slots__ = ("data", "seen")
+
+    def __init__(self) -> None:
+        self.data = bytearray(b"\0")
+        self.seen: "dict[bytes, int]" = {b"": 0}
+
+    def place(self, text: bytes) -> int:
+        """Where a string lies."""
+        at = self.seen.get(text)
+        if at is None:
+            at = self.seen[text] = len(self.data)
+            self.data += text
+            self.data.append(0)
+        return at
+
+    def field(self, value: "Field", where: str) -> int:
+        """The word of a field that is a string, a list of strings or bytes."""
+        if type(value) is bytes:
+            data = value
+        elif type(value) is str:
+            data = value.encode("utf-8", "surrogateescape")
+            if b"\0" in data:
+                raise Error("a string with a NUL byte in it", location=where)
+        else:
+            strings = [item.encode("utf-8", "surrogateescape") for item in value]  # type: ignore[union-attr]
+            data = b"".join([item + b"\0" for item in strings])
+            if data.count(0) != len(strings):
+                raise Error("a string with a NUL byte in it", location=where)
+        return self.place(data) | len(data) << 32

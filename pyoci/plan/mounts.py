@@ -1,0 +1,184 @@
+"""mounts[] → steps. The compiler settles what kind of mount each is; where it lands is for init to find (walk.c)."""
+
+from pyoci import kernel
+from pyoci.errors import Error
+from pyoci.plan import ops
+from pyoci.plan.model import Plan
+from pyoci.plan.options import Options
+from pyoci.plan.request import Request, clean, from_bundle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Files of procfs that lxcfs and its like replace: each shows numbers and leads nowhere. All else would deceive readers.
+PROC_FILES = frozenset(
+    (
+        "/proc/cpuinfo",
+        "/proc/diskstats",
+        "/proc/meminfo",
+        "/proc/stat",
+        "/proc/swaps",
+        "/proc/uptime",
+        "/proc/loadavg",
+        "/proc/slabinfo",
+        "/proc/sys/kernel/ns_last_pid",
+        "/proc/sys/crypto/fips_enabled",
+    )
+)
+
+
+class Mount:
+    """An entry of mounts[], read."""
+
+    __slots__ = ("destination", "options", "source", "type", "where")
+
+    def __init__(self, index: int, entry: "dict[str, Any]") -> None:
+        self.destination = clean("/" + entry["destination"])
+        self.where = f"mounts[{index}] ({self.destination})"
+        self.options = Options(entry.get("options") or [], f"{self.where}.options")
+        self.type: str = entry.get("type") or ""
+        self.source: str = entry.get("source") or ""
+        if entry.get("uidMappings") or entry.get("gidMappings"):
+            raise Error("id-mapped mounts are not implemented yet", location=self.where)
+
+
+def compile_mounts(request: Request, plan: Plan) -> None:
+    """Adds the steps of mounts[], in the order listed."""
+    entries = request.config.get("mounts") or []
+    if entries and request.namespace("mount") is None:
+        raise Error(
+            "mounts need a mount namespace of the container's own",
+            location="mounts",
+            hint="add a namespace of type mount, or leave the mounts out",
+        )
+    for index, entry in enumerate(entries):
+        mount = Mount(index, entry)
+        _check(request, mount)
+        if mount.options.remount:
+            _remount(mount, plan)
+        elif mount.options.bind:
+            _bind(request, mount, plan)
+        elif mount.type in ("cgroup", "cgroup2"):
+            _cgroup(request, mount, plan)
+        else:
+            _filesystem(mount, plan)
+
+
+def finish_mounts(request: Request, plan: Plan) -> None:
+    """Adds the steps that end the writable time: a tmpfs had to take its mount points and devices first."""
+    for index, entry in enumerate(request.config.get("mounts") or []):
+        if "ro" not in (entry.get("options") or []):
+            continue
+        mount = Mount(index, entry)
+        if _is_late(mount):
+            plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+
+
+def covers_dev(request: Request) -> bool:
+    """Whether /dev is a bind mount: then its devices are whoever's made it."""
+    for index, entry in enumerate(request.config.get("mounts") or []):
+        if clean("/" + entry["destination"]) == "/dev":
+            return Mount(index, entry).options.bind
+    return False
+
+
+def _is_late(mount: Mount) -> bool:
+    """Whether its read-only attribute must wait."""
+    options = mount.options
+    return not options.bind and not options.remount and (mount.type == "tmpfs" or mount.destination == "/dev")
+
+
+def _check(request: Request, mount: Mount) -> None:
+    place = mount.destination
+    if place == "/":
+        raise Error("a mount would be on top of the rootfs", location=mount.where)
+    if mount.options.copy_up and (mount.type != "tmpfs" or mount.options.bind):
+        raise Error("tmpcopyup is for tmpfs alone", location=f"{mount.where}.options")
+    if mount.options.bind and mount.options.data:
+        raise Error(
+            f"bind mounts cannot have any filesystem-specific options applied: {','.join(mount.options.data)}",
+            location=f"{mount.where}.options",
+            hint="`pyoci validate` knows the options and suggests the nearest",
+        )
+    if place.startswith("/proc/") and place not in PROC_FILES:
+        raise Error(f"{place!r} cannot be mounted because it is inside /proc", location=mount.where)
+    if place == "/proc" and mount.type != "proc" and not mount.options.remount:
+        source = from_bundle(request.bundle, mount.source)
+        if not (mount.options.bind and request.host.on_procfs(source)):
+            raise Error('"/proc" cannot be mounted because it is not of type proc', location=mount.where)
+
+
+def _flags(mount: Mount) -> int:
+    flags = 0
+    if mount.options.spread_all:
+        flags |= ops.MOUNT_SPREAD_ALL
+    if mount.destination in PROC_FILES or mount.destination == "/proc":
+        flags |= ops.MOUNT_ON_PROC
+    if mount.type in ("proc", "sysfs") and not mount.options.bind:
+        flags |= ops.MOUNT_PLAIN_TARGET
+    return flags
+
+
+def _remount(mount: Mount, plan: Plan) -> None:
+    o = mount.options
+    plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, o.set, o.clear, o.propagation, int(o.spread_all))
+
+
+def _bind(request: Request, mount: Mount, plan: Plan) -> None:
+    o = mount.options
+    if not mount.source:
+        raise Error("a bind mount without a source", location=f"{mount.where}.source")
+    flags = _flags(mount) | (ops.MOUNT_RECURSIVE if o.recursive else 0)
+    source = from_bundle(request.bundle, mount.source)
+    where = mount.where
+    plan.add(
+        ops.MOUNT_BIND, where, mount.destination, source, o.set, o.clear, o.recursive_set, o.recursive_clear,
+        o.propagation, flags,
+    )  # fmt: skip
+
+
+def _filesystem(mount: Mount, plan: Plan) -> None:
+    o = mount.options
+    if not mount.type:
+        raise Error("neither a type nor the option bind", location=mount.where)
+    if mount.options.recursive_set or mount.options.recursive_clear:
+        raise Error("recursive options are for bind mounts alone", location=f"{mount.where}.options")
+    flags = _flags(mount)
+    if mount.type == "tmpfs" and not any(option.startswith("mode=") for option in o.data):
+        flags |= ops.MOUNT_KEEP_MODE
+    if o.copy_up:
+        flags |= ops.MOUNT_COPY_UP
+    attributes = o.set & ~kernel.MOUNT_ATTR_RDONLY if _is_late(mount) else o.set
+    source = mount.source or mount.type
+    where = mount.where
+    plan.add(ops.MOUNT_NEW, where, mount.destination, mount.type, source, o.data, attributes, o.propagation, flags)
+
+
+def _cgroup(request: Request, mount: Mount, plan: Plan) -> None:
+    """The container's own cgroup: on v2 one tree, on v1 a directory for each hierarchy, on a small tmpfs."""
+    parts: "list[dict[str, Any]]" = request.cgroup_mounts(mount.options.data)
+    hierarchies = any(part["name"] for part in parts)
+    place = mount.destination
+    if hierarchies:
+        attributes = mount.options.set & ~kernel.MOUNT_ATTR_RDONLY
+        plan.add(ops.MOUNT_NEW, mount.where, place, "tmpfs", "tmpfs", ["mode=755"], attributes, 0, 0)
+    for part in parts:
+        _hierarchy(request, mount, part, plan)
+        for alias in part["aliases"]:
+            plan.add(ops.MAKE_LINK, mount.where, f"{place}/{alias}", part["name"], 0)
+    if hierarchies and mount.options.set & kernel.MOUNT_ATTR_RDONLY:
+        plan.add(ops.MOUNT_CHANGE, mount.where, place, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+
+
+def _hierarchy(request: Request, mount: Mount, part: "dict[str, Any]", plan: Plan) -> None:
+    """A private cgroup namespace shows its own root and nothing above; without one, only our directory is shown."""
+    o, where = mount.options, mount.where
+    place = f"{mount.destination}/{part['name']}" if part["name"] else mount.destination
+    spread = ops.MOUNT_SPREAD_ALL if o.spread_all else 0
+    if request.has_new("cgroup"):
+        data = part["data"].split(",") if part["data"] else []
+        kind = part["filesystem"]
+        plan.add(ops.MOUNT_NEW, where, place, kind, "cgroup", data, o.set, o.propagation, spread)
+    else:
+        plan.add(ops.MOUNT_BIND, where, place, part["source"], o.set, o.clear, 0, 0, o.propagation, spread)

@@ -1,0 +1,175 @@
+"""process → the steps that turn init into the user's process: one piece of code for `create` and for `exec`."""
+
+from struct import pack
+
+from pyoci import kernel
+from pyoci.errors import Error
+from pyoci.plan import ops
+from pyoci.plan.capabilities import capability_masks
+from pyoci.plan.model import ParentStep, Plan
+from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SCHED_FLAGS = {
+    "SCHED_FLAG_RESET_ON_FORK": kernel.SCHED_FLAG_RESET_ON_FORK,
+    "SCHED_FLAG_RECLAIM": kernel.SCHED_FLAG_RECLAIM,
+    "SCHED_FLAG_DL_OVERRUN": kernel.SCHED_FLAG_DL_OVERRUN,
+    "SCHED_FLAG_KEEP_POLICY": kernel.SCHED_FLAG_KEEP_POLICY,
+    "SCHED_FLAG_KEEP_PARAMS": kernel.SCHED_FLAG_KEEP_PARAMS,
+    "SCHED_FLAG_UTIL_CLAMP_MIN": kernel.SCHED_FLAG_UTIL_CLAMP_MIN,
+    "SCHED_FLAG_UTIL_CLAMP_MAX": kernel.SCHED_FLAG_UTIL_CLAMP_MAX,
+}
+_IO_CLASSES = {
+    "IOPRIO_CLASS_RT": kernel.IOPRIO_CLASS_RT,
+    "IOPRIO_CLASS_BE": kernel.IOPRIO_CLASS_BE,
+    "IOPRIO_CLASS_IDLE": kernel.IOPRIO_CLASS_IDLE,
+}
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NOTIFY_DIRECTORY = "/run/notify"
+
+
+def limits(request: Request, plan: Plan) -> None:
+    """What the runtime sets from outside while init waits: in a user namespace init could not raise it any more."""
+    process = request.process
+    adjust = process.get("oomScoreAdj")
+    if adjust is not None:
+        plan.parent.append(ParentStep("oom_score_adj", "process.oomScoreAdj", adjust))
+    for index, limit in enumerate(process.get("rlimits") or []):
+        name = limit["type"]
+        where = f"process.rlimits[{index}] ({name})"
+        number = getattr(kernel, name, None)
+        if number is None:
+            raise Error(f"wrong rlimit value: {name}", location=where)
+        plan.parent.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
+
+
+def attributes(request: Request, plan: Plan) -> None:
+    """Adds no_new_privs, scheduler, I/O priority and personality: kept through hooks and exec."""
+    process = request.process
+    if process.get("noNewPrivileges"):
+        plan.add(ops.NO_NEW_PRIVILEGES, "process.noNewPrivileges")
+    if process.get("scheduler"):
+        _scheduler(process["scheduler"], plan)
+    if process.get("ioPriority"):
+        io = process["ioPriority"]
+        value = _IO_CLASSES[io["class"]] << kernel.IOPRIO_CLASS_SHIFT | (io.get("priority") or 0)
+        plan.add(ops.IO_PRIORITY, "process.ioPriority", value)
+    personality = request.linux.get("personality")
+    if personality:
+        _personality(personality, plan)
+
+
+def _scheduler(scheduler: "dict[str, Any]", plan: Plan) -> None:
+    flags = 0
+    for name in scheduler.get("flags") or ():
+        flags |= _SCHED_FLAGS[name]
+    plan.add(
+        ops.SCHEDULER, "process.scheduler", getattr(kernel, scheduler["policy"]), scheduler.get("nice") or 0,
+        scheduler.get("priority") or 0, flags, scheduler.get("runtime") or 0, scheduler.get("deadline") or 0,
+        scheduler.get("period") or 0,
+    )  # fmt: skip
+
+
+def _personality(personality: "dict[str, Any]", plan: Plan) -> None:
+    domain = {"LINUX": kernel.PER_LINUX, "LINUX32": kernel.PER_LINUX32}.get(personality["domain"])
+    if domain is None:
+        raise Error(f"unknown domain {personality['domain']!r}", location="linux.personality.domain")
+    if personality.get("flags"):
+        raise Error("no flag is defined for it yet", location="linux.personality.flags")
+    plan.add(ops.PERSONALITY, "linux.personality", domain)
+
+
+def streams(request: Request, plan: Plan, flags: int) -> None:
+    """Adds the terminal, or hands the caller's streams to the user. flags: ops.CONSOLE_DEVICE or 0."""
+    process = request.process
+    uid = _user(request)["uid"]
+    if process.get("terminal"):
+        size = process.get("consoleSize") or {}
+        plan.add(ops.CONSOLE, "process.terminal", size.get("width") or 0, size.get("height") or 0, uid, flags)
+    else:
+        plan.add(ops.STDIO, "process.user", uid)
+
+
+def find(request: Request, plan: Plan) -> None:
+    """Adds the working directory and the look-up of the program, as the user it will run as."""
+    process, user = request.process, _user(request)
+    plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], ops.CWD_TRY)
+    names = _environment(process)
+    if not names.get("HOME"):
+        plan.add(ops.FIND_HOME, "process.user", user["uid"])
+    path = (names["PATH"] if "PATH" in names else _DEFAULT_PATH).split(":")
+    groups = _groups(user)
+    plan.add(ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups)
+
+
+def become(request: Request, plan: Plan) -> None:
+    """Adds the end: label, identity, capabilities, the program. Its order is the kernel's: each step takes away what the
+    next one no longer needs (credentials(7), capabilities(7))."""
+    process, user = request.process, _user(request)
+    _labels(request, plan)
+    capabilities = process.get("capabilities")
+    masks = capability_masks(request, capabilities, plan.warnings) if capabilities is not None else None
+    if masks is not None:
+        plan.add(ops.BOUNDING, "process.capabilities.bounding", masks["bounding"])
+    plan.add(ops.IDENTITY, "process.user", user["uid"], user["gid"], _groups(user), 0)
+    plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], 0)
+    if masks is not None:
+        plan.add(
+            ops.CAPABILITIES, "process.capabilities", masks["effective"], masks["permitted"], masks["inheritable"],
+            masks["ambient"],
+        )  # fmt: skip
+    umask = user.get("umask")
+    plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
+    plan.add(ops.CLOSE_FILES, "", plan.keep)
+    plan.add(ops.EXECUTE, "process.args", process["args"], environment(request))
+
+
+def environment(request: Request) -> "list[str]":
+    """The process's environment: the config's, the last of equal names, and what descriptors handed on are announced
+    with. HOME is added by init, which alone may read the image."""
+    names = _environment(request.process)
+    if not names.get("HOME"):
+        names.pop("HOME", None)
+    if request.listen_fds:
+        names["LISTEN_FDS"], names["LISTEN_PID"] = str(request.listen_fds), "1"
+        if request.listen_fdnames:
+            names["LISTEN_FDNAMES"] = request.listen_fdnames
+    if request.notify:
+        names["NOTIFY_SOCKET"] = f"{NOTIFY_DIRECTORY}/notify.sock"
+    return [f"{name}={value}" for name, value in names.items()]
+
+
+def _environment(process: "dict[str, Any]") -> "dict[str, str]":
+    names: "dict[str, str]" = {}
+    for index, entry in enumerate(process.get("env") or []):
+        name, equals, value = entry.partition("=")
+        if not equals or not name:
+            text = "invalid environment variable: missing '='" if not equals else "environment variable without a name"
+            raise Error(f"{text}: {entry!r}", location=f"process.env[{index}]")
+        names[name] = value
+    return names
+
+
+def _user(request: Request) -> "dict[str, Any]":
+    user = request.process.get("user") or {}
+    return {"uid": user.get("uid") or 0, "gid": user.get("gid") or 0, **user}
+
+
+def _groups(user: "dict[str, Any]") -> bytes:
+    groups = user.get("additionalGids") or []
+    return pack(f"={len(groups)}I", *groups)
+
+
+def _labels(request: Request, plan: Plan) -> None:
+    profile, label = request.process.get("apparmorProfile"), request.process.get("selinuxLabel")
+    if profile:
+        if not request.host.has_apparmor():
+            raise Error("AppArmor is not enabled on this host", location="process.apparmorProfile")
+        plan.add(ops.LABEL, "process.apparmorProfile", "attr/apparmor/exec", f"exec {profile}")
+    if label:
+        if not request.host.has_selinux():
+            raise Error("SELinux is not enabled on this host", location="process.selinuxLabel")
+        plan.add(ops.LABEL, "process.selinuxLabel", "attr/exec", label)

@@ -1,0 +1,95 @@
+"""A plan in words: what `pyoci plan` prints."""
+
+from pyoci import kernel
+from pyoci.plan import ops
+from pyoci.plan.model import Plan, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ATTRIBUTES = (
+    (kernel.MOUNT_ATTR_RDONLY, "ro"),
+    (kernel.MOUNT_ATTR_NOSUID, "nosuid"),
+    (kernel.MOUNT_ATTR_NODEV, "nodev"),
+    (kernel.MOUNT_ATTR_NOEXEC, "noexec"),
+    (kernel.MOUNT_ATTR_NODIRATIME, "nodiratime"),
+    (kernel.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"),
+)
+_SYNC_POINTS = ("namespaces", "hooks", "created")
+_PLURALS = ("set", "clear", "recursive_set", "recursive_clear")
+
+
+def _namespaces(flags: int) -> str:
+    names = [n[9:].lower() for n in dir(kernel) if n.startswith("CLONE_NEW") and flags & getattr(kernel, n)]
+    return ",".join(names)
+
+
+def _attributes(bits: int) -> str:
+    names = [name for bit, name in _ATTRIBUTES if bits & bit]
+    if bits & kernel.MOUNT_ATTR__ATIME == kernel.MOUNT_ATTR__ATIME:
+        names.append("*atime")
+    elif bits & kernel.MOUNT_ATTR_NOATIME:
+        names.append("noatime")
+    elif bits & kernel.MOUNT_ATTR_STRICTATIME:
+        names.append("strictatime")
+    return ",".join(names)
+
+
+def _value(step: Step, name: str, value: "Any") -> str:
+    if name in ("type", "types") and type(value) is int:
+        return _namespaces(value)
+    if name in _PLURALS and step.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND, ops.MOUNT_CHANGE):
+        return _attributes(value)
+    if name == "point":
+        return _SYNC_POINTS[value]
+    if name == "mode":
+        return oct(value)
+    if name in ("keep", "effective", "permitted", "inheritable", "ambient") and step.operation != ops.CLOSE_FILES:
+        return hex(value)
+    if type(value) is bytes:
+        return f"<{len(value)} bytes>"
+    return repr(value) if type(value) in (list, str) else str(value)
+
+
+def _fields(step: Step) -> "list[tuple[str, Any]]":
+    names = [name for _, name in ops.OPERATIONS[step.operation][2]]
+    return list(zip(names, step.fields))
+
+
+def _is_telling(value: "Any") -> bool:
+    return value not in ("", b"", [], 0) or type(value) is bool
+
+
+def _line(number: int, step: Step) -> str:
+    words = ops.OPERATIONS[step.operation][1]
+    values = [f"{n}={_value(step, n, v)}" for n, v in _fields(step) if _is_telling(v)]
+    if step.operation == ops.EXECUTE:  # an environment fills screens; `--json` has it
+        values = [v for v in values if not v.startswith("env=")]
+    return f"{number:4}  {words:<40} {' '.join(values):<72} {step.where}".rstrip()
+
+
+def lines(plan: Plan) -> "list[str]":
+    """The plan, a step a line: number, what is done, with what, and the place in config.json behind it."""
+    result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
+    for number, step in enumerate(plan.steps):
+        result.append(_line(number, step))
+        if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NAMESPACES:
+            for act in plan.parent:
+                text = " ".join(str(field) for field in act.fields)
+                result.append(f"   -    {'runtime: ' + act.name:<38} {text:<72} {act.where}".rstrip())
+    return result
+
+
+def document(plan: Plan) -> "dict[str, Any]":
+    """The plan as plain JSON: steps of init with named fields, and what the runtime does meanwhile."""
+    steps = [
+        {
+            "operation": ops.OPERATIONS[step.operation][0].lower().replace("_", "-"),
+            "where": step.where,
+            "fields": {n: (v.hex() if type(v) is bytes else v) for n, v in _fields(step)},
+        }
+        for step in plan.steps
+    ]
+    parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in plan.parent]
+    return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, "warnings": plan.warnings}

@@ -1,0 +1,118 @@
+"""The runtime for Python programs, and for the command line: a method for each operation.
+
+    runtime = Runtime("/run/pyoci")
+    runtime.create("web", CreateOptions("/bundles/web", detach=True))
+    runtime.start("web")
+    print(runtime.state("web")["status"])
+"""
+
+from pyoci.container.state import Store
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from pyoci.options import CreateOptions, ExecOptions
+    from pyoci.plan.model import Plan
+
+
+class Runtime:
+    """All containers whose state lies in one directory.
+
+    root:           that directory, absolute
+    cgroup_manager: cgroupfs, systemd or disabled: who makes cgroups of new containers
+    rootless:       auto, true or false: accepted for callers' sake; what the kernel allows decides
+    warn:           called with a sentence for what was ignored
+    Every method raises pyoci.errors.Error, and nothing else, for what goes wrong.
+    """
+
+    __slots__ = ("cgroup_manager", "rootless", "store", "warn")
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        cgroup_manager: str = "cgroupfs",
+        rootless: str = "auto",
+        warn: "Optional[Callable[[str], None]]" = None,
+    ) -> None:
+        self.store = Store(root)
+        self.cgroup_manager = cgroup_manager
+        self.rootless = rootless
+        self.warn = warn
+
+    def create(self, container: str, options: "CreateOptions") -> None:
+        """Creates a container from a bundle; its process waits for start."""
+        from pyoci.container.create import create
+
+        created = create(self.store, container, options, self.cgroup_manager, self.warn)
+        created.process.close()
+        created.entry.close()
+
+    def start(self, container: str) -> None:
+        """Lets a created container's process run its program."""
+        from pyoci.container.start import start
+
+        with self.store.open(container).load() as entry:
+            start(entry)
+
+    def run(self, container: str, options: "CreateOptions") -> int:
+        """create and start; unless detached, waits, removes the container, and returns the exit status."""
+        from pyoci.container.run import run
+
+        return run(self.store, container, options, self.cgroup_manager, self.warn)
+
+    def exec(self, container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
+        """Runs a process (as in config.json) in a container; unless detached, waits and returns its exit status."""
+        from pyoci.container.run import run_exec
+
+        return run_exec(self.store, container, process, options)
+
+    def state(self, container: str) -> "dict[str, Any]":
+        """The state document."""
+        with self.store.look(container).load() as entry:
+            return entry.document()
+
+    def list(self) -> "tuple[list[dict[str, Any]], list[str]]":
+        """The state documents of all containers, and a sentence for each directory that is none.
+
+        Errors: FileNotFoundError when the root does not exist.
+        """
+        states, broken = [], []
+        for name in self.store.names():
+            try:
+                states.append(self.state(name))
+            except Error as problem:
+                broken.append(f"load container {name}: {problem}")
+        return states, broken
+
+    def config(self, container: str) -> "dict[str, Any]":
+        """The config that the container was created from."""
+        with self.store.look(container) as entry:
+            return entry.config()
+
+    def kill(self, container: str, signal: int, everything: bool) -> None:
+        """Sends a signal (its number) to the first process, or to every process."""
+        from pyoci.container.kill import kill, kill_everything
+
+        with self.store.look(container).load() as entry:
+            if everything:
+                kill_everything(entry, signal)
+            else:
+                kill(entry, signal)
+
+    def delete(self, container: str, force: bool) -> None:
+        """Removes a stopped container; by force one that runs, too, and what killed commands have left."""
+        from pyoci.container.delete import delete, delete_by_force
+
+        if force:
+            delete_by_force(self.store, container)
+        else:
+            delete(self.store, container)
+
+    def plan(self, options: "CreateOptions") -> "Plan":
+        """What create would do, without doing it."""
+        from pyoci.container.create import compile_bundle
+
+        return compile_bundle("plan", options, self.cgroup_manager)[3]
