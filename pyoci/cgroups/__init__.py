@@ -1,7 +1,8 @@
 """Cgroups of a container: plan() for a new one, load() for one in a state file; both give a Manager.
 
-paths and files   v1, v2, systemd (managers) · tree, subpath (directories) · host (the machine, and the tests' seam)
-values            compile · settings, settings_v1, settings_v2 · convert · devices, bpf
+managers          v1, v2, disabled · systemd, systemd_bus, systemd_properties, gvariant
+    directories       tree, subpath · host (the machine, and the tests' seam)
+values            compile · settings, settings_v1, settings_v2 · convert · devices, bpf, bpf_attach
 reading           stats_v1, stats_v2 · mounts
 """
 
@@ -12,12 +13,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional, Protocol
 
+    from .v1 import Manager as ManagerV1
+    from .v2 import Manager as ManagerV2
+
     class Manager(Protocol):
         """What every driver can do; the methods are explained in v2.py."""
 
-        made: "list[str]"
-        warnings: "list[str]"
-
+        @property
+        def made(self) -> "list[str]": ...
+        @property
+        def warnings(self) -> "list[str]": ...
         def record(self) -> "dict[str, Any]": ...
         def create(self) -> None: ...
         def fd(self) -> "Optional[int]": ...
@@ -55,6 +60,13 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
         from . import systemd
 
         return systemd.plan(host, config, path, container_id, resources)
+    return plan_files(host, config, path, container_id, resources)
+
+
+def plan_files(
+    host: Host, config: "dict[str, Any]", path: str, container_id: str, resources: "dict[str, Any]"
+) -> "ManagerV1 | ManagerV2":
+    """plan() of the driver that makes the directories itself."""
     layout = host.layout()
     if layout.hierarchies:
         from . import v1
@@ -65,7 +77,29 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
         raise Error(f"no cgroups are mounted below {host.root}", hint=hint)
     from . import v2
 
-    return v2.plan(host, layout, path, container_id, resources)
+    manager = v2.plan(host, layout, path, container_id, resources)
+    manager.owner = owner(config)
+    return manager
+
+
+def owner(config: "dict[str, Any]") -> "Optional[int]":
+    """The uid on the host of the container's user, if the container may manage cgroups of its own: it has a cgroup
+    namespace and the tree mounted writable. None if not, or if that is root."""
+    linux = config.get("linux") or {}
+    namespaces = {entry.get("type") for entry in linux.get("namespaces") or [] if not entry.get("path")}
+    if "cgroup" not in namespaces or "user" not in namespaces:
+        return None
+    for mount in config.get("mounts") or []:
+        if mount.get("type") in ("cgroup", "cgroup2") and "ro" not in (mount.get("options") or []):
+            break
+    else:
+        return None
+    uid = ((config.get("process") or {}).get("user") or {}).get("uid", 0)
+    for entry in linux.get("uidMappings") or []:
+        if entry["containerID"] <= uid < entry["containerID"] + entry["size"]:
+            on_host: int = entry["hostID"] + uid - entry["containerID"]
+            return on_host or None
+    return None
 
 
 def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
@@ -79,14 +113,18 @@ def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
         from . import systemd
 
         return systemd.load(host, record)
+    return load_files(host, record)
+
+
+def load_files(host: Host, record: "dict[str, Any]") -> "ManagerV1 | ManagerV2":
+    """load() of the driver that makes the directories itself."""
     made = list(record.get("made") or [])
     if record["version"] == 1:
-        from .v1 import UNIFIED
-        from .v1 import Manager as ManagerV1
+        from . import v1
 
         unified = record.get("unified")
-        paths = {**record["cgroup_paths"], UNIFIED: unified} if unified else dict(record["cgroup_paths"])
-        return ManagerV1(host, paths, {}, made)
-    from .v2 import Manager as ManagerV2
+        paths = {**record["cgroup_paths"], v1.UNIFIED: unified} if unified else dict(record["cgroup_paths"])
+        return v1.Manager(host, paths, {}, made)
+    from . import v2
 
-    return ManagerV2(host, record["cgroup_paths"].get("", ""), made)
+    return v2.Manager(host, record["cgroup_paths"].get("", ""), made)

@@ -56,11 +56,12 @@ class Layout:
 
 
 class Host:
-    """This machine. `root` is where cgroups are mounted, `proc` a procfs, `sys` a sysfs."""
+    """This machine. `root` is where cgroups are mounted, `proc` a procfs, `sys` a sysfs, `run` what /run is."""
 
-    __slots__ = ("euid", "proc", "root", "sys")
+    __slots__ = ("euid", "proc", "root", "run", "sys")
 
-    def __init__(self, root: str = "/sys/fs/cgroup", proc: str = "/proc", sys: str = "/sys") -> None:
+    def __init__(self, root: str = "/sys/fs/cgroup", proc: str = "/proc", sys: str = "/sys", run: str = "/run") -> None:
+        self.run = run
         self.root = root
         self.proc = proc
         self.sys = sys

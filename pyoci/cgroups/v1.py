@@ -132,11 +132,19 @@ class Manager:
 
     def create(self) -> None:
         """Make the cgroups and set the limits; refuses a cgroup that somebody uses."""
+        self.make()
+        self._check_unused()
+        self.limit()
+
+    def make(self) -> None:
+        """Make the cgroups; afterwards a process can join."""
         for path, base in self.directories():
             self._create_one(path, base)
-        self._check_unused()
         if "cpuset" in self.paths:
             fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"])
+
+    def limit(self) -> None:
+        """Set the limits."""
         self._apply(self._settings)
         if self._rules is not None:
             self._set_devices(self._rules)
@@ -344,6 +352,15 @@ class Manager:
         self._apply(settings)
         if rules is not None:
             self._set_devices(rules)
+
+    def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
+        """The same, with the half of quota and period that is not given as it is now: for systemd, which wants both."""
+        cpu = resources.get("cpu") or {}
+        if "cpu" not in self.paths or bool(cpu.get("quota")) == bool(cpu.get("period")):
+            return resources
+        files = (("quota", "cpu.cfs_quota_us"), ("period", "cpu.cfs_period_us"))
+        now = {key: int(read_file(f"{self.paths['cpu']}/{file}")) for key, file in files}
+        return {**resources, "cpu": {**cpu, **{key: value for key, value in now.items() if not cpu.get(key)}}}
 
     def _find_bases(self) -> None:
         layout = self.host.layout()

@@ -41,7 +41,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
 class Manager:
     """A container's v2 cgroup. Made by plan() for a new container, by load() for one that exists."""
 
-    __slots__ = ("_rules", "_settings", "base", "host", "made", "optional", "path", "warnings")
+    __slots__ = ("_rules", "_settings", "base", "host", "made", "optional", "owner", "path", "warnings")
 
     def __init__(self, host: Host, path: str, made: "list[str]") -> None:
         self.host = host
@@ -49,6 +49,7 @@ class Manager:
         self.base = host.root
         self.made = made
         self.optional = False
+        self.owner: "Optional[int]" = None  # the host's uid that may make cgroups below ours
         self.warnings: "list[str]" = []
         self._settings: "list[Setting]" = []
         self._rules: "Optional[list[devices.Rule]]" = None
@@ -102,11 +103,17 @@ class Manager:
         except OSError as error:
             self._without_cgroup(error.errno or 0)
             return
-        enable(self.host, self.base, self.path)
         self._check_usable()
+        self.limit()
+
+    def limit(self) -> None:
+        """Get the controllers enabled from the top down, set the limits, hand the cgroup to the container's user."""
+        enable(self.host, self.base, self.path)
         self._apply(self._settings)
         if self._rules is not None:
             self._set_devices(self._rules)
+        if self.owner is not None:
+            delegate(self.host, self.path, self.owner)
 
     def _without_cgroup(self, number: int) -> None:
         """Rootless without delegation: fine for a container that asked for nothing."""
@@ -297,21 +304,22 @@ class Manager:
     def update(self, resources: "dict[str, Any]") -> None:
         """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones
         in one step, so that there is no moment without."""
-        settings = self._compile_settings(resources, "")
+        settings = self._compile_settings(self.with_quota_and_period(resources), "")
         if Section(resources, "").section("memory").flag("checkBeforeUpdate") and self.path:
             check_room(resources, "", int(read_file(self.path + "/memory.current")))
         rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
-        self._apply([self._keep_quota(setting) for setting in settings])
+        self._apply(settings)
         if rules is not None:
             self._set_devices(rules)
 
-    def _keep_quota(self, setting: Setting) -> Setting:
-        """A new period alone: cpu.max wants the quota with it."""
-        if setting.location != "cpu.period":
-            return setting
-        quota = read_file(self.path + "/cpu.max").split()[0]
-        period = setting.choices[0][1].split()[1]
-        return Setting(setting.controller, setting.location, ("cpu.max", f"{quota} {period}"))
+    def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
+        """The same, with the half of quota and period that is not given as it is now: cpu.max is both."""
+        cpu = resources.get("cpu") or {}
+        if not self.path or bool(cpu.get("quota")) == bool(cpu.get("period")):
+            return resources
+        quota, period = read_file(self.path + "/cpu.max").split()
+        now = {"quota": -1 if quota == "max" else int(quota), "period": int(period)}
+        return {**resources, "cpu": {**cpu, **{key: value for key, value in now.items() if not cpu.get(key)}}}
 
     def destroy(self) -> None:
         """Remove the cgroup, those below, and the parents we made that are empty."""
@@ -397,3 +405,18 @@ def _hand_down(host: Host, fd: int, wanted: "list[str]") -> None:
                 host.write(fd, "cgroup.subtree_control", "+" + name)
             except OSError:
                 pass
+
+
+def delegate(host: Host, path: str, owner: int) -> None:
+    """Give a cgroup to a user, as far as the kernel says that is safe (man 7 cgroups, Cgroup delegation)."""
+    try:
+        names = read_file(host.sys + "/kernel/cgroup/delegate").split()
+    except OSError:
+        names = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
+    try:
+        posix.chown(path, owner, -1)
+        for name in names:
+            if tree.exists(f"{path}/{name}"):
+                posix.chown(f"{path}/{name}", owner, -1)
+    except OSError as error:
+        raise Error(step=f"give cgroup {path} to uid {owner}", errno=error.errno or 0) from None

@@ -149,7 +149,7 @@ def test_a_frozen_parent_is_refused_before_anything_is_made(host, version, file,
     with open(f"{machine.root}/{file}", "w") as state:
         state.write(text)
     before = machine.directories()
-    with pytest.raises(Error, match="cgroup .*/p is frozen"):
+    with pytest.raises(Error, match=r"cgroup .*/p is frozen"):
         plan(machine, "/p/c")
     with pytest.raises(Error, match="container's cgroup unexpectedly frozen"):
         plan(machine, "/p")
@@ -197,7 +197,7 @@ def test_v2_a_controller_that_was_not_enabled_is_named(host):
     machine = host(2)
     machine.v2_files["cgroup.controllers"] = "pids"
     manager = plan(machine, "/a/c", resources={"memory": {"limit": 4096}})
-    with pytest.raises(Error, match="controller 'memory' not available in .*/a/c") as caught:
+    with pytest.raises(Error, match=r"controller 'memory' not available in .*/a/c") as caught:
         manager.create()
     assert caught.value.location == "linux.resources.memory.limit"
 
@@ -207,7 +207,7 @@ def test_v2_below_a_threaded_parent(host):
     machine.v2_files["cgroup.type"] = "domain invalid"
     plan(machine, "/c").create()
     assert ("/c", "cgroup.type", "threaded") in machine.written
-    with pytest.raises(Error, match="cannot enter cgroupv2 .* with domain controllers -- it is in an invalid state"):
+    with pytest.raises(Error, match=r"cannot enter cgroupv2 .* with domain controllers -- it is in an invalid state"):
         plan(machine, "/d", resources={"memory": {"limit": 4096}}).create()
 
 
@@ -235,7 +235,7 @@ def test_rootless_without_delegation(host):
     manager.create()
     assert "memory" not in manager.record()["cgroup_paths"]
     assert "pids" in manager.record()["cgroup_paths"]
-    with pytest.raises(Error, match="make cgroup .*Permission denied"):
+    with pytest.raises(Error, match=r"make cgroup .*EACCES"):
         plan(machine, "/asked/for").create()
     with pytest.raises(Error, match="cannot set memory limit: container could not join or create cgroup"):
         plan(machine, container_id="other", resources={"memory": {"limit": 4096}}).create()
@@ -260,7 +260,7 @@ def test_rootless_v2_without_delegation(host):
 def test_root_gets_no_such_mercy(host):
     machine = host(2)
     machine.denied = {"": errno.EROFS}
-    with pytest.raises(Error, match="Read-only file system"):
+    with pytest.raises(Error, match="EROFS"):
         plan(machine).create()
 
 

@@ -217,7 +217,7 @@ def test_a_missing_file_is_named_with_the_place_that_asked(host):
     del machine.v2_files["cpu.max.burst"]
     with pytest.raises(Error) as caught:
         created(machine, {"cpu": {"burst": 5}})
-    assert str(caught.value).startswith("linux.resources.cpu.burst: write '5' to cpu.max.burst: No such file")
+    assert str(caught.value).startswith("linux.resources.cpu.burst: write '5' to cpu.max.burst: no such file")
     assert created(machine, {"cpu": {"burst": 0}}) == []  # and no burst is what such a kernel does
 
 

@@ -1,0 +1,82 @@
+"""The shape of statistics, which is that of runc's `events`; and reading the kernel's small formats.
+
+Times are nanoseconds, sizes bytes. What the kernel does not count stays 0, or is left out where runc leaves it out.
+"""
+
+from .host import read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+UNLIMITED = 2**64 - 1
+
+
+def blank() -> "dict[str, Any]":
+    """All sections, nothing counted yet."""
+    return {
+        "cpu": {"usage": {"kernel": 0, "user": 0}, "throttling": {}},
+        "cpuset": {},
+        "memory": {},
+        "pids": {},
+        "blkio": {},
+        "hugetlb": {},
+        "intel_rdt": {},
+        "network_interfaces": None,
+    }
+
+
+def text(path: str) -> str:
+    """A file's text; empty if there is none, or if it went away with its cgroup while we read."""
+    try:
+        return read_file(path)
+    except OSError:
+        return ""
+
+
+def number(path: str) -> int:
+    """A file of one number; "max" is UNLIMITED, no file is 0."""
+    word = text(path).strip()
+    return UNLIMITED if word == "max" else int(word or 0)
+
+
+def pairs(path: str) -> "dict[str, int]":
+    """A file of `name number` lines, such as memory.stat."""
+    found = {}
+    for line in text(path).splitlines():
+        name, _, value = line.partition(" ")
+        found[name] = UNLIMITED if value == "max" else int(value)
+    return found
+
+
+def numbers_in(listed: str) -> "list[int]":
+    """0-2,5 as [0, 1, 2, 5]."""
+    from .convert import cpu_list
+
+    return sorted(cpu_list(listed, ""))
+
+
+def pressure(path: str) -> "dict[str, Any]":
+    """A pressure file (kernel: Documentation/accounting/psi.rst) as {"some": {"avg10": ..., "total": ...}, ...}.
+
+    Averages are percentages, total microseconds. Empty if the kernel does not count pressure.
+    """
+    found: "dict[str, Any]" = {}
+    for line in text(path).splitlines():
+        kind, *words = line.split()
+        values = dict(word.split("=") for word in words)
+        found[kind] = {name: int(value) if name == "total" else float(value) for name, value in values.items()}
+    return found
+
+
+def add_pressure(found: "dict[str, Any]", path: str) -> None:
+    """Put what a v2 cgroup knows of pressure into the sections."""
+    for section, file in (("cpu", "cpu"), ("memory", "memory"), ("blkio", "io")):
+        if values := pressure(f"{path}/{file}.pressure"):
+            found[section]["psi"] = values
+
+
+def entry(device: str, op: str, value: int) -> "dict[str, Any]":
+    """One line of a block device's figures."""
+    major, _, minor = device.partition(":")
+    return {"major": int(major), "minor": int(minor), "op": op, "value": value}

@@ -1,0 +1,335 @@
+"""The manager for --systemd-cgroup: systemd owns the cgroup as a transient unit, and knows its limits.
+
+A scope cannot exist without a process, so the order is: join() starts the unit with the process in it and with what
+systemd has properties for; apply() writes everything to the files as well, which has the last word.
+"""
+
+import posix
+
+from ..errors import Error
+from . import devices, tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from .host import Host
+    from .systemd_bus import Bus
+    from .v1 import Manager as ManagerV1
+    from .v2 import Manager as ManagerV2
+
+
+def plan(
+    host: "Host", config: "dict[str, Any]", cgroups_path: str, container_id: str, resources: "dict[str, Any]"
+) -> "Manager":
+    """Decide unit, slice and paths; nothing is changed. `cgroupsPath` is slice:prefix:name."""
+    if not tree.exists(host.run + "/systemd/system"):
+        raise Error("systemd not running on this host, cannot use systemd cgroups manager")
+    from . import plan_files
+
+    user = host.rootless()
+    slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
+    manager = Manager(host, unit, slice_name, user)
+    above = manager.own_group() if user else ""
+    manager.inner = plan_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources)
+    if host.is_v2():
+        manager.inner.made = []  # slices and scope come and go by systemd's hand
+    elif user:
+        raise Error("systemd's user manager does not control cgroup v1", hint="use the cgroupfs driver")
+    manager.prepare(config, container_id, resources)
+    return manager
+
+
+def load(host: "Host", record: "dict[str, Any]") -> "Manager":
+    """From what record() gave."""
+    from . import load_files
+
+    manager = Manager(host, record["unit"], record["slice"], record["user"])
+    manager.inner = load_files(host, record)
+    return manager
+
+
+def names(cgroups_path: str, container_id: str, default_slice: str) -> "tuple[str, str]":
+    """Slice and unit for a cgroupsPath (slice:prefix:name), as runc names them."""
+    if not cgroups_path:
+        return default_slice, f"runc-{container_id}.scope"
+    parts = cgroups_path.split(":")
+    if len(parts) != 3:
+        expected = 'expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups'
+        raise Error(f'{expected}, got "{cgroups_path}" instead', location="linux.cgroupsPath")
+    slice_name, prefix, name = parts
+    if "/" in name or "/" in prefix or not name:
+        raise Error(f"{cgroups_path!r} does not name a unit", location="linux.cgroupsPath")
+    if name.endswith(".slice"):
+        return slice_name or default_slice, name
+    return slice_name or default_slice, f"{prefix}-{name}.scope" if prefix else f"{name}.scope"
+
+
+def expand(slice_name: str) -> str:
+    """The path of a slice, whose name lists its parents: a-b.slice is /a.slice/a-b.slice (man 5 systemd.slice)."""
+    if slice_name == "-.slice":
+        return ""
+    stem = slice_name[: -len(".slice")]
+    bad = "/" in slice_name or "--" in stem or stem.startswith("-") or stem.endswith("-") or not stem
+    if bad or not slice_name.endswith(".slice"):
+        raise Error(f"invalid slice name: {slice_name}", location="linux.cgroupsPath")
+    path, so_far = "", ""
+    for part in stem.split("-"):
+        so_far = f"{so_far}-{part}" if so_far else part
+        path += f"/{so_far}.slice"
+    return path
+
+
+class Manager:
+    """A container's unit. `inner` is the manager of the files in the cgroup that systemd makes."""
+
+    __slots__ = ("_description", "_properties", "_resources", "host", "inner", "slice", "unit", "user")
+
+    inner: "ManagerV1 | ManagerV2"
+
+    def __init__(self, host: "Host", unit: str, slice_name: str, user: bool) -> None:
+        self.host = host
+        self.unit = unit
+        self.slice = slice_name
+        self.user = user
+        self._description = ""
+        self._properties: "list[tuple[str, tuple[str, Any]]]" = []
+        self._resources: "dict[str, Any]" = {}
+
+    @property
+    def made(self) -> "list[str]":
+        """Directories that we made, none of systemd's."""
+        return self.inner.made
+
+    @property
+    def warnings(self) -> "list[str]":
+        """What the files' manager has to say."""
+        return self.inner.warnings
+
+    def prepare(self, config: "dict[str, Any]", container_id: str, resources: "dict[str, Any]") -> None:
+        """Read the annotations (a wrong one is refused now) and keep what join() needs."""
+        from .systemd_properties import from_annotations
+
+        self._description = f"libcontainer container {container_id}"
+        self._properties = from_annotations(config.get("annotations") or {})
+        self._resources = resources
+
+    def record(self) -> "dict[str, Any]":
+        """For state.json; complete before anything is made."""
+        own = {"driver": "systemd", "unit": self.unit, "slice": self.slice, "user": self.user}
+        return {**self.inner.record(), **own}
+
+    # talking to systemd
+
+    def _bus(self) -> "Bus":
+        try:
+            from .systemd_bus import SYSTEM_SOCKETS, Bus, user_sockets
+        except ImportError:
+            raise Error(
+                "the jeepney package is not installed", step="systemd", hint="pip install pyoci[systemd]"
+            ) from None
+        sockets = user_sockets(posix.environ) if self.user else SYSTEM_SOCKETS
+        if not sockets:
+            hint = "log in with a session, or set XDG_RUNTIME_DIR"
+            raise Error("neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set", step="systemd", hint=hint)
+        return Bus(sockets)
+
+    def own_group(self) -> str:
+        """The cgroup of the user's manager, below which its units are."""
+        bus = self._bus()
+        try:
+            return str(bus.property("ControlGroup")).rstrip("/")
+        finally:
+            bus.close()
+
+    def _is_slice(self) -> bool:
+        return self.unit.endswith(".slice")
+
+    def _start(self, pids: "list[int]") -> None:
+        bus = self._bus()
+        try:
+            self._start_unit(bus, [*self._unit_properties(bus, pids), *self._properties])
+        finally:
+            bus.close()
+
+    def _unit_properties(self, bus: "Bus", pids: "list[int]") -> "list[tuple[str, tuple[str, Any]]]":
+        v2 = self.host.is_v2()
+        found: "list[tuple[str, tuple[str, Any]]]" = [("Description", ("s", self._description))]
+        if self._is_slice():
+            found.append(("Wants", ("as", [self.slice])))
+        else:
+            found += [("Slice", ("s", self.slice)), ("Delegate", ("b", True))]
+        if pids:
+            found.append(("PIDs", ("au", pids)))
+        for name in ("Memory", "CPU", "IO" if v2 else "BlockIO", "Tasks"):
+            found.append((name + "Accounting", ("b", True)))
+        found.append(("DefaultDependencies", ("b", False)))
+        return found + self._resource_properties(bus, self._resources, "linux.resources", [*devices.default_rules()])
+
+    def _resource_properties(
+        self, bus: "Bus", resources: "dict[str, Any]", where: str, defaults: "list[devices.Rule]"
+    ) -> "list[tuple[str, tuple[str, Any]]]":
+        """`defaults` are the device rules to add; none, and no rules given, leave the devices alone."""
+        from . import systemd_properties as properties
+
+        version = _version(str(bus.property("Version")))
+        compile_for = properties.for_v2 if self.host.is_v2() else properties.for_v1
+        found = compile_for(resources, where, version)
+        if (defaults or resources.get("devices")) and not self.user:
+            rules = devices.parse(resources, where) + devices.default_rules()
+            found += properties.for_devices(rules, self.host.proc)
+        return found
+
+    def _start_unit(self, bus: "Bus", properties: "list[tuple[str, tuple[str, Any]]]") -> None:
+        from .systemd_bus import Refused
+
+        for attempt in (1, 2):
+            try:
+                (job,) = bus.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", self.unit, "replace", properties, [])
+                break
+            except Refused as refused:
+                if refused.name != "UnitExists":
+                    raise Error(refused.text, step=f"start unit {self.unit}") from None
+                if self._is_slice():
+                    return
+                if attempt == 2 or not _reset_failed(bus, self.unit):
+                    raise Error(f"unit {self.unit} already exists", location="linux.cgroupsPath") from None
+        result = bus.wait(job, self.unit)
+        if result != "done":
+            _reset_failed(bus, self.unit)
+            raise Error(f"error creating systemd unit {self.unit}: got {result}", step="systemd")
+
+    # life
+
+    def create(self) -> None:
+        """Start a unit that needs no process; a scope has to wait for join()."""
+        if self._is_slice():
+            self._start([])
+
+    def fd(self) -> "Optional[int]":
+        """None: systemd moves the process."""
+        return None
+
+    def join(self, pid: int) -> None:
+        """Start the scope with the process in it; on v1, join the hierarchies that systemd does not use."""
+        if not self._is_slice():
+            self._start([pid])
+        from .v1 import Manager as ManagerV1
+
+        if isinstance(self.inner, ManagerV1):
+            self.inner.make()
+            self.inner.join(pid)
+        elif self._is_slice():
+            self.inner.join(pid)
+
+    def apply(self) -> None:
+        """Write every limit to its file."""
+        self.inner.limit()
+
+    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
+        """As of the files' manager."""
+        return self.inner.exec_fd(sub, init_pid)
+
+    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
+        """As of the files' manager."""
+        self.inner.exec_join(pid, sub, init_pid)
+
+    def update(self, resources: "dict[str, Any]") -> None:
+        """Tell systemd, then write the files. On v1 it denies all devices for a moment: the container is stopped."""
+        from .systemd_bus import Refused
+
+        pause = not self.host.is_v2() and bool(resources.get("devices")) and not self.frozen()
+        bus = self._bus()
+        try:
+            properties = self._resource_properties(bus, self.inner.with_quota_and_period(resources), "", [])
+            if pause:
+                self.freeze()
+            if properties:
+                bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
+            self.inner.update(resources)
+        except Refused as refused:
+            raise Error(refused.text, step=f"change unit {self.unit}") from None
+        finally:
+            bus.close()
+            if pause:
+                self.thaw()
+
+    def destroy(self) -> None:
+        """Stop the unit and forget its failure, then remove what it left."""
+        bus = self._bus()
+        try:
+            _stop(bus, self.unit)
+        finally:
+            bus.close()
+        self.inner.destroy()
+
+    # the rest is a matter of files
+
+    def pids(self) -> "list[int]":
+        """As of the files' manager."""
+        return self.inner.pids()
+
+    def empty(self) -> bool:
+        """As of the files' manager."""
+        return self.inner.empty()
+
+    def frozen(self) -> bool:
+        """As of the files' manager."""
+        return self.inner.frozen()
+
+    def freeze(self) -> None:
+        """As of the files' manager."""
+        self.inner.freeze()
+
+    def thaw(self) -> None:
+        """As of the files' manager."""
+        self.inner.thaw()
+
+    def kill(self, number: int) -> None:
+        """As of the files' manager."""
+        self.inner.kill(number)
+
+    def oom_kills(self) -> "Optional[int]":
+        """As of the files' manager."""
+        return self.inner.oom_kills()
+
+    def stats(self) -> "dict[str, Any]":
+        """As of the files' manager."""
+        return self.inner.stats()
+
+    def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
+        """As of the files' manager."""
+        return self.inner.mounts(options)
+
+
+def _reset_failed(bus: "Bus", unit: str) -> bool:
+    """Forget a unit that failed; whether there was such a one."""
+    from .systemd_bus import Refused
+
+    try:
+        bus.manager("ResetFailedUnit", "s", unit)
+    except Refused:
+        return False
+    return True
+
+
+def _stop(bus: "Bus", unit: str) -> None:
+    from .systemd_bus import Refused
+
+    try:
+        (job,) = bus.manager("StopUnit", "ss", unit, "replace")
+        bus.wait(job, unit)
+    except Refused as refused:
+        if refused.name != "NoSuchUnit":
+            raise Error(refused.text, step=f"stop unit {unit}") from None
+    _reset_failed(bus, unit)
+
+
+def _version(text: str) -> int:
+    """252 from ``252.39-1~deb12u1`` or ``v252``."""
+    digits = ""
+    for character in text.lstrip("v"):
+        if not character.isdigit():
+            break
+        digits += character
+    return int(digits or 0)
