@@ -1,10 +1,8 @@
 """Builds the probe with the system's compiler."""
 
-import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 SOURCES = Path(__file__).with_name("probe")
@@ -34,13 +32,10 @@ def build_probe(target: Path) -> Path:
         if "cannot find -lc" in result.stderr or "cannot find -lpthread" in result.stderr:
             hint = "\nThere is no static C library (Debian: libc6-dev has one; Fedora: glibc-static)."
         raise NoProbe(f"the probe does not compile: {' '.join(command)}\n{result.stderr}{hint}")
-    draft.replace(target)
+    try:
+        os.link(draft, target)  # not a rename: another worker may be linking to the file that is there
+    except FileExistsError:
+        pass
+    draft.unlink()
     return target
 
-
-def source_digest() -> str:
-    """A name for the state of the probe's sources and of this Python, for a cached build."""
-    digest = hashlib.sha256(sys.platform.encode())
-    for path in sorted(SOURCES.iterdir()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -118,16 +118,16 @@ class Case:
         container.wait()
         return container
 
-    def observe(self, config: Config, *verbs: str, may_refuse: str = "", **popen: Any) -> Seen:
+    def observe(self, config: Config, *verbs: str, may_refuse: str = "", anew: bool = False, **popen: Any) -> Seen:
         """Run the probe in a container of this configuration and return what it saw.
 
         verbs:      what the probe shall try besides reporting (probe/verbs.c)
         may_refuse: a reason why a refusal is no failure but a skip
-        Observations of equal configurations are made once.
+        anew:       do not take an observation of an equal configuration for it (nor is one made with popen kept)
         """
         config = merged(config, {"process": {"args": [*config["process"]["args"], *verbs]}})
-        key = json.dumps([config, sorted(popen)], sort_keys=True)
-        if popen or key not in self.session.observed:
+        key = json.dumps(config, sort_keys=True)
+        if anew or popen or key not in self.session.observed:
             begin = len(self.runtime.history)
             try:
                 container = self.started(config, **popen)
@@ -136,7 +136,10 @@ class Case:
                     pytest.skip(f"{refusal}; {may_refuse}")
                 raise
             seen = self.report_of(container)
-            self.session.observed[key] = (seen, self.last_config, self.runtime.history[begin:])
+            self.memo_commands = self.runtime.history[begin:]
+            if anew or popen:
+                return seen
+            self.session.observed[key] = (seen, self.last_config, self.memo_commands)
         seen, self.last_config, self.memo_commands = self.session.observed[key]
         return seen
 

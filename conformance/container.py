@@ -111,6 +111,10 @@ class Container:
         """Has the process not ended yet? (A process that nobody waited for has.)"""
         return self.pidfd >= 0 and not select.select([self.pidfd], [], [], 0)[0]
 
+    def ends_within(self, seconds: float) -> bool:
+        """Does the process end in this time? For what a runtime may do a moment after its command has returned."""
+        return self.pidfd < 0 or bool(select.select([self.pidfd], [], [], seconds)[0])
+
     def line(self) -> Dict[str, Any]:
         """Wait for the next JSON line of the program and take it. Raises Hang when none comes."""
         until = time.monotonic() + PATIENCE

@@ -342,5 +342,5 @@ void report_self(int argc, char **argv, char **envp)
     file_member("gid_map", "/proc/self/gid_map");
     file_member("setgroups", "/proc/self/setgroups");
     file_member("oom_score_adj", "/proc/self/oom_score_adj");
-    file_member("label", "/proc/self/attr/current");
+    file_member("lsm_label", "/proc/self/attr/current");
 }
