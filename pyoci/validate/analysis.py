@@ -151,7 +151,8 @@ def rule_findings(document: object, kind: str, bad: "set[Path]") -> "list[Findin
 
         for rules in (state_rules, state_advice) if kind == "state" else (features_rules, features_advice):
             rules(pruned, found)
-    return [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
+    restored = [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
+    return [item for item in restored if item[1] not in bad]  # what is wrong is not called missing as well
 
 
 def _pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "dict[Path, list[int]]") -> object:

@@ -140,7 +140,7 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
 def _user(user: "Json", path: "Path", out: "list[Finding]") -> None:
     for name in ("uid", "gid"):
         if name not in user:
-            out.append(("user-ids-required", path, f'"{name}" is required', ""))
+            out.append(("user-ids-required", (*path, name), f'"{name}" is required', ""))
 
 
 def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Finding]") -> None:

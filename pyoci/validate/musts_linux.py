@@ -143,7 +143,8 @@ def _devices(entries: "list[Json]", out: "list[Finding]") -> None:
         if kind != "p":
             for name in ("major", "minor"):
                 if name not in entry:
-                    out.append(("device-number-required", path, f'a device of type {kind} needs "{name}"', ""))
+                    sentence = f'a device of type {kind} needs "{name}"'
+                    out.append(("device-number-required", (*path, name), sentence, ""))
                 elif not 0 <= entry[name] < 2**32:
                     sentence = f"{entry[name]} is no {name} number"
                     out.append(("device-number-range", (*path, name), sentence, ""))
@@ -165,7 +166,7 @@ def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None
     # As sysctl(8): the separator that comes first separates, the other one is part of a name.
     name = key.translate({46: "/", 47: "."}) if slash >= 0 and (dot < 0 or slash < dot) else key
     parts = name.split(".")
-    if "" in parts or len(parts) < 2 or any("/" in part and ".." in part.split("/") for part in parts):
+    if len(parts) < 2 or any(part.replace("/", ".") in ("", ".", "..") for part in parts):  # steps below /proc/sys
         return "sysctl-name", f'"{key}" is no name of a sysctl', ""
     if parts[0] == "net":
         needed = "network"

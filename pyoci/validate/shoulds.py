@@ -216,7 +216,7 @@ def _resources(resources: "Json", path: "Path", out: "list[Finding]") -> None:
     for number, rule in enumerate(resources.get("devices", ())):
         if not rule.get("access"):
             sentence = "a rule without access changes nothing"
-            out.append(("device-rule-access", (*path, "devices", number), sentence, "some of r, w and m"))
+            out.append(("device-rule-access", (*path, "devices", number, "access"), sentence, "some of r, w and m"))
 
 
 def state_advice(state: "Json", out: "list[Finding]") -> None:
