@@ -4,23 +4,27 @@
 build/bin/pyoci then runs it from the sources.
 """
 
+import compileall
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 
 from setuptools import Command, setup
 from setuptools.command.build_py import build_py
 
 # isort: split
-from distutils.command.build_scripts import build_scripts  # setuptools brings distutils where Python has none
+# setuptools brings distutils where Python has none
+from distutils.command.build_scripts import build_scripts
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 CC = os.environ.get("CC", "cc").split()
 CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-fstack-protector-strong"]
-INIT = ["init", "decode", "report", "walk", "procfs", "copy", "hook", "steps_namespaces", "steps_rootfs", "steps_process"]
+INIT = ["init", "decode", "report", "walk", "procfs", "copy", "hook"]
+INIT += ["steps_namespaces", "steps_rootfs", "steps_process"]
 
 
 def source(name):
@@ -31,7 +35,7 @@ def compile_c(output, sources, *flags):
     """Compiles C to an executable; a failure ends the build with the compiler's words and what is likely missing."""
     command = [*CC, *CFLAGS, *flags, "-o", output, *sources]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     except FileNotFoundError:
         sys.exit(f"pyoci: no C compiler: {CC[0]} was not found (Debian: apt-get install gcc libc6-dev)")
     if done.returncode:
@@ -40,13 +44,17 @@ def compile_c(output, sources, *flags):
 
 
 def check_static_libc():
-    """init and the launcher must be static: a dynamic loader would read files chosen by the environment or the image."""
+    """init and the launcher must be static: a dynamic loader reads files that the environment or the image chooses."""
     with tempfile.TemporaryDirectory() as scratch:
         probe = os.path.join(scratch, "probe.c")
         with open(probe, "w") as file:
             file.write("int main(void) { return 0; }\n")
         done = subprocess.run(
-            [*CC, "-static", "-o", probe + ".out", probe], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*CC, "-static", "-o", probe + ".out", probe],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
     if done.returncode:
         sys.stderr.write(done.stdout)
@@ -62,7 +70,8 @@ def generate(package):
         program = os.path.join(scratch, "generate")
         compile_c(program, [source("generate.c")])
         for what, name in (("kernel", "kernel.py"), ("operations", os.path.join("plan", "ops.py"))):
-            write(os.path.join(package, name), subprocess.run([program, what], stdout=subprocess.PIPE, check=True).stdout)
+            text = subprocess.run([program, what], stdout=subprocess.PIPE, check=True).stdout
+            write(os.path.join(package, name), text)
     schemas, target = os.path.join(HERE, "schemas"), os.path.join(package, "validate")
     subprocess.run([sys.executable, "-m", "pyoci.validate.generate", schemas, target], check=True, cwd=HERE)
 
@@ -85,6 +94,11 @@ def build_launcher(output, *flags):
     compile_c(output, [source("launcher.c")], "-static", "-s", *defines)
 
 
+def in_tree():
+    """The launcher of a checkout knows where the checkout is, and where the cffi is that it was built with."""
+    return [f'-DPYOCI_IN_TREE="{HERE}"', f'-DPYOCI_PACKAGES="{sysconfig.get_path("platlib")}"']
+
+
 class BuildPackage(build_py):
     """The Python files, then beside them what is generated and init."""
 
@@ -100,9 +114,9 @@ class BuildLauncher(build_scripts):
     """The launcher takes the place of a script: pip's own would start an interpreter open to its environment."""
 
     def run(self):
-        flags = [f'-DPYOCI_IN_TREE="{HERE}"'] if getattr(self.distribution.get_command_obj("build_py"), "editable_mode", False) else []
+        editable = getattr(self.distribution.get_command_obj("build_py"), "editable_mode", False)
         check_static_libc()
-        build_launcher(os.path.join(self.build_dir, "pyoci"), *flags)
+        build_launcher(os.path.join(self.build_dir, "pyoci"), *(in_tree() if editable else []))
 
     def get_source_files(self):
         return [source("launcher.c")]
@@ -124,10 +138,11 @@ class BuildNative(Command):
         check_static_libc()
         generate(os.path.join(HERE, "pyoci"))
         build_init(os.path.join(HERE, "pyoci"))
-        build_launcher(os.path.join(HERE, "build", "bin", "pyoci"), f'-DPYOCI_IN_TREE="{HERE}"')
+        build_launcher(os.path.join(HERE, "build", "bin", "pyoci"), *in_tree())
         extensions = self.reinitialize_command("build_ext", inplace=1)
         extensions.ensure_finalized()
         extensions.run()
+        compileall.compile_dir(os.path.join(HERE, "pyoci"), quiet=1)  # the launcher's interpreter writes no .pyc
 
 
 setup(

@@ -93,7 +93,11 @@ static int find_package(char *main, size_t room)
 int main(int argc, char **argv)
 {
     static char main_file[PATH_MAX];
-    char *fixed[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always", main_file };
+    char *fixed[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always",
+#ifdef PYOCI_PACKAGES
+                      "-X", "packages=" PYOCI_PACKAGES,
+#endif
+                      main_file };
     const size_t count = sizeof fixed / sizeof *fixed;
 
     if (getauxval(AT_SECURE)) {
@@ -107,12 +111,11 @@ int main(int argc, char **argv)
         fputs("pyoci: the Python package that belongs to this program is missing; install pyoci again\n", stderr);
         return 1;
     }
-    char **args = calloc(count + (size_t)(argc > 0 ? argc : 1) + 1, sizeof *args);
-    if (!args)
-        return 1;
+    char *args[count + (size_t)(argc > 0 ? argc : 1)];
     memcpy(args, fixed, sizeof fixed);
     for (int n = 1; n < argc; n++)
         args[count + (size_t)n - 1] = argv[n];
+    args[count + (size_t)(argc > 0 ? argc : 1) - 1] = NULL;
     execve(PYOCI_PYTHON, args, environ);
     fprintf(stderr, "pyoci: cannot start the interpreter %s: %s; install pyoci again with a present one\n",
             PYOCI_PYTHON, strerror(errno));

@@ -123,18 +123,20 @@ static int advance(struct context *c, struct walk *w, enum target_kind kind, int
     memcpy(parent, w->done, sizeof parent);
     if (push(w, name) < 0)
         return -1;
-    SCOPED_FD next = open_plain(c, w->done, O_PATH);
+    int next = open_plain(c, w->done, O_PATH);
     if (next < 0 && errno == ENOENT)
         next = create(c, parent, name, is_last(w) ? kind : TARGET_DIRECTORY);
-    if (next < 0 || fstat(next, &st) < 0)
+    if (next < 0)
         return -1;
-    if (S_ISLNK(st.st_mode)) {
-        memcpy(w->done, parent, sizeof parent);
-        return follow(w, next);
+    int known = fstat(next, &st);
+    if (known == 0 && !S_ISLNK(st.st_mode)) {
+        *fd = next;
+        return 0;
     }
-    *fd = next;
-    next = -1;
-    return 0;
+    memcpy(w->done, parent, sizeof parent);
+    int turned = known < 0 ? -1 : follow(w, next);
+    close(next);
+    return turned;
 }
 
 /* Open a path below the root, O_PATH, making what is missing. Links are followed inside the root, dangling ones too

@@ -1,20 +1,20 @@
 """What the launcher starts: puts the package on the path, runs the command, ends without the interpreter's farewell."""
 
 import gc
-import sys
-
 import posix
+import sys
 
 gc.disable()  # a command lives for milliseconds
 
 
 def _library_paths() -> "list[str]":
-    """Where we were installed, then where the interpreter's own packages are: cffi may have come with the system. All of
-    it after the standard library, and nothing of the environment's choice."""
+    """Where we were installed, then where the interpreter has its own packages: cffi may be one of them. All of it
+    comes after the standard library, and nothing of it is the environment's choice."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     own = __file__[: -len("/pyoci/__main__.py")]
     return [
         own,
+        *([sys._xoptions["packages"]] if "packages" in sys._xoptions else []),  # of a checkout's launcher
         f"{sys.prefix}/lib/{version}/site-packages",
         f"/usr/local/lib/{version}/dist-packages",
         "/usr/lib/python3/dist-packages",

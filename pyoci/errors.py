@@ -1,7 +1,6 @@
 """The one error of pyoci: raised where the fact is known, printed in one place (cli), wrapped nowhere."""
 
 import errno as _errno
-
 import posix
 
 

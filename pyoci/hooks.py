@@ -17,7 +17,7 @@ def environment() -> "list[str]":
     """What a hook inherits that names no environment: the caller's, of which the launcher let through what is harmless.
     Python itself adds LC_CTYPE (PEP 538)."""
     pairs = []
-    for name, value in posix.environ.items():  # type: ignore[attr-defined]
+    for name, value in posix.environ.items():
         if name != b"LC_CTYPE":
             pairs.append((name + b"=" + value).decode("utf-8", "surrogateescape"))
     return pairs
@@ -58,8 +58,8 @@ def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]") -> "Option
     document = dump(state).encode()
     timeout = int(hook.get("timeout") or 0) * 1000
     status, timed_out, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
-    path, cwd = hook["path"].encode(), state["bundle"].encode()
-    kept = lib.shim_hook(path, args, variables, cwd, document, len(document), timeout, status, timed_out, output, _OUTPUT)
+    path, cwd, size = hook["path"].encode(), state["bundle"].encode(), len(document)
+    kept = lib.shim_hook(path, args, variables, cwd, document, size, timeout, status, timed_out, output, _OUTPUT)
     if kept < 0:
         return Error(location=where, step="start hook", errno=-kept)
     if not timed_out[0] and status[0] == 0:

@@ -94,7 +94,7 @@ class Host:
     def read_all(self, path: str) -> str:
         """A file of any length."""
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        parts = []
+        parts: "list[bytes]" = []
         try:
             while True:
                 part = posix.read(fd, 65536)

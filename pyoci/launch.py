@@ -3,9 +3,8 @@
 Knows processes and plans, no config. The talk is described in csrc/plan.h.
 """
 
-from struct import unpack_from
-
 import posix
+from struct import unpack_from
 
 from pyoci._shim import ffi, lib
 from pyoci.errors import Error, errno_text
@@ -13,7 +12,7 @@ from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Callable, Optional
 
     from pyoci.plan.model import ParentStep, Plan
 
@@ -155,11 +154,8 @@ class Launch:
         first.close()
 
     def _awaits_start(self) -> bool:
-        for step in self.plan.steps:
-            if step.operation == ops.AWAIT_START:
-                return True
-        # `exec`: it ended before it became the program, unless it runs or has run: only its end tells
-        return False
+        # In the plan of `exec` there is none: whether it ended as the program or before, only its end tells
+        return any(step.operation == ops.AWAIT_START for step in self.plan.steps)
 
     def _died(self) -> Error:
         status = self.process.wait()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pyoci.options import CreateOptions, ExecOptions
     from pyoci.plan.model import Plan
 
+    Pids = list[int]  # inside the class `list` is a method
+    Listing = tuple[list[dict[str, Any]], list[str]]
+
 
 class Runtime:
     """All containers whose state lies in one directory.
@@ -74,7 +77,7 @@ class Runtime:
         with self.store.look(container).load() as entry:
             return entry.document()
 
-    def list(self) -> "tuple[list[dict[str, Any]], list[str]]":
+    def list(self) -> "Listing":
         """The state documents of all containers, and a sentence for each directory that is none.
 
         Errors: FileNotFoundError when the root does not exist.
@@ -110,6 +113,25 @@ class Runtime:
             delete_by_force(self.store, container)
         else:
             delete(self.store, container)
+
+    def ps(self, container: str) -> "Pids":
+        """The pids, as we see them, of every process in the container's cgroup and below."""
+        with self.store.look(container).load() as entry:
+            return entry.manager().pids()
+
+    def pause(self, container: str) -> None:
+        """Freezes every process of the container; returns when the kernel says so."""
+        from pyoci.container.pause import pause
+
+        with self.store.open(container).load() as entry:
+            pause(entry)
+
+    def resume(self, container: str) -> None:
+        """Thaws a paused container."""
+        from pyoci.container.pause import resume
+
+        with self.store.open(container).load() as entry:
+            resume(entry)
 
     def plan(self, options: "CreateOptions") -> "Plan":
         """What create would do, without doing it."""

@@ -36,7 +36,8 @@ def _read(path: str, bundle: str) -> bytes:
     except OSError as problem:
         raise Error(f"open {path}", errno=problem.errno or 0) from None
     try:
-        parts, size = [], 0
+        parts: "list[bytes]" = []
+        size = 0
         while True:
             part = posix.read(fd, 1 << 20)
             if not part:

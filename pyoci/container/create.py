@@ -155,8 +155,8 @@ class Creation:
             if isinstance(problem, Error):
                 problem.text += f" (and its cgroup is left behind: {left})"
         if self.hooked or location.startswith("hooks."):
-            record = self.entry.record
-            run_all_hooks(self.config, "poststop", hook_state(self.config, record["id"], record["bundle"], "stopped", 0))
+            state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)
+            run_all_hooks(self.config, "poststop", state)
         self.entry.remove()
 
     def _remember(self, process: Process) -> None:

@@ -1,6 +1,5 @@
 """Stands between the caller and a process in the foreground: passes on signals and the terminal, waits for the end."""
 
-import _signal
 import posix
 import select
 
@@ -8,7 +7,13 @@ from pyoci._shim import lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Optional
+
+    from pyoci.container.terminal import Terminal
     from pyoci.launch import Process
+else:
+    import _signal  # `signal` is the same behind enumerations, which cost as much as half of our start
 
 # Not passed on: what concerns our own children, our runtime, or cannot be caught
 _OWN = (_signal.SIGCHLD, _signal.SIGURG, _signal.SIGKILL, _signal.SIGSTOP, _signal.SIGWINCH)
@@ -34,42 +39,38 @@ class Foreground:
 
         master: the pty's, which is copied from and to our own streams; -1 for none
         """
-        from pyoci.container.terminal import Terminal
-
-        terminal = Terminal(master) if master >= 0 else None
+        terminal = None
+        if master >= 0:
+                terminal = Terminal(master)
         try:
             return self._loop(process, terminal)
         finally:
             if terminal is not None:
                 terminal.close()
 
-    def _loop(self, process: "Process", terminal: "object") -> int:
-        from pyoci.container.terminal import Terminal
-
+    def _loop(self, process: "Process", terminal: "Optional[Terminal]") -> int:
         status = None
-        if isinstance(terminal, Terminal):
+        if terminal is not None:
             terminal.resize()
         while status is None:
             poll = select.poll()
             poll.register(self.reader, select.POLLIN)
             poll.register(process.pidfd, select.POLLIN)
-            if isinstance(terminal, Terminal):
+            if terminal is not None:
                 terminal.register(poll)
             ready = dict(poll.poll())
-            if isinstance(terminal, Terminal):
+            if terminal is not None:
                 terminal.serve(ready)
             if self.reader in ready:
                 self._pass_on(process, terminal)
             status = _reap(process.pid)
-        if isinstance(terminal, Terminal):
+        if terminal is not None:
             terminal.drain()
         return 128 + (status & 0x7F) if status & 0x7F else status >> 8
 
-    def _pass_on(self, process: "Process", terminal: "object") -> None:
-        from pyoci.container.terminal import Terminal
-
+    def _pass_on(self, process: "Process", terminal: "Optional[Terminal]") -> None:
         for number in posix.read(self.reader, 4096):
-            if number == _signal.SIGWINCH and isinstance(terminal, Terminal):
+            if number == _signal.SIGWINCH and terminal is not None:
                 terminal.resize()
             elif number not in _OWN:
                 lib.shim_pidfd_signal(process.pidfd, number)
@@ -79,7 +80,7 @@ def _caught(_number: int, _frame: object) -> None:
     """The wakeup pipe has taken note already."""
 
 
-def _reap(pid: int) -> "int | None":
+def _reap(pid: int) -> "Optional[int]":
     """Takes the status of every ended child (as a subreaper we inherit some); that of pid is returned."""
     while True:
         try:

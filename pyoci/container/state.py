@@ -227,7 +227,7 @@ class Entry:
             return True
         import errno
 
-        return fd == -errno.EAGAIN  # so many asked while it was frozen that the queue is full
+        return bool(fd == -errno.EAGAIN)  # so many asked while it was frozen that the queue is full
 
     def status(self) -> str:
         """creating, created, running, paused or stopped."""

@@ -19,7 +19,7 @@ def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[
     """
     last = request.host.last_capability()
     unknown: "list[str]" = []
-    masks = {name: _mask(asked.get(name) or (), last, unknown) for name in SETS}
+    masks = {name: _mask(asked.get(name) or [], last, unknown) for name in SETS}
     if unknown:
         names = " ".join(dict.fromkeys(unknown))
         warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")

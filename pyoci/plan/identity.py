@@ -45,10 +45,8 @@ def sysctl_path(key: str) -> str:
     """The file below /proc/sys; "" for what is no key. The first separator decides whether the other one is part of a
     name: `net.ipv4.conf.eth0/1.forwarding` and `net/ipv4/conf/eth0.1/forwarding` are one (sysctl.d(5))."""
     dot, slash = key.find("."), key.find("/")
-    if slash < 0 or 0 <= dot < slash:
-        parts = [part.replace("/", ".") for part in key.split(".")]
-    else:
-        parts = key.split("/")
+    dotted = slash < 0 or 0 <= dot < slash
+    parts = [part.replace("/", ".") for part in key.split(".")] if dotted else key.split("/")
     if any(part in ("", ".", "..") or "\n" in part or "\0" in part for part in parts):
         return ""
     return "/".join(parts)

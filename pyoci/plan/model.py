@@ -25,7 +25,7 @@ class Step:
 
 
 class ParentStep:
-    """Something the runtime does to the waiting process from outside: a name, plain values, and where they came from."""
+    """Something the runtime does to the waiting process from outside: a name, plain values, and their origin."""
 
     __slots__ = ("fields", "name", "where")
 

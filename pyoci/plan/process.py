@@ -100,14 +100,14 @@ def find(request: Request, plan: Plan) -> None:
     names = _environment(process)
     if not names.get("HOME"):
         plan.add(ops.FIND_HOME, "process.user", user["uid"])
-    path = (names["PATH"] if "PATH" in names else _DEFAULT_PATH).split(":")
+    path = names.get("PATH", _DEFAULT_PATH).split(":")
     groups = _groups(user)
     plan.add(ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups)
 
 
 def become(request: Request, plan: Plan) -> None:
-    """Adds the end: label, identity, capabilities, the program. Its order is the kernel's: each step takes away what the
-    next one no longer needs (credentials(7), capabilities(7))."""
+    """Adds the end: label, identity, capabilities, the program. The order is the kernel's: a step takes away what the
+    next ones no longer need (credentials(7), capabilities(7))."""
     process, user = request.process, _user(request)
     _labels(request, plan)
     capabilities = process.get("capabilities")

@@ -1,0 +1,48 @@
+# What one does with pyoci's sources. Every target brings what it needs; on a fresh Debian machine as root:
+#   make demo     a container, seen from the inside
+#   make test     every test
+PYTHON ?= python3
+VENV := build/venv
+RUN := $(VENV)/bin/python
+JOBS ?= 2
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py
+C_INIT := init decode report walk procfs copy hook steps_namespaces steps_rootfs steps_process
+C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror
+
+.PHONY: all setup build demo check test test-unit test-integration test-vm test-mutants conformance clean
+
+all: build
+
+setup:
+	@PYTHON=$(PYTHON) tests/tools/install.sh $(VENV)
+
+build: setup build/.built
+
+build/.built: $(SOURCES)
+	$(RUN) setup.py -q build_native --in-tree
+	@touch $@
+
+demo: build
+	@tests/tools/demo.sh build/bin/pyoci
+
+# Lint, types, warnings as errors, the static analyzer: seconds
+check: build
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(RUN) tests/tools/analyze.py
+
+test: build
+	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration
+
+test-unit: build
+	$(RUN) -m pytest -q -n $(JOBS) tests/unit
+
+test-integration: build
+	$(RUN) -m pytest -q -n $(JOBS) tests/integration
+
+test-vm: build
+	tests/vm/run
+
+clean:
+	rm -rf build pyoci/init pyoci/_shim*.so pyoci/kernel.py pyoci/plan/ops.py
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,29 @@
+"""pause, resume and ps: a container's processes as one body."""
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.container.state import Entry
+
+
+def pause(entry: "Entry") -> None:
+    """Stops every process; returns when all have stopped. Errors: Error "container not running"."""
+    if entry.status() not in ("running", "created"):
+        raise Error("container not running")
+    entry.manager().freeze()
+
+
+def resume(entry: "Entry") -> None:
+    """Lets every process of a paused container go on. Errors: Error "container not paused"."""
+    if entry.status() != "paused":
+        raise Error("container not paused")
+    entry.manager().thaw()
+
+
+def processes(entry: "Entry") -> "list[int]":
+    """The pids, as the host counts them; of a container without cgroups only the first is known."""
+    if entry.record["cgroup"]["driver"] == "disabled":
+        pid = entry.pid()
+        return [pid] if pid else []
+    return entry.manager().pids()

@@ -1,0 +1,43 @@
+"""Compiles csrc/ with warnings as errors, under clang's analyzer, and with sanitizers; prints what they say."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "csrc")]
+LAUNCHER = ['-DPYOCI_PYTHON="/usr/bin/python3"', '-DPYOCI_LIBRARY="python3"']
+
+
+def sources() -> "list[Path]":
+    """Every C file of the project."""
+    return sorted((ROOT / "csrc").glob("*.c"))
+
+
+def run(title: str, *command: str) -> bool:
+    """Runs one command; what it prints is shown when it fails or complains."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode or done.stdout.strip():
+        print(f"-- {title}\n{done.stdout}")
+    return done.returncode == 0 and not done.stdout.strip()
+
+
+def main() -> int:
+    """Status 1 when anything has something to say."""
+    good = True
+    with tempfile.TemporaryDirectory() as scratch:
+        for source in sources():
+            extra = LAUNCHER if source.stem == "launcher" else []
+            for compiler in ("gcc", "clang"):
+                output = ["-c", "-o", f"{scratch}/object", str(source)]
+                good &= run(f"{compiler} {source.name}", compiler, *FLAGS, *extra, *output)
+            analyzer = ["clang", "--analyze", "-Xclang", "-analyzer-werror", *FLAGS, *extra]
+            good &= run(f"analyzer {source.name}", *analyzer, "-o", f"{scratch}/report", str(source))
+    print("csrc: clean under gcc, clang and clang's analyzer" if good else "csrc: see above")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
