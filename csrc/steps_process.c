@@ -260,11 +260,12 @@ int step_await_start(struct context *c, const struct step *step)
 {
     (void)step;
     int listener = c->base + FD_EXTRA;
-    int error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1);
 
+    /* Before the last word with the runtime, which ends right after it. If it ends earlier, the talk breaks off. */
+    TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
+    int error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1);
     if (error || (error = report_await(c, REPORT_GO)) != 0)
         return error;
-    TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
     close(c->report);
     for (;;) {
         c->report = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
