@@ -133,6 +133,27 @@ class Runtime:
         with self.store.open(container).load() as entry:
             resume(entry)
 
+    def update(self, container: str, resources: "dict[str, Any]") -> None:
+        """Changes limits; resources is as linux.resources in config.json, what is absent stays."""
+        from pyoci.container.update import update
+
+        with self.store.open(container).load() as entry:
+            update(entry, resources)
+
+    def stats(self, container: str) -> "dict[str, Any]":
+        """What a running container has used, in the shape of runc's events."""
+        from pyoci.container.events import statistics
+
+        with self.store.look(container).load() as entry:
+            return statistics(entry)
+
+    def events(self, container: str, interval: float, emit: "Callable[[dict[str, Any]], None]") -> None:
+        """Calls emit for statistics each interval seconds and for each kill for memory, until the container ends."""
+        from pyoci.container.events import watch
+
+        with self.store.look(container).load() as entry:
+            watch(entry, interval, emit)
+
     def plan(self, options: "CreateOptions") -> "Plan":
         """What create would do, without doing it."""
         from pyoci.container.create import compile_bundle

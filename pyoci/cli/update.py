@@ -1,0 +1,107 @@
+"""The command update: limits from the flags, or from a file, for a container that exists."""
+
+import posix
+
+from pyoci.errors import Error
+from pyoci.options import check_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyoci.cli.call import Call
+
+# flag: where its value belongs in linux.resources
+_SIZES = {
+    "memory": ("memory", "limit"),
+    "memory-reservation": ("memory", "reservation"),
+    "memory-swap": ("memory", "swap"),
+    "kernel-memory": ("memory", "kernel"),
+    "kernel-memory-tcp": ("memory", "kernelTCP"),
+}
+_NUMBERS = {
+    "blkio-weight": ("blockIO", "weight"),
+    "cpu-period": ("cpu", "period"),
+    "cpu-quota": ("cpu", "quota"),
+    "cpu-burst": ("cpu", "burst"),
+    "cpu-share": ("cpu", "shares"),
+    "cpu-rt-period": ("cpu", "realtimePeriod"),
+    "cpu-rt-runtime": ("cpu", "realtimeRuntime"),
+    "cpu-idle": ("cpu", "idle"),
+    "pids-limit": ("pids", "limit"),
+}
+_TEXTS = {"cpuset-cpus": ("cpu", "cpus"), "cpuset-mems": ("cpu", "mems")}
+_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_RESCTRL = {
+    "l3-cache-schema": "Intel RDT/CAT: l3 cache schema is not enabled",
+    "mem-bw-schema": "Intel RDT/MBA: memory bandwidth schema is not enabled",
+}
+
+
+def main(call: "Call") -> int:
+    """Changes what was given; a file given with --resources stands for all other flags."""
+    name = check_id(call.arguments[0])
+    for flag, text in _RESCTRL.items():
+        if call.text(flag):
+            raise Error(text, location=f"--{flag}")
+    source = call.text("resources")
+    call.runtime().update(name, from_file(source) if source else from_flags(call))
+    return 0
+
+
+def from_flags(call: "Call") -> "dict[str, Any]":
+    """linux.resources of the flags that were given. Raises Error for what is no number or size."""
+    resources: "dict[str, Any]" = {}
+    for table, read in ((_SIZES, size), (_NUMBERS, number), (_TEXTS, text)):
+        for flag, (section, key) in table.items():
+            if value := call.text(flag):
+                resources.setdefault(section, {})[key] = read(value, f"--{flag}")
+    return resources
+
+
+def number(value: str, flag: str) -> int:
+    """A decimal number, perhaps negative."""
+    if not value.lstrip("-").isdigit() or not value.isascii():
+        raise Error(f"invalid value {value!r}", location=flag, hint="a number is expected")
+    return int(value)
+
+
+def text(value: str, flag: str) -> str:
+    """The value as it is."""
+    return value
+
+
+def size(value: str, flag: str) -> int:
+    """Bytes: a number with b, k, m, g or t (of 1024) and perhaps a b or ib behind it; -1 is no limit."""
+    if value == "-1":
+        return -1
+    short = value.lower()
+    for ending in ("ib", "b"):
+        if short.endswith(ending) and short[: -len(ending)][-1:] in ("k", "m", "g", "t"):
+            short = short[: -len(ending)]
+            break
+    unit = _UNITS.get(short[-1:], 0)
+    digits = short[:-1] if unit else short
+    whole, dot, part = digits.partition(".")
+    if not digits.isascii() or not whole.isdigit() or (dot and not part.isdigit()):
+        raise Error(f"invalid value {value!r}", location=flag, hint="a size is expected, such as 512m")
+    return int(float(digits) * unit) if dot else int(whole) * (unit or 1)
+
+
+def from_file(source: str) -> "dict[str, Any]":
+    """linux.resources from a JSON file, or from standard input for "-"."""
+    from pyoci.jsondoc import parse
+
+    try:
+        fd = 0 if source == "-" else posix.open(source, posix.O_RDONLY)
+        chunks = []
+        while chunk := posix.read(fd, 65536):
+            chunks.append(chunk)
+        if fd:
+            posix.close(fd)
+    except OSError as error:
+        raise Error(f"read {source}", location="--resources", errno=error.errno or 0) from None
+    value = parse(b"".join(chunks), name="standard input" if source == "-" else source)
+    if not isinstance(value, dict):
+        raise Error("an object is expected, as linux.resources in config.json", location="--resources")
+    return value

@@ -1,0 +1,130 @@
+"""events: statistics now and then, and each out-of-memory kill, until the container ends."""
+
+import posix
+import time
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from pyoci.cgroups import Manager
+    from pyoci.container.state import Entry
+
+    Emit = Callable[[dict[str, Any]], None]
+
+
+def statistics(entry: "Entry") -> "dict[str, Any]":
+    """What the container has used, in the shape of runc's events. Errors: Error when it does not run."""
+    _running(entry)
+    return entry.manager().stats()
+
+
+def _running(entry: "Entry") -> int:
+    pid = entry.pid()
+    if not pid:
+        raise Error(f"container with id {entry.container} is not running")
+    return pid
+
+
+def watch(entry: "Entry", interval: float, emit: "Emit") -> None:
+    """Calls emit with each event, {"type": "stats" | "oom", "id": ..., "data": ...}; returns when the container ends.
+
+    interval: seconds between two statistics
+    """
+    import select
+
+    pidfd = posix.pidfd_open(_running(entry))
+    manager = entry.manager()
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    notices = Notices(manager)
+    try:
+        if notices.fd >= 0:
+            poll.register(notices.fd, notices.mask)
+        due = time.monotonic() + interval
+        while True:
+            ready = dict(poll.poll(max(0.0, due - time.monotonic()) * 1000))
+            for _ in range(notices.take()):
+                emit({"type": "oom", "id": entry.container})
+            if pidfd in ready:
+                return
+            if time.monotonic() >= due:
+                emit({"type": "stats", "id": entry.container, "data": manager.stats()})
+                due += interval
+    finally:
+        notices.close()
+        posix.close(pidfd)
+
+
+class Notices:
+    """The kernel's word that a process was killed for memory. fd: to poll for `mask`, -1 if nobody counts memory.
+
+    v1 signals an eventfd each time the limit was fatal (kernel: cgroup-v1/memory.rst, OOM Control), and once when the
+    cgroup goes; on v2 any change of memory.events ends a poll. How many kills there were is then read.
+    """
+
+    __slots__ = ("_known", "_manager", "_v2", "fd", "mask")
+
+    def __init__(self, manager: "Manager") -> None:
+        import select
+
+        paths = manager.record()["cgroup_paths"]
+        self._manager = manager
+        self._v2 = "memory" not in paths
+        self.mask = select.POLLPRI if self._v2 else select.POLLIN
+        self.fd = _open_or_none(paths.get("", "") + "/memory.events") if self._v2 else _eventfd_for(paths["memory"])
+        self._known = manager.oom_kills() or 0
+        self._settle()
+
+    def _settle(self) -> None:
+        """Read the descriptor: only then does the next poll wait for news."""
+        if self.fd >= 0:
+            try:
+                posix.pread(self.fd, 4096, 0) if self._v2 else posix.read(self.fd, 8)
+            except OSError:
+                pass  # no news; or the cgroup is gone
+
+    def take(self) -> int:
+        """How many kills there were since the last call."""
+        self._settle()
+        now = self._manager.oom_kills() or 0
+        new = max(0, now - self._known)
+        self._known = max(now, self._known)
+        return new
+
+    def close(self) -> None:
+        """Close the descriptor; v1 then forgets us."""
+        if self.fd >= 0:
+            posix.close(self.fd)
+            self.fd = -1
+
+
+def _open_or_none(path: str) -> int:
+    try:
+        return posix.open(path, posix.O_RDONLY)
+    except OSError:
+        return -1
+
+
+def _eventfd_for(path: str) -> int:
+    control = posix.open(path + "/memory.oom_control", posix.O_RDONLY)
+    try:
+        fd = _eventfd()
+        target = posix.open(path + "/cgroup.event_control", posix.O_WRONLY)
+        try:
+            posix.write(target, f"{fd} {control}".encode())
+        finally:
+            posix.close(target)
+    finally:
+        posix.close(control)
+    return fd
+
+
+def _eventfd() -> int:
+    if hasattr(posix, "eventfd"):
+        return int(posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK))
+    import ctypes  # Python 3.9
+
+    return int(ctypes.CDLL(None).eventfd(0, posix.O_CLOEXEC | posix.O_NONBLOCK))

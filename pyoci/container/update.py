@@ -1,0 +1,37 @@
+"""update: new limits for a container that exists."""
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyoci.container.state import Entry
+
+
+def update(entry: "Entry", resources: "dict[str, Any]") -> None:
+    """Changes limits and notes them in the kept config. What is absent or null stays as it is.
+
+    resources: as linux.resources in config.json
+    Errors: Error "container not running", or with the property that the kernel refused; then the limits are as before.
+    """
+    if entry.status() == "stopped":
+        raise Error("container not running")
+    from pyoci.jsondoc import dump
+
+    config = entry.config()
+    entry.manager().update(resources)
+    linux = config.setdefault("linux", {})
+    linux["resources"] = merged(linux.get("resources") or {}, resources)
+    entry.save_config(dump(config).encode())
+
+
+def merged(old: "dict[str, Any]", new: "dict[str, Any]") -> "dict[str, Any]":
+    """The old object with the new one's values; arrays are replaced, null changes nothing."""
+    result = dict(old)
+    for key, value in new.items():
+        if isinstance(value, dict):
+            result[key] = merged(old.get(key) or {}, value)
+        elif value is not None:
+            result[key] = value
+    return result
