@@ -442,6 +442,8 @@ int step_close_files(struct context *c, const struct step *step)
     FIELDS(close_files, step);
     unsigned first = 3 + (unsigned)f->keep.i, report = (unsigned)c->report;
 
+    /* the program outlives whoever started it: the setting would survive exec */
+    TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
     TRY(c, "keep the report", fcntl(c->report, F_SETFD, FD_CLOEXEC));
     if (report > first)
         TRY(c, "close_range", sys_close_range(first, report - 1, 0));
