@@ -106,7 +106,7 @@ def _mounts() -> "list[dict[str, Any]]":
 
 
 def _mount(destination: str, kind: str, source: str, options: "list[str]") -> "dict[str, Any]":
-    return {"destination": destination, "type": kind, "source": source, "options": list(options)}
+    return {"destination": destination, "type": kind, "source": source, "options": options}
 
 
 def _exists(path: str) -> bool:

@@ -236,7 +236,8 @@ def test_a_reader_that_went_away_is_an_error_not_a_crash(runtime):
 def test_usage_errors_show_the_help_on_standard_output(cli, runtime, words, headline, message):
     status, out, err = cli(*words)
     assert status == 1
-    assert out.startswith(f"{headline}\n\nNAME:\n   pyoci")
+    name = "pyoci" if words[0].startswith("-") else f"pyoci {words[0]}"
+    assert out.startswith(f"{headline}\n\nNAME:\n   {name} - ")
     assert message in TEXT_LINE.fullmatch(err).group(1).replace('\\"', '"')
     assert runtime.made == []
 

@@ -2,9 +2,12 @@
 
 import copy
 import json
+import posix
 
 import pytest
 from cli_samples import PROCESS
+
+from pyoci.jsondoc import MAX_BYTES
 
 
 def asked(runtime):
@@ -57,7 +60,9 @@ def test_no_new_privs_can_be_taken_back(cli, runtime):
 def test_an_added_capability_is_ambient_only_where_it_was_inheritable(cli, runtime):
     sets = {"bounding": ["CAP_KILL"], "inheritable": ["CAP_CHOWN"], "permitted": None}
     runtime.answers["config"] = {"process": {**PROCESS, "capabilities": sets}}
+    before = copy.deepcopy(sets)
     cli("exec", "-c", "CAP_CHOWN", "-c", "CAP_FOWNER", "c1", "id")
+    assert sets == before, "the container's own sets were changed"
     assert asked(runtime)[1]["capabilities"] == {
         "bounding": ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"],
         "inheritable": ["CAP_CHOWN"],
@@ -157,10 +162,14 @@ def test_a_wrong_process_file_is_refused(cli, runtime, tmp_path, content, words)
     assert runtime.calls == []
 
 
-def test_an_endless_process_file_is_refused(cli, runtime):
+def test_an_endless_process_file_is_refused_before_it_fills_the_memory(cli, runtime, monkeypatch):
+    sizes = []
+    read = posix.read
+    monkeypatch.setattr(posix, "read", lambda fd, size: sizes.append(size) or read(fd, size))
     status, _, err = cli("exec", "--process", "/dev/zero", "c1")
     assert status == 255
     assert "more than" in err
+    assert sum(sizes) <= 2 * MAX_BYTES
 
 
 @pytest.mark.parametrize(
