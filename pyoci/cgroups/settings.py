@@ -104,6 +104,41 @@ def write_all(host: Host, directory: "Callable[[str], int]", settings: "list[Set
         _write_or_explain(host, directory(setting.controller), setting)
 
 
+def change_all(host: Host, directory: "Callable[[str], int]", settings: "list[Setting]") -> None:
+    """write_all() for a cgroup in use: if one write is refused, what was written before it is put back."""
+    before = []
+    for setting in settings:
+        fd = directory(setting.controller)
+        for file, value in setting.choices:
+            try:
+                before.append((fd, file, former(host.read(fd, file), file, value)))
+            except OSError:
+                continue
+            break
+    try:
+        write_all(host, directory, settings)
+    except Error:
+        for fd, file, value in [*reversed(before), *before]:  # twice: neighbours again
+            try:
+                host.write(fd, file, value)
+            except OSError:
+                pass
+        raise
+
+
+def former(text: str, file: str, new: str) -> str:
+    """What to write to a file to get back what it holds now, as far as writing `new` would change it."""
+    device, space, _ = new.partition(" ")
+    if not space or ":" not in device:
+        return text.strip()
+    for line in text.splitlines():
+        if line.startswith(device + " "):
+            return line
+    if file == "io.max":
+        return f"{device} rbps=max wbps=max riops=max wiops=max"
+    return f"{device} {'default' if file.startswith('io.') else '0'}"
+
+
 def _write(host: Host, fd: int, setting: Setting) -> bool:
     try:
         _write_first(host, fd, setting)

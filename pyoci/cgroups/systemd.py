@@ -244,9 +244,10 @@ class Manager:
             properties = self._resource_properties(bus, self.inner.with_quota_and_period(resources), "", [])
             if pause:
                 self.freeze()
+            self.inner.update(resources)  # first: what the kernel refuses, systemd must not remember
             if properties:
                 bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
-            self.inner.update(resources)
+                self.inner.update(resources)  # again: systemd rounds a quota to 10 ms
         except Refused as refused:
             raise Error(refused.text, step=f"change unit {self.unit}") from None
         finally:

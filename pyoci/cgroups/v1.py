@@ -8,11 +8,12 @@ from ..errors import Error
 from . import devices, tree
 from .compile import check_lists, check_pages, check_room, settings_for_v1
 from .host import Host, Layout, read_file
-from .settings import Section, Setting, write_all
+from .settings import Section, Setting, change_all, write_all
 from .subpath import leaf_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Optional
 
 UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
@@ -164,7 +165,7 @@ class Manager:
             text = f"container's cgroup is not empty: {len(found)} process(es) found"
             raise Error(text, location="linux.cgroupsPath")
 
-    def _apply(self, settings: "list[Setting]") -> None:
+    def _apply(self, settings: "list[Setting]", write: "Callable[..., None]" = write_all) -> None:
         opened: "dict[str, int]" = {}
 
         def directory(controller: str) -> int:
@@ -181,7 +182,7 @@ class Manager:
                 from .v2 import enable
 
                 enable(self.host, self.bases[UNIFIED], self.paths[UNIFIED], self._v2_controllers)
-            write_all(self.host, directory, settings)
+            write(self.host, directory, settings)
         finally:
             for fd in opened.values():
                 posix.close(fd)
@@ -349,7 +350,7 @@ class Manager:
         if Section(resources, "").section("memory").flag("checkBeforeUpdate") and "memory" in self.paths:
             check_room(resources, "", int(read_file(self.paths["memory"] + "/memory.usage_in_bytes")))
         rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
-        self._apply(settings)
+        self._apply(settings, change_all)
         if rules is not None:
             self._set_devices(rules)
 

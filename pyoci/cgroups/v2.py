@@ -8,11 +8,12 @@ from ..errors import Error
 from . import devices, tree
 from .compile import check_lists, check_pages, check_room, settings_for_v2
 from .host import Host, Layout, read_file
-from .settings import Section, Setting, write_all
+from .settings import Section, Setting, change_all, write_all
 from .subpath import leaf_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Optional
 
 FREEZE_SECONDS = 10.0
@@ -146,7 +147,7 @@ class Manager:
         finally:
             posix.close(fd)
 
-    def _apply(self, settings: "list[Setting]") -> None:
+    def _apply(self, settings: "list[Setting]", write: "Callable[..., None]" = write_all) -> None:
         if not settings:
             return
         if not self.path:
@@ -157,7 +158,7 @@ class Manager:
                 raise self._not_enabled(setting)
         fd = self.host.open_dir(self.path)
         try:
-            write_all(self.host, lambda _: fd, settings)
+            write(self.host, lambda _: fd, settings)
         finally:
             posix.close(fd)
 
@@ -308,7 +309,7 @@ class Manager:
         if Section(resources, "").section("memory").flag("checkBeforeUpdate") and self.path:
             check_room(resources, "", int(read_file(self.path + "/memory.current")))
         rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
-        self._apply(settings)
+        self._apply(settings, change_all)
         if rules is not None:
             self._set_devices(rules)
 

@@ -421,3 +421,33 @@ def test_a_machine_without_cgroups_is_told_so(host):
 def test_a_newline_in_the_path_is_refused(host):
     with pytest.raises(Error, match="newline"):
         plan(host(1), "/a\nb")
+
+
+def test_update_that_is_refused_puts_back_what_it_changed(host):
+    machine = host(2)
+    manager = plan(machine, "/c", resources={"memory": {"limit": 4096000}, "cpu": {"quota": 5000, "period": 10000}})
+    manager.create()
+    with open(machine.root + "/c/io.max", "w") as file:
+        file.write("8:0 rbps=7 wbps=max riops=max wiops=max\n")
+    machine.written.clear()
+    throttle = [{"major": 8, "minor": 0, "rate": 9}, {"major": 9, "minor": 0, "rate": 9}]
+    machine.refusals = {("cpu.max", "60000 10000"): errno.EINVAL}
+    machine.refusals = Refusing(machine.refusals)
+    wanted = {"memory": {"limit": 8192000}, "blockIO": {"throttleReadBpsDevice": throttle}, "cpu": {"quota": 60000}}
+    with pytest.raises(Error) as caught:
+        reload(manager, machine).update(wanted)
+    assert caught.value.location == "cpu.quota"
+    last = {(name, value.split()[0] if ":" in value else ""): value for _, name, value in machine.written}
+    assert last == {
+        ("memory.max", ""): "4096000",
+        ("io.max", "8:0"): "8:0 rbps=7 wbps=max riops=max wiops=max",
+        ("io.max", "9:0"): "9:0 rbps=max wbps=max riops=max wiops=max",
+        ("cpu.max", ""): "5000 10000",
+    }
+
+
+class Refusing(dict):
+    """Refusals that do not wear out."""
+
+    def pop(self, key, default):
+        return self.get(key, default)
