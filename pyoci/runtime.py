@@ -53,12 +53,18 @@ class Runtime:
         created.process.close()
         created.entry.close()
 
-    def start(self, container: str) -> None:
-        """Lets a created container's process run its program."""
-        from pyoci.container.start import start
+    def start(self, container: str, notify_socket: str = "") -> None:
+        """Lets a created container's process run its program.
+
+        notify_socket: the caller's (sd_notify(3)); then returns when the container has said that it is ready, or ended
+        """
+        from pyoci.container.start import start, start_and_wait
 
         with self.store.open(container).load() as entry:
-            start(entry)
+            if notify_socket:
+                start_and_wait(entry, notify_socket)
+            else:
+                start(entry)
 
     def run(self, container: str, options: "CreateOptions") -> int:
         """create and start; unless detached, waits, removes the container, and returns the exit status."""
@@ -158,4 +164,4 @@ class Runtime:
         """What create would do, without doing it."""
         from pyoci.container.create import compile_bundle
 
-        return compile_bundle("plan", options, self.cgroup_manager)[3]
+        return compile_bundle(self.store, "plan", options, self.cgroup_manager)[3]

@@ -86,7 +86,14 @@ class Call:
         """The runtime on this call's root."""
         from pyoci.runtime import Runtime
 
-        return Runtime(self.root, cgroup_manager=self.cgroup_manager, rootless=self.rootless)
+        return Runtime(self.root, cgroup_manager=self.cgroup_manager, rootless=self.rootless, warn=self.warn)
+
+    def warn(self, text: str) -> None:
+        """Logs what was ignored: with --debug only, since callers read a log without it as the one error."""
+        if self.debug:
+            from pyoci.cli.log import emit
+
+            emit(self, "warning", text)
 
 
 def settle(call: Call, values: "dict[str, Any]") -> None:

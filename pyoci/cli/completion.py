@@ -17,7 +17,7 @@ _CHOICES = {
     ("ps", "format"): "table json",
     ("stats", "format"): "table json openmetrics",
     ("validate", "format"): "human json sarif",
-    ("validate", "kind"): "config state features",
+    ("validate", "kind"): "config process state features",
     ("checkpoint", "manage-cgroups-mode"): "soft full strict ignore",
     ("restore", "manage-cgroups-mode"): "soft full strict ignore",
     ("checkpoint", "empty-ns"): "network",

@@ -25,7 +25,7 @@ def run(call: "Call") -> int:
 
 def start(call: "Call") -> int:
     """Lets a created container's process run."""
-    call.runtime().start(check_id(call.arguments[0]))
+    call.runtime().start(check_id(call.arguments[0]), options.notify_socket())
     return 0
 
 

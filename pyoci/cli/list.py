@@ -1,7 +1,5 @@
 """The command list: every container under the root."""
 
-import posix
-
 from pyoci.cli.output import STDERR, show, write
 from pyoci.errors import Error
 
@@ -21,9 +19,7 @@ def main(call: "Call") -> int:
     form = call.text("format") or "table"
     if form not in ("table", "json"):
         raise Error("invalid format option", hint="--format is one of table, json")
-    if call.root_given:
-        _look(call.root)
-    states, warnings = call.runtime().list()
+    states, warnings = _listing(call)
     for warning in warnings:
         write(STDERR, warning + "\n")
     if call.yes("quiet"):
@@ -37,12 +33,13 @@ def main(call: "Call") -> int:
     return 0
 
 
-def _look(root: str) -> None:
-    """A root that was asked for by name and is not there is a mistake; the default one is made by the first create."""
+def _listing(call: "Call") -> "tuple[list[dict[str, Any]], list[str]]":
     try:
-        posix.stat(root)
-    except OSError as problem:
-        raise Error(f"open {root}", errno=problem.errno or 0) from None
+        return call.runtime().list()
+    except FileNotFoundError as problem:
+        if call.root_given:
+            raise Error(f"open {call.root}", errno=problem.errno or 0) from None
+        return [], []  # the default root is made by the first create
 
 
 def table(states: "list[dict[str, Any]]") -> str:

@@ -184,7 +184,7 @@ COMMANDS = {
     "update": (
         "[option...] ID",
         "change a container's limits",
-        "Changes the resources of a container. Sizes may end in b, k, m or g; -1 is no limit.",
+        "Changes the resources of a container. Sizes may end in b, k, m, g or t; -1 is no limit.",
         {
             "resources": ("FILE", "read the object `resources` from FILE, or from standard input with -"),
             "blkio-weight": ("N", "weight of block I/O, 10 to 1000"),
@@ -210,11 +210,13 @@ COMMANDS = {
     "validate": (
         "[option...] [BUNDLE | FILE | -]...",
         "check a bundle or a document against the specification",
-        "Reports every problem with its place, and the section of the specification that says so.",
+        "Reports every problem with its place, and the section of the specification that says so. The exit status is 0\n"
+        "when all is valid, 1 when something is not, 2 when a file could not be read.",
         {
             "format": ("FORMAT", "human, json or sarif (default: human)"),
             "strict": ("", "treat recommendations and unknown names as errors"),
-            "kind": ("KIND", "what the document is: config, state or features (default: seen from its content)"),
+            "start": ("", "the container is to be started: its process must be there, too"),
+            "kind": ("KIND", "what it is: config, process, state or features (default: seen from its content)"),
         },
     ),
     "version": ("", "print the version", "Prints the versions of pyoci and of the specification.", {}),

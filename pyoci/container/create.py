@@ -6,7 +6,7 @@ from pyoci import cgroups
 from pyoci._shim import lib
 from pyoci.container.bundle import read_bundle
 from pyoci.container.files import send_descriptor, write_pid_file
-from pyoci.container.state import SOCKET, Entry, Store, start_time
+from pyoci.container.state import NOTIFY, SOCKET, Entry, Store, start_time
 from pyoci.errors import Error
 from pyoci.hooks import environment, run_all_hooks, run_hooks
 from pyoci.host import Host
@@ -41,7 +41,7 @@ class Created:
 
 
 def compile_bundle(
-    container: str, options: "CreateOptions", driver: str
+    store: Store, container: str, options: "CreateOptions", driver: str
 ) -> "tuple[bytes, dict[str, Any], Manager, Plan]":
     """All decisions about a container; changes nothing.
 
@@ -55,6 +55,8 @@ def compile_bundle(
     request.no_pivot = options.no_pivot
     request.no_new_keyring = options.no_new_keyring
     request.keep = options.preserve_fds
+    if options.notify_socket:
+        request.notify = f"{store.path}/{container}/{NOTIFY}"
     request.listen_fds, request.listen_fdnames = options.listen_fds, options.listen_fdnames
     request.state = _halves(hook_state(config, container, options.bundle, "creating", -1))
     plan = compile_create(request, environment())
@@ -115,10 +117,13 @@ class Creation:
             "owner": "",
             "no_pivot": options.no_pivot,
             "no_new_keyring": options.no_new_keyring,
+            "notify": bool(options.notify_socket),
             "cgroup": self.manager.record(),
         }
         self.entry.save_config(data)
         self.entry.save()
+        if options.notify_socket:
+            posix.mkdir(NOTIFY, 0o755, dir_fd=self.entry.fd)
 
     def make(self) -> Process:
         """Makes cgroups and the process. Errors: Error; then undo() is to be called."""
@@ -208,7 +213,7 @@ def create(
     warn:    is told what was ignored
     Errors: Error; then nothing is left.
     """
-    data, config, manager, plan = compile_bundle(container, options, driver)
+    data, config, manager, plan = compile_bundle(store, container, options, driver)
     _check_terminal(config, options)
     for warning in plan.warnings if warn is not None else ():
         warn(warning)  # type: ignore[misc]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Optional
 
+    from pyoci.container.notify import Notify
     from pyoci.container.terminal import Terminal
     from pyoci.launch import Process
 else:
@@ -23,9 +24,10 @@ _FAULTS = (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL)
 class Foreground:
     """Catches signals from its making on, so that none is lost between the start of the process and the wait."""
 
-    __slots__ = ("reader", "terminal", "writer")
+    __slots__ = ("notify", "reader", "writer")
 
     def __init__(self) -> None:
+        self.notify: "Optional[Notify]" = None
         self.reader, self.writer = posix.pipe()
         posix.set_blocking(self.reader, False)
         posix.set_blocking(self.writer, False)
@@ -39,34 +41,43 @@ class Foreground:
 
         master: the pty's, which is copied from and to our own streams; -1 for none
         """
-        terminal = None
-        if master >= 0:
-                terminal = Terminal(master)
+        if master < 0:
+            return self._loop(process, None)
+        from pyoci.container.terminal import Terminal
+
+        terminal = Terminal(master)
         try:
+            terminal.resize()
             return self._loop(process, terminal)
         finally:
-            if terminal is not None:
-                terminal.close()
+            terminal.close()
 
     def _loop(self, process: "Process", terminal: "Optional[Terminal]") -> int:
         status = None
-        if terminal is not None:
-            terminal.resize()
         while status is None:
-            poll = select.poll()
-            poll.register(self.reader, select.POLLIN)
-            poll.register(process.pidfd, select.POLLIN)
-            if terminal is not None:
-                terminal.register(poll)
-            ready = dict(poll.poll())
-            if terminal is not None:
-                terminal.serve(ready)
-            if self.reader in ready:
-                self._pass_on(process, terminal)
+            self._serve(process, terminal)
             status = _reap(process.pid)
         if terminal is not None:
             terminal.drain()
         return 128 + (status & 0x7F) if status & 0x7F else status >> 8
+
+    def _serve(self, process: "Process", terminal: "Optional[Terminal]") -> None:
+        """Waits until something happens, and does what that asks for."""
+        poll = select.poll()
+        poll.register(self.reader, select.POLLIN)
+        poll.register(process.pidfd, select.POLLIN)
+        if self.notify is not None:
+            poll.register(self.notify, select.POLLIN)
+        if terminal is not None:
+            terminal.register(poll)
+        ready = dict(poll.poll())
+        if terminal is not None:
+            terminal.serve(ready)
+        if self.notify is not None and self.notify.fileno() in ready and self.notify.serve():
+            self.notify.close()
+            self.notify = None
+        if self.reader in ready:
+            self._pass_on(process, terminal)
 
     def _pass_on(self, process: "Process", terminal: "Optional[Terminal]") -> None:
         for number in posix.read(self.reader, 4096):

@@ -5,7 +5,7 @@ from pyoci._shim import lib
 from pyoci.container.create import create
 from pyoci.container.delete import destroy, end
 from pyoci.container.exec import execute
-from pyoci.container.start import start
+from pyoci.container.start import start, start_and_wait
 from pyoci.container.state import Store
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
     from pyoci.container.create import Created
+    from pyoci.container.notify import Notify
     from pyoci.options import CreateOptions, ExecOptions
 
 
@@ -22,7 +23,7 @@ def run(
     """Creates, starts, and unless detached waits for and removes a container; returns the exit status."""
     if options.detach:
         created = create(store, container, options, driver, warn)
-        _start(created)
+        _start(created, options.notify_socket)
         created.process.close()
         created.entry.close()
         return 0
@@ -32,7 +33,9 @@ def run(
     if not options.no_subreaper:
         lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     created = create(store, container, options, driver, warn)
-    _start(created)
+    if options.notify_socket:
+        foreground.notify = _listen(created, options.notify_socket)
+    _start(created, "")
     created.entry.close()
     status = foreground.wait(created.process, created.master)
     if not options.keep:
@@ -40,10 +43,19 @@ def run(
     return status
 
 
-def _start(created: "Created") -> None:
+def _listen(created: "Created", notify_socket: str) -> "Notify":
+    from pyoci.container.notify import Notify
+
+    return Notify(created.entry, notify_socket)
+
+
+def _start(created: "Created", notify_socket: str) -> None:
     """A container that cannot be started is of no use to whoever ran it."""
     try:
-        start(created.entry)
+        if notify_socket:
+            start_and_wait(created.entry, notify_socket)
+        else:
+            start(created.entry)
     except BaseException:
         if created.entry.fd >= 0:
             end(created.entry)

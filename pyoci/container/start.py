@@ -40,6 +40,23 @@ def start(entry: Entry) -> None:
         raise
 
 
+def start_and_wait(entry: Entry, notify_socket: str) -> None:
+    """Starts a container that was created with NOTIFY_SOCKET; returns when it is ready or has ended."""
+    if not entry.record.get("notify"):
+        start(entry)
+        return
+    from pyoci.container.notify import Notify
+
+    notify = Notify(entry, notify_socket)
+    pidfd = lib.shim_pidfd_open(entry.record["init_process_pid"])
+    try:
+        start(entry)
+        notify.wait(pidfd)
+    finally:
+        posix.close(pidfd)
+        notify.close()
+
+
 def _go(entry: Entry) -> None:
     peer = lib.shim_connect(entry.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
     if peer < 0:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyoci.cgroups import Manager
 
 SOCKET = "start"
+NOTIFY = "notify"
 _STATE, _CONFIG = "state.json", "config.json"
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _LARGEST = 64 << 20
