@@ -157,7 +157,7 @@ _pyoci() {
     validate:--format|validate:-f)
       COMPREPLY=($(compgen -W "human json sarif" -- "$current")); return ;;
     validate:--kind)
-      COMPREPLY=($(compgen -W "config state features" -- "$current")); return ;;
+      COMPREPLY=($(compgen -W "config process state features" -- "$current")); return ;;
     validate:--bundle|validate:-b)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
   esac
@@ -183,7 +183,7 @@ _pyoci() {
     state) word="--help -h" ;;
     stats) word="--all -a --format -f --interval --once --help -h" ;;
     update) word="--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --kernel-memory --kernel-memory-tcp --memory --memory-reservation --memory-swap --cpu-idle --pids-limit --l3-cache-schema --mem-bw-schema --help -h" ;;
-    validate) word="--format -f --strict --kind --bundle -b --help -h" ;;
+    validate) word="--format -f --strict --start --kind --bundle -b --help -h" ;;
     version) word="--help -h" ;;
     *) word="" ;;
   esac

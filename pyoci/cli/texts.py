@@ -210,8 +210,8 @@ COMMANDS = {
     "validate": (
         "[option...] [BUNDLE | FILE | -]...",
         "check a bundle or a document against the specification",
-        "Reports every problem with its place, and the section of the specification that says so. The exit status is 0\n"
-        "when all is valid, 1 when something is not, 2 when a file could not be read.",
+        "Reports every problem with its place, and the section of the specification that says so. The exit status is\n"
+        "0 when all is valid, 1 when something is not, 2 when a file could not be read.",
         {
             "format": ("FORMAT", "human, json or sarif (default: human)"),
             "strict": ("", "treat recommendations and unknown names as errors"),

@@ -17,13 +17,17 @@ class FakeRuntime:
     calls = []
     answers = {}
     made = []
+    warning = ""
 
-    def __init__(self, root, *, cgroup_manager, rootless):
+    def __init__(self, root, *, cgroup_manager, rootless, warn):
         self.made.append((root, cgroup_manager, rootless))
+        self.warn = warn
 
     def __getattr__(self, name):
         def method(*arguments):
             self.calls.append((name, *arguments))
+            if self.warning:
+                self.warn(self.warning)
             answer = self.answers.get(name)
             if isinstance(answer, BaseException):
                 raise answer
@@ -35,7 +39,7 @@ class FakeRuntime:
 @pytest.fixture
 def runtime(monkeypatch):
     """The fake, fresh, in the place of pyoci.runtime.Runtime."""
-    FakeRuntime.calls, FakeRuntime.made = [], []
+    FakeRuntime.calls, FakeRuntime.made, FakeRuntime.warning = [], [], ""
     FakeRuntime.answers = {
         "state": dict(STATE),
         "list": ([], []),

@@ -75,7 +75,7 @@ def test_every_command_refuses_a_bad_id_before_asking_anything(cli, runtime, wor
 @pytest.mark.parametrize(
     ("words", "call"),
     [
-        (["start", "c1"], ("start", "c1")),
+        (["start", "c1"], ("start", "c1", "")),
         (["state", "c1"], ("state", "c1")),
         (["pause", "c1"], ("pause", "c1")),
         (["resume", "c1"], ("resume", "c1")),
@@ -129,6 +129,12 @@ def test_the_sockets_of_the_environment_are_handed_on(cli, runtime, environment)
     cli("create", "-b", "/", "c1")
     wanted = runtime.calls[0][2]
     assert (wanted.notify_socket, wanted.listen_fds, wanted.listen_fdnames) == ("/run/notify", 2, "a:b")
+
+
+def test_start_passes_on_the_service_managers_socket(cli, runtime, environment):
+    environment(NOTIFY_SOCKET="/run/notify")
+    cli("start", "c1")
+    assert runtime.calls == [("start", "c1", "/run/notify")]
 
 
 @pytest.mark.parametrize(
@@ -235,10 +241,14 @@ def test_list_names_broken_directories_and_goes_on(cli, runtime):
     assert (status, out, err) == (0, "c1\n", "load container x: state.json is cut off\n")
 
 
-def test_list_refuses_a_root_that_was_named_and_is_not_there(cli, tmp_path):
-    status, out, err = cli("--root", tmp_path / "none", "list")
+def test_list_refuses_a_root_that_was_named_and_is_not_there(cli, runtime):
+    runtime.answers["list"] = FileNotFoundError(2, "No such file or directory")
+    status, out, err = cli("--root", "/none", "list")
     assert (status, out) == (1, "")
-    assert "No such file or directory" in err or "no such file or directory" in err
+    assert "open /none: " in err
+    assert "(ENOENT)" in err
+    status, out, err = cli("list")
+    assert (status, out.split()[:2], err) == (0, ["ID", "PID"], "")
 
 
 @pytest.mark.parametrize("words", [["list", "-f", "xml"], ["ps", "-f", "xml", "c1"]])

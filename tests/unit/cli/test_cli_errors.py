@@ -62,6 +62,16 @@ def test_nothing_else_is_written_to_the_log(cli, tmp_path):
     assert log.read_bytes() == b""
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_warning_is_for_those_who_debug(cli, runtime, tmp_path, debug):
+    runtime.warning = "unknown capability CAP_X ignored"
+    log = tmp_path / "log.json"
+    status, out, err = cli(*["--debug"] * debug, "--log-format=json", "--log", log, "create", "-b", "/", "c1")
+    assert (status, out, err) == (0, "", "")
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(entry["level"], entry["msg"]) for entry in entries] == [("warning", runtime.warning)] * debug
+
+
 def test_bytes_that_are_no_text_do_not_break_the_json_log(cli, tmp_path, runtime):
     runtime.answers["state"] = Error("no file \udcff\x1b[31m\x00 \ud800")
     log = tmp_path / "log.json"

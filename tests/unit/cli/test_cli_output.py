@@ -22,7 +22,9 @@ def test_a_full_non_blocking_pipe_is_waited_for():
     got = []
     reader = threading.Thread(target=lambda: got.append(open(reading, "rb").read()))
     reader.start()
-    write(writing, text)
-    os.close(writing)
-    reader.join()
+    try:
+        write(writing, text)
+    finally:
+        os.close(writing)
+        reader.join()
     assert got == [text.encode()]

@@ -1,5 +1,6 @@
 """One table of commands: what is parsed, what the help says, and the generated pages are the same."""
 
+import ast
 import importlib.util
 import shutil
 import subprocess
@@ -86,6 +87,25 @@ def test_every_command_leads_to_a_function(name):
         pytest.skip(f"pyoci/cli/{command.module}.py is not there yet")
     module = importlib.import_module("pyoci.cli." + command.module)
     assert callable(getattr(module, command.function))
+
+
+def asked_for(module):
+    """The flags that a module's code asks its call for."""
+    found = set()
+    for node in ast.walk(ast.parse((HOME / "pyoci" / "cli" / f"{module}.py").read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            asks = node.func.attr in ("text", "yes", "number", "seconds", "texts", "path")
+            if asks and getattr(node.func.value, "id", "") == "call" and isinstance(node.args[0], ast.Constant):
+                found.add(node.args[0].value)
+    return found
+
+
+@pytest.mark.parametrize("module", sorted({row[0] for row in table.COMMANDS.values()}))
+def test_no_module_asks_for_a_flag_that_its_commands_do_not_have(module):
+    if not (HOME / "pyoci" / "cli" / f"{module}.py").exists():
+        pytest.skip(f"pyoci/cli/{module}.py is not there yet")
+    ours = {name for command, row in table.COMMANDS.items() if row[0] == module for name, _, _ in flags(command)}
+    assert asked_for(module) - ours == set()
 
 
 @pytest.mark.parametrize("name", sorted(table.COMMANDS))
