@@ -56,8 +56,8 @@ def runtime(monkeypatch):
 
 
 @pytest.fixture
-def cli(runtime, capfd):
-    """Runs a command line; gives (status, stdout, stderr)."""
+def cli(runtime, environment, capfd):
+    """Runs a command line in an environment without the variables that count; gives (status, stdout, stderr)."""
 
     def run(*words):
         capfd.readouterr()
