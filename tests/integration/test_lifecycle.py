@@ -1,0 +1,460 @@
+"""create, start, run, state, kill, delete: what each does, refuses, and says."""
+
+import json
+import os
+import signal
+import warnings
+from pathlib import Path
+
+import jsonschema
+import pytest
+from support import leftovers
+from support.box import Box
+
+pytestmark = pytest.mark.root
+SCHEMAS = Path(__file__).parents[1] / "data" / "spec-schemas"
+SLEEP = "trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done"
+
+
+def one_line(text: str) -> bool:
+    return text.endswith("\n") and text.count("\n") == 1 and "Traceback" not in text
+
+
+def refused(box: Box, *words: str) -> str:
+    """The error line of a command that must fail with status 1."""
+    result = box.call(*words)
+    assert result.status == 1, result
+    assert one_line(result.err), result
+    return result.err
+
+
+def wait_gone(pid: int) -> None:
+    """Waits for the end of a process that is no child of ours, by its pidfd, and takes its status if we inherit it."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    import select
+
+    assert select.select([fd], [], [], 30)[0], f"{pid} does not end"
+    os.close(fd)
+    leftovers.reap()
+
+
+# What is inside
+
+
+def test_run_shows_the_container_from_inside(box: Box) -> None:
+    bundle = box.bundle().shell(
+        "echo pid $$; hostname; ls /sys/class/net; awk '{print $2}' /proc/mounts; ls /proc | grep -c '^[0-9]'; ip addr show lo"
+    )
+    lines = box.output(bundle).split("\n")
+    assert lines[0] == "pid 1"
+    assert lines[1] == "box"
+    assert lines[2] == "lo"
+    assert lines[3:8] == ["/", "/proc", "/dev", "/dev/pts", "/sys"]
+    assert int(lines[8]) <= 3, "processes of the host are visible"
+    assert any(",UP" in line for line in lines[9:]), lines
+
+
+def test_create_start_delete(box: Box) -> None:
+    bundle = box.bundle().shell("echo ran > /out")
+    state = box.made_container(bundle, "c")
+    assert state["status"] == "created"
+    assert not (bundle.rootfs / "out").exists(), "the program ran before start"
+    box.ok("start", "c")
+    wait_gone(state["pid"])
+    assert (bundle.rootfs / "out").read_text() == "ran\n"
+    stopped = box.state()
+    assert (stopped["status"], stopped["pid"]) == ("stopped", 0)
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+def test_capabilities_are_those_asked_for_bit_by_bit(box: Box) -> None:
+    bundle = box.bundle().args("cat", "/proc/self/status")
+    bundle.process["capabilities"] = {
+        "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW", "CAP_SETUID"],
+        "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+        "effective": ["CAP_CHOWN", "CAP_NET_RAW"],
+        "inheritable": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID"],
+        "ambient": ["CAP_KILL"],
+    }
+    bundle.process["user"] = {"uid": 1000, "gid": 1000}
+    lines = dict(line.split(":\t") for line in box.output(bundle).split("\n") if ":\t" in line)
+    chown, kill, net_raw, setuid = 1 << 0, 1 << 5, 1 << 13, 1 << 7
+    assert int(lines["CapBnd"], 16) == chown | kill | net_raw | setuid
+    assert int(lines["CapInh"], 16) == chown | kill | setuid
+    assert int(lines["CapAmb"], 16) == kill
+    # execve(2) of a file without capabilities leaves another user than root the ambient ones
+    assert int(lines["CapPrm"], 16) == kill
+    assert int(lines["CapEff"], 16) == kill
+    assert lines["NoNewPrivs"] == "1"
+
+
+def test_capabilities_of_root(box: Box) -> None:
+    bundle = box.bundle().args("cat", "/proc/self/status")
+    bundle.process["capabilities"] = {
+        "bounding": ["CAP_CHOWN", "CAP_SYS_CHROOT"],
+        "permitted": ["CAP_CHOWN", "CAP_SYS_CHROOT"],
+        "effective": ["CAP_CHOWN", "CAP_SYS_CHROOT"],
+    }
+    lines = dict(line.split(":\t") for line in box.output(bundle).split("\n") if ":\t" in line)
+    for name in ("CapBnd", "CapPrm", "CapEff"):
+        assert int(lines[name], 16) == 1 << 0 | 1 << 18, name
+    assert int(lines["CapInh"], 16) == int(lines["CapAmb"], 16) == 0
+
+
+def test_empty_capabilities_leave_none(box: Box) -> None:
+    bundle = box.bundle().shell("grep ^Cap /proc/self/status")
+    bundle.process["capabilities"] = {}
+    values = [line.split()[1] for line in box.output(bundle).splitlines()]
+    assert [int(value, 16) for value in values] == [0] * 5
+
+
+def test_unknown_capability_is_ignored_with_a_warning(box: Box) -> None:
+    bundle = box.bundle().shell("grep ^CapEff /proc/self/status")
+    bundle.process["capabilities"] = {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL", "CAP_NEW"]}
+    result = box.run(bundle)
+    assert result.status == 0, result
+    assert int(result.out.split()[1], 16) == 1 << 5
+
+
+@pytest.mark.parametrize("status", [0, 1, 42, 255])
+def test_run_gives_the_exit_status(box: Box, status: int) -> None:
+    assert box.run(box.bundle().shell(f"exit {status}")).status == status
+
+
+def test_run_gives_128_and_the_signal(box: Box) -> None:
+    bundle = box.bundle().shell("sh -c 'kill -9 $$'; exit $?")
+    assert box.run(bundle).status == 128 + 9
+    assert box.left() == []
+
+
+def test_run_passes_on_signals_and_removes_the_container(box: Box) -> None:
+    bundle = box.bundle().shell("trap 'exit 7' USR1; echo up > /up; while :; do sleep 0.05; done")
+    os.mkfifo(bundle.rootfs / "up")
+    bundle.write()
+    running = box.begin("run", "--bundle", str(bundle.path), "c")
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    running.process.send_signal(signal.SIGUSR1)
+    result = running.finish()
+    assert result.status == 7, result
+    assert box.left() == []
+
+
+def test_run_keep_leaves_a_stopped_container(box: Box) -> None:
+    assert box.run(box.bundle().args("true"), "--keep").ok
+    assert box.state()["status"] == "stopped"
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+def test_run_detach_returns_while_the_container_runs(box: Box) -> None:
+    result = box.run(box.bundle().args("sleep", "1000"), "--detach")
+    assert result.ok, result
+    assert box.state()["status"] == "running"
+    refused(box, "delete", "c")
+    box.ok("delete", "--force", "c")
+    assert box.left() == []
+
+
+def test_standard_streams_are_the_callers(box: Box) -> None:
+    bundle = box.bundle().shell("cat; echo problem >&2")
+    result = box.run(bundle, input=b"words in")
+    assert result.out == "words in"
+    assert result.err == "problem\n"
+
+
+def test_pid_file(box: Box, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    state = box.made_container(box.bundle().args("true"), "c", "--pid-file", str(file))
+    assert file.read_text() == str(state["pid"])
+    assert [path.name for path in tmp_path.iterdir()] == ["pid"]
+
+
+def test_pid_file_is_not_written_when_create_fails(box: Box, tmp_path: Path) -> None:
+    result = box.create(box.bundle().args("/missing"), "c", "--pid-file", str(tmp_path / "pid"))
+    assert result.status == 1, result
+    assert list(tmp_path.iterdir()) == []
+    assert box.left() == []
+
+
+def test_pid_file_in_a_missing_directory_fails_create_and_leaves_nothing(box: Box, tmp_path: Path) -> None:
+    result = box.create(box.bundle().args("true"), "c", "--pid-file", str(tmp_path / "no" / "pid"))
+    assert result.status == 1, result
+    assert one_line(result.err), result
+    assert "--pid-file" in result.err
+    assert box.left() == []
+
+
+# state
+
+
+def test_state_document_follows_the_schema_at_every_status(box: Box) -> None:
+    schema = json.loads((SCHEMAS / "state-schema.json").read_text())
+    with warnings.catch_warnings():  # what replaces it came with jsonschema 4.18, too new for Debian 12
+        warnings.simplefilter("ignore", DeprecationWarning)
+        resolver = jsonschema.RefResolver(f"file://{SCHEMAS}/", schema)
+    check = jsonschema.Draft4Validator(schema, resolver=resolver)
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.config["annotations"] = {"org.example.key": "value"}
+    seen = []
+    box.made_container(bundle, "c")
+    for command in (["start", "c"], ["kill", "c", "KILL"], []):
+        state = box.state()
+        check.validate(state)
+        assert (state["id"], state["bundle"]) == ("c", str(bundle.path))
+        assert state["annotations"] == {"org.example.key": "value"}
+        assert state["ociVersion"] == "1.3.0"
+        seen.append(state["status"])
+        if command:
+            box.ok(*command)
+        if command[:1] == ["kill"]:
+            wait_gone(state["pid"])
+    assert seen == ["created", "running", "stopped"]
+
+
+def test_config_changed_after_create_has_no_effect(box: Box) -> None:
+    bundle = box.bundle().shell("echo first > /out; exec sleep 1000")
+    box.made_container(bundle, "c")
+    bundle.shell("echo second > /out").write()
+    os.mkfifo(bundle.rootfs / "out")
+    box.ok("start", "c")
+    assert (bundle.rootfs / "out").read_text() == "first\n"
+
+
+def test_process_with_the_same_pid_is_not_ours(box: Box) -> None:
+    """state.json of a container whose pid was given to another process since: here, ours."""
+    state = box.started(box.bundle().args("sleep", "1000"))
+    file = box.root / "c" / "state.json"
+    record = json.loads(file.read_text())
+    real = record["init_process_pid"]
+    other = box.begin("--help")
+    bystander = os.getpid()
+    other.finish()
+    file.write_text(json.dumps({**record, "init_process_pid": bystander}))
+    assert box.state()["status"] == "stopped"
+    assert "container not running" in refused(box, "kill", "c", "KILL")
+    file.write_text(json.dumps({**record, "init_process_start": record["init_process_start"] + 1}))
+    assert box.state()["status"] == "stopped"
+    assert "container not running" in refused(box, "kill", "c", "KILL")
+    os.kill(real, 0)  # nobody was killed
+    file.write_text(json.dumps(record))
+    assert box.state()["status"] == "running"
+    assert state["pid"] == real
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"init_process_pid": "x"}', "\x00"])
+def test_damaged_state_is_reported_and_removed_by_force(box: Box, text: str) -> None:
+    (box.root / "c").mkdir(parents=True, mode=0o700)
+    os.chmod(box.root, 0o700)
+    (box.root / "c" / "state.json").write_text(text)
+    for words in (["state", "c"], ["start", "c"], ["kill", "c"], ["delete", "c"]):
+        refused(box, *words)
+    box.ok("delete", "--force", "c")
+    assert box.left() == []
+
+
+# kill
+
+
+@pytest.mark.parametrize("name", ["TERM", "SIGTERM", "sigterm", "15"])
+def test_kill_by_name_and_number(box: Box, name: str) -> None:
+    bundle = box.bundle().shell("trap 'echo term > /out; exit 0' TERM; echo up > /up; while :; do sleep 0.05; done")
+    os.mkfifo(bundle.rootfs / "up")
+    os.mkfifo(bundle.rootfs / "out")
+    pid = box.started(bundle)["pid"]
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    box.ok("kill", "c", name)
+    assert (bundle.rootfs / "out").read_text() == "term\n"
+    wait_gone(pid)
+
+
+def test_kill_without_a_signal_sends_term(box: Box) -> None:
+    bundle = box.bundle().shell("trap 'echo term > /out; exit 0' TERM; echo up > /up; while :; do sleep 0.05; done")
+    for name in ("up", "out"):
+        os.mkfifo(bundle.rootfs / name)
+    box.started(bundle)
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    box.ok("kill", "c")
+    assert (bundle.rootfs / "out").read_text() == "term\n"
+
+
+def test_kill_of_a_created_container(box: Box) -> None:
+    pid = box.made_container(box.bundle().args("true"), "c")["pid"]
+    box.ok("kill", "c", "KILL")
+    wait_gone(pid)
+    assert box.state()["status"] == "stopped"
+    assert "cannot start a container that has stopped" in refused(box, "start", "c")
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+def test_term_does_not_end_a_created_container(box: Box) -> None:
+    """It is pid 1 of its namespace, where a signal without a handler does nothing (pid_namespaces(7))."""
+    pid = box.made_container(box.bundle().args("true"), "c")["pid"]
+    box.ok("kill", "c", "TERM")
+    os.kill(pid, 0)
+    box.ok("delete", "--force", "c")
+
+
+def test_kill_of_a_stopped_container_is_an_error(box: Box) -> None:
+    pid = box.made_container(box.bundle().args("true"), "c")["pid"]
+    box.ok("start", "c")
+    wait_gone(pid)
+    assert "container not running" in refused(box, "kill", "c", "KILL")
+    assert "container not running" in refused(box, "kill", "c", "0")
+
+
+def test_kill_all_after_the_first_process_has_ended(box: Box) -> None:
+    """In the host's pid namespace others outlive it; engines end them by `kill --all`."""
+    bundle = box.bundle().shell("setsid sleep 1000 & setsid sleep 1000 & echo up > /up")
+    bundle.without("pid")
+    os.mkfifo(bundle.rootfs / "up")
+    pid = box.made_container(bundle, "c")["pid"]
+    box.ok("start", "c")
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    wait_gone(pid)
+    assert box.state()["status"] == "stopped"
+    others = leftovers.descendants() - box.before
+    assert len(others) == 2, others
+    box.ok("kill", "--all", "c", "KILL")
+    for other in others:
+        wait_gone(other)
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+def test_kill_with_the_hosts_pids_ends_everything(box: Box) -> None:
+    bundle = box.bundle().shell("setsid sleep 1000 & echo up > /up; exec sleep 1000")
+    bundle.without("pid")
+    os.mkfifo(bundle.rootfs / "up")
+    box.started(bundle)
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    everyone = leftovers.descendants() - box.before
+    assert len(everyone) == 2
+    box.ok("kill", "c", "KILL")
+    for one in everyone:
+        wait_gone(one)
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+def test_unknown_signal(box: Box) -> None:
+    box.started(box.bundle().args("sleep", "1000"))
+    assert "unknown signal" in refused(box, "kill", "c", "NOSUCH")
+    assert box.state()["status"] == "running"
+
+
+# delete, start, ids
+
+
+def test_unknown_container(box: Box) -> None:
+    for words in (["state", "x"], ["start", "x"], ["kill", "x", "KILL"], ["delete", "x"]):
+        assert "container does not exist" in refused(box, *words)
+    assert "container does not exist" in box.call("exec", "x", "true").err
+    box.ok("delete", "--force", "x")
+
+
+def test_delete_of_running_and_created(box: Box) -> None:
+    box.started(box.bundle().args("sleep", "1000"), "r")
+    box.made_container(box.bundle().args("true"), "m")
+    assert "is not stopped: running" in refused(box, "delete", "r")
+    assert "is not stopped: created" in refused(box, "delete", "m")
+    box.ok("delete", "--force", "r")
+    box.ok("delete", "--force", "m")
+    assert box.left() == []
+
+
+def test_start_twice(box: Box) -> None:
+    box.started(box.bundle().args("sleep", "1000"))
+    assert "cannot start an already running container" in refused(box, "start", "c")
+    assert box.state()["status"] == "running"
+
+
+def test_second_create_of_an_id_changes_nothing(box: Box) -> None:
+    state = box.made_container(box.bundle().args("sleep", "1000"), "c")
+    result = box.create(box.bundle().args("true"), "c")
+    assert result.status == 1
+    assert "container with given ID already exists" in result.err
+    assert box.state() == state
+    box.ok("start", "c")
+    assert box.state()["status"] == "running"
+
+
+BAD_IDS = ["../x", "a/b", ".", "..", "/", "a\nb", "", "ä", "a b", "a\x7f", "a*"]
+
+
+@pytest.mark.parametrize("name", BAD_IDS)
+def test_bad_id_is_refused_by_every_command(box: Box, name: str) -> None:
+    bundle = box.bundle()
+    bundle.write()
+    outside = box.path / "x"
+    outside.mkdir()
+    for words in (["create", "--bundle", str(bundle.path)], ["start"], ["state"], ["kill"], ["delete", "--force"]):
+        result = box.call(*words, "--", name)
+        assert result.status == 1, result
+        assert one_line(result.err), result
+    assert outside.exists()
+    assert box.left() == []
+
+
+@pytest.mark.parametrize("name", ["a", "A-b_c.d+e", "0", "x" * 200])
+def test_good_ids(box: Box, name: str) -> None:
+    box.started(box.bundle().args("sleep", "1000"), name)
+    box.ok("delete", "--force", name)
+    assert box.left() == []
+
+
+def test_state_root_that_others_can_write_is_refused(box: Box) -> None:
+    box.root.mkdir()
+    os.chmod(box.root, 0o777)
+    result = box.create(box.bundle().args("true"), "c")
+    assert result.status == 1
+    assert "others can write" in result.err
+    assert box.left() == []
+
+
+def test_long_state_root(box: Box) -> None:
+    """A socket's address holds 107 bytes."""
+    box.root = box.root.joinpath(*["d" * 60] * 4)
+    box.started(box.bundle().args("sleep", "1000"))
+    assert box.state()["status"] == "running"
+    box.ok("delete", "--force", "c")
+    assert box.left() == []
+
+
+# logs
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_error_is_in_the_log_and_on_stderr(box: Box, tmp_path: Path, form: str) -> None:
+    log = tmp_path / "log"
+    bundle = box.bundle().args("/missing")
+    bundle.write()
+    result = box.call("--log", str(log), "--log-format", form, "create", "--bundle", str(bundle.path), "c")
+    assert result.status == 1
+    assert one_line(result.err), result
+    text = log.read_text()
+    assert one_line(text)
+    if form == "json":
+        record = json.loads(text)
+        assert record["level"] == "error"
+        assert "/missing" in record["msg"]
+        assert record["msg"] in result.err
+    else:
+        assert "level=error" in text
+        assert "/missing" in text
+
+
+def test_closed_standard_streams_do_not_leak_state(box: Box) -> None:
+    """With 0 to 2 closed, the first files a runtime opens would become the container's streams."""
+    bundle = box.bundle().shell("readlink /proc/self/fd/0 > /out; readlink /proc/self/fd/2 >> /out")
+    bundle.write()
+    words = " ".join(box.words("run", "--bundle", str(bundle.path), "c"))
+    from support.command import run
+
+    result = run(["sh", "-c", f"{words} <&- >&- 2>&-"])
+    assert result.status == 0, result
+    assert (bundle.rootfs / "out").read_text() == "/dev/null\n/dev/null\n"

@@ -1,0 +1,217 @@
+"""Terminals: `run` and `exec` on a real pty, window sizes, console sockets."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from support.box import Box
+from support.bundle import Bundle
+from support.pty import ConsoleSocket, Interactive
+
+pytestmark = pytest.mark.root
+
+
+def terminal_bundle(box: Box) -> Bundle:
+    bundle = box.bundle().args("sh")
+    bundle.process["terminal"] = True
+    bundle.process["env"] = ["PATH=/bin", "TERM=dumb", "PS1=ready> "]
+    return bundle
+
+
+def test_run_on_a_terminal_is_interactive(box: Box) -> None:
+    bundle = terminal_bundle(box)
+    bundle.write()
+    window = Interactive(box.words("run", "--bundle", str(bundle.path), "c"), rows=31, columns=97)
+    screen = window.screen
+    screen.expect("ready> ")
+    raw = window.mode()
+    assert raw != window.before, "the caller's terminal is not raw: keys would be echoed twice"
+    screen.type("tty; echo $(id -u)-$$\r")
+    screen.expect(r"/dev/(pts/\d+|console)\r\n0-1\r\n")
+    screen.type("stty size\r")
+    screen.expect("31 97\r\n")
+    screen.type("exit 5\r")
+    assert window.wait() == 5
+    assert window.mode() == window.before, "the caller's terminal is left raw"
+    window.close()
+    assert box.left() == []
+
+
+def test_new_window_size_reaches_the_container(box: Box) -> None:
+    bundle = terminal_bundle(box)
+    bundle.write()
+    window = Interactive(box.words("run", "--bundle", str(bundle.path), "c"))
+    window.screen.expect("ready> ")
+    window.screen.type("while ! stty size | grep '50 132'; do sleep 0.05; done; echo done\r")
+    window.screen.resize(50, 132)
+    window.screen.expect("\n50 132\r\ndone\r\n")
+    window.screen.type("exit\r")
+    assert window.wait() == 0
+    window.close()
+
+
+def test_interrupt_key_ends_the_program_and_not_the_runtime(box: Box) -> None:
+    bundle = terminal_bundle(box)
+    bundle.write()
+    window = Interactive(box.words("run", "--bundle", str(bundle.path), "c"))
+    window.screen.expect("ready> ")
+    window.screen.type("echo begin; sleep 1000; echo status $?\r")
+    window.screen.expect("begin\r\n")
+    window.screen.type("\x03")
+    window.screen.expect("ready> ")
+    window.screen.type("exit 3\r")
+    assert window.wait() == 3
+    window.close()
+
+
+def test_much_output_arrives_whole(box: Box) -> None:
+    """What the program printed before its end must not be lost in the pty."""
+    bundle = terminal_bundle(box).args("seq", "1", "20000")
+    bundle.write()
+    window = Interactive(box.words("run", "--bundle", str(bundle.path), "c"))
+    os.close(window.slave)
+    window.slave = os.open(os.devnull, os.O_RDONLY)
+    text = window.screen.rest()
+    assert text.split() == [str(n) for n in range(1, 20001)]
+    assert window.wait() == 0
+    window.close()
+
+
+def test_console_size_of_the_config(box: Box) -> None:
+    bundle = terminal_bundle(box).args("stty", "size")
+    bundle.process["consoleSize"] = {"height": 44, "width": 155}
+    listener = ConsoleSocket(box.path / "console")
+    box.made_container(bundle, "c", "--console-socket", str(listener.path))
+    screen, _ = listener.receive()
+    box.ok("start", "c")
+    screen.expect("44 155\r\n")
+    screen.close()
+    listener.close()
+
+
+def test_console_socket_gets_the_master_of_a_pty_of_the_container(box: Box) -> None:
+    bundle = terminal_bundle(box).shell(
+        "tty; ls -l /proc/self/fd/0; stat -c '%t %T' /dev/console; stat -c %u $(readlink -f /proc/self/fd/0); read line; echo got $line > /dev/console"
+    )
+    bundle.process["user"] = {"uid": 1000, "gid": 1000}
+    listener = ConsoleSocket(box.path / "console")
+    state = box.made_container(bundle, "c", "--console-socket", str(listener.path))
+    screen, payload = listener.receive()
+    assert payload, "without a byte of data some receivers see the end of the stream"
+    info = os.fstat(screen.master)
+    assert stat.S_ISCHR(info.st_mode) and os.major(info.st_rdev) == 5, info
+    assert Path(f"/proc/{state['pid']}/fd/0").resolve() == Path("/dev/pts/0")
+    box.ok("start", "c")
+    screen.expect(r"/dev/pts/0\r\n")
+    screen.expect(r"-> /dev/pts/0\r\n")
+    screen.expect(r"88 0\r\n")
+    screen.expect(r"1000\r\n")
+    screen.type("hello\r")
+    screen.expect("got hello\r\n")
+    screen.close()
+    listener.close()
+
+
+def test_exec_on_a_terminal(box: Box) -> None:
+    box.started(box.bundle().args("sleep", "1000"))
+    window = Interactive(box.words("exec", "--tty", "c", "sh"), rows=12, columns=34)
+    window.screen.type("stty size; echo $((40+2)); tty\r")
+    window.screen.expect("12 34\r\n42\r\n/dev/pts/0\r\n")
+    window.screen.type("exit 9\r")
+    assert window.wait() == 9
+    assert window.mode() == window.before
+    window.close()
+
+
+def test_exec_with_a_console_socket(box: Box) -> None:
+    box.started(box.bundle().args("sleep", "1000"))
+    listener = ConsoleSocket(box.path / "console")
+    box.ok("exec", "--tty", "--detach", "--console-socket", str(listener.path), "c", "sh", "-c", "tty; read x; echo got $x")
+    screen, _ = listener.receive()
+    screen.expect("/dev/pts/0\r\n")
+    screen.type("word\r")
+    screen.expect("got word\r\n")
+    screen.rest()
+    screen.close()
+    listener.close()
+
+
+def test_terminal_without_a_socket_is_refused_when_detached(box: Box) -> None:
+    result = box.create(terminal_bundle(box), "c")
+    assert result.status == 1
+    assert "cannot allocate tty if pyoci will detach without setting console socket" in result.err
+    assert box.left() == []
+
+
+def test_socket_without_a_terminal_is_refused(box: Box) -> None:
+    listener = ConsoleSocket(box.path / "console")
+    result = box.create(box.bundle().args("true"), "c", "--console-socket", str(listener.path))
+    assert result.status == 1
+    assert "cannot use console socket if pyoci will not detach or allocate tty" in result.err
+    assert box.left() == []
+    listener.close()
+
+
+@pytest.mark.parametrize("kind", ["missing", "deaf", "plain"])
+def test_console_socket_that_nobody_serves(box: Box, kind: str) -> None:
+    place = box.path / "console"
+    if kind == "deaf":
+        deaf = socket.socket(socket.AF_UNIX)
+        deaf.bind(str(place))
+        deaf.close()
+    elif kind == "plain":
+        place.write_text("")
+    result = box.create(terminal_bundle(box), "c", "--console-socket", str(place))
+    assert result.status == 1, result
+    assert "--console-socket" in result.err and str(place) in result.err
+    assert box.left() == []
+
+
+def test_long_console_socket_path(box: Box) -> None:
+    """The receiver may have bound it by a relative name; an address holds 107 bytes."""
+    deep = box.path.joinpath(*["d" * 60] * 3)
+    deep.mkdir(parents=True)
+    before = os.getcwd()
+    os.chdir(deep)
+    try:
+        listener = ConsoleSocket(Path("console"))
+    finally:
+        os.chdir(before)
+    box.made_container(terminal_bundle(box).args("echo", "hello"), "c", "--console-socket", str(deep / "console"))
+    screen, _ = listener.receive()
+    box.ok("start", "c")
+    screen.expect("hello\r\n")
+    screen.close()
+    listener.close()
+
+
+def test_image_cannot_put_its_own_device_in_the_terminals_place(box: Box) -> None:
+    """/dev/pts/ptmx is opened inside the rootfs: it must be the multiplexer of a devpts, not a file of the image's."""
+    bundle = terminal_bundle(box)
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] in ("/proc", "/sys")]
+    (bundle.rootfs / "dev" / "pts").mkdir()
+    (bundle.rootfs / "dev" / "pts" / "ptmx").write_text("")
+    listener = ConsoleSocket(box.path / "console")
+    result = box.create(bundle, "c", "--console-socket", str(listener.path))
+    assert result.status == 1
+    assert "process.terminal" in result.err and "ptmx" in result.err
+    assert box.left() == []
+    listener.close()
+
+
+def test_dev_console_of_the_image_is_no_way_out(box: Box) -> None:
+    """A link in /dev/console's place must not put the pty over a file of the image's choice."""
+    bundle = terminal_bundle(box).shell("cat /victim; stat -c '%t %T' /dev/console; exec true")
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] != "/dev"]
+    (bundle.rootfs / "dev" / "pts").mkdir(exist_ok=True)
+    (bundle.rootfs / "victim").write_text("intact\n")
+    (bundle.rootfs / "dev" / "console").symlink_to("/victim")
+    listener = ConsoleSocket(box.path / "console")
+    box.made_container(bundle, "c", "--console-socket", str(listener.path))
+    screen, _ = listener.receive()
+    box.ok("start", "c")
+    screen.expect("intact\r\n88 0\r\n")
+    screen.close()
+    listener.close()

@@ -1,0 +1,70 @@
+"""Runs pyoci (or a program like it) so that nothing it starts can hang a test: output goes to files, time is bounded."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, List, Optional
+
+from support import leftovers
+
+PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))
+PATIENCE = 60  # seconds: a guard against hangs, not a measure
+
+
+class Result:
+    """How a command ended, and what it said."""
+
+    def __init__(self, words: List[str], status: int, out: str, err: str) -> None:
+        self.words, self.status, self.out, self.err = words, status, out, err
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    def __repr__(self) -> str:
+        return f"{' '.join(self.words)}\n  status {self.status}\n  stdout {self.out!r}\n  stderr {self.err!r}"
+
+
+def finish(words: List[str], process: "subprocess.Popen[bytes]", out: Any, err: Any) -> Result:
+    """Waits, and kills what does not end: then the status is -9."""
+    try:
+        status = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = process.wait()
+    texts = []
+    for file in (out, err):
+        file.seek(0)
+        texts.append(file.read().decode("utf-8", "replace"))
+        file.close()
+    return Result(words, status, *texts)
+
+
+class Started:
+    """A command under way."""
+
+    def __init__(self, words: List[str], **popen: Any) -> None:
+        self.words = words
+        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        popen.setdefault("stdout", self.out)
+        popen.setdefault("stderr", self.err)
+        self.process = subprocess.Popen(words, **popen)
+        leftovers.OWN.add(self.process.pid)
+
+    def finish(self) -> Result:
+        try:
+            return finish(self.words, self.process, self.out, self.err)
+        finally:
+            leftovers.OWN.discard(self.process.pid)
+
+
+def run(words: List[str], input: Optional[bytes] = None, **popen: Any) -> Result:
+    """Runs a command. Its streams are files: a container that outlives it keeps them open, and a pipe would not end."""
+    if input is not None:
+        source = tempfile.TemporaryFile()
+        source.write(input)
+        source.seek(0)
+        popen["stdin"] = source
+    return Started(words, **popen).finish()
