@@ -152,7 +152,8 @@ def rule_findings(document: object, kind: str, bad: "set[Path]") -> "list[Findin
         for rules in (state_rules, state_advice) if kind == "state" else (features_rules, features_advice):
             rules(pruned, found)
     restored = [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
-    return [item for item in restored if item[1] not in bad]  # what is wrong is not called missing as well
+    # What is wrong is not called missing as well; what is missing has no place but that of the object around it.
+    return [(code, _existing(document, path), text, hint) for code, path, text, hint in restored if path not in bad]
 
 
 def _pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "dict[Path, list[int]]") -> object:
@@ -179,6 +180,15 @@ def _restored(path: "Path", moved: "dict[Path, list[int]]") -> "Path":
         known = moved.get(path[:depth])
         result += (known[step] if known is not None and isinstance(step, int) else step,)
     return result
+
+
+def _existing(document: "Any", path: "Path") -> "Path":
+    """The path as far as the document goes."""
+    for depth, step in enumerate(path):
+        if isinstance(document, dict) and step not in document:
+            return path[:depth]
+        document = document[step]
+    return path
 
 
 def _nul_findings(document: object, kind: str) -> "list[Finding]":

@@ -149,7 +149,7 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
         kind = entry.get("type", "")
         if kind and kind in seen:
             sentence = f"{kind} is limited twice"
-            out.append(("rlimit-duplicate", (*path, number, "type"), sentence, "keep one of the entries"))
+            out.append(("rlimit-duplicate", (*path, number), sentence, "keep one of the entries"))
         seen.add(kind)
         if target == "linux" and kind not in RLIMITS and "type" in entry:
             sentence = f'wrong rlimit value: "{kind}" is no resource of getrlimit(2)'
@@ -157,7 +157,7 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
         soft, hard = entry.get("soft", 0), entry.get("hard", 2**64)
         if soft > hard:
             sentence = f"the soft limit {soft} of {kind} is above the hard limit {hard}"
-            out.append(("rlimit-soft-above-hard", (*path, number, "soft"), sentence, ""))
+            out.append(("rlimit-soft-above-hard", (*path, number), sentence, ""))
 
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:

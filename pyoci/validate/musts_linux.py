@@ -57,7 +57,7 @@ def _namespaces(entries: "list[Json]", out: "list[Finding]") -> None:
         path: "Path" = ("linux", "namespaces", number)
         if kind and kind in seen:
             sentence = f"malformed spec file: duplicated ns {kind}"
-            out.append(("namespace-duplicate", (*path, "type"), sentence, "keep one of the entries"))
+            out.append(("namespace-duplicate", path, sentence, "keep one of the entries"))
         seen.add(kind)
         if "path" not in entry:
             continue
@@ -118,8 +118,8 @@ def mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
         ranges = sorted((entry[name], entry.get("size", 1), i) for i, entry in enumerate(entries) if name in entry)
         for (first, size, one), (second, _, other) in zip(ranges, ranges[1:]):
             if first + size > second:
-                sentence = f"ids from {second} on are mapped already by [{min(one, other)}]"
-                out.append(("mapping-overlap", (*path, max(one, other), name), sentence, ""))
+                sentence = f"{name}: ids from {second} on are mapped already by [{min(one, other)}]"
+                out.append(("mapping-overlap", (*path, max(one, other)), sentence, ""))
 
 
 def _hidden_paths(paths: "list[str]", name: str, own_mounts: bool, out: "list[Finding]") -> None:
@@ -249,14 +249,14 @@ def _memory(memory: "Json", path: "Path", out: "list[Finding]") -> None:
     limit, swap = memory.get("limit", 0), memory.get("swap", 0)
     if limit > 0 and 0 < swap < limit:
         sentence = f"memory+swap limit should be >= memory limit: swap {swap} is below limit {limit}"
-        out.append(("memory-swap-below-limit", (*path, "swap"), sentence, "swap is the sum of memory and swap"))
+        out.append(("memory-swap-below-limit", path, sentence, "swap is the sum of memory and swap"))
 
 
 def _cpu(cpu: "Json", path: "Path", out: "list[Finding]") -> None:
     quota, burst, period = cpu.get("quota", 0), cpu.get("burst", 0), cpu.get("period", 0)
     if quota > 0 and burst > quota:
         sentence = f"burst {burst} must not be larger than quota {quota}"
-        out.append(("cpu-burst-above-quota", (*path, "burst"), sentence, ""))
+        out.append(("cpu-burst-above-quota", path, sentence, ""))
     if period and not 1000 <= period <= 1_000_000:
         sentence = f"a period is from 1000 to 1000000 microseconds, {period} is not"
         out.append(("cpu-period-range", (*path, "period"), sentence, ""))
@@ -266,7 +266,7 @@ def _cpu(cpu: "Json", path: "Path", out: "list[Finding]") -> None:
     realtime, length = cpu.get("realtimeRuntime", 0), cpu.get("realtimePeriod", 0)
     if length and realtime > length:
         sentence = f"realtimeRuntime {realtime} is longer than realtimePeriod {length}"
-        out.append(("cpu-realtime-range", (*path, "realtimeRuntime"), sentence, ""))
+        out.append(("cpu-realtime-range", path, sentence, ""))
     if cpu.get("idle", 0) not in (0, 1):
         out.append(("cpu-idle-range", (*path, "idle"), "idle is 0 or 1", ""))
     if "cpus" in cpu or "mems" in cpu:

@@ -73,7 +73,7 @@ def _zos(zos: "Json", out: "list[Finding]") -> None:
         kind, target = entry.get("type"), entry.get("path", "/")
         if kind and kind in seen:
             sentence = f"two namespaces of type {kind}"
-            out.append(("namespace-duplicate", ("zos", "namespaces", number, "type"), sentence, ""))
+            out.append(("namespace-duplicate", ("zos", "namespaces", number), sentence, ""))
         seen.add(kind)
         if target[:1] != "/":
             sentence = f'the path of a namespace must be absolute, "{target}" is not'

@@ -80,7 +80,7 @@ def _deadline(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
     period = scheduler.get("period", 0) or deadline
     if not 1024 <= runtime <= deadline <= period < 2**63:
         sentence = "SCHED_DEADLINE needs 1024 <= runtime <= deadline <= period"
-        out.append(("scheduler-deadline-order", (*path, "runtime"), sentence, "all three are in nanoseconds"))
+        out.append(("scheduler-deadline-order", path, sentence, "all three are in nanoseconds"))
 
 
 def number_list(text: str, path: "Path", out: "list[Finding]") -> None:

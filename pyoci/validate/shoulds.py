@@ -187,7 +187,7 @@ def _resources(resources: "Json", path: "Path", out: "list[Finding]") -> None:
     limit, reservation = memory.get("limit", 0), memory.get("reservation", 0)
     if 0 < limit < reservation:
         sentence = f"reservation {reservation} is above limit {limit}"
-        out.append(("memory-reservation-above-limit", (*path, "memory", "reservation"), sentence, ""))
+        out.append(("memory-reservation-above-limit", (*path, "memory"), sentence, ""))
     if memory.get("swap", 0) > 0 and limit <= 0 and memory["swap"] != limit:
         sentence = "a limit of memory and swap needs a limit of memory"
         out.append(("memory-swap-no-limit", (*path, "memory", "swap"), sentence, "set limit"))

@@ -179,10 +179,10 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"ociVersion": "2.0.0"}, [("version-unsupported", "ociVersion")]),
     ({"ociVersion": "1.4.0"}, [("version-newer", "ociVersion")]),
     ({"ociVersion": "0.9.0"}, [("version-older", "ociVersion")]),
-    ({"root": GONE}, [("root-required", "root")]),
+    ({"root": GONE}, [("root-required", "")]),
     # --- process
     ({"process/args": []}, [("process-args-empty", "process.args")]),
-    ({"process/args": GONE}, [("process-args-empty", "process.args")]),
+    ({"process/args": GONE}, [("process-args-empty", "process")]),
     ({"process/args/0": ""}, [("process-args-first", "process.args[0]")]),
     ({"process/cwd": ""}, [("process-cwd-relative", "process.cwd")]),
     ({"process/cwd": "srv"}, [("process-cwd-relative", "process.cwd")]),
@@ -190,15 +190,15 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"process/env": [""]}, [("env-format", "process.env[0]")]),
     ({"process/env": ["=1"]}, [("env-name-empty", "process.env[0]")]),
     ({"process/env": ["A=1", "B=1", "A=2"]}, [("env-duplicate", "process.env[0]")]),
-    ({"process/user": {}}, [("user-ids-required", "process.user.gid"), ("user-ids-required", "process.user.uid")]),
-    ({"process/user": {"uid": 0}}, [("user-ids-required", "process.user.gid")]),
+    ({"process/user": {}}, [("user-ids-required", "process.user"), ("user-ids-required", "process.user")]),
+    ({"process/user": {"uid": 0}}, [("user-ids-required", "process.user")]),
     ({"process/user/umask": 0o1022}, [("umask-range", "process.user.umask")]),
     ({"process/args/0": "a\0b"}, [("nul-character", "process.args[0]")]),
     ({"mounts/0/source": "\0"}, [("nul-character", "mounts[0].source")]),
     ({"linux/resources": {"unified": {"a.\0": "1"}}}, [("nul-character", 'linux.resources.unified["a.\\u0000"]')]),
     (
         {"process/rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}] * 2},
-        [("rlimit-duplicate", "process.rlimits[1].type")],
+        [("rlimit-duplicate", "process.rlimits[1]")],
     ),
     (
         {"process/rlimits": [{"type": "RLIMIT_NOFILES", "soft": 0, "hard": 0}]},
@@ -206,7 +206,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     (
         {"process/rlimits": [{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]},
-        [("rlimit-soft-above-hard", "process.rlimits[0].soft")],
+        [("rlimit-soft-above-hard", "process.rlimits[0]")],
     ),
     (
         {"process/terminal": True, "process/consoleSize": {"height": 65536, "width": 1}},
@@ -221,7 +221,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
         {"process/scheduler": {"policy": "SCHED_BATCH", "nice": -21}},
         [("scheduler-nice-range", "process.scheduler.nice")],
     ),
-    ({"process/scheduler": {"policy": "SCHED_FIFO"}}, [("scheduler-priority-range", "process.scheduler.priority")]),
+    ({"process/scheduler": {"policy": "SCHED_FIFO"}}, [("scheduler-priority-range", "process.scheduler")]),
     (
         {"process/scheduler": {"policy": "SCHED_RR", "priority": 100}},
         [("scheduler-priority-range", "process.scheduler.priority")],
@@ -236,7 +236,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     (
         {"process/scheduler": {"policy": "SCHED_DEADLINE", "runtime": 5000, "deadline": 4000}},
-        [("scheduler-deadline-order", "process.scheduler.runtime")],
+        [("scheduler-deadline-order", "process.scheduler")],
     ),
     ({"process/scheduler": {"policy": "SCHED_ISO"}}, [("scheduler-iso", "process.scheduler.policy")]),
     ({"process/execCPUAffinity": {"initial": "3-1"}}, [("cpu-list", "process.execCPUAffinity.initial")]),
@@ -318,7 +318,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
             "linux/uidMappings": [MAP],
             "linux/gidMappings": [MAP, {"containerID": 20, "hostID": 1009, "size": 1}],
         },
-        [("mapping-overlap", "linux.gidMappings[1].hostID")],
+        [("mapping-overlap", "linux.gidMappings[1]")],
     ),
     (
         {
@@ -326,7 +326,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
             "linux/uidMappings": [{"containerID": 9, "hostID": 5, "size": 1}, MAP],
             "linux/gidMappings": [MAP],
         },
-        [("mapping-overlap", "linux.uidMappings[1].containerID")],
+        [("mapping-overlap", "linux.uidMappings[1]")],
     ),
     (
         {"linux/uidMappings": [MAP], "linux/gidMappings": [MAP]},
@@ -355,12 +355,12 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
             }
         },
         [
-            ("mapping-overlap", "mounts[0].uidMappings[1].containerID"),
-            ("mapping-overlap", "mounts[0].uidMappings[1].hostID"),
+            ("mapping-overlap", "mounts[0].uidMappings[1]"),
+            ("mapping-overlap", "mounts[0].uidMappings[1]"),
         ],
     ),
     # --- namespaces
-    ({"linux/namespaces/5": {"type": "pid"}}, [("namespace-duplicate", "linux.namespaces[5].type")]),
+    ({"linux/namespaces/5": {"type": "pid"}}, [("namespace-duplicate", "linux.namespaces[5]")]),
     ({"linux/namespaces/0/path": "ns/pid"}, [("namespace-path-relative", "linux.namespaces[0].path")]),
     ({"linux/namespaces/0/path": ""}, [("namespace-path-relative", "linux.namespaces[0].path")]),
     ({"linux/namespaces/0/path": "/proc/1/ns/net"}, [("namespace-path-type", "linux.namespaces[0].path")]),
@@ -398,7 +398,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     (
         {"linux/devices": [{"type": "c", "path": "/dev/x"}]},
-        [("device-number-required", "linux.devices[0].major"), ("device-number-required", "linux.devices[0].minor")],
+        [("device-number-required", "linux.devices[0]"), ("device-number-required", "linux.devices[0]")],
     ),
     (
         {"linux/devices": [{"type": "b", "path": "/dev/x", "major": -1, "minor": 0}]},
@@ -432,7 +432,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     (
         {"linux/resources": {"devices": [{"allow": True}]}},
-        [("device-rule-access", "linux.resources.devices[0].access")],
+        [("device-rule-access", "linux.resources.devices[0]")],
     ),
     # --- network devices
     (
@@ -551,17 +551,17 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"linux/resources": {"memory": {"limit": -2}}}, [("memory-negative", "linux.resources.memory.limit")]),
     (
         {"linux/resources": {"memory": {"limit": 100, "swap": 99}}},
-        [("memory-swap-below-limit", "linux.resources.memory.swap")],
+        [("memory-swap-below-limit", "linux.resources.memory")],
     ),
     ({"linux/resources": {"memory": {"swap": 99}}}, [("memory-swap-no-limit", "linux.resources.memory.swap")]),
     (
         {"linux/resources": {"memory": {"limit": 100, "reservation": 101}}},
-        [("memory-reservation-above-limit", "linux.resources.memory.reservation")],
+        [("memory-reservation-above-limit", "linux.resources.memory")],
     ),
     ({"linux/resources": {"memory": {"kernelTCP": 1}}}, [("memory-kernel", "linux.resources.memory.kernelTCP")]),
     (
         {"linux/resources": {"cpu": {"quota": 1000, "burst": 1001}}},
-        [("cpu-burst-above-quota", "linux.resources.cpu.burst")],
+        [("cpu-burst-above-quota", "linux.resources.cpu")],
     ),
     ({"linux/resources": {"cpu": {"period": 999}}}, [("cpu-period-range", "linux.resources.cpu.period")]),
     ({"linux/resources": {"cpu": {"period": 1000001}}}, [("cpu-period-range", "linux.resources.cpu.period")]),
@@ -569,7 +569,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"linux/resources": {"cpu": {"quota": -2}}}, [("cpu-quota-negative", "linux.resources.cpu.quota")]),
     (
         {"linux/resources": {"cpu": {"realtimeRuntime": 2, "realtimePeriod": 1}}},
-        [("cpu-realtime-range", "linux.resources.cpu.realtimeRuntime")],
+        [("cpu-realtime-range", "linux.resources.cpu")],
     ),
     ({"linux/resources": {"cpu": {"idle": 2}}}, [("cpu-idle-range", "linux.resources.cpu.idle")]),
     ({"linux/resources": {"cpu": {"shares": 1}}}, [("cpu-shares-range", "linux.resources.cpu.shares")]),
@@ -603,7 +603,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"linux/resources": {"unified": {"memory": "1"}}}, [("unified-name", "linux.resources.unified.memory")]),
     # --- other platforms
     ({"vm": {"kernel": {"path": "vmlinuz"}}}, [("vm-path-relative", "vm.kernel.path")]),
-    ({**ZOS, "zos": {"namespaces": [{"type": "pid"}] * 2}}, [("namespace-duplicate", "zos.namespaces[1].type")]),
+    ({**ZOS, "zos": {"namespaces": [{"type": "pid"}] * 2}}, [("namespace-duplicate", "zos.namespaces[1]")]),
     (
         {**ZOS, "zos": {"namespaces": [{"type": "pid", "path": "x"}]}},
         [("namespace-path-relative", "zos.namespaces[0].path")],
@@ -625,7 +625,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
         [("windows-mount-nested", "mounts[1].destination")],
     ),
     ({**WINDOWS, "mounts": [{"destination": "foo"}]}, [("mount-destination-relative", "mounts[0].destination")]),
-    ({**WINDOWS, "process/args": GONE}, [("process-args-empty", "process.args")]),
+    ({**WINDOWS, "process/args": GONE}, [("process-args-empty", "process")]),
     ({**WINDOWS, "process/cwd": "x"}, [("process-cwd-relative", "process.cwd")]),
 ]
 
@@ -635,7 +635,7 @@ STATES: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"pid": -1}, [("schema-range", "pid")]),
     ({"status": 5}, [("schema-type", "status")]),
     ({"ociVersion": "1"}, [("version-semver", "ociVersion")]),
-    ({"pid": GONE}, [("state-pid-required", "pid")]),
+    ({"pid": GONE}, [("state-pid-required", "")]),
     ({"status": "created", "pid": 0}, [("state-pid-required", "pid")]),
     ({"bundle": "b"}, [("state-bundle-relative", "bundle")]),
     ({"status": "runing"}, [("state-status-unknown", "status")]),
