@@ -58,7 +58,7 @@ def compile_bundle(
     if options.notify_socket:
         request.notify = f"{store.path}/{container}/{NOTIFY}"
     request.listen_fds, request.listen_fdnames = options.listen_fds, options.listen_fdnames
-    request.state = _halves(hook_state(config, container, options.bundle, "creating", -1))
+    request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))
     plan = compile_create(request, environment())
     plan.warnings[:0] = manager.warnings
     return data, config, manager, plan

@@ -37,7 +37,7 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     compile_devices(request, plan)
     if _has_hooks(request, "prestart") or _has_hooks(request, "createRuntime"):
         plan.add(ops.SYNC, "hooks", ops.SYNC_HOOKS)
-    container_hooks(request, plan, "createContainer", request.bundle, hook_env)
+    container_hooks(request, plan, "createContainer", "creating", request.bundle, hook_env)
     plan.add(ops.MAKE_DIRECTORY, "process.cwd", request.process["cwd"], 0o755)
     device = ops.CONSOLE_DEVICE if request.namespace("mount") else 0
     process.streams(request, plan, device)
@@ -49,7 +49,7 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     process.attributes(request, plan)
     process.find(request, plan)
     plan.add(ops.AWAIT_START, "")
-    container_hooks(request, plan, "startContainer", "/", hook_env)
+    container_hooks(request, plan, "startContainer", "created", "/", hook_env)
     process.become(request, plan)
     return plan
 

@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
 
-def container_hooks(request: Request, plan: Plan, kind: str, cwd: str, env: "list[str]") -> None:
+def container_hooks(request: Request, plan: Plan, kind: str, status: str, cwd: str, env: "list[str]") -> None:
     """Adds the hooks of a kind.
 
+    status: the container's at that moment (runtime.md, "State")
     cwd: where they start: the bundle while the host's files are in reach, / afterwards
     env: the environment of hooks that name none; never the container's, which the image can choose
     """
     hooks: "list[dict[str, Any]]" = (request.config.get("hooks") or {}).get(kind) or []
-    head, tail = request.state
+    if not hooks:
+        return
+    head, tail = request.state(status)
     for index, hook in enumerate(hooks):
         where = f"hooks.{kind}[{index}] ({hook['path']})"
         own: "Optional[list[str]]" = hook.get("env")

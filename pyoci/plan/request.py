@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Callable, Optional
 
     from pyoci.host import Host
 
@@ -14,8 +14,9 @@ class Request:
     host:       facts about the host
     bundle:     absolute path of the bundle
     container:  the container's id
-    state:      the state document's text before and after its pid: what hooks get on standard input
+    state:      gives, for a status, the state document's text before and after its pid: what hooks get on standard input
     cgroup_mounts:  what a mount of type cgroup consists of (pyoci/cgroups/mounts.py); called with its data options
+    filters:    the state root, where compiled seccomp filters are kept; "" for nowhere
     """
 
     __slots__ = (
@@ -44,8 +45,9 @@ class Request:
         self.linux: "dict[str, Any]" = config.get("linux") or {}
         self.process: "dict[str, Any]" = config.get("process") or {}
         self.rootfs = from_bundle(bundle, (config.get("root") or {}).get("path", ""))
-        self.state = ("", "")
+        self.state: "Callable[[str], tuple[str, str]]" = lambda status: ("", "")
         self.cgroup_mounts: "Any" = None
+        self.filters = ""
         self.no_pivot = False
         self.no_new_keyring = False
         self.notify = ""
