@@ -56,6 +56,7 @@ class Container:
         self.pidfd = -1
         self.exit_status: Optional[int] = None
         self.created = False
+        self.others: List[int] = []  # further processes in its pid namespace that are children of ours
 
     def create(self, *options: str, **popen: Any) -> Result:
         """create, with the program's output going to self.output and its errors to the bundle's file stderr."""
@@ -135,8 +136,11 @@ class Container:
         """Wait for the process's end; its status as a shell gives it, None when only its parent could know."""
         if self.pidfd < 0:
             return self.exit_status
-        if not select.select([self.pidfd], [], [], PATIENCE)[0]:
-            raise Hang(f"the container's process {self.pid} did not end")
+        until = time.monotonic() + PATIENCE
+        while not select.select([self.pidfd], [], [], 0.05 if self.others else PATIENCE)[0]:
+            self.reap_others()
+            if time.monotonic() > until:
+                raise Hang(f"the container's process {self.pid} did not end")
         try:
             ended = os.waitid(os.P_PID, self.pid, os.WEXITED)
         except ChildProcessError:
@@ -148,6 +152,15 @@ class Container:
         self.pidfd = -1
         self.output.fill()
         return self.exit_status
+
+    def reap_others(self) -> None:
+        """A pid namespace's first process does not end before the zombies in it are waited for, by their parents."""
+        for pid in list(self.others):
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    self.others.remove(pid)
+            except ChildProcessError:
+                self.others.remove(pid)
 
     def lines(self) -> List[Dict[str, Any]]:
         """The JSON lines printed so far and not yet taken."""

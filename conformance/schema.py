@@ -62,10 +62,14 @@ def state_complaints(state: Dict[str, Any]) -> List[str]:
 
 
 def undefined_features(structure: Dict[str, Any], version: str) -> List[str]:
-    """Properties that the features structure of this version of the specification does not define."""
+    """Properties that the features structure of this version of the specification does not define.
+
+    The structure came with 1.1.0: a runtime that gives an older version is held against that.
+    """
     from conformance.requirements import version_key
 
     found: List[str] = []
+    limit = max(version_key(version), version_key("1.1.0"))
 
     def walk(value: Any, shape: Any, place: str) -> None:
         if not isinstance(value, dict) or not isinstance(shape, dict) or "*" in shape:
@@ -73,7 +77,7 @@ def undefined_features(structure: Dict[str, Any], version: str) -> List[str]:
         for key, inner in value.items():
             path = f"{place}.{key}" if place else key
             since = FEATURES_SINCE.get(path, "1.1.0")
-            if key not in shape or version_key(since) > version_key(version):
+            if key not in shape or version_key(since) > limit:
                 found.append(path)
             else:
                 walk(inner, shape[key], path)

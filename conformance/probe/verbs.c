@@ -321,9 +321,10 @@ static void do_int80(void)
 {
     int status = 0;
     long *result = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t child = fork();
+    pid_t child;
 
     *result = 12345;
+    child = fork();
     if (!child) {
         long value;
         __asm__ volatile("int $0x80" : "=a"(value) : "a"(64L) : "memory", "r8", "r9", "r10", "r11");
