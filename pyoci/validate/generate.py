@@ -28,8 +28,8 @@ REST = {
 }
 # Properties that engines hardly ever write: their checks are loaded when met.
 RARE = {
-    "blockIO", "consoleSize", "execCPUAffinity", "hugepageLimits", "intelRdt", "ioPriority", "memoryPolicy",
-    "netDevices", "network", "personality", "rdma", "scheduler", "timeOffsets",
+    "consoleSize", "execCPUAffinity", "hugepageLimits", "intelRdt", "ioPriority", "memoryPolicy", "netDevices",
+    "network", "personality", "rdma", "scheduler", "timeOffsets",
 }  # fmt: skip
 SILENT = {"title", "spec", "definitions", "$schema"}
 HEADER = '''\

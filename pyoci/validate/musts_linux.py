@@ -235,7 +235,8 @@ def resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -> Non
                 out.append(("device-rule-number", (*path, "devices", number, name), sentence, ""))
         if rule.get("access", "")[-1:] == "\n":
             out.append(("newline", (*path, "devices", number, "access"), "must not contain newlines", ""))
-    if any(name in resources for name in ("blockIO", "hugepageLimits", "rdma", "unified")):
+    devices = any(name not in ("weight", "leafWeight") for name in resources.get("blockIO", ()))
+    if devices or "hugepageLimits" in resources or "rdma" in resources or "unified" in resources:
         from .musts_rare import rare_resource_rules
 
         rare_resource_rules(resources, path, out)
