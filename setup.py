@@ -6,6 +6,7 @@ build/bin/pyoci then runs it from the sources.
 
 import compileall
 import os
+import runpy
 import subprocess
 import sys
 import sysconfig
@@ -72,6 +73,8 @@ def generate(package):
         for what, name in (("kernel", "kernel.py"), ("operations", os.path.join("plan", "ops.py"))):
             text = subprocess.run([program, what], stdout=subprocess.PIPE, check=True).stdout
             write(os.path.join(package, name), text)
+    library = runpy.run_path(source("libseccomp_build.py"))["ffibuilder"]
+    library.emit_python_code(os.path.join(package, "seccomp", "_library.py"))
     schemas, target = os.path.join(HERE, "schemas"), os.path.join(package, "validate")
     subprocess.run([sys.executable, "-m", "pyoci.validate.generate", schemas, target], check=True, cwd=HERE)
 

@@ -4,6 +4,7 @@
 #include "plan.h"
 
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/loop.h>
 #include <linux/mempolicy.h>
 #include <stddef.h>
@@ -26,7 +27,12 @@
     K(RESOLVE_BENEATH) K(RESOLVE_IN_ROOT) K(RESOLVE_NO_MAGICLINKS) K(RESOLVE_NO_SYMLINKS) K(RESOLVE_NO_XDEV)    \
     K(PROC_SUPER_MAGIC) K(CGROUP_SUPER_MAGIC) K(CGROUP2_SUPER_MAGIC) K(TMPFS_MAGIC)                             \
     K(SECCOMP_FILTER_FLAG_TSYNC) K(SECCOMP_FILTER_FLAG_LOG) K(SECCOMP_FILTER_FLAG_SPEC_ALLOW)                   \
-    K(SECCOMP_FILTER_FLAG_NEW_LISTENER)                                                                         \
+    K(SECCOMP_FILTER_FLAG_NEW_LISTENER)                                                                        \
+    K(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)                                                                   \
+    K(SECCOMP_RET_KILL_PROCESS) K(SECCOMP_RET_KILL_THREAD) K(SECCOMP_RET_TRAP) K(SECCOMP_RET_ERRNO)             \
+    K(SECCOMP_RET_USER_NOTIF) K(SECCOMP_RET_TRACE) K(SECCOMP_RET_LOG) K(SECCOMP_RET_ALLOW)                      \
+    K(BPF_MAXINSNS) K(BPF_LD) K(BPF_W) K(BPF_ABS) K(BPF_JMP) K(BPF_JA) K(BPF_JEQ) K(BPF_JGT) K(BPF_JGE) K(BPF_K) \
+    K(BPF_RET)                                                                                                  \
     K(PER_LINUX32) K(PER_LINUX)                                                                                 \
     K(IOPRIO_CLASS_SHIFT) K(IOPRIO_CLASS_RT) K(IOPRIO_CLASS_BE) K(IOPRIO_CLASS_IDLE)                            \
     K(SCHED_OTHER) K(SCHED_FIFO) K(SCHED_RR) K(SCHED_BATCH) K(SCHED_ISO) K(SCHED_IDLE) K(SCHED_DEADLINE)        \

@@ -67,6 +67,9 @@
 #ifndef DEVPTS_SUPER_MAGIC
 #define DEVPTS_SUPER_MAGIC 0x1cd1
 #endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
 #ifndef MNT_DETACH /* sys/mount.h cannot be included beside linux/mount.h */
 #define MNT_DETACH 2
 #define UMOUNT_NOFOLLOW 8

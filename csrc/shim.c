@@ -372,6 +372,12 @@ int shim_namespace_type(int fd)
     return type < 0 ? failure() : type;
 }
 
+/* Whether this kernel knows a flag of seccomp(2): it looks at the flags first, then for the filter, which is missing */
+int shim_seccomp_knows(unsigned flags)
+{
+    return SYS(seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EFAULT;
+}
+
 /* Bytes of output kept (not more than room), or -errno when the hook could not be started */
 int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
               int timeout, int *status, int *timed_out, char *output, size_t room)

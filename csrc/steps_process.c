@@ -333,9 +333,54 @@ int step_label(struct context *c, const struct step *step)
     return error;
 }
 
+/* A thread that hands the listener over. It was started before the filter was loaded, so nothing that the profile forbids
+ * or wants to be asked about can stop it: an agent that must approve sendmsg has to be there first. */
+struct handover {
+    struct context *c;
+    int listener; /* -1: not there yet, -2: there will be none */
+    int error;
+    int thread; /* the kernel clears it as the thread ends */
+};
+
+static int hand_over(void *given)
+{
+    struct handover *h = given;
+    int fd;
+
+    while ((fd = __atomic_load_n(&h->listener, __ATOMIC_ACQUIRE)) == -1)
+        sched_yield();
+    if (fd >= 0) {
+        h->error = report_send(h->c, REPORT_SECCOMP, 0, fd);
+        if (!h->error)
+            h->error = report_await(h->c, REPORT_GO);
+        close(fd);
+    }
+    return 0;
+}
+
+/* Waiting without a system call: for all we know none is allowed any more */
+static int load_with_listener(struct context *c, unsigned flags, struct sock_fprog *program)
+{
+    static char stack[65536] __attribute__((aligned(16)));
+    struct handover h = { .c = c, .listener = -1, .thread = 1 };
+    const int share = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                      CLONE_CHILD_CLEARTID;
+
+    TRY(c, "start a thread", clone(hand_over, stack + sizeof stack, share, &h, NULL, NULL, &h.thread));
+    c->doing = "seccomp";
+    int fd = SYS(seccomp, SECCOMP_SET_MODE_FILTER, flags, program), error = fd < 0 ? -errno : 0;
+    __atomic_store_n(&h.listener, fd < 0 ? -2 : fd, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&h.thread, __ATOMIC_ACQUIRE))
+        ;
+    if (!error)
+        c->doing = "hand over the listener";
+    return error ? error : h.error;
+}
+
 int step_seccomp(struct context *c, const struct step *step)
 {
     FIELDS(seccomp, step);
+    unsigned flags = (unsigned)f->flags.i;
     struct sock_fprog program = {
         .len = (unsigned short)(f->program.b.length / sizeof(struct sock_filter)),
         .filter = (struct sock_filter *)(uintptr_t)f->program.b.bytes,
@@ -344,14 +389,9 @@ int step_seccomp(struct context *c, const struct step *step)
     c->doing = "seccomp";
     if (f->program.b.length / sizeof(struct sock_filter) > BPF_MAXINSNS)
         return -E2BIG;
-    int fd = SYS(seccomp, SECCOMP_SET_MODE_FILTER, (unsigned)f->flags.i, &program);
-    if (fd < 0)
-        return -errno;
-    if (!(f->flags.i & SECCOMP_FILTER_FLAG_NEW_LISTENER))
-        return 0;
-    int error = report_send(c, REPORT_SECCOMP, 0, fd);
-    close(fd);
-    return error;
+    if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+        return load_with_listener(c, flags, &program);
+    return SYS(seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) < 0 ? -errno : 0;
 }
 
 int step_bounding(struct context *c, const struct step *step)
@@ -448,6 +488,7 @@ int step_close_files(struct context *c, const struct step *step)
     if (report > first)
         TRY(c, "close_range", sys_close_range(first, report - 1, 0));
     TRY(c, "close_range", sys_close_range(report < first ? first : report + 1, ~0u, 0));
+    c->root = c->null = c->proc = c->blank = -1;
     return 0;
 }
 

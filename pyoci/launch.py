@@ -64,6 +64,7 @@ class Launch:
     cgroup:     directory it shall be born in (cgroup v2), or -1
     on_sync:    what to do at each sync point, called with the Process
     on_console: called with the pty's master, which it then owns
+    on_listener: called with the seccomp listener, which it then owns; init waits meanwhile
     on_death:   called when init ends without a word: gives a hint why
     """
 
@@ -132,6 +133,7 @@ class Launch:
                 self._hand_over(self.on_console, message.passed)
             elif message.kind == ops.REPORT_SECCOMP:
                 self._hand_over(self.on_listener, message.passed)
+                send(report, ops.REPORT_GO)
             elif message.kind == ops.REPORT_SYNC:
                 act = self.on_sync.get(message.number)
                 if act is not None:

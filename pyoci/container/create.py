@@ -43,7 +43,7 @@ class Created:
 def compile_bundle(
     store: Store, container: str, options: "CreateOptions", driver: str
 ) -> "tuple[bytes, dict[str, Any], Manager, Plan]":
-    """All decisions about a container; changes nothing.
+    """All decisions about a container; changes nothing, but that compiled seccomp filters are kept in the store.
 
     driver: cgroupfs, systemd or disabled
     Errors: Error for everything in the config that cannot be done.
@@ -52,6 +52,7 @@ def compile_bundle(
     manager = cgroups.plan(config, container, driver=driver)
     request = Request(config, Host(), options.bundle, container)
     request.cgroup_mounts = manager.mounts
+    request.filters = store.path
     request.no_pivot = options.no_pivot
     request.no_new_keyring = options.no_new_keyring
     request.keep = options.preserve_fds

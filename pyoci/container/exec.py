@@ -69,6 +69,7 @@ def _check_terminal(process: "dict[str, Any]", options: "ExecOptions") -> None:
 def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
     config = {**entry.config(), "process": process}
     request = Request(config, Host(), entry.record["bundle"], entry.container)
+    request.filters = entry.path.rpartition("/")[0]
     request.no_pivot = entry.record["no_pivot"]
     request.no_new_keyring = entry.record["no_new_keyring"]
     request.keep = options.preserve_fds
@@ -90,6 +91,7 @@ class _Execution:
         launch.extra = pidfd
         launch.on_sync = {ops.SYNC_NAMESPACES: self._on_namespaces}
         launch.on_console = self._on_console
+        launch.on_listener = lambda fd: self._on_listener(launch.process, fd)
         try:
             process = launch.run()
         except BaseException:
@@ -108,6 +110,14 @@ class _Execution:
         self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)
         for step in self.plan.parent:
             obey(step, process.pid)
+
+    def _on_listener(self, process: Process, listener: int) -> None:
+        from pyoci.container.create import hook_state
+        from pyoci.container.listener import send_listener
+
+        config = self.entry.config()
+        state = hook_state(config, self.entry.container, self.entry.record["bundle"], "running", self.init)
+        send_listener(config, state, process.pid, listener)
 
     def _on_console(self, master: int) -> None:
         if self.options.console_socket:

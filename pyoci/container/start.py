@@ -69,10 +69,21 @@ def _go(entry: Entry) -> None:
                 return
             if message.kind == ops.REPORT_FAILED:
                 raise message.error()
-            if message.passed >= 0:
-                posix.close(message.passed)
+            if message.kind == ops.REPORT_SECCOMP:
+                _hand_on(entry, message.passed)
+                send(peer, ops.REPORT_GO)
     finally:
         posix.close(peer)
+
+
+def _hand_on(entry: Entry, listener: int) -> None:
+    """The filter is loaded by whom we start, so its listener comes to us. The state is the one that agents know: runc
+    loads filters during create."""
+    from pyoci.container.listener import send_listener
+
+    config, pid = entry.config(), entry.record["init_process_pid"]
+    state = hook_state(config, entry.container, entry.record["bundle"], "creating", pid)
+    send_listener(config, state, pid, listener)
 
 
 def _poststart(entry: Entry) -> None:

@@ -80,7 +80,7 @@ class Store:
 
     def names(self) -> "list[str]":
         """The ids, sorted. Errors: FileNotFoundError when there is no root."""
-        return sorted(posix.listdir(self.path))
+        return sorted([name for name in posix.listdir(self.path) if name[:1] != "@"])  # what is ours is no id
 
     def _ensure(self) -> None:
         """Makes the root. It holds what we will trust, so nobody else may write there."""

@@ -15,7 +15,7 @@ from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
 from pyoci.plan.request import Request
 
 # Of the config, what pyoci does not do yet: asked for, it is refused by name before anything is made
-_UNFINISHED = ("seccomp", "intelRdt", "memoryPolicy", "netDevices", "mountLabel")
+_UNFINISHED = ("intelRdt", "memoryPolicy", "netDevices", "mountLabel")
 
 
 def compile_create(request: Request, hook_env: "list[str]") -> Plan:
@@ -56,8 +56,6 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
 
 def compile_exec(request: Request, pid: int) -> Plan:
     """The plan of one more process in the running container whose first process is pid."""
-    if request.linux.get("seccomp"):
-        raise Error("seccomp is not implemented yet", location="linux.seccomp")
     plan = Plan()
     plan.keep = request.keep
     process.limits(request, plan)

@@ -110,6 +110,14 @@ def become(request: Request, plan: Plan) -> None:
     next ones no longer need (credentials(7), capabilities(7))."""
     process, user = request.process, _user(request)
     _labels(request, plan)
+    umask = user.get("umask")
+    plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
+    plan.add(ops.CLOSE_FILES, "", plan.keep)
+    # Without no_new_privs only root may load a filter, so before it stops being root; with it, as late as can be:
+    # then the filter has to allow the least of what we do ourselves
+    late = bool(process.get("noNewPrivileges"))
+    if not late:
+        _seccomp(request, plan)
     capabilities = process.get("capabilities")
     masks = capability_masks(request, capabilities, plan.warnings) if capabilities is not None else None
     if masks is not None:
@@ -121,10 +129,16 @@ def become(request: Request, plan: Plan) -> None:
             ops.CAPABILITIES, "process.capabilities", masks["effective"], masks["permitted"], masks["inheritable"],
             masks["ambient"],
         )  # fmt: skip
-    umask = user.get("umask")
-    plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
-    plan.add(ops.CLOSE_FILES, "", plan.keep)
+    if late:
+        _seccomp(request, plan)
     plan.add(ops.EXECUTE, "process.args", process["args"], environment(request))
+
+
+def _seccomp(request: Request, plan: Plan) -> None:
+    if request.linux.get("seccomp"):
+        from pyoci.plan.seccomp import compile_seccomp
+
+        compile_seccomp(request, plan)
 
 
 def environment(request: Request) -> "list[str]":

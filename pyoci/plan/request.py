@@ -24,6 +24,7 @@ class Request:
         "cgroup_mounts",
         "config",
         "container",
+        "filters",
         "host",
         "keep",
         "linux",

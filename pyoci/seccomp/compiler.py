@@ -1,0 +1,183 @@
+"""Compiles a profile to a BPF program with libseccomp (config-linux.md, "Seccomp")."""
+
+import errno
+import posix
+
+from pyoci import kernel
+from pyoci.errors import Error
+from pyoci.seccomp._library import ffi
+from pyoci.seccomp.newer import unknown_calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NAME = "libseccomp.so.2"
+ACTIONS = {
+    "SCMP_ACT_KILL": kernel.SECCOMP_RET_KILL_THREAD,
+    "SCMP_ACT_KILL_PROCESS": kernel.SECCOMP_RET_KILL_PROCESS,
+    "SCMP_ACT_KILL_THREAD": kernel.SECCOMP_RET_KILL_THREAD,
+    "SCMP_ACT_TRAP": kernel.SECCOMP_RET_TRAP,
+    "SCMP_ACT_ERRNO": kernel.SECCOMP_RET_ERRNO,
+    "SCMP_ACT_TRACE": kernel.SECCOMP_RET_TRACE,
+    "SCMP_ACT_ALLOW": kernel.SECCOMP_RET_ALLOW,
+    "SCMP_ACT_LOG": kernel.SECCOMP_RET_LOG,
+    "SCMP_ACT_NOTIFY": kernel.SECCOMP_RET_USER_NOTIF,
+}
+OPERATORS = (
+    "SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ",
+)  # fmt: skip
+ARCHITECTURES = tuple(
+    "SCMP_ARCH_" + name
+    for name in (
+        "X86 X86_64 X32 ARM AARCH64 LOONGARCH64 M68K MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PARISC PARISC64 "
+        "PPC PPC64 PPC64LE RISCV64 S390 S390X SH SHEB"
+    ).split()
+)
+_WITH_NUMBER = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+# The library asks the running kernel what it offers, and refuses the rest. Every kernel that pyoci runs on has it all.
+_API_LEVEL = 6
+# From here on a search by halves is quicker than a list
+_MANY_RULES = 32
+_WHERE = "linux.seccomp"
+
+
+class Compiled:
+    """A program (struct sock_filter[]), and the path of the library that made it."""
+
+    __slots__ = ("library", "program")
+
+    def __init__(self, program: bytes, library: str) -> None:
+        self.program = program
+        self.library = library
+
+
+class Library:
+    """libseccomp, opened."""
+
+    __slots__ = ("call", "version")
+
+    def __init__(self) -> None:
+        try:
+            self.call = ffi.dlopen(NAME)
+        except OSError:
+            raise Error(
+                f"it needs the library {NAME}, which is not installed",
+                location=_WHERE,
+                hint="install libseccomp (Debian: libseccomp2), or leave linux.seccomp out",
+            ) from None
+        found = self.call.seccomp_version()
+        self.version = f"{found.major}.{found.minor}.{found.micro}"
+        self.call.seccomp_api_set(_API_LEVEL)
+
+    def path(self) -> str:
+        """Where the library lies: the loader alone knows."""
+        from pyoci.host import Host
+
+        for line in Host().read_all("/proc/self/maps").split("\n"):
+            at = line.find("/")
+            if at >= 0 and "/libseccomp.so" in line:
+                return line[at:]
+        return ""
+
+    def knows(self, architecture: str) -> bool:
+        """Whether it can filter the calls of SCMP_ARCH_*."""
+        return bool(self._token(architecture))
+
+    def _token(self, name: str) -> int:
+        return int(self.call.seccomp_arch_resolve_name(name[len("SCMP_ARCH_") :].lower().encode()))
+
+    def architecture(self, name: str, where: str) -> int:
+        """The token of SCMP_ARCH_*."""
+        token = self._token(name)
+        if token == 0:
+            raise Error(f"libseccomp {self.version} does not know {name}", location=where, hint="a newer one may")
+        return token
+
+
+def compile_profile(profile: "dict[str, Any]") -> Compiled:
+    """Compiles linux.seccomp, checked.
+
+    Errors: Error with the rule that libseccomp refuses.
+    """
+    library = Library()
+    default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"))
+    filter = library.call.seccomp_init(default)
+    if filter == ffi.NULL:
+        raise Error(f"libseccomp {library.version} refuses the default action", location=f"{_WHERE}.defaultAction")
+    try:
+        tokens = _architectures(library, filter, profile)
+        rules = profile.get("syscalls") or []
+        if len(rules) > _MANY_RULES:  # refused by libraries before 2.5, which then keep to the list
+            library.call.seccomp_attr_set(filter, library.call.SCMP_FLTATR_CTL_OPTIMIZE, 2)
+        for index, rule in enumerate(rules):
+            _rule(library, filter, default, rule, f"{_WHERE}.syscalls[{index}]")
+        program = unknown_calls(library, profile, tokens) + _export(library, filter)
+    finally:
+        library.call.seccomp_release(filter)
+    if len(program) // 8 > kernel.BPF_MAXINSNS:
+        text = f"it makes a filter of {len(program) // 8} instructions; the kernel takes {kernel.BPF_MAXINSNS}"
+        raise Error(text, location=_WHERE, hint="fewer rules with args, or fewer architectures, make a smaller one")
+    return Compiled(program, library.path())
+
+
+def _action(name: str, number: "int | None") -> int:
+    code = ACTIONS[name]
+    return code | (errno.EPERM if number is None else number) if name in _WITH_NUMBER else code
+
+
+def _architectures(library: Library, filter: "Any", profile: "dict[str, Any]") -> "list[int]":
+    """Adds the architectures to the machine's own, which a filter always has; gives the tokens of all."""
+    tokens = [int(library.call.seccomp_arch_native())]
+    for index, name in enumerate(profile.get("architectures") or []):
+        where = f"{_WHERE}.architectures[{index}]"
+        token = library.architecture(name, where)
+        if token in tokens:
+            continue
+        result = library.call.seccomp_arch_add(filter, token)
+        if result == -errno.EDOM:
+            raise Error(f"{name} has another byte order than this machine", location=where, hint="leave it out")
+        if result < 0:
+            raise Error(f"libseccomp {library.version} refuses {name}", location=where, errno=-result)
+        tokens.append(token)
+    return tokens
+
+
+def _rule(library: Library, filter: "Any", default: int, rule: "dict[str, Any]", where: str) -> None:
+    action = _action(rule["action"], rule.get("errnoRet"))
+    if action == default:  # the library refuses what would change nothing
+        return
+    groups = _conditions(library, rule.get("args") or [])
+    for name in rule["names"]:
+        number = library.call.seccomp_syscall_resolve_name(name.encode("utf-8", "surrogateescape"))
+        if number == library.call.NR_SCMP_ERROR:
+            continue  # unknown: to be skipped, says the spec
+        for group in groups:
+            conditions = ffi.new("struct scmp_arg_cmp[]", group)
+            result = library.call.seccomp_rule_add_array(filter, action, number, len(group), conditions)
+            if result < 0 and result != -errno.EEXIST:
+                text = f"libseccomp {library.version} refuses the rule for {name}"
+                raise Error(text, location=where, errno=-result)
+
+
+def _conditions(library: Library, args: "list[dict[str, Any]]") -> "list[list[tuple[int, int, int, int]]]":
+    """The conditions of a rule: all must hold; but where two concern one argument each stands for itself, as engines
+    expect who list the values that are allowed."""
+    conditions = []
+    for arg in args:
+        op = getattr(library.call, arg["op"])
+        conditions.append((arg["index"], op, arg["value"], arg.get("valueTwo") or 0))
+    if len({condition[0] for condition in conditions}) < len(conditions):
+        return [[condition] for condition in conditions]
+    return [conditions]
+
+
+def _export(library: Library, filter: "Any") -> bytes:
+    fd = posix.memfd_create("seccomp", posix.MFD_CLOEXEC)
+    try:
+        result = library.call.seccomp_export_bpf(filter, fd)
+        if result < 0:
+            raise Error(f"libseccomp {library.version} cannot make the filter", location=_WHERE, errno=-result)
+        return posix.pread(fd, posix.fstat(fd).st_size, 0)
+    finally:
+        posix.close(fd)
