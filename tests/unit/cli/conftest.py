@@ -11,6 +11,16 @@ from pyoci.cli import main
 from pyoci.errors import Error
 
 
+class FakePlan:
+    """A compiled plan, as far as it is printed."""
+
+    def lines(self):
+        return iter(["1. mount proc", "2. pivot"])
+
+    def document(self):
+        return {"steps": []}
+
+
 class FakeRuntime:
     """Notes each call in `calls`; `answers` maps a method's name to its result or to an exception to raise."""
 
@@ -47,6 +57,7 @@ def runtime(monkeypatch):
         "run": 0,
         "exec": 0,
         "config": {"process": PROCESS},
+        "plan": FakePlan(),
     }
     module = types.ModuleType("pyoci.runtime")
     module.Runtime = FakeRuntime
