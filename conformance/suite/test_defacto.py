@@ -466,7 +466,12 @@ def test_descriptors_handed_on(case: Case) -> None:
     reader, writer = os.pipe()
     case.after(lambda: os.close(reader))
     case.after(lambda: os.close(writer))
-    script = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execvp(sys.argv[2], sys.argv[2:])"
+    # LISTEN_PID has to be the runtime's own number: the launcher becomes the runtime
+    script = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3);"
+        "'LISTEN_FDS' in os.environ and os.environ.update(LISTEN_PID=str(os.getpid()));"
+        "os.execvp(sys.argv[2], sys.argv[2:])"
+    )
 
     def with_descriptor(container: Container, *options: str, **environment: str) -> Any:
         words = case.runtime.words("create", "--bundle", str(container.bundle.path), "--pid-file", str(container.pid_file))

@@ -1,0 +1,239 @@
+"""pyoci-conformance: runs the suite against runtimes and reports."""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from conformance import SPEC_VERSION, host
+from conformance.builder import NoProbe, build_probe
+from conformance.report import FORMATS
+from conformance.requirements import Requirement, chosen
+from conformance.results import UNOBSERVABLE, UNTESTED, Run, read_records, summary, summed_up
+from conformance.verdict import ERROR, FAIL, PASS, SKIP
+
+PACKAGE = Path(__file__).parent
+NO_TEST, PYTEST_INTERRUPTED = 5, 2
+
+EPILOG = """\
+Exit status: 0 when nothing that was judged failed and nothing was left behind on the host; 1 when something
+failed; 2 for wrong usage; 3 when the suite could not be run. With --level must only MUST and MUST NOT count.
+
+examples:
+  pyoci-conformance --runtime /usr/bin/runc
+  pyoci-conformance --runtime runc --runtime crun --report html --output matrix.html --jobs 2
+  pyoci-conformance --runtime runc --select linux.seccomp --level must
+  pyoci-conformance --coverage
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="pyoci-conformance",
+        description=f"Judge OCI runtimes by the runtime specification {SPEC_VERSION} for Linux.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("--runtime", action="append", default=[], metavar="PATH", help="runtime to judge; may be given more than once")
+    add("--select", action="append", default=[], metavar="ID", help="a requirement, or all that begin so; repeatable")
+    add("--test", action="append", default=[], metavar="NODE", help="run this test alone, as failures name it; repeatable")
+    add("--level", choices=["must", "should", "all"], default="all", help="what to judge (default: all, with de facto)")
+    add("--spec", default="99", metavar="VERSION", help="judge only what this version of the specification has")
+    add("--report", choices=sorted(FORMATS), help="write a report")
+    add("--output", metavar="FILE", help="where the report goes (default: standard output)")
+    add("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="tests at the same time")
+    add("--rootless", action="store_true", help="run as an ordinary user: tests that need root are left out")
+    add("--cgroup-manager", choices=["cgroupfs", "systemd", "disabled"], default="cgroupfs", help="what to tell runtimes")
+    add("--keep", metavar="DIR", help="keep the bundles of all tests in this directory")
+    add("--list", action="store_true", help="list the requirements, and end")
+    add("--coverage", action="store_true", help="print which requirements have a test, as Markdown, and end")
+    add("--verbose", action="store_true", help="print every failure in full, with its configuration")
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; the exit status."""
+    options = parser().parse_args(arguments)
+    wanted = chosen(options.select, options.level, options.spec)
+    if options.list:
+        return list_requirements(wanted)
+    if options.coverage:
+        from conformance.coverage import table
+
+        print(table(), end="")
+        return 0
+    problem = wrong_usage(options, wanted)
+    if problem:
+        print(f"pyoci-conformance: {problem}", file=sys.stderr)
+        return 2
+    runs = []
+    for runtime in options.runtime:
+        try:
+            run = run_suite(options, shutil.which(runtime) or runtime, wanted)
+        except NoProbe as missing:
+            print(f"pyoci-conformance: {missing}", file=sys.stderr)
+            return 3
+        if run is None:
+            return 3
+        runs.append(run)
+        tell(run, options.verbose)
+    if options.report:
+        write_report(FORMATS[options.report](runs), options.output)
+    return 0 if all(run.passed(options.level) for run in runs) else 1
+
+
+def wrong_usage(options: argparse.Namespace, wanted: Dict[str, Requirement]) -> str:
+    """What is wrong with the options, or nothing."""
+    if not options.runtime:
+        return "no runtime to judge: give --runtime PATH"
+    for runtime in options.runtime:
+        if not shutil.which(runtime):
+            return f"{runtime}: no such program"
+    if not wanted:
+        return "no requirement is chosen: see --list"
+    if os.geteuid() != 0 and not options.rootless:
+        return "this needs root; as an ordinary user, give --rootless"
+    return ""
+
+
+def list_requirements(wanted: Dict[str, Requirement]) -> int:
+    for requirement in wanted.values():
+        mark = "  (not observable)" if requirement.unobservable else ""
+        print(f"{requirement.level:10} {requirement.id:50} {requirement.text}{mark}")
+    return 0
+
+
+def run_suite(options: argparse.Namespace, runtime: str, wanted: Dict[str, Requirement]) -> Optional[Run]:
+    """One runtime through all chosen tests, in a directory that is gone afterwards."""
+    place = Path(tempfile.mkdtemp(prefix="cf-"))
+    place.chmod(0o711)  # ids of user namespaces have to come through
+    try:
+        build_probe(place / "probe")
+        begin = time.monotonic()
+        status = call_pytest(options, runtime, place)
+        seconds = time.monotonic() - begin
+        records = read_records(place / "results")
+        if status not in (0, 1, NO_TEST):
+            print(f"pyoci-conformance: the tests could not be run (pytest's status {status})", file=sys.stderr)
+            return None
+        left = leftovers(place, runtime)
+        return Run(runtime, version_of(runtime), seconds, records, summed_up(records, wanted), left)
+    finally:
+        clean_up(place)
+
+
+def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
+    """pytest with our plugin and no other but xdist; its exit status."""
+    words = [sys.executable, "-m", "pytest", "-p", "conformance.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"]
+    words += ["-c", str(PACKAGE / "pytest.ini"), "--rootdir", str(PACKAGE)]
+    words += ["--oci-runtime", os.path.abspath(runtime), "--oci-place", str(place), "--oci-results", str(place / "results")]
+    words += ["--oci-level", options.level, "--oci-spec", options.spec, "--oci-cgroup-manager", options.cgroup_manager]
+    for name in options.select:
+        words += ["--oci-select", name]
+    if options.rootless:
+        words.append("--oci-rootless")
+    if options.keep:
+        Path(options.keep).mkdir(parents=True, exist_ok=True)
+        words += ["--oci-keep", os.path.abspath(options.keep)]
+    if sys.stderr.isatty():
+        words.append("--oci-progress")
+    tests = [str(PACKAGE / test) for test in options.test] or [str(PACKAGE / "suite")]
+    if options.jobs > 1 and not options.test:
+        words += ["-p", "xdist", "-n", str(options.jobs), "--dist", "worksteal"]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": python_path()}
+    process = subprocess.Popen([*words, *tests], env=environment, stdout=sys.stderr)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        return process.wait() or PYTEST_INTERRUPTED
+
+
+def python_path() -> str:
+    """Workers have to find this package wherever the command was called from."""
+    known = os.environ.get("PYTHONPATH", "")
+    return str(PACKAGE.parent) + (os.pathsep + known if known else "")
+
+
+def version_of(runtime: str) -> str:
+    result = subprocess.run([runtime, "--version"], capture_output=True, text=True)
+    return result.stdout.strip() or result.stderr.strip()
+
+
+def suite_cgroups(place: Path) -> List[Path]:
+    """Directories of this run in the cgroup hierarchies, deepest first."""
+    found = []
+    for point in host.cgroup_mounts().values():
+        top = point / place.name
+        if top.is_dir():
+            found += [path for path in [top, *top.rglob("*")] if path.is_dir()]
+    return sorted(found, key=lambda path: len(path.parts), reverse=True)
+
+
+def leftovers(place: Path, runtime: str) -> List[str]:
+    """What the runtime left on the host after every container was deleted."""
+    root = place / "root"
+    left = [f"container record {path.name}" for path in (sorted(root.iterdir()) if root.is_dir() else []) if "cf-" in path.name]
+    left += [f"mount {point}" for point in host.mounts_below(str(place))]
+    left += [f"cgroup {path}" for path in suite_cgroups(place) if path.name != place.name and (path.name.startswith("gw"))]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                target = os.readlink(entry / "root")
+            except OSError:
+                continue
+            if target.startswith(str(place)):
+                left.append(f"process {entry.name} in {target}")
+    return left
+
+
+def clean_up(place: Path) -> None:
+    """Take away all of the run's: mounts, cgroups, the directory."""
+    for point in host.mounts_below(str(place)):
+        host.unmount(point)
+    for path in suite_cgroups(place):
+        try:
+            path.rmdir()
+        except OSError as error:
+            print(f"pyoci-conformance: {path} stays: {error.strerror}", file=sys.stderr)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def tell(run: Run, verbose: bool) -> None:
+    """The run on standard error: failures first, the counts last, where the eye is."""
+    out = sys.stderr
+    for finding in run.failures():
+        requirement = finding.requirement
+        verdict = next(one for one in finding.verdicts if one["result"] == finding.result)
+        print(f"{finding.result.upper():5} {requirement.id} ({requirement.level}) {requirement.text}", file=out)
+        print(f"      asked  {verdict['asked']}\n      seen   {verdict['seen'][:500]}", file=out)
+        if verbose:
+            record = next((one for one in run.tests if one["test"] == verdict["test"]), {})
+            print(str(record.get("text", "")), file=out)
+    for thing in run.left:
+        print(f"LEFT  {thing}", file=out)
+    print(f"{run.runtime}: {(run.version.splitlines() or ['no version'])[0]}, {len(run.tests)} tests, {run.seconds:.0f} s", file=out)
+    for row in summary(run):
+        told = [f"{row[result]} {result}" for result in (PASS, FAIL, ERROR, SKIP, UNTESTED, UNOBSERVABLE) if row[result]]
+        print(f"  {row['group']:9} {row['requirements']:4} requirements: {', '.join(told)}", file=out)
+
+
+def write_report(text: str, output: Optional[str]) -> None:
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+def command() -> None:
+    """The entry point of the installed script."""
+    sys.exit(main(sys.argv[1:]))
+
+
