@@ -13,6 +13,7 @@ def create(call: "Call") -> int:
     name = check_id(call.arguments[0])
     wanted = create_options(call)
     wanted.detach = True
+    _keep_root(call)
     call.runtime().create(name, wanted)
     return 0
 
@@ -20,7 +21,9 @@ def create(call: "Call") -> int:
 def run(call: "Call") -> int:
     """Creates a container, starts it, waits for it and removes it; the status is the process's."""
     name = check_id(call.arguments[0])
-    return call.runtime().run(name, create_options(call))
+    wanted = create_options(call)
+    _keep_root(call)
+    return call.runtime().run(name, wanted)
 
 
 def start(call: "Call") -> int:
@@ -74,6 +77,22 @@ def create_options(call: "Call") -> CreateOptions:
         listen_fds=descriptors,
         listen_fdnames=options.listen_fdnames() if descriptors else "",
     )
+
+
+def _keep_root(call: "Call") -> None:
+    """Makes the default root of a user, with the sticky bit: without it $XDG_RUNTIME_DIR may be cleaned of old files."""
+    if call.root_given or call.root == "/run/pyoci":
+        return
+    import posix
+
+    try:
+        try:
+            posix.mkdir(call.root, 0o700)
+        except FileExistsError:
+            return
+        posix.chmod(call.root, 0o1700)
+    except OSError:
+        pass  # the runtime makes it, or says why it cannot
 
 
 def working_directory() -> str:

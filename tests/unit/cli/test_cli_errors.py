@@ -302,6 +302,19 @@ def test_the_default_root(cli, runtime, environment, monkeypatch, uid, mapped, v
     assert runtime.made[0][0] == root
 
 
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_a_users_default_root_is_kept_from_cleaners(cli, runtime, environment, monkeypatch, tmp_path, command):
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    environment(XDG_RUNTIME_DIR=str(tmp_path))
+    cli("state", "c1")
+    assert not (tmp_path / "pyoci").exists()
+    assert cli(command, "-b", "/", "c1")[0] == 0
+    assert (tmp_path / "pyoci").stat().st_mode & 0o7777 == 0o1700
+    (tmp_path / "pyoci").chmod(0o711)
+    assert cli(command, "-b", "/", "c2")[0] == 0
+    assert (tmp_path / "pyoci").stat().st_mode & 0o7777 == 0o711
+
+
 @pytest.mark.parametrize("root", ["/", "//", "/a/..", "/../"])
 def test_the_root_directory_is_no_root(cli, runtime, root):
     status, out, err = cli("--root", root, "list")
