@@ -80,7 +80,7 @@ def create_options(call: "Call") -> CreateOptions:
 
 
 def _keep_root(call: "Call") -> None:
-    """Makes the default root of a user, with the sticky bit: without it $XDG_RUNTIME_DIR may be cleaned of old files."""
+    """Makes a user's default root, with the sticky bit: $XDG_RUNTIME_DIR may be cleaned of old files without it."""
     if call.root_given or call.root == "/run/pyoci":
         return
     import posix
