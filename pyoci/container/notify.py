@@ -1,4 +1,4 @@
-"""sd_notify(3) for containers: a socket of our own in the container stands for the caller's, and readiness is passed on.
+"""sd_notify(3) for containers: a socket of our own stands for the caller's, and readiness is passed on.
 
 The container finds it at /run/notify/notify.sock. What it says is not trusted: only that it is ready gets through, with
 the pid that we know.

@@ -29,6 +29,7 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     plan.keep = request.listen_fds + request.keep
     process.limits(request, plan)
     compile_namespaces(request, plan)
+    process.affinity(plan, "", "")
     if not request.no_new_keyring:
         plan.add(ops.KEYRING, "", f"_ses.{request.container}")
     rootfs.open_root(request, plan)
@@ -60,7 +61,11 @@ def compile_exec(request: Request, pid: int) -> Plan:
     plan.keep = request.keep
     process.limits(request, plan)
     plan.add(ops.SESSION, "")
+    cpus = request.process.get("execCPUAffinity") or {}
+    if cpus.get("initial"):
+        process.affinity(plan, cpus["initial"], "process.execCPUAffinity.initial")
     plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
+    process.affinity(plan, cpus.get("final") or cpus.get("initial") or "", "process.execCPUAffinity.final")
     types = _foreign(request, pid)
     pivoted = types & kernel.CLONE_NEWNS and not request.no_pivot
     if not pivoted:
@@ -113,5 +118,3 @@ def _refuse_unfinished(request: Request) -> None:
     for key in _UNFINISHED:
         if request.linux.get(key):
             raise Error("it is not implemented yet", location=f"linux.{key}", hint="leave it out of the config")
-    if "execCPUAffinity" in request.process and not isinstance(request.process["execCPUAffinity"], dict):
-        raise Error("it must be an object", location="process.execCPUAffinity")

@@ -27,6 +27,7 @@ _IO_CLASSES = {
     "IOPRIO_CLASS_BE": kernel.IOPRIO_CLASS_BE,
     "IOPRIO_CLASS_IDLE": kernel.IOPRIO_CLASS_IDLE,
 }
+_MOST_CPUS = 8192  # what kernels are configured for at most
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
@@ -44,6 +45,24 @@ def limits(request: Request, plan: Plan) -> None:
         if number is None:
             raise Error(f"wrong rlimit value: {name}", location=where)
         plan.parent.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
+
+
+def affinity(plan: Plan, cpus: str, where: str) -> None:
+    """Adds the CPUs to run on; "" for all that the cgroup allows, whatever the caller was bound to.
+
+    cpus: a list such as `0-3,7`
+    Errors: Error when it is no such list.
+    """
+    mask = 0
+    for part in cpus.split(",") if cpus else ():
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash) and first.isascii() and last.isascii()):
+            raise Error(f"not a list of CPUs: {cpus!r}", location=where, hint="such as 0-3,7")
+        low, high = int(first), int(last or first)
+        if low > high or high >= _MOST_CPUS:
+            raise Error(f"no such range of CPUs: {part!r}", location=where)
+        mask |= (1 << high + 1) - (1 << low)
+    plan.add(ops.AFFINITY, where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little"))
 
 
 def attributes(request: Request, plan: Plan) -> None:
