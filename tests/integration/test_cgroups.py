@@ -1,0 +1,550 @@
+"""Cgroups on this machine's kernel: each limit read back, limits that bite, nothing left. For v1, hybrid and v2; with
+both drivers where systemd runs (tests/vm)."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from cgroup_tools import ROOT, SYSTEMD, V2, Group, hybrid, loaded, tree
+
+from pyoci import cgroups
+from pyoci.cgroups import subpath
+from pyoci.errors import Error
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.cgroup_v2 if V2 else pytest.mark.cgroup_v1,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+]
+
+DRIVERS = ["cgroupfs", pytest.param("systemd", marks=pytest.mark.systemd)] if SYSTEMD else ["cgroupfs"]
+
+
+@pytest.fixture(autouse=True)
+def _hugetlb_of_the_v2_tree():
+    """On a hybrid machine a huge page limit makes us enable a controller at the top: put that back."""
+    control = ROOT / "unified" / "cgroup.subtree_control"
+    before = control.read_text().split() if hybrid() else []
+    yield
+    if hybrid():
+        for name in set(control.read_text().split()) - set(before):
+            control.write_text(f"-{name}")
+
+
+def disk():
+    """major:minor of a real disk."""
+    for name in ("vda", "sda", "nvme0n1"):
+        path = f"/sys/block/{name}/dev"
+        if os.path.exists(path):
+            with open(path) as file:
+                return tuple(int(word) for word in file.read().split(":"))
+    pytest.skip("no disk is known here")
+    raise AssertionError
+
+
+MEGA = 1 << 20
+# name: resources, then what the kernel shows: on v1, on v2
+PROPERTIES = {
+    "memory": (
+        {"memory": {"limit": 64 * MEGA, "swap": 96 * MEGA}},
+        {"memory.limit_in_bytes": str(64 * MEGA), "memory.memsw.limit_in_bytes": str(96 * MEGA)},
+        {"memory.max": str(64 * MEGA), "memory.swap.max": str(32 * MEGA)},
+    ),
+    "no swap": (
+        {"memory": {"limit": 64 * MEGA, "swap": 64 * MEGA}},
+        {"memory.limit_in_bytes": str(64 * MEGA), "memory.memsw.limit_in_bytes": str(64 * MEGA)},
+        {"memory.max": str(64 * MEGA), "memory.swap.max": "0"},
+    ),
+    "no memory limit": (
+        {"memory": {"limit": -1}},
+        {"memory.limit_in_bytes": "9223372036854771712", "memory.memsw.limit_in_bytes": "9223372036854771712"},
+        {"memory.max": "max", "memory.swap.max": "max"},
+    ),
+    "reservation": (
+        {"memory": {"reservation": 32 * MEGA}},
+        {"memory.soft_limit_in_bytes": str(32 * MEGA)},
+        {"memory.low": str(32 * MEGA)},
+    ),
+    "swappiness": ({"memory": {"swappiness": 7}}, {"memory.swappiness": "7"}, None),
+    "oom killer": ({"memory": {"disableOOMKiller": True}}, {"memory.oom_control": "oom_kill_disable 1"}, None),
+    "shares": ({"cpu": {"shares": 512}}, {"cpu.shares": "512"}, {"cpu.weight": "59"}),
+    "default shares": ({"cpu": {"shares": 1024}}, {"cpu.shares": "1024"}, {"cpu.weight": "100"}),
+    "quota": (
+        {"cpu": {"quota": 20000, "period": 50000, "burst": 5000}},
+        {"cpu.cfs_quota_us": "20000", "cpu.cfs_period_us": "50000", "cpu.cfs_burst_us": "5000"},
+        {"cpu.max": "20000 50000", "cpu.max.burst": "5000"},
+    ),
+    "period alone": ({"cpu": {"period": 50000}}, {"cpu.cfs_period_us": "50000"}, {"cpu.max": "max 50000"}),
+    "idle": ({"cpu": {"idle": 1}}, {"cpu.idle": "1"}, {"cpu.idle": "1"}),
+    "cpuset": (
+        {"cpu": {"cpus": "0", "mems": "0"}},
+        {"cpuset.cpus": "0", "cpuset.mems": "0"},
+        {"cpuset.cpus": "0", "cpuset.mems": "0"},
+    ),
+    "pids": ({"pids": {"limit": 17}}, {"pids.max": "17"}, {"pids.max": "17"}),
+    "no pids limit": ({"pids": {"limit": -1}}, {"pids.max": "max"}, {"pids.max": "max"}),
+    "io weight": (
+        {"blockIO": {"weight": 250}},
+        {"blkio.bfq.weight": "250"},
+        {"io.weight": "default 2425"},
+    ),
+    "huge pages": (
+        {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MEGA}]},
+        {"hugetlb.2MB.max": str(4 * MEGA), "hugetlb.2MB.rsvd.max": str(4 * MEGA)},
+        {"hugetlb.2MB.max": str(4 * MEGA), "hugetlb.2MB.rsvd.max": str(4 * MEGA)},
+    ),
+    "unified": (
+        {"unified": {"memory.high": str(48 * MEGA), "cgroup.max.descendants": "9"}},
+        None,
+        {"memory.high": str(48 * MEGA), "cgroup.max.descendants": "9"},
+    ),
+}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_the_kernel_holds_each_property(name, driver):
+    resources, on_v1, on_v2 = PROPERTIES[name]
+    expected = on_v2 if V2 else on_v1
+    if expected is None:
+        with pytest.raises(Error) as caught:
+            Group(driver, resources)
+        assert caught.value.location.startswith("linux.resources.")
+        return
+    with Group(driver, resources) as group:
+        group.make()
+        found = {file: group.read(file) for file in expected}
+    assert {file: text.splitlines()[0] for file, text in found.items()} == expected
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_kernel_holds_throttles(driver):
+    major, minor = disk()
+    entry = {"major": major, "minor": minor}
+    resources = {
+        "blockIO": {
+            "throttleReadBpsDevice": [{**entry, "rate": 1 << 20}],
+            "throttleWriteBpsDevice": [{**entry, "rate": 2 << 20}],
+            "throttleReadIOPSDevice": [{**entry, "rate": 300}],
+            "throttleWriteIOPSDevice": [{**entry, "rate": 400}],
+        }
+    }
+    with Group(driver, resources) as group:
+        group.make()
+        if V2:
+            assert group.read("io.max") == f"{major}:{minor} rbps=1048576 wbps=2097152 riops=300 wiops=400"
+        else:
+            names = ("read_bps", "write_bps", "read_iops", "write_iops")
+            shown = [group.read(f"blkio.throttle.{name}_device").split()[1] for name in names]
+            assert shown == ["1048576", "2097152", "300", "400"]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_process_is_in_every_hierarchy(driver):
+    with Group(driver) as group:
+        group.make()
+        first = group.processes[0].pid
+        with open(f"/proc/{first}/cgroup") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+        paths = group.manager.record()["cgroup_paths"]
+        if V2:
+            assert lines == [["0", "", paths[""][len(str(ROOT)) :]]]
+        else:
+            assert {path for _, _, path in lines} == {f"/{group.tag}/inner"}
+        assert group.manager.pids() == [first]
+        assert not group.manager.empty()
+
+
+@pytest.mark.skipif(not V2, reason="only cgroup v2 can start a process in a cgroup")
+def test_a_descriptor_for_a_birth_in_the_cgroup():
+    with Group() as group:
+        group.manager.create()
+        fd = group.manager.fd()
+        assert os.path.samestat(os.fstat(fd), os.stat(group.manager.path))
+        os.close(fd)
+
+
+# Updates
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_update_raises_lowers_and_removes_limits(driver):
+    with Group(driver, {"memory": {"limit": 64 * MEGA, "swap": 64 * MEGA}, "cpu": {"quota": 20000}}) as group:
+        group.make()
+        manager = loaded(group.manager)
+        limit, quota = ("memory.max", "cpu.max") if V2 else ("memory.limit_in_bytes", "cpu.cfs_quota_us")
+        for size in (256, 32, 128):
+            manager.update({"memory": {"limit": size * MEGA, "swap": size * MEGA}})
+            assert group.read(limit) == str(size * MEGA)
+        assert group.read(quota).split()[0] == "20000"
+        manager.update({"memory": {"limit": -1}, "cpu": {"quota": -1}, "pids": {"limit": 9}})
+        assert group.read(limit) == ("max" if V2 else "9223372036854771712")
+        assert group.read(quota).split()[0] == ("max" if V2 else "-1")
+        assert group.read("pids.max") == "9"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_update_the_kernel_refuses_leaves_the_limits_as_they_were(driver):
+    with Group(driver, {"pids": {"limit": 30}, "cpu": {"quota": 20000, "period": 100000}}) as group:
+        group.make()
+        with pytest.raises(Error) as caught:
+            loaded(group.manager).update({"pids": {"limit": 40}, "cpu": {"quota": 500}})  # less than 1 ms is refused
+        assert caught.value.location in ("cpu.quota", "cpu.period")
+        assert group.read("pids.max") == "30"
+        assert group.read("cpu.max" if V2 else "cpu.cfs_quota_us").split()[0] == "20000"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_limit_below_what_is_used_is_refused_when_asked_to(driver):
+    with Group(driver) as group:
+        group.make()
+        while not int(group.read("memory.current" if V2 else "memory.usage_in_bytes")):
+            time.sleep(0.01)  # a process that joins brings nothing along: its next pages count
+        with pytest.raises(Error, match="rejecting memory limit 1 <= usage"):
+            loaded(group.manager).update({"memory": {"limit": 1, "checkBeforeUpdate": True}})
+
+
+# Limits that bite
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_memory_hog_is_killed_and_counted(driver):
+    with Group(driver, {"memory": {"limit": 16 * MEGA, "swap": 16 * MEGA}}) as group:
+        group.make()
+        assert group.manager.oom_kills() == 0
+        hog = group.run([sys.executable, "-I", "-S", "-c", "b'x' * 100_000_000"])
+        assert hog.wait() == -signal.SIGKILL
+        assert group.manager.oom_kills() == 1
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_fork_bomb_stops_at_the_limit(driver):
+    script = "for i in $(seq 60); do sleep 1000 & done 2>&1; wait"
+    with Group(driver, {"pids": {"limit": 12}}) as group:
+        group.make()
+        bomb = group.run(["sh", "-c", script], stdout=subprocess.PIPE)
+        said = bomb.stdout.readline()
+        assert b"fork" in said
+        assert int(group.read("pids.current")) <= 12
+        assert int(group.read("pids.events").split()[1]) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_cpu_quota_holds(driver):
+    """20 % of one CPU over two seconds of the container's own time, give or take two periods of 100 ms."""
+    with Group(driver, {"cpu": {"quota": 20000, "period": 100000}}) as group:
+        group.make()
+        start = time.monotonic()
+        group.run(["sh", "-c", "while :; do :; done"])
+        time.sleep(2.5)  # the measure itself
+        used = group.manager.stats()["cpu"]["usage"]["total"] / 1e9
+        share = used / (time.monotonic() - start)
+        throttled = group.manager.stats()["cpu"]["throttling"]["throttledPeriods"]
+    assert 0.10 < share < 0.26
+    assert throttled > 10
+
+
+OPEN = """
+import errno, posix, sys
+try:
+    posix.open(sys.argv[1], posix.O_RDONLY)
+    print("yes")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+def opens(group, path):
+    """Whether a process in the cgroup can open a device to read: yes, or the errno it got."""
+    done = group.run([sys.executable, "-I", "-S", "-c", OPEN, path], stdout=subprocess.PIPE)
+    return done.communicate()[0].decode().strip()
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    """Nodes of devices that no default rule allows: kmsg and a loop device; and null, which every container may use."""
+    made = {"kmsg": (0o20600, 1, 11), "null": (0o20600, 1, 3), "loop": (0o60600, 7, 0)}
+    for name, (mode, major, minor) in made.items():
+        os.mknod(tmp_path / name, mode, os.makedev(major, minor))
+    return {name: str(tmp_path / name) for name in made}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_devices_are_denied_and_allowed_also_after_an_update(driver, nodes):
+    deny = {"allow": False, "access": "rwm"}
+    allow = {"allow": True, "type": "b", "major": 7, "minor": 0, "access": "r"}
+    with Group(driver, {"devices": [deny]}) as group:
+        group.make()
+        manager = loaded(group.manager)
+        assert [opens(group, nodes[name]) for name in ("null", "loop", "kmsg")] == ["yes", "EPERM", "EPERM"]
+        manager.update({"pids": {"limit": 50}})
+        assert [opens(group, nodes[name]) for name in ("null", "loop", "kmsg")] == ["yes", "EPERM", "EPERM"]
+        manager.update({"devices": [deny, allow]})
+        assert [opens(group, nodes[name]) for name in ("null", "loop", "kmsg")] == ["yes", "yes", "EPERM"]
+        if driver == "systemd":
+            subprocess.run(["systemctl", "daemon-reload"], check=True)
+            assert [opens(group, nodes[name]) for name in ("null", "loop", "kmsg")] == ["yes", "yes", "EPERM"]
+        manager.update({"devices": [deny]})
+        assert [opens(group, nodes[name]) for name in ("null", "loop", "kmsg")] == ["yes", "EPERM", "EPERM"]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_last_rule_decides(driver, nodes):
+    rules = [
+        {"allow": False, "access": "rwm"},
+        {"allow": True, "type": "c", "major": 1, "minor": 11, "access": "r"},
+        {"allow": True, "type": "b", "access": "rw"},
+        {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "r"},
+    ]
+    with Group(driver, {"devices": rules}) as group:
+        group.make()
+        assert [opens(group, nodes[name]) for name in ("null", "loop", "kmsg")] == ["yes", "yes", "EPERM"]
+
+
+@pytest.fixture
+def loop(tmp_path):
+    """A loop device over 8 MiB."""
+    image = tmp_path / "image"
+    with open(image, "wb") as file:
+        file.write(os.urandom(8 << 20))
+    done = subprocess.run(["losetup", "--show", "-f", str(image)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no loop device can be had here: {done.stderr.strip()}")
+    device = done.stdout.strip()
+    yield device
+    subprocess.run(["losetup", "-d", device], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_throttle_on_a_loop_device_holds(driver, loop):
+    """4 MiB at 2 MiB a second take two seconds; unthrottled, a fraction of one."""
+    number = os.stat(loop).st_rdev
+    entry = {"major": os.major(number), "minor": os.minor(number), "rate": 2 << 20}
+    rules = [{"allow": True, "access": "rwm"}]
+    words = ["dd", f"if={loop}", "of=/dev/null", "bs=64k", "count=64", "iflag=direct", "status=none"]
+    took = []
+    for throttles in ([entry], []):
+        with Group(driver, {"blockIO": {"throttleReadBpsDevice": throttles}, "devices": rules}) as group:
+            group.make()
+            start = time.monotonic()
+            assert group.run(words).wait() == 0
+            took.append(time.monotonic() - start)
+    assert took[0] > 1.5
+    assert took[1] < took[0] / 2
+
+
+# Pause and kill
+
+TICKER = 'i=0; while :; do i=$((i+1)); echo $i > "$1"; done'
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_paused_container_does_nothing_until_resumed(driver, tmp_path):
+    ticks = tmp_path / "ticks"
+    with Group(driver) as group:
+        group.make()
+        group.run(["sh", "-c", TICKER, "sh", str(ticks)])
+        manager = loaded(group.manager)
+        while not ticks.exists():
+            time.sleep(0.01)
+        manager.freeze()
+        assert manager.frozen()
+        cpu = manager.stats()["cpu"]["usage"]["total"]
+        time.sleep(0.2)  # time in which it would have gone on
+        assert manager.stats()["cpu"]["usage"]["total"] - cpu < 5_000_000
+        manager.thaw()
+        assert not manager.frozen()
+        before = manager.stats()["cpu"]["usage"]["total"]
+        while manager.stats()["cpu"]["usage"]["total"] < before + 20_000_000:
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("paused", ["running", "paused"])
+def test_kill_reaches_what_forks_all_the_time(driver, paused):
+    script = "f() { while :; do sleep 0.01 & sleep 0.01; wait; done; }; f & f & f & wait"
+    with Group(driver) as group:
+        group.make()
+        group.run(["sh", "-c", script])
+        manager = loaded(group.manager)
+        while len(manager.pids()) < 5:
+            time.sleep(0.01)
+        if paused == "paused":
+            manager.freeze()
+        manager.kill(signal.SIGKILL)
+        for process in group.processes:
+            assert process.wait() == -signal.SIGKILL
+        manager.destroy()
+        assert manager.empty()
+
+
+def test_another_signal_reaches_all_and_a_pause_stays():
+    with Group() as group:
+        group.make()
+        group.run(["sleep", "1000"])
+        manager = loaded(group.manager)
+        manager.freeze()
+        manager.kill(signal.SIGTERM)
+        assert manager.frozen()
+        manager.thaw()
+        assert [process.wait() for process in group.processes] == [-signal.SIGTERM] * 2
+
+
+# What is refused
+
+
+def test_a_cgroup_in_use_is_refused():
+    with Group() as group:
+        group.make()
+        with pytest.raises(Error, match=r"container's cgroup is not empty: 1 process\(es\) found"):
+            cgroups.plan(group.config, "other", driver="cgroupfs").create()
+        assert group.manager.pids() == [group.processes[0].pid]
+
+
+def test_a_frozen_parent_is_refused_and_nothing_is_made():
+    with Group() as group:
+        group.make()
+        group.manager.freeze()
+        below = group.config["linux"]["cgroupsPath"] + "/below"
+        before = tree()
+        with pytest.raises(Error, match="is frozen"):
+            cgroups.plan({"linux": {"cgroupsPath": below}}, "below", driver="cgroupfs")
+        assert tree() == before
+
+
+@pytest.mark.parametrize(
+    ("resources", "place"),
+    [
+        ({"pids": {"limit": -5}}, "pids.limit"),
+        ({"cpu": {"cpus": "4000"}}, "cpu.cpus"),
+        ({"cpu": {"mems": "77"}}, "cpu.mems"),
+        ({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}, "hugepageLimits[0].pageSize"),
+        ({"unified": {"nosuch.max": "1"}}, "unified"),
+        ({"memory": {"limit": 1 << 20, "swap": 1 << 19}}, "memory.swap" if V2 else "memory."),
+        ({"cpu": {"shares": 1}}, "cpu.shares"),
+    ],
+)
+def test_what_cannot_be_applied_is_refused_and_nothing_stays(resources, place):
+    before = tree()
+    with pytest.raises(Error) as caught, Group(resources=resources) as group:
+        group.make()
+    assert caught.value.location.startswith("linux.resources." + place)
+    assert tree() == before
+
+
+@pytest.mark.skipif(not V2 and os.path.isdir(ROOT / "rdma"), reason="this machine has the controller")
+def test_a_controller_that_is_not_there_is_named():
+    name = "misc" if not V2 else "nosuch"
+    resources = {"unified": {f"{name}.max": "1"}} if V2 else {"rdma": {"mlx": {"hcaHandles": 1}}}
+    with pytest.raises(Error, match="not available"):
+        Group(resources=resources)
+
+
+def test_the_kernel_refuses_a_value_and_we_say_which():
+    with pytest.raises(Error) as caught, Group(resources={"cpu": {"quota": 500, "period": 100000}}) as group:
+        group.make()
+    assert caught.value.location in ("linux.resources.cpu.quota", "linux.resources.cpu.period")
+    assert caught.value.errno == errno.EINVAL
+
+
+# exec --cgroup
+
+
+def test_exec_below_the_containers_cgroup():
+    with Group() as group:
+        group.make()
+        if V2:
+            os.mkdir(group.manager.path + "/below")
+        else:
+            os.mkdir(group.place("pids.max").parent / "below")
+        other = subprocess.Popen(["sleep", "1000"])
+        group.processes.append(other)
+        sub = subpath.parse(["below"] if V2 else ["pids:below"])
+        loaded(group.manager).exec_join(other.pid, sub, group.processes[0].pid)
+        with open(f"/proc/{other.pid}/cgroup") as file:
+            assert sum("/inner/below\n" in line for line in file) == 1
+        assert sorted(group.manager.pids()) == sorted(process.pid for process in group.processes)
+
+
+# Nothing left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_two_hundred_containers_leave_the_tree_as_it_was(driver):
+    def units():
+        if driver != "systemd":
+            return []
+        words = ["systemctl", "list-units", "--all", "--plain", "--no-legend"]
+        out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return sorted(line.split()[0] for line in out.splitlines() if "pyoci" in line)
+
+    before, units_before = tree(), units()
+    for _ in range(200 if driver == "cgroupfs" else 40):
+        with Group(driver, {"pids": {"limit": 20}, "memory": {"limit": 64 * MEGA}}) as group:
+            group.make()
+    assert tree() == before == []
+    assert units() == units_before
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_record_from_before_finds_what_a_killed_command_left(driver):
+    group = Group(driver)
+    record = group.manager.record()
+    group.make()
+    group.manager.kill(signal.SIGKILL)
+    for process in group.processes:
+        process.wait()
+    cgroups.load(record).destroy()
+    assert tree() == []
+
+
+def test_cgroups_that_the_container_made_are_removed():
+    with Group() as group:
+        group.make()
+        other = subprocess.Popen(["sleep", "1000"])
+        group.processes.append(other)
+        for top in set(group.manager.record()["cgroup_paths"].values()):
+            os.makedirs(top + "/a/b")
+            if "cpuset" in top:
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    for level in ("a", "a/b"):
+                        shutil.copyfile(f"{top}/{name}", f"{top}/{level}/{name}")
+            with open(top + "/a/b/cgroup.procs", "w") as file:
+                file.write(str(other.pid))
+        assert len(group.manager.pids()) == 2
+    assert tree() == []
+
+
+# Statistics
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_statistics_count_what_was_used(driver):
+    with Group(driver, {"pids": {"limit": 20}, "memory": {"limit": 64 * MEGA}}) as group:
+        group.make()
+        group.run(["sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exec sleep 1000"])
+        while group.manager.stats()["cpu"]["usage"]["total"] < 20_000_000:
+            time.sleep(0.02)
+        stats = group.manager.stats()
+    assert stats["pids"] == {"current": 2, "limit": 20}
+    assert stats["memory"]["usage"]["limit"] == 64 * MEGA
+    assert 0 < stats["memory"]["usage"]["usage"] < 64 * MEGA
+    assert stats["memory"]["raw"]["anon" if V2 else "rss"] > 0
+    assert set(stats) == {*("cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "intel_rdt", "network_interfaces")}
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/pressure/cpu"), reason="this kernel does not count pressure")
+@pytest.mark.skipif(not V2 and not hybrid(), reason="only a v2 tree counts pressure")
+def test_statistics_include_pressure():
+    with Group() as group:
+        group.make()
+        psi = group.manager.stats()["cpu"]["psi"]
+    assert set(psi["some"]) == {"avg10", "avg60", "avg300", "total"}
