@@ -2,16 +2,16 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import leftovers  # noqa: E402
-from support.box import Box, short  # noqa: E402
-from support.bundle import make_rootfs  # noqa: E402
+from support import leftovers
+from support.box import Box, short
+from support.bundle import make_rootfs
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 from support import leftovers
@@ -53,15 +53,15 @@ class Recorded:
     def read(self, kind: str, what: str) -> str:
         return (self.log / f"{kind}.{what}").read_text()
 
-    def state(self, kind: str) -> Dict[str, Any]:
-        document: Dict[str, Any] = json.loads(self.read(kind, "state"))
+    def state(self, kind: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.read(kind, "state"))
         return document
 
-    def order(self) -> List[str]:
+    def order(self) -> list[str]:
         return (self.log / "order").read_text().split()
 
 
-def spaces_of(pid: "int | str") -> List[str]:
+def spaces_of(pid: "int | str") -> list[str]:
     return [os.readlink(f"/proc/{pid}/ns/{name}") for name in SPACES]
 
 

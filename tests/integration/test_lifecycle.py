@@ -46,7 +46,8 @@ def wait_gone(pid: int) -> None:
 
 def test_run_shows_the_container_from_inside(box: Box) -> None:
     bundle = box.bundle().shell(
-        "echo pid $$; hostname; ls /sys/class/net; awk '{print $2}' /proc/mounts; ls /proc | grep -c '^[0-9]'; ip addr show lo"
+        "echo pid $$; hostname; ls /sys/class/net; awk '{print $2}' /proc/mounts; ls /proc | grep -c '^[0-9]';"
+        "ip addr show lo"
     )
     lines = box.output(bundle).split("\n")
     assert lines[0] == "pid 1"
@@ -114,7 +115,8 @@ def test_empty_capabilities_leave_none(box: Box) -> None:
 
 def test_unknown_capability_is_ignored_with_a_warning(box: Box) -> None:
     bundle = box.bundle().shell("grep ^CapEff /proc/self/status")
-    bundle.process["capabilities"] = {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL", "CAP_NEW"]}
+    sets = {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL", "CAP_NEW"]}
+    bundle.process["capabilities"] = sets
     result = box.run(bundle)
     assert result.status == 0, result
     assert int(result.out.split()[1], 16) == 1 << 5

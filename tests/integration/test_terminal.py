@@ -93,7 +93,8 @@ def test_console_size_of_the_config(box: Box) -> None:
 
 def test_console_socket_gets_the_master_of_a_pty_of_the_container(box: Box) -> None:
     bundle = terminal_bundle(box).shell(
-        "tty; ls -l /proc/self/fd/0; stat -c '%t %T' /dev/console; stat -c %u $(readlink -f /proc/self/fd/0); read line; echo got $line > /dev/console"
+        "tty; ls -l /proc/self/fd/0; stat -c '%t %T' /dev/console; stat -c %u $(readlink -f /proc/self/fd/0);"
+        "read line; echo got $line > /dev/console"
     )
     bundle.process["user"] = {"uid": 1000, "gid": 1000}
     listener = ConsoleSocket(box.path / "console")
@@ -128,7 +129,8 @@ def test_exec_on_a_terminal(box: Box) -> None:
 def test_exec_with_a_console_socket(box: Box) -> None:
     box.started(box.bundle().args("sleep", "1000"))
     listener = ConsoleSocket(box.path / "console")
-    box.ok("exec", "--tty", "--detach", "--console-socket", str(listener.path), "c", "sh", "-c", "tty; read x; echo got $x")
+    flags = ["--tty", "--detach", "--console-socket", str(listener.path)]
+    box.ok("exec", *flags, "c", "sh", "-c", "tty; read x; echo got $x")
     screen, _ = listener.receive()
     screen.expect("/dev/pts/0\r\n")
     screen.type("word\r")

@@ -6,7 +6,7 @@ import re
 import shutil
 import uuid
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 from support import leftovers
 from support.bundle import Bundle
@@ -34,7 +34,7 @@ class Box:
         os.chmod(root / "tmp", 0o1777)
         return Bundle(place, f"/{self.tag}-{self.made}")
 
-    def words(self, *words: str) -> List[str]:
+    def words(self, *words: str) -> list[str]:
         return [PYOCI, "--root", str(self.root), *words]
 
     def call(self, *words: str, **options: Any) -> Result:
@@ -65,29 +65,29 @@ class Box:
         assert result.ok, result
         return result.out
 
-    def made_container(self, bundle: Bundle, name: str, *options: str, **popen: Any) -> Dict[str, Any]:
+    def made_container(self, bundle: Bundle, name: str, *options: str, **popen: Any) -> dict[str, Any]:
         """create that must succeed; the state."""
         result = self.create(bundle, name, *options, **popen)
         assert result.ok, result
         return self.state(name)
 
-    def started(self, bundle: Bundle, name: str = "c", *options: str, **popen: Any) -> Dict[str, Any]:
+    def started(self, bundle: Bundle, name: str = "c", *options: str, **popen: Any) -> dict[str, Any]:
         """create and start that must succeed; the state."""
         self.made_container(bundle, name, *options, **popen)
         self.ok("start", name)
         return self.state(name)
 
-    def state(self, name: str = "c") -> Dict[str, Any]:
+    def state(self, name: str = "c") -> dict[str, Any]:
         leftovers.reap()
-        document: Dict[str, Any] = json.loads(self.ok("state", name).out)
+        document: dict[str, Any] = json.loads(self.ok("state", name).out)
         return document
 
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         return sorted(os.listdir(self.root)) if self.root.exists() else []
 
     # The count
 
-    def left(self) -> List[str]:
+    def left(self) -> list[str]:
         """What is on the host that this test brought there, in words."""
         leftovers.reap()
         found = [f"state {name}" for name in self.names()]

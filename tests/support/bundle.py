@@ -6,16 +6,17 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
-APPLETS = (
-    "[ ash awk basename cat chmod chown cp cut date dd df dirname echo env expr false find free grep head hostname id ip "
-    "kill ln ls md5sum mkdir mkfifo mknod mount mv nc nproc od pgrep printf ps pwd readlink realpath renice rm rmdir sed "
-    "seq setsid sh sleep sort stat stty sync tail tee test touch tr true tty umount uname uniq wc which xargs yes chrt"
-).split()
+APPLETS = """
+    [ ash awk basename cat chmod chown cp cut date dd df dirname echo env expr false find free grep head hostname
+    id ip kill ln ls md5sum mkdir mkfifo mknod mount mv nc nproc od pgrep printf ps pwd readlink realpath renice
+    rm rmdir sed seq setsid sh sleep sort stat stty sync tail tee test touch tr true tty umount uname uniq wc
+    which xargs yes chrt
+""".split()
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
 
-Config = Dict[str, Any]
+Config = dict[str, Any]
 
 BASE: Config = {
     "ociVersion": "1.3.0",
@@ -48,7 +49,8 @@ BASE: Config = {
     ],
     "linux": {
         "namespaces": [
-            {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"},
+            {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
+            {"type": "cgroup"},
         ],
     },
 }  # fmt: skip
@@ -57,7 +59,7 @@ BASE: Config = {
 def busybox() -> str:
     """A statically linked busybox."""
     for path in ("/bin/busybox", "/usr/bin/busybox"):
-        if os.path.exists(path) and subprocess.run([path, "--list"], stdout=subprocess.DEVNULL).returncode == 0:
+        if os.path.exists(path) and subprocess.run([path, "--list"], check=False, stdout=subprocess.DEVNULL).returncode == 0:
             return path
     raise FileNotFoundError("busybox-static is not installed")
 
@@ -110,7 +112,7 @@ class Bundle:
         self.linux["namespaces"].append({"type": kind, "path": path} if path else {"type": kind})
 
     def without(self, kind: str) -> None:
-        spaces: List[Config] = self.linux["namespaces"]
+        spaces: list[Config] = self.linux["namespaces"]
         self.linux["namespaces"] = [space for space in spaces if space["type"] != kind]
 
     def hook(self, kind: str, path: str, **more: Any) -> None:

@@ -1,10 +1,10 @@
-"""Runs pyoci (or a program like it) so that nothing it starts can hang a test: output goes to files, time is bounded."""
+"""Runs pyoci (or a program like it) so that nothing it starts can hang a test: output in files, time bounded."""
 
 import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 from support import leftovers
 
@@ -15,7 +15,7 @@ PATIENCE = 60  # seconds: a guard against hangs, not a measure
 class Result:
     """How a command ended, and what it said."""
 
-    def __init__(self, words: List[str], status: int, out: str, err: str) -> None:
+    def __init__(self, words: list[str], status: int, out: str, err: str) -> None:
         self.words, self.status, self.out, self.err = words, status, out, err
 
     @property
@@ -26,7 +26,7 @@ class Result:
         return f"{' '.join(self.words)}\n  status {self.status}\n  stdout {self.out!r}\n  stderr {self.err!r}"
 
 
-def finish(words: List[str], process: "subprocess.Popen[bytes]", out: Any, err: Any) -> Result:
+def finish(words: list[str], process: "subprocess.Popen[bytes]", out: Any, err: Any) -> Result:
     """Waits, and kills what does not end: then the status is -9."""
     try:
         status = process.wait(PATIENCE)
@@ -44,7 +44,7 @@ def finish(words: List[str], process: "subprocess.Popen[bytes]", out: Any, err: 
 class Started:
     """A command under way."""
 
-    def __init__(self, words: List[str], **popen: Any) -> None:
+    def __init__(self, words: list[str], **popen: Any) -> None:
         self.words = words
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         popen.setdefault("stdin", subprocess.DEVNULL)
@@ -60,7 +60,7 @@ class Started:
             leftovers.OWN.discard(self.process.pid)
 
 
-def run(words: List[str], input: Optional[bytes] = None, **popen: Any) -> Result:
+def run(words: list[str], input: Optional[bytes] = None, **popen: Any) -> Result:
     """Runs a command. Its streams are files: a container that outlives it keeps them open, and a pipe would not end."""
     if input is not None:
         source = tempfile.TemporaryFile()

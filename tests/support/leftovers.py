@@ -1,13 +1,12 @@
-"""What a test has left on the host: processes, mounts, cgroups. Each is found by a name or an ancestry of the test's own."""
+"""What a test has left on the host: processes, mounts, cgroups. Found by names and ancestry of its own."""
 
 import ctypes
 import os
 import signal
 from pathlib import Path
-from typing import Dict, List, Set
 
 _PR_SET_CHILD_SUBREAPER = 36
-OWN: Set[int] = set()  # commands whose status somebody waits for
+OWN: set[int] = set()  # commands whose status somebody waits for
 
 
 def adopt_orphans() -> None:
@@ -16,7 +15,7 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def _parents() -> Dict[int, int]:
+def _parents() -> dict[int, int]:
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -48,10 +47,10 @@ def reap() -> None:
                 pass
 
 
-def descendants() -> Set[int]:
+def descendants() -> set[int]:
     """Pids of living processes below this one."""
     parents = _parents()
-    found: Set[int] = set()
+    found: set[int] = set()
     for pid in parents:
         at, path = pid, []
         while at in parents and at != os.getpid():
@@ -62,16 +61,16 @@ def descendants() -> Set[int]:
     return found
 
 
-def mounts_below(path: str) -> List[str]:
+def mounts_below(path: str) -> list[str]:
     """Mount points of this mount namespace in a directory."""
     lines = Path("/proc/self/mountinfo").read_text().split("\n")
     points = [line.split(" ")[4] for line in lines if line]
     return [point for point in points if point == path or point.startswith(path + "/")]
 
 
-def cgroups_named(part: str) -> List[str]:
+def cgroups_named(part: str) -> list[str]:
     """Cgroup directories, three levels deep, with a string in their name."""
-    found: List[str] = []
+    found: list[str] = []
     level = ["/sys/fs/cgroup"]
     for _ in range(3):
         below = []
@@ -102,7 +101,7 @@ def remove_cgroups(part: str) -> None:
                 pass
 
 
-def kill(pids: Set[int]) -> None:
+def kill(pids: set[int]) -> None:
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)

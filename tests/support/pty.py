@@ -12,7 +12,6 @@ import subprocess
 import termios
 import time
 from pathlib import Path
-from typing import List, Tuple
 
 from support import leftovers
 from support.command import PATIENCE
@@ -66,13 +65,13 @@ class Screen:
 class Interactive:
     """A command on a pty of its own, as in a terminal window."""
 
-    def __init__(self, words: List[str], rows: int = 24, columns: int = 80) -> None:
+    def __init__(self, words: list[str], rows: int = 24, columns: int = 80) -> None:
         master, self.slave = pty.openpty()
         self.screen = Screen(master)
         self.screen.resize(rows, columns)
         self.before = termios.tcgetattr(self.slave)
         self.process = subprocess.Popen(
-            words, stdin=self.slave, stdout=self.slave, stderr=self.slave, preexec_fn=self._control
+            words, stdin=self.slave, stdout=self.slave, stderr=self.slave, preexec_fn=self._control  # noqa: PLW1509
         )
         leftovers.OWN.add(self.process.pid)
 
@@ -85,7 +84,7 @@ class Interactive:
         leftovers.OWN.discard(self.process.pid)
         return status
 
-    def mode(self) -> "List[object]":
+    def mode(self) -> "list[object]":
         """The terminal's mode now."""
         return termios.tcgetattr(self.slave)
 
@@ -104,7 +103,7 @@ class ConsoleSocket:
         self.listener.listen(1)
         self.listener.settimeout(PATIENCE)
 
-    def receive(self) -> Tuple[Screen, bytes]:
+    def receive(self) -> tuple[Screen, bytes]:
         """The master, and the bytes that came with it; exactly one descriptor must come."""
         peer, _ = self.listener.accept()
         room = array.array("i")

@@ -1,0 +1,131 @@
+"""kill -9 of pyoci in the middle of its work: `delete --force` then leaves no process, mount, cgroup or state.
+
+A tracer kills the runtime as it enters one of its system calls, which is drawn, with a fixed seed, from those after the
+first that changes anything.
+"""
+
+import random
+import shutil
+from collections import Counter
+
+import pytest
+from support.box import Box
+from support.bundle import Bundle
+from support.command import Result, run
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")]
+INSTANTS = 50
+PARTS = 5  # for workers to share
+
+
+def rich_bundle(box: Box) -> Bundle:
+    """Something of everything that has to be taken back: limits, hooks, mounts."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.linux["resources"] = {"pids": {"limit": 100}, "memory": {"limit": 64 << 20}}
+    bundle.mount("/tmp", type="tmpfs", source="tmpfs")
+    bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro"])
+    for kind in ("createRuntime", "createContainer", "poststart", "poststop"):
+        bundle.hook(kind, "/bin/true")
+    bundle.linux["maskedPaths"] = ["/proc/kcore", "/sys/firmware"]
+    return bundle
+
+
+Instant = tuple[str, int]  # the n-th call of a name
+
+
+def trace(box: Box, words: list[str], since: str) -> list[Instant]:
+    """Runs a command; the system calls of its main process from the first on whose line has a text."""
+    log = box.path / "log"
+    result = run(["strace", "-qq", "-o", str(log), *box.words(*words)])
+    assert result.ok, result
+    seen: Counter[str] = Counter()
+    found: list[Instant] = []
+    for line in log.read_text(errors="replace").split("\n"):
+        name = line.partition("(")[0]
+        if not name.isidentifier():
+            continue
+        seen[name] += 1
+        if found or since in line:
+            found.append((name, seen[name]))
+    assert len(found) > INSTANTS, "hardly anything was traced"
+    return found
+
+
+def run_killed(box: Box, words: list[str], instant: Instant) -> Result:
+    """Runs a command that is killed at an instant."""
+    name, number = instant
+    inject = f"inject={name}:signal=KILL:when={number}"
+    return run(["strace", "-qq", "-o", "/dev/null", "-e", inject, *box.words(*words)])
+
+
+def draw(command: str, part: int, among: list[Instant]) -> list[Instant]:
+    """This part's share of the instants."""
+    return random.Random(command).sample(among, INSTANTS)[part::PARTS]
+
+
+def check_cleanable(box: Box, what: str) -> None:
+    result = box.call("delete", "--force", "c")
+    assert result.ok, (what, result)
+    assert box.left() == [], what
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_create_killed(box: Box, part: int) -> None:
+    bundle = rich_bundle(box)
+    bundle.write()
+    words = ["create", "--bundle", str(bundle.path), "c"]
+    among = trace(box, words, f'mkdir("{box.root}')
+    box.ok("delete", "--force", "c")
+    killed = 0
+    for instant in draw("create", part, among):
+        killed += run_killed(box, words, instant).status != 0
+        check_cleanable(box, f"create killed at {instant}")
+    assert killed >= 8, "the tracer hit too few"
+    box.ok(*words)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_start_killed(box: Box, part: int) -> None:
+    bundle = rich_bundle(box)
+    bundle.write()
+    create = ["create", "--bundle", str(bundle.path), "c"]
+    box.ok(*create)
+    among = trace(box, ["start", "c"], "flock(")
+    box.ok("delete", "--force", "c")
+    killed = 0
+    for instant in draw("start", part, among):
+        box.ok(*create)
+        killed += run_killed(box, ["start", "c"], instant).status != 0
+        assert box.state()["status"] in ("created", "running"), instant
+        check_cleanable(box, f"start killed at {instant}")
+    assert killed >= 8, "the tracer hit too few"
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_delete_killed(box: Box, part: int) -> None:
+    bundle = rich_bundle(box)
+    bundle.write()
+    begin = ["run", "--detach", "--bundle", str(bundle.path), "c"]
+    box.ok(*begin)
+    among = trace(box, ["delete", "--force", "c"], "flock(")
+    killed = 0
+    for instant in draw("delete", part, among):
+        box.ok(*begin)
+        killed += run_killed(box, ["delete", "--force", "c"], instant).status != 0
+        check_cleanable(box, f"delete killed at {instant}")
+    assert killed >= 8, "the tracer hit too few"
+
+
+def test_run_killed_in_the_foreground(box: Box) -> None:
+    """The container goes on; it is not orphaned from its state."""
+    bundle = box.bundle().shell("echo up > /up; exec sleep 1000")
+    import os
+
+    os.mkfifo(bundle.rootfs / "up")
+    bundle.write()
+    running = box.begin("run", "--bundle", str(bundle.path), "c")
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    running.process.kill()
+    running.finish()
+    assert box.state()["status"] == "running"
+    check_cleanable(box, "run")
