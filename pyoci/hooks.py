@@ -23,6 +23,18 @@ def environment() -> "list[str]":
     return pairs
 
 
+def hook_state(config: "dict[str, Any]", container: str, bundle: str, status: str, pid: int) -> "dict[str, Any]":
+    """The state document that hooks read (runtime.md, "State")."""
+    return {
+        "ociVersion": config["ociVersion"],
+        "id": container,
+        "status": status,
+        "pid": pid,
+        "bundle": bundle,
+        "annotations": config.get("annotations") or {},
+    }
+
+
 def run_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> None:
     """Runs the hooks of a kind, in order, the state document on their standard input.
 

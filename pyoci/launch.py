@@ -3,12 +3,13 @@
 Knows processes and plans, no config. The talk is described in csrc/plan.h.
 """
 
+import errno
 import posix
-from struct import unpack_from
 
 from pyoci._shim import ffi, lib
-from pyoci.errors import Error, errno_text
+from pyoci.errors import Error
 from pyoci.plan import ops
+from pyoci.talk import receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,58 +167,13 @@ class Launch:
         return Error(f"container init ended while it was set up: {ending}", hint=hint)
 
 
-class Message:
-    """A report of init's."""
-
-    __slots__ = ("kind", "number", "operation", "passed", "text", "where")
-
-    def __init__(self, data: bytes, passed: int) -> None:
-        self.kind, self.operation, self.number, where, size = unpack_from("=IIiHH", data)
-        body = data[ops.REPORT_HEAD : ops.REPORT_HEAD + size]
-        self.where = body[:where].decode("utf-8", "replace")
-        self.text = body[where:].decode("utf-8", "replace")
-        self.passed = passed
-
-    def error(self) -> Error:
-        """What a failed step means to people."""
-        if self.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
-            return _program_error(self)
-        words = ops.OPERATIONS[self.operation][1]
-        number = 0 if self.operation == ops.HOOK and not self.text.startswith("start it") else self.number
-        return Error(_quiet(self.text), location=self.where, step=words, errno=number, hint=_hint(self))
-
-
-def receive(fd: int) -> "Optional[Message]":
-    """The next report, None when the other side has closed."""
-    room = ops.REPORT_HEAD + ops.TEXT_MAX
-    buffer = ffi.new("char[]", room)
-    passed = ffi.new("int *")
-    while True:
-        got = lib.shim_receive(fd, buffer, room, passed)
-        if got >= ops.REPORT_HEAD:
-            return Message(bytes(ffi.buffer(buffer, got)), passed[0])
-        if got == -_errno("EINTR"):
-            continue
-        if got < 0 and got != -_errno("ECONNRESET"):
-            raise Error("read from init", errno=-got)
-        return None
-
-
-def send(fd: int, kind: int) -> None:
-    """Tells init something; that it has gone meanwhile is found out by the next receive."""
-    data = kind.to_bytes(4, "little").ljust(ops.REPORT_HEAD, b"\0")
-    result = lib.shim_send(fd, data, len(data), -1)
-    if result < 0 and result not in (-_errno("EPIPE"), -_errno("ECONNRESET")):
-        raise Error("write to init", errno=-result)
-
-
 def obey(step: "ParentStep", pid: int) -> None:
     """Does one thing to a waiting process from outside."""
     if step.name == "rlimit":
         number, soft, hard = [int(field) for field in step.fields]
         result = lib.shim_prlimit(pid, number, soft, hard)
         if result < 0:
-            hint = "raising a hard limit takes CAP_SYS_RESOURCE" if result == -_errno("EPERM") else ""
+            hint = "raising a hard limit takes CAP_SYS_RESOURCE" if result == -errno.EPERM else ""
             raise Error("set limit", location=step.where, errno=-result, hint=hint)
         return
     if step.name == "gid_map" and posix.geteuid() != 0:
@@ -242,47 +198,11 @@ def _write(fd: int, data: bytes) -> None:
         view = view[posix.write(fd, view) :]
 
 
-def _errno(name: str) -> int:
-    import errno
-
-    return int(getattr(errno, name))
-
-
-def _quiet(text: str) -> str:
-    """One line: hooks and images choose parts of it."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
-
-
-def _program_error(message: Message) -> Error:
-    """The wording of these is what engines read an exit status of 126 or 127 out of."""
-    name = message.text.partition("execve: ")[2] or message.text
-    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    reason = errno_text(message.number)
-    hint = ""
-    if message.number == _errno("ENOENT") and message.operation == ops.FIND_EXECUTABLE:
-        reason = f"stat {name}: {reason}" if "/" in name else "executable file not found in $PATH"
-    elif message.number == _errno("ENOENT"):
-        hint = "the file is there: its interpreter (#!) or dynamic loader is missing"
-    elif message.number == _errno("ENOEXEC"):
-        hint = "a program of another architecture, or a script without #!"
-    return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
-
-
-def _hint(message: Message) -> str:
-    if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == _errno("ENODEV"):
-        return "the kernel has no such filesystem, or its module is not loaded"
-    if message.operation == ops.MOUNT_NEW and "plain" not in message.text and message.number == _errno("ELOOP"):
-        return "it must be mounted on an ordinary directory"
-    return ""
-
-
 def _spawn_hint(number: int) -> str:
-    if number == _errno("EPERM"):
+    if number == errno.EPERM:
         return "new namespaces need root, or a user namespace among them"
-    if number in (_errno("ENOSPC"), _errno("EUSERS")):
+    if number in (errno.ENOSPC, errno.EUSERS):
         return "a limit in /proc/sys/user, or the nesting of namespaces"
-    if number == _errno("EBADF"):
+    if number == errno.EBADF:
         return "unable to stat preserved-fd: --preserve-fds names descriptors that the caller did not open"
     return ""
-
-

@@ -8,7 +8,7 @@ from pyoci.container.bundle import read_bundle
 from pyoci.container.files import send_descriptor, write_pid_file
 from pyoci.container.state import NOTIFY, SOCKET, Entry, Store, start_time
 from pyoci.errors import Error
-from pyoci.hooks import environment, run_all_hooks, run_hooks
+from pyoci.hooks import environment, hook_state, run_all_hooks, run_hooks
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, check, obey
 from pyoci.plan import ops
@@ -65,18 +65,6 @@ def compile_bundle(
     return data, config, manager, plan
 
 
-def hook_state(config: "dict[str, Any]", container: str, bundle: str, status: str, pid: int) -> "dict[str, Any]":
-    """The state document that hooks read (runtime.md, "State")."""
-    return {
-        "ociVersion": config["ociVersion"],
-        "id": container,
-        "status": status,
-        "pid": pid,
-        "bundle": bundle,
-        "annotations": config.get("annotations") or {},
-    }
-
-
 def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
     """The document around its pid, which only init can know: its own, in its own pid namespace."""
     from pyoci.jsondoc import dump
@@ -119,6 +107,8 @@ class Creation:
             "no_pivot": options.no_pivot,
             "no_new_keyring": options.no_new_keyring,
             "notify": bool(options.notify_socket),
+            "hooks": [kind for kind, hooks in (config.get("hooks") or {}).items() if hooks],
+            "own_pids": _has_own_pids(config),
             "cgroup": self.manager.record(),
         }
         self.entry.save_config(data)
@@ -227,6 +217,14 @@ def create(
         creation.undo(problem)
         raise
     return Created(entry, process, creation.master)
+
+
+def _has_own_pids(config: "dict[str, Any]") -> bool:
+    """Whether the end of the first process is the end of all: then one SIGKILL does for the whole container."""
+    for space in (config.get("linux") or {}).get("namespaces") or ():
+        if space["type"] == "pid":
+            return not space.get("path")
+    return False
 
 
 def _check_terminal(config: "dict[str, Any]", options: "CreateOptions") -> None:

@@ -3,10 +3,8 @@
 import posix
 
 from pyoci._shim import lib
-from pyoci.container.create import hook_state
 from pyoci.container.state import Entry, Store, start_time
 from pyoci.errors import Error
-from pyoci.hooks import run_all_hooks
 
 _SIGKILL = 9
 
@@ -83,18 +81,18 @@ def destroy(entry: Entry) -> None:
     if not manager.empty():
         manager.kill(_SIGKILL)
     manager.destroy()
-    try:
-        config = entry.config()
-    except Error:
-        config = {}
-    if (config.get("hooks") or {}).get("poststop"):
-        for problem in run_all_hooks(config, "poststop", _stopped(entry, config)):
-            _warn(problem)
+    if "poststop" in entry.record["hooks"]:
+        _poststop(entry)
     entry.remove()
 
 
-def _stopped(entry: Entry, config: "dict[str, object]") -> "dict[str, object]":
-    return hook_state(config, entry.container, entry.record["bundle"], "stopped", 0)
+def _poststop(entry: Entry) -> None:
+    from pyoci.hooks import hook_state, run_all_hooks
+
+    config = entry.config()
+    state = hook_state(config, entry.container, entry.record["bundle"], "stopped", 0)
+    for problem in run_all_hooks(config, "poststop", state):
+        _warn(problem)
 
 
 def _warn(problem: Error) -> None:

@@ -112,8 +112,8 @@ class _Execution:
             obey(step, process.pid)
 
     def _on_listener(self, process: Process, listener: int) -> None:
-        from pyoci.container.create import hook_state
         from pyoci.container.listener import send_listener
+        from pyoci.hooks import hook_state
 
         config = self.entry.config()
         state = hook_state(config, self.entry.container, self.entry.record["bundle"], "running", self.init)

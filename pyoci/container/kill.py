@@ -14,7 +14,7 @@ def kill(entry: Entry, signal: int) -> None:
     pid = entry.pid()
     if not pid:
         raise Error("container not running")
-    if signal == _SIGKILL and not _has_own_pids(entry):
+    if signal == _SIGKILL and not entry.record["own_pids"]:
         kill_everything(entry, signal)  # without a pid namespace nothing else ends the others
         return
     pidfd = lib.shim_pidfd_open(pid)
@@ -39,10 +39,3 @@ def kill(entry: Entry, signal: int) -> None:
 def kill_everything(entry: Entry, signal: int) -> None:
     """Sends a signal to every process in the container's cgroup, also after its first process has ended."""
     entry.manager().kill(signal)
-
-
-def _has_own_pids(entry: Entry) -> bool:
-    for space in (entry.config().get("linux") or {}).get("namespaces") or ():
-        if space["type"] == "pid":
-            return not space.get("path")
-    return False

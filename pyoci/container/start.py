@@ -4,13 +4,10 @@ import posix
 
 from pyoci import kernel
 from pyoci._shim import lib
-from pyoci.container.create import hook_state
-from pyoci.container.delete import destroy
 from pyoci.container.state import SOCKET, Entry
 from pyoci.errors import Error
-from pyoci.hooks import run_hooks
-from pyoci.launch import receive, send
 from pyoci.plan import ops
+from pyoci.talk import receive, send
 
 _REFUSALS = {
     "stopped": "cannot start a container that has stopped",
@@ -36,6 +33,8 @@ def start(entry: Entry) -> None:
         _poststart(entry)
     except Error as problem:
         if problem.location.startswith("hooks."):
+            from pyoci.container.delete import destroy
+
             destroy(entry)
         raise
 
@@ -80,6 +79,7 @@ def _hand_on(entry: Entry, listener: int) -> None:
     """The filter is loaded by whom we start, so its listener comes to us. The state is the one that agents know: runc
     loads filters during create."""
     from pyoci.container.listener import send_listener
+    from pyoci.hooks import hook_state
 
     config, pid = entry.config(), entry.record["init_process_pid"]
     state = hook_state(config, entry.container, entry.record["bundle"], "creating", pid)
@@ -87,7 +87,8 @@ def _hand_on(entry: Entry, listener: int) -> None:
 
 
 def _poststart(entry: Entry) -> None:
-    config = entry.config()
-    if (config.get("hooks") or {}).get("poststart"):
-        pid = entry.record["init_process_pid"]
+    if "poststart" in entry.record["hooks"]:
+        from pyoci.hooks import hook_state, run_hooks
+
+        config, pid = entry.config(), entry.record["init_process_pid"]
         run_hooks(config, "poststart", hook_state(config, entry.container, entry.record["bundle"], "running", pid))
