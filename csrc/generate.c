@@ -7,6 +7,10 @@
 #include <linux/filter.h>
 #include <linux/loop.h>
 #include <linux/mempolicy.h>
+/* younger than the oldest headers we build with, and of an enumeration, which no #ifndef sees */
+#define MPOL_PREFERRED_MANY 5
+#define MPOL_WEIGHTED_INTERLEAVE 6
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +38,8 @@
     K(BPF_MAXINSNS) K(BPF_LD) K(BPF_W) K(BPF_ABS) K(BPF_JMP) K(BPF_JA) K(BPF_JEQ) K(BPF_JGT) K(BPF_JGE) K(BPF_K) \
     K(BPF_RET)                                                                                                  \
     K(PER_LINUX32) K(PER_LINUX)                                                                                 \
+    K(MPOL_DEFAULT) K(MPOL_PREFERRED) K(MPOL_BIND) K(MPOL_INTERLEAVE) K(MPOL_LOCAL) K(MPOL_PREFERRED_MANY)      \
+    K(MPOL_WEIGHTED_INTERLEAVE) K(MPOL_F_STATIC_NODES) K(MPOL_F_RELATIVE_NODES) K(MPOL_F_NUMA_BALANCING)        \
     K(IOPRIO_CLASS_SHIFT) K(IOPRIO_CLASS_RT) K(IOPRIO_CLASS_BE) K(IOPRIO_CLASS_IDLE)                            \
     K(SCHED_OTHER) K(SCHED_FIFO) K(SCHED_RR) K(SCHED_BATCH) K(SCHED_ISO) K(SCHED_IDLE) K(SCHED_DEADLINE)        \
     K(SCHED_FLAG_RESET_ON_FORK) K(SCHED_FLAG_RECLAIM) K(SCHED_FLAG_DL_OVERRUN) K(SCHED_FLAG_KEEP_POLICY)        \

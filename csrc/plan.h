@@ -68,6 +68,7 @@ struct plan_header {
     OP(AFFINITY, affinity, "set CPU affinity")                            \
     OP(IO_PRIORITY, io_priority, "set I/O priority")                      \
     OP(PERSONALITY, personality, "set personality")                       \
+    OP(MEMORY_POLICY, memory_policy, "set memory policy")                 \
     OP(ENTER_CWD, enter_cwd, "change to cwd")                             \
     OP(FIND_HOME, find_home, "look up HOME")                              \
     OP(FIND_EXECUTABLE, find_executable, "find executable")               \
@@ -122,6 +123,7 @@ struct plan_header {
 #define FIELDS_AFFINITY(F) F(b, mask)
 #define FIELDS_IO_PRIORITY(F) F(i, value)
 #define FIELDS_PERSONALITY(F) F(i, value)
+#define FIELDS_MEMORY_POLICY(F) F(i, mode) F(b, nodes)
 #define FIELDS_ENTER_CWD(F) F(s, path) F(i, flags)
 #define FIELDS_FIND_HOME(F) F(i, uid)
 #define FIELDS_FIND_EXECUTABLE(F) F(s, name) F(l, search) F(i, uid) F(i, gid) F(b, groups)
@@ -141,7 +143,8 @@ struct plan_header {
 #define PLAN_SYNC_POINTS(P)                                    \
     P(SYNC_NAMESPACES) /* id maps, cgroup, limits, devices */  \
     P(SYNC_HOOKS)      /* prestart and createRuntime hooks */  \
-    P(SYNC_CREATED)    /* the state is being recorded */
+    P(SYNC_CREATED)    /* the state is being recorded */   \
+    P(SYNC_NETWORK)    /* network devices: init is in its last network namespace */
 
 /* flags of MOUNT_NEW, MOUNT_BIND, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
 #define PLAN_FLAGS(P)                                                                \

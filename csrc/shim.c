@@ -4,7 +4,9 @@
 #include "kernel.h"
 
 #include <limits.h>
+#include <linux/netlink.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -370,6 +372,57 @@ int shim_namespace_type(int fd)
 {
     int type = ioctl(fd, NS_GET_NSTYPE);
     return type < 0 ? failure() : type;
+}
+
+struct netlink {
+    int netns, result;
+};
+
+static void *open_netlink(void *given)
+{
+    struct netlink *n = given;
+
+    if (n->netns >= 0 && setns(n->netns, CLONE_NEWNET) < 0)
+        n->result = failure();
+    else if ((n->result = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) < 0)
+        n->result = failure();
+    return NULL;
+}
+
+/* A socket of rtnetlink(7) that belongs to a network namespace; -1 is our own. A thread enters the namespace and ends:
+ * the process that asked never does, and has nothing to come back from. */
+int shim_netlink(int netns)
+{
+    struct netlink n = { netns, -1 };
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, open_netlink, &n);
+
+    if (error)
+        return -error;
+    pthread_join(thread, NULL);
+    return n.result;
+}
+
+/* Mounts an open file (a namespace, to keep it) on an existing one in a directory */
+int shim_pin(int file, int dir, const char *name)
+{
+    int at = sys_openat2(dir, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH);
+    int tree = at < 0 ? -1 : SYS(open_tree, file, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int result = tree < 0 || sys_move_mount(tree, at) < 0 ? failure() : 0;
+
+    if (tree >= 0)
+        close(tree);
+    if (at >= 0)
+        close(at);
+    return result;
+}
+
+int shim_unpin(int dir, const char *name)
+{
+    char path[64 + NAME_MAX];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dir, name);
+    return SYS(umount2, path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? failure() : 0;
 }
 
 /* Whether this kernel knows a flag of seccomp(2): it looks at the flags first, then for the filter, which is missing */

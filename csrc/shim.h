@@ -33,6 +33,9 @@ int shim_openat2(int dir, const char *path, unsigned long long flags, unsigned l
                  unsigned long long resolve);
 int shim_bpf(int command, void *attributes, unsigned size);
 int shim_namespace_type(int fd);
+int shim_netlink(int netns);
+int shim_pin(int file, int dir, const char *name);
+int shim_unpin(int dir, const char *name);
 int shim_seccomp_knows(unsigned flags);
 int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
               int timeout, int *status, int *timed_out, char *output, size_t room);

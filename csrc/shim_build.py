@@ -21,5 +21,6 @@ ffibuilder.set_source(
     '#include "shim.h"',
     sources=["csrc/shim.c", "csrc/hook.c"],
     include_dirs=["csrc"],
-    extra_compile_args=["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+    extra_compile_args=["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter", "-pthread"],
+    extra_link_args=["-pthread"],
 )

@@ -103,6 +103,15 @@ int step_personality(struct context *c, const struct step *step)
     return 0;
 }
 
+/* The kernel reads one bit less than it is told (set_mempolicy(2), "nodemask") */
+int step_memory_policy(struct context *c, const struct step *step)
+{
+    FIELDS(memory_policy, step);
+    unsigned long bits = f->nodes.b.length ? f->nodes.b.length * 8ul + 1 : 0;
+    TRY(c, "set_mempolicy", SYS(set_mempolicy, (int)f->mode.i, bits ? f->nodes.b.bytes : NULL, bits));
+    return 0;
+}
+
 /* A directory reached through a descriptor that somebody left open may lie outside: only the kernel's own path of
  * where we are tells. getcwd(3) of a C library may answer from memory; the call does not. */
 static int prove_inside(struct context *c)

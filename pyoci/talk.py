@@ -87,6 +87,8 @@ def _program_error(message: Message) -> Error:
 def _hint(message: Message) -> str:
     if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:
         return "the kernel has no such filesystem, or its module is not loaded"
+    if message.operation == ops.MEMORY_POLICY and message.number == errno.EINVAL:
+        return "a mode or flag that this kernel does not have, or nodes outside of the cpuset's"
     if message.operation == ops.MOUNT_NEW and "plain" not in message.text and message.number == errno.ELOOP:
         return "it must be mounted on an ordinary directory"
     return ""

@@ -15,7 +15,7 @@ from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
 from pyoci.plan.request import Request
 
 # Of the config, what pyoci does not do yet: asked for, it is refused by name before anything is made
-_UNFINISHED = ("intelRdt", "memoryPolicy", "netDevices", "mountLabel")
+_UNFINISHED = ("intelRdt", "netDevices", "mountLabel")
 
 
 def compile_create(request: Request, hook_env: "list[str]") -> Plan:

@@ -54,19 +54,15 @@ def affinity(plan: Plan, cpus: str, where: str) -> None:
     Errors: Error when it is no such list.
     """
     mask = 0
-    for part in cpus.split(",") if cpus else ():
-        first, dash, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last.isdecimal() or not dash) and first.isascii() and last.isascii()):
-            raise Error(f"not a list of CPUs: {cpus!r}", location=where, hint="such as 0-3,7")
-        low, high = int(first), int(last or first)
-        if low > high or high >= _MOST_CPUS:
-            raise Error(f"no such range of CPUs: {part!r}", location=where)
-        mask |= (1 << high + 1) - (1 << low)
+    if cpus:
+        from pyoci.plan.numbers import number_mask
+
+        mask = number_mask(cpus, _MOST_CPUS, "CPUs", where)
     plan.add(ops.AFFINITY, where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little"))
 
 
 def attributes(request: Request, plan: Plan) -> None:
-    """Adds no_new_privs, scheduler, I/O priority and personality: kept through hooks and exec."""
+    """Adds no_new_privs, scheduler, I/O priority, personality and memory policy: kept through hooks and exec."""
     process = request.process
     if process.get("noNewPrivileges"):
         plan.add(ops.NO_NEW_PRIVILEGES, "process.noNewPrivileges")
@@ -79,6 +75,10 @@ def attributes(request: Request, plan: Plan) -> None:
     personality = request.linux.get("personality")
     if personality:
         _personality(personality, plan)
+    if request.linux.get("memoryPolicy"):
+        from pyoci.plan.memory_policy import compile_memory_policy
+
+        compile_memory_policy(request, plan)
 
 
 def _scheduler(scheduler: "dict[str, Any]", plan: Plan) -> None:

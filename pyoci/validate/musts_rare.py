@@ -156,6 +156,8 @@ def _memory_policy(policy: "Json", out: "list[Finding]") -> None:
             out.append(("memory-policy-flags", (*path, "flags"), f"{mode} takes no flags", ""))
     elif mode and mode != "MPOL_PREFERRED" and not nodes.strip():
         out.append(("memory-policy-nodes", path, f"{mode} needs nodes", ""))
+    elif mode == "MPOL_PREFERRED" and flags and not nodes.strip():
+        out.append(("memory-policy-flags", (*path, "flags"), f"{mode} without nodes takes no flags", ""))
     if "MPOL_F_STATIC_NODES" in flags and "MPOL_F_RELATIVE_NODES" in flags:
         sentence = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other"
         out.append(("memory-policy-flags", (*path, "flags"), sentence, ""))
