@@ -244,9 +244,12 @@ def test_delete_of_a_created_container(case: Case) -> None:
     container.created = True
 
 
-def cgroup_directories(name: str) -> List[str]:
-    """Directories of that name in any hierarchy, one level below the suite's parent."""
-    return sorted(str(path) for point in host.cgroup_mounts().values() for path in point.glob(f"*/{name}"))
+def cgroup_directories(case: Case, name: str) -> List[str]:
+    """Directories of that name in any hierarchy, in the suite's own part of it or (systemd) in a scope."""
+    found = []
+    for point in host.cgroup_mounts().values():
+        found += [point / case.session.cgroup_parent / name, point / f"system.slice/{case.session.cgroup_parent}-{name}.scope"]
+    return sorted(str(path) for path in found if path.exists())
 
 
 @pytest.mark.judges("runtime.delete.resources-deleted")
@@ -254,7 +257,7 @@ def test_delete_removes_what_create_made(case: Case) -> None:
     host_mounts = host.mounts_below(str(case.session.place))
     container = case.stopped(case.config())
     container.delete()
-    left = cgroup_directories(container.bundle.path.name)
+    left = cgroup_directories(case, container.bundle.path.name)
     mounts = [point for point in host.mounts_below(str(case.session.place)) if point not in host_mounts]
     records = sorted(str(path) for path in case.runtime.root.glob(f"{container.id}*"))
     case.equal("runtime.delete.resources-deleted", "cgroups, mounts, records left", ([], [], []), (left, mounts, records))
@@ -312,7 +315,7 @@ def test_a_failing_create_leaves_nothing(case: Case, fault: str) -> None:
         case.failed(name, f"create of a configuration with a fault ({fault})", result)
     case.equal("runtime.create.inapplicable-not-created", "status after that", "absent", container.status())
     left = {
-        "cgroups": cgroup_directories(container.bundle.path.name),
+        "cgroups": cgroup_directories(case, container.bundle.path.name),
         "mounts changed": mounts != Path("/proc/self/mountinfo").read_text(),
         "records": sorted(str(path) for path in case.runtime.root.glob(f"{container.id}*")),
         "processes": processes_rooted_in(container.bundle.rootfs),
