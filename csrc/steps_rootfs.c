@@ -202,6 +202,21 @@ int step_mount_new(struct context *c, const struct step *step)
     return 0;
 }
 
+/* The kernel calls a file on a directory, and a directory on a file, an invalid argument */
+static int attach(struct context *c, int mount, int target, mode_t mode)
+{
+    struct stat st;
+
+    if (sys_move_mount(mount, target) == 0)
+        return 0;
+    int error = errno;
+    c->doing = "move_mount";
+    if (error != EINVAL || fstat(target, &st) < 0 || S_ISDIR(st.st_mode) == S_ISDIR(mode))
+        return -error;
+    c->doing = S_ISDIR(mode) ? "a directory on a file" : "a file on a directory";
+    return S_ISDIR(mode) ? -ENOTDIR : -EISDIR;
+}
+
 int step_mount_bind(struct context *c, const struct step *step)
 {
     FIELDS(mount_bind, step);
@@ -226,8 +241,7 @@ int step_mount_bind(struct context *c, const struct step *step)
     SCOPED_FD target = mount_target(c, f->destination.s.bytes,
                                     S_ISDIR(st.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, f->flags.i);
     TRY(c, "open destination", target);
-    TRY(c, "move_mount", sys_move_mount(source, target));
-    return 0;
+    return attach(c, source, target, st.st_mode);
 }
 
 int step_mount_change(struct context *c, const struct step *step)

@@ -13,7 +13,7 @@ APPLETS = """
     id ip kill ln ls md5sum mkdir mkfifo mknod mount mv nc nproc od pgrep printf ps pwd readlink realpath renice
     rm rmdir sed seq setsid sh sleep sort stat stty sync tail tee test touch tr true tty umount uname uniq wc
     which xargs yes chrt
-""".split()
+"""
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
 
 Config = dict[str, Any]
@@ -59,7 +59,7 @@ BASE: Config = {
 def busybox() -> str:
     """A statically linked busybox."""
     for path in ("/bin/busybox", "/usr/bin/busybox"):
-        if os.path.exists(path) and subprocess.run([path, "--list"], check=False, stdout=subprocess.DEVNULL).returncode == 0:
+        if os.path.exists(path) and subprocess.call([path, "--list"], stdout=subprocess.DEVNULL) == 0:
             return path
     raise FileNotFoundError("busybox-static is not installed")
 
@@ -69,7 +69,7 @@ def make_rootfs(root: Path) -> None:
     for name in ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(busybox(), root / "bin" / "busybox")
-    for name in APPLETS:
+    for name in APPLETS.split():
         os.symlink("busybox", root / "bin" / name)
 
 
