@@ -1,0 +1,142 @@
+"""The command stats: what containers use, as a live table, as JSON lines, or for a metrics collector."""
+
+import time
+
+from pyoci.cli.output import STDOUT, show
+from pyoci.container.stats import Rates, Reading, read
+from pyoci.errors import Error
+from pyoci.options import check_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.cli.call import Call
+
+_FORMATS = ("table", "json", "openmetrics")
+_CLEAR = "\x1b[H\x1b[J"  # to the top left corner, and the rest of the screen away
+
+
+def main(call: "Call") -> int:
+    """Prints readings until interrupted, or until all named containers have stopped; with --once, one."""
+    names = [check_id(name) for name in call.arguments]
+    form = call.text("format") or "table"
+    if form not in _FORMATS:
+        raise Error("invalid format option", hint=f"--format is one of {', '.join(_FORMATS)}")
+    interval = call.seconds("interval", 1.0)
+    if interval <= 0:
+        raise Error("duration interval must be greater than 0", location="--interval")
+    try:
+        _print(call, names, form, interval)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _print(call: "Call", names: "list[str]", form: str, interval: float) -> None:
+    runtime, once = call.runtime(), call.yes("once")
+    readings = _unless_missing(call, names)
+    if form == "openmetrics":
+        from pyoci.cli.openmetrics import exposition
+
+        show(exposition(readings))
+        return
+    if form == "json" and once:
+        show(_json(readings, {}))
+        return
+    clear = _CLEAR if form == "table" and not once and _terminal() else ""
+    due = time.monotonic() + interval
+    while True:
+        before = {reading.container: reading for reading in readings}
+        time.sleep(max(0.0, due - time.monotonic()))
+        due += interval
+        readings = read(runtime, names, call.yes("all"))
+        rates = {now.container: Rates(before[now.container], now) for now in readings if now.container in before}
+        show(clear + table(readings, rates) if form == "table" else _json(readings, rates))
+        if once or (names and all(reading.stats is None for reading in readings)):
+            return
+
+
+def _unless_missing(call: "Call", names: "list[str]") -> "list[Reading]":
+    """The first reading; the default root need not exist, as for list."""
+    try:
+        return read(call.runtime(), names, call.yes("all"))
+    except FileNotFoundError:
+        if call.root_given:
+            raise Error(f"no such directory: {call.root}", location="--root") from None
+        return []
+
+
+def _terminal() -> bool:
+    import posix
+
+    return posix.isatty(STDOUT)
+
+
+def _json(readings: "list[Reading]", rates: "dict[str, Rates]") -> str:
+    from pyoci.jsondoc import dump
+
+    lines = []
+    for reading in readings:
+        line: "dict[str, object]" = {"id": reading.container, "status": reading.status}
+        if rate := rates.get(reading.container):
+            line["cpu_percent"] = round(rate.cpu, 2)
+            line["read_bytes_per_second"] = round(rate.read)
+            line["write_bytes_per_second"] = round(rate.write)
+        line["stats"] = reading.stats
+        lines.append(dump(line) + "\n")
+    return "".join(lines)
+
+
+_HEADER = (
+    "ID",
+    "STATUS",
+    "CPU %",
+    "MEMORY",
+    "LIMIT",
+    "PIDS",
+    "READ/S",
+    "WRITE/S",
+    "CPU WAIT %",
+    "MEM WAIT %",
+    "IO WAIT %",
+)
+
+
+def table(readings: "list[Reading]", rates: "dict[str, Rates]") -> str:
+    """A header and a line for each container; the last three columns are pressure over ten seconds."""
+    rows = [_HEADER] + [_row(reading, rates.get(reading.container)) for reading in readings]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append("  ".join(cells).rstrip() + "\n")
+    return "".join(lines)
+
+
+def _row(reading: Reading, rates: "Rates | None") -> "tuple[str, ...]":
+    if reading.stats is None:
+        return (reading.container, reading.status, *["-"] * (len(_HEADER) - 2))
+    limit = reading.memory_limit()
+    waits = (reading.pressure(section) for section in ("cpu", "memory", "blkio"))
+    return (
+        reading.container,
+        reading.status,
+        "-" if rates is None else f"{rates.cpu:.1f}",
+        size(reading.memory()),
+        "-" if limit is None else size(limit),
+        str(reading.pids()),
+        "-" if rates is None else size(rates.read),
+        "-" if rates is None else size(rates.write),
+        *("-" if share is None else f"{share:.1f}" for share in waits),
+    )
+
+
+def size(count: float) -> str:
+    """Bytes for people: 0B, 17.3KiB, 1.5GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f}{unit}" if unit == "B" else f"{count:.1f}{unit}"
+        count /= 1024
+    return f"{count:.1f}TiB"

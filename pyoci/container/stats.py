@@ -1,0 +1,95 @@
+"""stats: readings of containers, and what happened between two of them."""
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from pyoci.runtime import Runtime
+
+UNLIMITED = 1 << 62  # v1 writes «no limit» as the largest multiple of a page, v2's «max» is 2**64 - 1
+
+
+class Reading:
+    """One look at one container. stats is None when it has stopped.
+
+    when: seconds of the monotonic clock
+    """
+
+    __slots__ = ("container", "stats", "status", "when")
+
+    def __init__(self, container: str, status: str, stats: "Optional[dict[str, Any]]", when: float) -> None:
+        self.container = container
+        self.status = status
+        self.stats = stats
+        self.when = when
+
+    def cpu_seconds(self) -> float:
+        """Processor time used since the start."""
+        return int(self._get("cpu", "usage").get("total", 0)) / 1e9
+
+    def memory(self) -> int:
+        """Bytes in use, what could be dropped at once (inactive file pages) not counted, as engines show it."""
+        raw = self._get("memory", "raw")
+        usage = int(self._get("memory", "usage").get("usage", 0))
+        inactive = int(raw.get("total_inactive_file", raw.get("inactive_file", 0)))
+        return max(0, usage - inactive)
+
+    def memory_limit(self) -> "Optional[int]":
+        """Bytes; None for no limit."""
+        limit = int(self._get("memory", "usage").get("limit", 0))
+        return limit if 0 < limit < UNLIMITED else None
+
+    def pids(self) -> int:
+        """Processes and threads."""
+        return int(self._get("pids").get("current", 0))
+
+    def io(self, op: str) -> int:
+        """Bytes of block I/O; op is Read or Write."""
+        entries = self._get("blkio").get("ioServiceBytesRecursive") or []
+        return sum(entry["value"] for entry in entries if entry["op"] == op)
+
+    def pressure(self, section: str) -> "Optional[float]":
+        """Percentage of the last ten seconds in which some process waited; section is cpu, memory or blkio."""
+        some = self._get(section, "psi").get("some")
+        return None if some is None else float(some["avg10"])
+
+    def _get(self, *keys: str) -> "dict[str, Any]":
+        value: "dict[str, Any]" = self.stats or {}
+        for key in keys:
+            value = value.get(key) or {}
+        return value
+
+
+class Rates:
+    """What happened each second between two readings of a container; cpu is a percentage of one processor."""
+
+    __slots__ = ("cpu", "read", "write")
+
+    def __init__(self, before: Reading, now: Reading) -> None:
+        seconds = max(now.when - before.when, 1e-9)
+        self.cpu = max(0.0, now.cpu_seconds() - before.cpu_seconds()) / seconds * 100
+        self.read = max(0, now.io("Read") - before.io("Read")) / seconds
+        self.write = max(0, now.io("Write") - before.io("Write")) / seconds
+
+
+def read(runtime: "Runtime", names: "list[str]", stopped: bool) -> "list[Reading]":
+    """A reading of each named container, of all without names; stopped ones among all only if wanted.
+
+    Errors: Error for a name that does not exist.
+    """
+    from pyoci.errors import Error
+
+    states = [runtime.state(name) for name in names] if names else runtime.list()[0]
+    readings = []
+    for state in states:
+        stats, status = None, state["status"]
+        if status != "stopped":
+            try:
+                stats = runtime.stats(state["id"])
+            except Error:
+                status = "stopped"  # between the two calls
+        if stats is not None or names or stopped:
+            readings.append(Reading(state["id"], status, stats, time.monotonic()))
+    return readings

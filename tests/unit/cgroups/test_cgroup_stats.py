@@ -1,0 +1,169 @@
+"""Statistics: the kernel's formats read, their shape, the table and the metrics made of them."""
+
+import types
+
+import pytest
+
+from pyoci.cgroups import stats, stats_v1, stats_v2
+from pyoci.cli import stats as command
+from pyoci.cli.openmetrics import exposition
+from pyoci.container.stats import Rates, Reading, read
+from pyoci.errors import Error
+
+PSI = "some avg10=1.50 avg60=0.00 avg300=0.25 total=500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
+
+
+def write(directory, files):
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name).write_text(text)
+    return str(directory)
+
+
+def v2(tmp_path):
+    return stats_v2.collect(
+        write(
+            tmp_path / "c",
+            {
+                "cpu.stat": "usage_usec 3\nuser_usec 2\nsystem_usec 1\nnr_periods 5\nnr_throttled 4\nthrottled_usec 9",
+                "cpu.pressure": PSI,
+                "cpuset.cpus.effective": "0-1,4\n",
+                "cpuset.mems.effective": "0\n",
+                "memory.stat": "anon 100\nfile 200\nkernel 30\nsock 4\ninactive_file 50\n",
+                "memory.current": "1000\n",
+                "memory.max": "4096\n",
+                "memory.peak": "2000\n",
+                "memory.events": "low 0\nhigh 0\nmax 6\noom 1\noom_kill 1\n",
+                "memory.swap.current": "24\n",
+                "memory.swap.max": "max\n",
+                "pids.current": "3\n",
+                "pids.max": "max\n",
+                "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 \n",
+                "hugetlb.2MB.current": "4\n",
+                "hugetlb.2MB.events": "max 2\n",
+                "hugetlb.2MB.rsvd.current": "9\n",
+            },
+        )
+    )
+
+
+def test_v2_in_the_shape_of_runcs_events(tmp_path):
+    found = v2(tmp_path)
+    assert found["cpu"]["usage"] == {"kernel": 1000, "user": 2000, "total": 3000}
+    assert found["cpu"]["throttling"] == {"periods": 5, "throttledPeriods": 4, "throttledTime": 9000}
+    assert found["cpu"]["psi"]["some"] == {"avg10": 1.5, "avg60": 0.0, "avg300": 0.25, "total": 500000}
+    assert found["cpuset"] == {"cpus": [0, 1, 4], "mems": [0]}
+    assert found["memory"]["usage"] == {"limit": 4096, "usage": 1000, "max": 2000, "failcnt": 6}
+    assert found["memory"]["swap"]["usage"] == 1024  # memory and swap, as v1 counted
+    assert found["memory"]["swap"]["limit"] == stats.UNLIMITED
+    assert found["memory"]["cache"] == 200
+    assert found["pids"] == {"current": 3}
+    assert found["blkio"]["ioServiceBytesRecursive"][:2] == [
+        {"major": 8, "minor": 0, "op": "Read", "value": 10},
+        {"major": 8, "minor": 0, "op": "Write", "value": 20},
+    ]
+    assert found["hugetlb"] == {"2MB": {"usage": 4, "failcnt": 2}}
+    assert found["network_interfaces"] is None
+
+
+def test_v1_in_the_shape_of_runcs_events(tmp_path):
+    files = {
+        "cpu": {"cpu.stat": "nr_periods 5\nnr_throttled 4\nthrottled_time 9\n"},
+        "cpuacct": {
+            "cpuacct.usage": "30\n",
+            "cpuacct.usage_sys": "10\n",
+            "cpuacct.usage_user": "20\n",
+            "cpuacct.usage_all": "cpu user system\n0 15 4\n1 5 6\n",
+            "cpuacct.usage_percpu": "19 11 \n",
+        },
+        "cpuset": {"cpuset.cpus": "0-1\n", "cpuset.mems": "0\n", "cpuset.cpu_exclusive": "1\n"},
+        "memory": {
+            "memory.stat": "cache 7\nrss 9\ntotal_inactive_file 5\n",
+            "memory.limit_in_bytes": "4096\n",
+            "memory.usage_in_bytes": "1000\n",
+            "memory.max_usage_in_bytes": "2000\n",
+            "memory.failcnt": "3\n",
+            "memory.memsw.usage_in_bytes": "1024\n",
+        },
+        "pids": {"pids.current": "3\n", "pids.max": "9\n"},
+        "blkio": {
+            "blkio.bfq.io_service_bytes_recursive": "",
+            "blkio.throttle.io_service_bytes_recursive": "8:0 Read 10\n8:0 Total 10\nTotal 10\n",
+        },
+        "": {"cpu.pressure": PSI},
+    }
+    found = stats_v1.collect({name: write(tmp_path / (name or "v2"), entries) for name, entries in files.items()})
+    assert found["cpu"]["usage"]["percpu"] == [19, 11]
+    assert found["cpu"]["usage"]["percpu_kernel"] == [4, 6]
+    assert found["cpu"]["usage"]["percpu_user"] == [15, 5]
+    assert found["cpu"]["throttling"]["throttledTime"] == 9
+    assert found["cpu"]["psi"]["full"]["total"] == 7
+    assert found["cpuset"]["cpus"] == [0, 1]
+    assert found["cpuset"]["cpu_exclusive"] == 1
+    assert found["memory"]["usage"] == {"limit": 4096, "usage": 1000, "max": 2000, "failcnt": 3}
+    assert found["memory"]["swap"]["usage"] == 1024
+    assert found["memory"]["cache"] == 7
+    assert found["pids"] == {"current": 3, "limit": 9}
+    assert {"major": 8, "minor": 0, "op": "Read", "value": 10} in found["blkio"]["ioServiceBytesRecursive"]
+
+
+def test_a_cgroup_that_is_gone_counts_nothing(tmp_path):
+    nothing = stats_v2.collect(str(tmp_path / "gone"))
+    assert nothing["pids"] == {}
+    assert nothing["memory"] == {}
+    assert stats_v2.collect("") == stats.blank()
+
+
+def readings(tmp_path):
+    later = v2(tmp_path)
+    later["cpu"]["usage"]["total"] = 2_000_003_000
+    later["blkio"]["ioServiceBytesRecursive"][0]["value"] = 4106
+    return (
+        Reading('we"b', "running", v2(tmp_path), 10.0),
+        Reading('we"b', "running", later, 14.0),
+        Reading("old", "stopped", None, 14.0),
+    )
+
+
+def test_rates_between_two_readings(tmp_path):
+    before, now, _ = readings(tmp_path)
+    rates = Rates(before, now)
+    assert (rates.cpu, rates.read, rates.write) == (50.0, 1024.0, 0.0)
+    assert now.memory() == 950
+    assert now.pressure("cpu") == 1.5
+    assert now.pressure("memory") is None
+
+
+def test_the_table(tmp_path):
+    before, now, old = readings(tmp_path)
+    header, line, stopped = command.table([now, old], {'we"b': Rates(before, now)}).splitlines()
+    assert line.split() == ['we"b', "running", "50.0", "950B", "4.0KiB", "3", "1.0KiB", "0B", "1.5", "-", "-"]
+    assert stopped.split() == ["old", "stopped", *["-"] * 9]
+    assert header.index("STATUS") == line.index("running")
+
+
+def test_the_metrics_are_what_a_collector_reads(tmp_path):
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser", reason="prometheus_client is not installed")
+    _, now, old = readings(tmp_path)
+    families = {family.name: family for family in parser.text_string_to_metric_families(exposition([now, old]))}
+    assert [(s.labels["id"], s.value) for s in families["pyoci_container_running"].samples] == [('we"b', 1), ("old", 0)]
+    (sample,) = families["pyoci_cpu_seconds"].samples
+    assert (sample.name, sample.value) == ("pyoci_cpu_seconds_total", 2.000003)
+    assert families["pyoci_pressure_seconds"].samples[0].value == 0.5
+    assert families["pyoci_memory_limit_bytes"].samples[0].value == 4096
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0B"), (1023, "1023B"), (1024, "1.0KiB"), (1.5 * 2**30, "1.5GiB"), (2**41, "2.0TiB")]
+)
+def test_sizes_for_people(count, text):
+    assert command.size(count) == text
+
+
+def test_a_container_that_stops_between_two_calls_is_stopped():
+    def refuse(name):
+        raise Error("container with id x is not running")
+
+    runtime = types.SimpleNamespace(stats=refuse, state=lambda name: {"id": name, "status": "running"})
+    (reading,) = read(runtime, ["x"], stopped=False)
+    assert (reading.status, reading.stats) == ("stopped", None)

@@ -1,0 +1,207 @@
+#!/bin/bash
+# A Debian machine with cgroup v2, systemd as PID 1, AppArmor and an unprivileged user, emulated by QEMU in software.
+#   vm.sh build                                  make the image, about a minute besides downloads
+#   vm.sh save                                   boot it once and keep the booted state
+#   vm.sh start [-d DIRECTORY]                   resume that state (or boot, if there is none); DIRECTORY is its /host
+#   vm.sh exec [-u USER] [-t SECONDS] COMMAND    run a shell command in it; its output and status are ours
+#   vm.sh stop                                   end it; what it changed on its disk is forgotten
+# Needs root. Everything lies in $PYOCI_VM (default ~/.cache/pyoci-vm). One machine at a time: it takes two CPUs whole.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+store=${PYOCI_VM:-${XDG_CACHE_HOME:-$HOME/.cache}/pyoci-vm}
+root=$store/root            # the image's files, also for building pyoci with the image's own Python
+qemu=$store/qemu
+live=$store/live            # sockets, logs and pids of the running machine
+memory=${PYOCI_VM_MEMORY:-3072}
+
+say() { echo "vm: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# ---------------------------------------------------------------------------------------------- what the host lends
+
+host_packages() {
+    local wanted=() package file
+    while read -r package file; do [ -e "$file" ] || wanted+=("$package"); done <<'LIST'
+qemu-system-x86 /usr/share/seabios/bios.bin
+qemu-system-common /usr/lib/qemu/virtiofsd
+e2fsprogs /sbin/mke2fs
+zstd /usr/bin/zstd
+perl /usr/bin/perl
+python3 /usr/bin/python3
+LIST
+    [ ${#wanted[@]} = 0 ] && return
+    say "installing ${wanted[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}" > /dev/null
+}
+
+# Debian 12's own QEMU 7.2 crashes a 6.12 kernel, so QEMU 10 comes from backports, unpacked here and not installed.
+apt_beside() {
+    local mirror
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Created-By: Packages' | sort -u | head -n 1)
+    [ -n "$mirror" ] || die "no mirror of Debian 12 is configured here"
+    mkdir -p "$store"/apt/lists/partial "$store"/apt/archives/partial
+    printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' "${mirror%/}" "${mirror%/}" > "$store/apt/image.list"
+    { cat "$store/apt/image.list"; echo "deb ${mirror%/} bookworm-backports main"; } > "$store/apt/beside.list"
+    apt=(-qq -o "Dir::Etc::SourceList=$store/apt/beside.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$store/apt/lists" -o "Dir::Cache::Archives=$store/apt/archives"
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Acquire::Languages=none)
+    apt-get "${apt[@]}" update
+}
+
+fetch() {
+    local kernel
+    kernel=$(apt-cache "${apt[@]}" show linux-image-cloud-amd64/bookworm-backports | sed -n 's/^Depends: *\(linux-image[^ ]*\).*/\1/p' | head -n 1)
+    mkdir -p "$store/debs"
+    rm -rf "$store"/debs/* "$qemu" "$store/kernel" "$store/mmdebstrap"
+    say "downloading $kernel, QEMU and mmdebstrap"
+    (cd "$store/debs" && apt-get "${apt[@]}" download "$kernel" mmdebstrap \
+        qemu-system-x86/bookworm-backports qemu-system-common/bookworm-backports qemu-system-data/bookworm-backports)
+    local deb
+    for deb in "$store"/debs/qemu-*.deb; do dpkg -x "$deb" "$qemu"; done
+    dpkg -x "$store"/debs/linux-image-*.deb "$store/kernel"
+    dpkg -x "$store"/debs/mmdebstrap_*.deb "$store/mmdebstrap"
+}
+
+# --------------------------------------------------------------------------------------------------------- the image
+
+image_packages() {
+    tr -s ' \n' , <<'LIST' | sed 's/^,//; s/,$//'
+systemd systemd-sysv dbus dbus-user-session libpam-systemd udev kmod apparmor apparmor-utils
+python3 python3-cffi python3-jeepney python3-jsonschema python3-setuptools python3-wheel python3-pytest
+python3-pytest-xdist python3-hypothesis python3-dev gcc libc6-dev libseccomp-dev libseccomp2 pkg-config
+busybox-static runc crun podman buildah conmon containerd criu catatonit golang-github-containers-common
+uidmap iproute2 iptables netavark aardvark-dns slirp4netns fuse-overlayfs jq procps strace util-linux-extra
+LIST
+}
+
+build() {
+    [ "$(id -u)" = 0 ] || die "building needs root"
+    mkdir -p "$store"
+    host_packages
+    apt_beside
+    fetch
+    say "installing Debian into $root"
+    rm -rf "$root"
+    PATH=$store/mmdebstrap/usr/bin:$PATH perl "$store/mmdebstrap/usr/bin/mmdebstrap" --quiet --variant=apt --mode=root \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
+        --aptopt='APT::Install-Recommends "false"' --include="$(image_packages)" \
+        bookworm "$root" "$store/apt/image.list" > "$store/install.log" 2>&1 || { tail -n 20 "$store/install.log" >&2; die "that failed"; }
+    install_modules
+    install -m 755 "$here/guest/agent.py" "$root/usr/local/sbin/vm-agent"
+    cp "$here/guest/vm-agent.service" "$root/etc/systemd/system/"
+    chroot "$root" /bin/bash -s < "$here/guest/configure.sh"
+    "$here/machine.py" vmlinux "$store"/kernel/boot/vmlinuz-* "$store/vmlinux"
+    "$here/machine.py" initrd "$root/bin/busybox" "$(find "$root/lib/modules" -name virtio_blk.ko)" "$store/initrd"
+    rm -f "$store"/disk.img "$store"/saved.*
+    mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1,nodiscard -d "$root" "$store/disk.img" 4G
+    say "the image is made: $(du -sh "$store/disk.img" | cut -f 1)"
+}
+
+# Only what a virtual machine can use, and unpacked: emulated, every decompression takes long.
+install_modules() {
+    local version modules
+    version=$(ls "$store/kernel/lib/modules")
+    modules=$root/lib/modules/$version
+    mkdir -p "$root/lib/modules"
+    cp -a "$store/kernel/lib/modules/$version" "$root/lib/modules/"
+    (cd "$modules/kernel" && rm -rf sound drivers/{infiniband,gpu,media,scsi,staging,usb,hid,input,iio,ata,target,xen,hv,video,md} \
+        drivers/net/{ethernet,wireless,can} net/{sunrpc,can,bluetooth,mac80211,wireless,tipc,sctp,openvswitch,ceph})
+    find "$modules" -name '*.xz' -exec unxz -f {} +
+    chroot "$root" depmod -a "$version"
+}
+
+# ------------------------------------------------------------------------------------------------------- the machine
+
+running() { [ -e "$live/qemu.pid" ] && kill -0 "$(cat "$live/qemu.pid")" 2>/dev/null; }
+
+# boot DISK fresh|resume [more QEMU options]
+boot() {
+    local disk=$1 how=$2 snapshot=on
+    shift 2
+    [ "$disk" = "$store/disk.img" ] || [ "$how" = resume ] || snapshot=off
+    ulimit -n 65536 2> /dev/null || true
+    "$qemu/usr/bin/qemu-system-x86_64" -L "$qemu/usr/share/qemu" -L /usr/share/seabios -L /usr/share/qemu \
+        -nodefaults -no-user-config -display none -no-reboot -M pc,memory-backend=ram,hpet=off,usb=off \
+        -accel tcg,thread=multi,tb-size=1024 -cpu max,la57=off -smp 2 -m "$memory" \
+        -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
+        -kernel "$store/vmlinux" -initrd "$store/initrd" -append "$(command_line)" -serial "file:$live/console.log" \
+        -drive "file=$disk,format=raw,if=none,id=disk,snapshot=$snapshot,cache=unsafe" -device virtio-blk-pci,drive=disk \
+        -device virtio-serial-pci -chardev "socket,id=agent,path=$live/agent.sock,server=on,wait=off" \
+        -device virtserialport,chardev=agent,name=vm-agent \
+        -object rng-random,id=random,filename=/dev/urandom -device virtio-rng-pci,rng=random \
+        -qmp "unix:$live/qmp.sock,server=on,wait=off" "$@" > "$live/qemu.log" 2>&1 &
+    echo $! > "$live/qemu.pid"
+}
+
+command_line() {
+    echo "console=ttyS0 quiet loglevel=4 panic=-1 audit=0 mitigations=off nokaslr random.trust_cpu=on tsc=reliable" \
+        "no_timer_check net.ifnames=0 apparmor=1 security=apparmor systemd.unified_cgroup_hierarchy=1 systemd.show_status=0"
+}
+
+share() {
+    /usr/lib/qemu/virtiofsd --socket-path="$live/share.sock" -o source="$1" -o cache=auto -o sandbox=chroot -o xattr \
+        --thread-pool-size=2 > "$live/share.log" 2>&1 &
+    echo $! > "$live/share.pid"
+    "$here/machine.py" await "$live/share.sock" "$live/share.pid"
+}
+
+start() {
+    local directory=$PWD
+    while getopts d: option; do case $option in d) directory=$OPTARG ;; *) exit 2 ;; esac; done
+    running && die "a machine runs already ($live); vm.sh stop ends it"
+    [ -e "$store/disk.img" ] || die "there is no image: vm.sh build"
+    rm -rf "$live"
+    mkdir -p "$live"
+    share "$directory"
+    if [ -e "$store/saved.ram" ]; then
+        boot "$store/saved.img" resume -incoming "file:$store/saved.ram"
+        "$here/machine.py" resume "$live"
+    else
+        boot "$store/disk.img" fresh -chardev "socket,id=share,path=$live/share.sock" \
+            -device vhost-user-fs-pci,chardev=share,tag=host
+    fi
+    "$here/machine.py" exec "$live" root 300 "$(cat "$here/guest/ready.sh")"
+}
+
+# The saved state has no shared directory: that device cannot be saved, and is plugged in after each resume.
+save() {
+    running && die "a machine runs already ($live); vm.sh stop ends it"
+    rm -rf "$live" "$store"/saved.*
+    mkdir -p "$live"
+    cp --sparse=always "$store/disk.img" "$store/saved.img"
+    boot "$store/saved.img" fresh
+    "$here/machine.py" exec "$live" root 300 "$(cat "$here/guest/warm.sh")"
+    "$here/machine.py" save "$live" "$store/saved.ram" || { rm -f "$store/saved.ram"; stop; die "the state was not saved"; }
+    stop
+}
+
+run_in() {
+    local user=root seconds=600
+    while getopts u:t: option; do
+        case $option in u) user=$OPTARG ;; t) seconds=$OPTARG ;; *) exit 2 ;; esac
+    done
+    shift $((OPTIND - 1))
+    running || die "no machine runs: vm.sh start"
+    "$here/machine.py" exec "$live" "$user" "$seconds" "$*"
+}
+
+stop() {
+    local name
+    for name in qemu share; do
+        [ -e "$live/$name.pid" ] || continue
+        "$here/machine.py" end "$live/$name.pid"
+        rm -f "$live/$name.pid"
+    done
+}
+
+command=${1:-}
+[ $# -gt 0 ] && shift
+case $command in
+    build | save | stop) "$command" ;;
+    start) start "$@" ;;
+    exec) run_in "$@" ;;
+    root) echo "$root" ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
