@@ -83,7 +83,7 @@ class Box:
         return document
 
     def names(self) -> list[str]:
-        return sorted(os.listdir(self.root)) if self.root.exists() else []
+        return sorted(n for n in os.listdir(self.root) if n[0] != "@") if self.root.exists() else []
 
     # The count
 
