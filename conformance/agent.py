@@ -11,7 +11,7 @@ import struct
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Optional
 
 from conformance.runtime import PATIENCE
 
@@ -26,9 +26,9 @@ class Agent:
     def __init__(self, path: Path, errno: int) -> None:
         self.path = path
         self.errno = errno
-        self.messages: List[bytes] = []
-        self.descriptors_by_message: List[int] = []
-        self.descriptors: List[int] = []
+        self.messages: list[bytes] = []
+        self.descriptors_by_message: list[int] = []
+        self.descriptors: list[int] = []
         self.connections = 0
         self.closed_by_runtime = False
         self.answered = 0
@@ -43,7 +43,7 @@ class Agent:
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         os.write(self.stop_writer, b"x")
         self.thread.join(PATIENCE)
@@ -94,7 +94,7 @@ class Agent:
             self.descriptors.remove(descriptor)
             os.close(descriptor)
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """The container process state that was sent; empty when it is no JSON object."""
         try:
             parsed = json.loads(b"".join(self.messages))

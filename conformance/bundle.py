@@ -4,15 +4,15 @@ import copy
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
-Config = Dict[str, Any]
+Config = dict[str, Any]
 
 SOME_CAPABILITIES = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID"]
 DIRECTORIES = ("proc", "sys", "dev", "tmp", "etc", "data", "log", "masked")
 
 
-def base_mounts() -> List[Dict[str, Any]]:
+def base_mounts() -> list[dict[str, Any]]:
     """The mounts that every engine asks for."""
     return [
         {"destination": "/proc", "type": "proc", "source": "proc"},
@@ -59,7 +59,7 @@ def base_config() -> Config:
 
 
 def merged(config: Config, changes: Config) -> Config:
-    """A copy of the configuration with changes laid over: objects are merged, everything else replaced, None removes."""
+    """A copy of the configuration with changes laid over: objects are merged, the rest is replaced, None removes."""
     result = copy.deepcopy(config)
     for key, value in changes.items():
         if value is None:
@@ -85,7 +85,9 @@ class Bundle:
         (self.rootfs / "log").chmod(0o777)
         (self.rootfs / "data" / "file").write_text("data of the root filesystem\n")
         (self.rootfs / "masked" / "secret").write_text("not to be read\n")
-        (self.rootfs / "etc" / "passwd").write_text("root:x:0:0:root:/home-of-root:/\nuser:x:1000:1000::/home-of-user:/\n")
+        (self.rootfs / "etc" / "passwd").write_text(
+            "root:x:0:0:root:/home-of-root:/\nuser:x:1000:1000::/home-of-user:/\n"
+        )
         os.link(probe, self.rootfs / "probe")
         place.chmod(0o755)
         self.write()
@@ -94,12 +96,12 @@ class Bundle:
         """(Re)write config.json from self.config."""
         (self.path / "config.json").write_text(json.dumps(self.config, indent=1))
 
-    def lines(self, name: str) -> List[Dict[str, Any]]:
+    def lines(self, name: str) -> list[dict[str, Any]]:
         """The JSON lines that probes of this bundle appended to /log/NAME."""
         return json_lines(self.rootfs / "log" / name)
 
 
-def json_lines(path: Path) -> List[Dict[str, Any]]:
+def json_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON objects of a file, one a line; other lines are left out."""
     if not path.exists():
         return []

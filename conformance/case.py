@@ -2,10 +2,11 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -29,10 +30,10 @@ class Session:
     cgroup_parent: str
     rootless: bool
     keep: Optional[Path]
-    chosen: Dict[str, Requirement]
+    chosen: dict[str, Requirement]
     count: int = 0
-    observed: Dict[str, Tuple[Seen, Config, List[str]]] = field(default_factory=dict)
-    features_cache: List[Optional[Dict[str, Any]]] = field(default_factory=list)
+    observed: dict[str, tuple[Seen, Config, list[str]]] = field(default_factory=dict)
+    features_cache: list[Optional[dict[str, Any]]] = field(default_factory=list)
 
     def next_name(self) -> str:
         self.count += 1
@@ -42,19 +43,19 @@ class Session:
 class Case:
     """One test's hand on the runtime."""
 
-    def __init__(self, session: Session, test: str, requirements: List[str]) -> None:
+    def __init__(self, session: Session, test: str, requirements: list[str]) -> None:
         self.session = session
         self.runtime = session.runtime
         self.probe = session.probe
         self.test = test
         self.requirements = [name for name in requirements if name in session.chosen]
-        self.verdicts: List[Verdict] = []
+        self.verdicts: list[Verdict] = []
         self.last_config: Config = {}
-        self.containers: List[Container] = []
-        self.bundles: List[Bundle] = []
-        self.cleanups: List[Callable[[], object]] = []
+        self.containers: list[Container] = []
+        self.bundles: list[Bundle] = []
+        self.cleanups: list[Callable[[], object]] = []
         self.history_start = len(self.runtime.history)
-        self.memo_commands: List[str] = []
+        self.memo_commands: list[str] = []
 
     # -- containers
 
@@ -152,7 +153,7 @@ class Case:
             raise Refused("start", f"the program said nothing, status {status}: {container.errors()}")
         return Seen(lines[-1])
 
-    def attempt(self, config: Config) -> Tuple[bool, str]:
+    def attempt(self, config: Config) -> tuple[bool, str]:
         """Create and start; was it refused at either, and in which words?"""
         container = self.container(config)
         result = container.create()
@@ -165,7 +166,7 @@ class Case:
         container.discard()
         return refused, seen
 
-    def features(self) -> Optional[Dict[str, Any]]:
+    def features(self) -> Optional[dict[str, Any]]:
         """The runtime's features structure, asked for once."""
         if not self.session.features_cache:
             self.session.features_cache.append(self.runtime.features())
@@ -191,7 +192,7 @@ class Case:
 
     # -- verdicts
 
-    def commands(self) -> List[str]:
+    def commands(self) -> list[str]:
         return self.runtime.history[self.history_start :] or self.memo_commands
 
     def judge(self, requirement: str, ok: object, asked: str, seen: object) -> bool:
@@ -218,7 +219,7 @@ class Case:
         """judge() that an operation ended in an error."""
         return self.judge(requirement, not result.ok, f"an error, for {asked}", str(result))
 
-    def unjudged(self) -> List[str]:
+    def unjudged(self) -> list[str]:
         judged = {verdict.requirement for verdict in self.verdicts}
         return [name for name in self.requirements if name not in judged]
 
@@ -249,7 +250,7 @@ class Case:
             config = self.last_config if result == FAIL else {}
             self.verdicts.append(Verdict(name, result, asked, seen, config, self.commands()))
 
-    def failures(self) -> List[Verdict]:
+    def failures(self) -> list[Verdict]:
         return [verdict for verdict in self.verdicts if verdict.result == FAIL]
 
     def explained(self, verdict: Verdict) -> str:
@@ -273,7 +274,7 @@ class Case:
             shutil.rmtree(bundle.path, ignore_errors=True)
 
 
-def _special_files(directory: str, names: List[str]) -> List[str]:
+def _special_files(directory: str, names: list[str]) -> list[str]:
     """For copytree: leave out what is neither file, directory nor link."""
     paths = {name: Path(directory, name) for name in names}
     return [name for name, path in paths.items() if not (path.is_symlink() or path.is_file() or path.is_dir())]
@@ -293,7 +294,9 @@ def rootless_changes() -> Config:
             "resources": None,
         },
         "mounts": [
-            mount if mount["destination"] != "/sys" else {**mount, "type": "none", "source": "/sys", "options": ["rbind", "ro"]}
+            mount
+            if mount["destination"] != "/sys"
+            else {**mount, "type": "none", "source": "/sys", "options": ["rbind", "ro"]}
             for mount in base_config()["mounts"]
         ],
     }

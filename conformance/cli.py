@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Optional
 
 from conformance import SPEC_VERSION, host
 from conformance.builder import NoProbe, build_probe
@@ -43,14 +44,25 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--runtime", action="append", default=[], metavar="PATH", help="runtime to judge; may be given more than once")
     add("--select", action="append", default=[], metavar="ID", help="a requirement, or all that begin so; repeatable")
-    add("--test", action="append", default=[], metavar="NODE", help="run this test alone, as failures name it; repeatable")
+    add(
+        "--test",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="run this test alone, as failures name it; repeatable",
+    )
     add("--level", choices=["must", "should", "all"], default="all", help="what to judge (default: all, with de facto)")
     add("--spec", default="99", metavar="VERSION", help="judge only what this version of the specification has")
     add("--report", choices=sorted(FORMATS), help="write a report")
     add("--output", metavar="FILE", help="where the report goes (default: standard output)")
     add("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="tests at the same time")
     add("--rootless", action="store_true", help="run as an ordinary user: tests that need root are left out")
-    add("--cgroup-manager", choices=["cgroupfs", "systemd", "disabled"], default="cgroupfs", help="what to tell runtimes")
+    add(
+        "--cgroup-manager",
+        choices=["cgroupfs", "systemd", "disabled"],
+        default="cgroupfs",
+        help="what to tell runtimes",
+    )
     add("--keep", metavar="DIR", help="keep the bundles of all tests in this directory")
     add("--list", action="store_true", help="list the requirements, and end")
     add("--coverage", action="store_true", help="print which requirements have a test, as Markdown, and end")
@@ -89,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if all(run.passed(options.level) for run in runs) else 1
 
 
-def wrong_usage(options: argparse.Namespace, wanted: Dict[str, Requirement]) -> str:
+def wrong_usage(options: argparse.Namespace, wanted: dict[str, Requirement]) -> str:
     """What is wrong with the options, or nothing."""
     if not options.runtime:
         return "no runtime to judge: give --runtime PATH"
@@ -103,14 +115,14 @@ def wrong_usage(options: argparse.Namespace, wanted: Dict[str, Requirement]) -> 
     return ""
 
 
-def list_requirements(wanted: Dict[str, Requirement]) -> int:
+def list_requirements(wanted: dict[str, Requirement]) -> int:
     for requirement in wanted.values():
         mark = "  (not observable)" if requirement.unobservable else ""
         print(f"{requirement.level:10} {requirement.id:50} {requirement.text}{mark}")
     return 0
 
 
-def run_suite(options: argparse.Namespace, runtime: str, wanted: Dict[str, Requirement]) -> Optional[Run]:
+def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
     """One runtime through all chosen tests, in a directory that is gone afterwards."""
     place = Path(tempfile.mkdtemp(prefix="cf-"))
     place.chmod(0o711)  # ids of user namespaces have to come through
@@ -133,7 +145,14 @@ def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
     """pytest with our plugin and no other but xdist; its exit status."""
     words = [sys.executable, "-m", "pytest", "-p", "conformance.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"]
     words += ["-c", str(PACKAGE / "pytest.ini"), "--rootdir", str(PACKAGE)]
-    words += ["--oci-runtime", os.path.abspath(runtime), "--oci-place", str(place), "--oci-results", str(place / "results")]
+    words += [
+        "--oci-runtime",
+        os.path.abspath(runtime),
+        "--oci-place",
+        str(place),
+        "--oci-results",
+        str(place / "results"),
+    ]
     words += ["--oci-level", options.level, "--oci-spec", options.spec, "--oci-cgroup-manager", options.cgroup_manager]
     for name in options.select:
         words += ["--oci-select", name]
@@ -163,11 +182,11 @@ def python_path() -> str:
 
 
 def version_of(runtime: str) -> str:
-    result = subprocess.run([runtime, "--version"], capture_output=True, text=True)
+    result = subprocess.run([runtime, "--version"], capture_output=True, text=True, check=False)
     return result.stdout.strip() or result.stderr.strip()
 
 
-def suite_cgroups(place: Path) -> List[Path]:
+def suite_cgroups(place: Path) -> list[Path]:
     """Directories of this run in the cgroup hierarchies, deepest first."""
     found = []
     for point in host.cgroup_mounts().values():
@@ -177,12 +196,18 @@ def suite_cgroups(place: Path) -> List[Path]:
     return sorted(found, key=lambda path: len(path.parts), reverse=True)
 
 
-def leftovers(place: Path, runtime: str) -> List[str]:
+def leftovers(place: Path, runtime: str) -> list[str]:
     """What the runtime left on the host after every container was deleted."""
     root = place / "root"
-    left = [f"container record {path.name}" for path in (sorted(root.iterdir()) if root.is_dir() else []) if "cf-" in path.name]
+    left = [
+        f"container record {path.name}"
+        for path in (sorted(root.iterdir()) if root.is_dir() else [])
+        if "cf-" in path.name
+    ]
     left += [f"mount {point}" for point in host.mounts_below(str(place))]
-    left += [f"cgroup {path}" for path in suite_cgroups(place) if path.name != place.name and (path.name.startswith("gw"))]
+    left += [
+        f"cgroup {path}" for path in suite_cgroups(place) if path.name != place.name and (path.name.startswith("gw"))
+    ]
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
@@ -219,9 +244,14 @@ def tell(run: Run, verbose: bool) -> None:
             print(str(record.get("text", "")), file=out)
     for thing in run.left:
         print(f"LEFT  {thing}", file=out)
-    print(f"{run.runtime}: {(run.version.splitlines() or ['no version'])[0]}, {len(run.tests)} tests, {run.seconds:.0f} s", file=out)
+    print(
+        f"{run.runtime}: {(run.version or 'no version').splitlines()[0]}, {len(run.tests)} tests, {run.seconds:.0f} s",
+        file=out,
+    )
     for row in summary(run):
-        told = [f"{row[result]} {result}" for result in (PASS, FAIL, ERROR, SKIP, UNTESTED, UNOBSERVABLE) if row[result]]
+        told = [
+            f"{row[result]} {result}" for result in (PASS, FAIL, ERROR, SKIP, UNTESTED, UNOBSERVABLE) if row[result]
+        ]
         print(f"  {row['group']:9} {row['requirements']:4} requirements: {', '.join(told)}", file=out)
 
 
@@ -235,5 +265,3 @@ def write_report(text: str, output: Optional[str]) -> None:
 def command() -> None:
     """The entry point of the installed script."""
     sys.exit(main(sys.argv[1:]))
-
-

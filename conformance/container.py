@@ -5,7 +5,7 @@ import os
 import select
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 from conformance.bundle import Bundle
 from conformance.runtime import PATIENCE, Hang, Result, Runtime
@@ -56,7 +56,7 @@ class Container:
         self.pidfd = -1
         self.exit_status: Optional[int] = None
         self.created = False
-        self.others: List[int] = []  # further processes in its pid namespace that are children of ours
+        self.others: list[int] = []  # further processes in its pid namespace that are children of ours
 
     def create(self, *options: str, **popen: Any) -> Result:
         """create, with the program's output going to self.output and its errors to the bundle's file stderr."""
@@ -100,7 +100,7 @@ class Container:
             self.created = False
         return result
 
-    def state(self) -> Optional[Dict[str, Any]]:
+    def state(self) -> Optional[dict[str, Any]]:
         return self.runtime.state(self.id)
 
     def status(self) -> str:
@@ -116,7 +116,7 @@ class Container:
         """Does the process end in this time? For what a runtime may do a moment after its command has returned."""
         return self.pidfd < 0 or bool(select.select([self.pidfd], [], [], seconds)[0])
 
-    def line(self) -> Dict[str, Any]:
+    def line(self) -> dict[str, Any]:
         """Wait for the next JSON line of the program and take it. Raises Hang when none comes."""
         until = time.monotonic() + PATIENCE
         while True:
@@ -125,7 +125,7 @@ class Container:
             if found:
                 self.output.bytes = rest
                 if text.startswith(b"{"):
-                    parsed: Dict[str, Any] = json.loads(text)
+                    parsed: dict[str, Any] = json.loads(text)
                     return parsed
                 continue
             if self.output.ended or time.monotonic() > until:
@@ -162,7 +162,7 @@ class Container:
             except ChildProcessError:
                 self.others.remove(pid)
 
-    def lines(self) -> List[Dict[str, Any]]:
+    def lines(self) -> list[dict[str, Any]]:
         """The JSON lines printed so far and not yet taken."""
         self.output.fill()
         texts = self.output.bytes.decode("utf-8", "replace").splitlines()

@@ -2,19 +2,18 @@
 
 import ctypes
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Dict, List
 
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_CHILD_SUBREAPER = 36
 MNT_DETACH = 2
 
 
-@lru_cache(maxsize=None)
-def cgroup_mounts() -> Dict[str, Path]:
+@cache
+def cgroup_mounts() -> dict[str, Path]:
     """The cgroup hierarchies: controller (or name=…) to mount point for v1, "" to mount point for v2."""
-    found: Dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -41,7 +40,7 @@ def cgroup_v2(controller: str = "") -> bool:
     return not controller or controller in (point / "cgroup.controllers").read_text().split()
 
 
-@lru_cache(maxsize=None)
+@cache
 def has_apparmor() -> bool:
     try:
         return Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y")
@@ -49,12 +48,12 @@ def has_apparmor() -> bool:
         return False
 
 
-@lru_cache(maxsize=None)
+@cache
 def has_selinux() -> bool:
     return Path("/sys/fs/selinux/enforce").exists()
 
 
-def resctrl() -> List[Path]:
+def resctrl() -> list[Path]:
     """Mount points of resctrl filesystems."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [Path(line.split()[4]) for line in lines if line.partition(" - ")[2].startswith("resctrl ")]
@@ -91,7 +90,7 @@ def unmount(target: str) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
-def mounts_below(directory: str) -> List[str]:
+def mounts_below(directory: str) -> list[str]:
     """Mount points at or below a directory, deepest first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     inside = [point for point in points if point == directory or point.startswith(directory + "/")]

@@ -3,7 +3,6 @@
 import os
 import socket
 import struct
-from typing import List
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR = 16, 17, 20
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
@@ -52,6 +51,6 @@ def add_address(name: str, address: str, prefix: int) -> None:
     request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, content)
 
 
-def names() -> List[str]:
+def names() -> list[str]:
     """The network devices of this process's namespace."""
     return [name for _, name in socket.if_nameindex()]

@@ -5,8 +5,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Dict, Generator, List, Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -40,18 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(config), "conformance-recorder")
 
 
-def requirements_of(item: pytest.Item) -> List[str]:
+def requirements_of(item: pytest.Item) -> list[str]:
     return [name for marker in item.iter_markers("judges") for name in marker.args]
 
 
-def chosen_for(config: pytest.Config) -> Dict[str, Requirement]:
+def chosen_for(config: pytest.Config) -> dict[str, Requirement]:
     return chosen(config.getoption("oci_select"), config.getoption("oci_level"), config.getoption("oci_spec"))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out tests that judge nothing of what was chosen."""
     wanted = chosen_for(config)
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         names = [name for name in requirements_of(item) if name in wanted]
         item.user_properties.append(("requirements", names))
@@ -68,7 +70,7 @@ def session(request: pytest.FixtureRequest) -> Generator[Session, None, None]:
     if not runtime_path:
         pytest.skip("no runtime given: these tests are run by pyoci-conformance")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    own_place = None if config.getoption("oci_place") else tempfile.mkdtemp(prefix="cf-")
+    own_place = "" if config.getoption("oci_place") else tempfile.mkdtemp(prefix="cf-")
     place = Path(config.getoption("oci_place") or own_place)
     try:
         probe = build_probe(place / "probe")
@@ -112,7 +114,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             return (yield)
     finally:
         verdicts = [verdict.as_dict() for verdict in case.verdicts]
-        pyfuncitem.user_properties.append(("verdicts", verdicts))  # type: ignore[arg-type]
+        pyfuncitem.user_properties.append(("verdicts", verdicts))
 
 
 class Recorder:
@@ -131,7 +133,7 @@ class Recorder:
         self.total = max(self.total, len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: object, ids: List[str]) -> None:
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
         self.total = max(self.total, len(ids))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -150,19 +152,19 @@ class Recorder:
             self.show(report)
 
     @staticmethod
-    def verdicts(report: pytest.TestReport) -> Optional[List[Dict[str, Any]]]:
+    def verdicts(report: pytest.TestReport) -> Optional[list[dict[str, Any]]]:
         """The test's verdicts; None for a phase that has none to tell."""
         properties = dict(report.user_properties)
         if report.when == "call":
-            found: List[Dict[str, Any]] = properties.get("verdicts", [])  # type: ignore[assignment]
+            found: list[dict[str, Any]] = properties.get("verdicts", [])  # type: ignore[assignment]
             return found
         if report.passed:
             return None
-        names: List[str] = properties.get("requirements", [])  # type: ignore[assignment]
+        names: list[str] = properties.get("requirements", [])  # type: ignore[assignment]
         result = SKIP if report.skipped else ERROR
         return [Verdict(name, result, "", report.longreprtext).as_dict() for name in names]
 
-    def write(self, report: pytest.TestReport, verdicts: List[Dict[str, Any]]) -> None:
+    def write(self, report: pytest.TestReport, verdicts: list[dict[str, Any]]) -> None:
         if self.file:
             text = report.longreprtext if report.failed else ""
             line = {

@@ -1,9 +1,9 @@
 """The catalogue: every requirement of the specification that binds a Linux runtime, in words of our own."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Tuple
 
 CATALOGUE = Path(__file__).with_name("catalogue")
 MUST_LEVELS = ("MUST", "MUST NOT")
@@ -42,9 +42,9 @@ class Requirement:
         return "de-facto interface" if self.level == DEFACTO_LEVEL else f"{self.document}#{self.anchor}"
 
 
-def load() -> Dict[str, Requirement]:
+def load() -> dict[str, Requirement]:
     """All requirements by id, in the order of the catalogue's files."""
-    found: Dict[str, Requirement] = {}
+    found: dict[str, Requirement] = {}
     for path in sorted(CATALOGUE.glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         for entry in content["requirements"]:
@@ -63,7 +63,7 @@ def load() -> Dict[str, Requirement]:
     return found
 
 
-def version_key(version: str) -> Tuple[int, ...]:
+def version_key(version: str) -> tuple[int, ...]:
     """A version as something to compare; what follows the three numbers is left out."""
     numbers = version.split("-")[0].split("+")[0].split(".")
     return tuple(int(number) for number in numbers if number.isdigit())
@@ -71,10 +71,12 @@ def version_key(version: str) -> Tuple[int, ...]:
 
 def matches(requirement: Requirement, patterns: Iterable[str]) -> bool:
     """Is the requirement named by one of the patterns: its id, or the beginning of it up to a dot?"""
-    return any(requirement.id == pattern or requirement.id.startswith(pattern.rstrip(".") + ".") for pattern in patterns)
+    return any(
+        requirement.id == pattern or requirement.id.startswith(pattern.rstrip(".") + ".") for pattern in patterns
+    )
 
 
-def levels(name: str) -> Tuple[str, ...]:
+def levels(name: str) -> tuple[str, ...]:
     """The levels that `--level NAME` judges: must; should (and must); all, with the de-facto interface."""
     if name == "must":
         return MUST_LEVELS
@@ -83,7 +85,7 @@ def levels(name: str) -> Tuple[str, ...]:
     return (*MUST_LEVELS, *SHOULD_LEVELS, DEFACTO_LEVEL)
 
 
-def chosen(patterns: List[str], level: str, spec: str) -> Dict[str, Requirement]:
+def chosen(patterns: list[str], level: str, spec: str) -> dict[str, Requirement]:
     """The requirements that a run judges.
 
     patterns: ids or beginnings of ids; none means all

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 from conformance.requirements import DEFACTO_LEVEL, MUST_LEVELS, Requirement
 from conformance.verdict import ERROR, FAIL, PASS, SKIP
@@ -18,7 +18,7 @@ class Finding:
 
     requirement: Requirement
     result: str
-    verdicts: List[Dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -36,21 +36,21 @@ class Run:
     runtime: str
     version: str
     seconds: float
-    tests: List[Dict[str, Any]]
-    findings: Dict[str, Finding]
-    left: List[str]
+    tests: list[dict[str, Any]]
+    findings: dict[str, Finding]
+    left: list[str]
 
     @property
     def name(self) -> str:
         return Path(self.runtime).name
 
-    def of_level(self, *levels: str) -> List[Finding]:
+    def of_level(self, *levels: str) -> list[Finding]:
         return [one for one in self.findings.values() if one.requirement.level in levels]
 
     def count(self, result: str, *levels: str) -> int:
         return sum(one.result == result for one in self.of_level(*levels))
 
-    def failures(self) -> List[Finding]:
+    def failures(self) -> list[Finding]:
         return [one for one in self.findings.values() if one.result in (FAIL, ERROR)]
 
     def passed(self, level: str) -> bool:
@@ -64,16 +64,16 @@ class Run:
         return not self.left and not any(one.result in (FAIL, ERROR) for one in judged)
 
 
-def read_records(path: Path) -> List[Dict[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     """The plugin's JSON lines."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def summed_up(records: List[Dict[str, Any]], chosen: Dict[str, Requirement]) -> Dict[str, Finding]:
+def summed_up(records: list[dict[str, Any]], chosen: dict[str, Requirement]) -> dict[str, Finding]:
     """One finding for every chosen requirement."""
-    verdicts: Dict[str, List[Dict[str, Any]]] = {name: [] for name in chosen}
+    verdicts: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     for record in records:
         for verdict in record["verdicts"]:
             if verdict["requirement"] in verdicts:
@@ -88,7 +88,7 @@ def summed_up(records: List[Dict[str, Any]], chosen: Dict[str, Requirement]) -> 
     return findings
 
 
-def level_groups() -> List["tuple[str, tuple[str, ...]]"]:
+def level_groups() -> list["tuple[str, tuple[str, ...]]"]:
     """The groups that summaries count by, with their levels."""
     return [
         ("MUST", MUST_LEVELS),
@@ -98,7 +98,7 @@ def level_groups() -> List["tuple[str, tuple[str, ...]]"]:
     ]
 
 
-def summary(run: Run) -> List[Dict[str, Any]]:
+def summary(run: Run) -> list[dict[str, Any]]:
     """Counts by group, for groups that have requirements in this run."""
     rows = []
     for name, levels in level_groups():

@@ -4,9 +4,10 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Optional
 
 PATIENCE = 30.0  # seconds until a command counts as hanging; never a measure of speed
 
@@ -19,7 +20,7 @@ class Hang(Exception):
 class Result:
     """What a command left: its words, exit status, and what it printed."""
 
-    command: List[str]
+    command: list[str]
     status: int
     out: str
     err: str
@@ -45,10 +46,10 @@ class Runtime:
     path: str
     root: Path
     cgroup_manager: str = "cgroupfs"
-    environment: Dict[str, str] = field(default_factory=dict)
-    history: List[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    history: list[str] = field(default_factory=list)
 
-    def words(self, *args: str) -> List[str]:
+    def words(self, *args: str) -> list[str]:
         """The whole command line of an operation."""
         common = ["--root", str(self.root)]
         if self.cgroup_manager == "systemd":
@@ -65,7 +66,7 @@ class Runtime:
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("env", self.environment)
         try:
-            done = subprocess.run(command, timeout=PATIENCE, **options)
+            done = subprocess.run(command, timeout=PATIENCE, check=False, **options)
         except subprocess.TimeoutExpired:
             raise Hang(f"no end after {PATIENCE:.0f} s: {shlex.join(command)}") from None
         text = [(stream or b"").decode("utf-8", "replace") for stream in (done.stdout, done.stderr)]
@@ -75,7 +76,7 @@ class Runtime:
         """One operation with the common options, such as call("state", "some-id")."""
         return self.run(self.words(*args), **options)
 
-    def state(self, container_id: str) -> Optional[Dict[str, Any]]:
+    def state(self, container_id: str) -> Optional[dict[str, Any]]:
         """The state as an object, None when the operation fails or prints something else."""
         result = self.call("state", container_id)
         if not result.ok:
@@ -86,7 +87,7 @@ class Runtime:
             return None
         return state if isinstance(state, dict) else None
 
-    def features(self) -> Optional[Dict[str, Any]]:
+    def features(self) -> Optional[dict[str, Any]]:
         """The features structure, None where the runtime gives none."""
         result = self.run([self.path, "features"])
         try:
@@ -96,7 +97,7 @@ class Runtime:
         return structure if isinstance(structure, dict) else None
 
 
-def caller_environment() -> Dict[str, str]:
+def caller_environment() -> dict[str, str]:
     """The environment that the runtime is called with: small, the same everywhere, with a mark to find leaks by."""
     environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "CONFORMANCE_MARK": "of-the-caller"}
     for name in ("XDG_RUNTIME_DIR", "HOME", "COVERAGE_PROCESS_START"):

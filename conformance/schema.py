@@ -1,12 +1,12 @@
 """The state's and the features' shape, as the specification's JSON schemas have it: complaints in words."""
 
-from typing import Any, Dict, List
+from typing import Any
 
 STATE = {"ociVersion": str, "id": str, "status": str, "pid": int, "bundle": str, "annotations": dict}
 STATE_REQUIRED = ("ociVersion", "id", "status", "bundle")
 STATUSES = ("creating", "created", "running", "stopped")
 
-FEATURES: Dict[str, Any] = {
+FEATURES: dict[str, Any] = {
     "ociVersionMin": str,
     "ociVersionMax": str,
     "hooks": [str],
@@ -45,7 +45,7 @@ FEATURES_SINCE = {
 }
 
 
-def state_complaints(state: Dict[str, Any]) -> List[str]:
+def state_complaints(state: dict[str, Any]) -> list[str]:
     """What a state lacks or has in the wrong type; empty for a good one."""
     complaints = [f"{name} is missing" for name in STATE_REQUIRED if name not in state]
     for name, kind in STATE.items():
@@ -61,14 +61,14 @@ def state_complaints(state: Dict[str, Any]) -> List[str]:
     return complaints
 
 
-def undefined_features(structure: Dict[str, Any], version: str) -> List[str]:
+def undefined_features(structure: dict[str, Any], version: str) -> list[str]:
     """Properties that the features structure of this version of the specification does not define.
 
     The structure came with 1.1.0: a runtime that gives an older version is held against that.
     """
     from conformance.requirements import version_key
 
-    found: List[str] = []
+    found: list[str] = []
     limit = max(version_key(version), version_key("1.1.0"))
 
     def walk(value: Any, shape: Any, place: str) -> None:

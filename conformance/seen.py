@@ -1,6 +1,6 @@
 """What the probe saw, with the questions that tests ask about it."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, NamedTuple, Optional
 
 
 class Mount(NamedTuple):
@@ -10,11 +10,11 @@ class Mount(NamedTuple):
     parent: int
     root: str
     point: str
-    options: Set[str]
-    peers: List[str]
+    options: set[str]
+    peers: list[str]
     kind: str
     source: str
-    super_options: Set[str]
+    super_options: set[str]
 
 
 def unescape(text: str) -> str:
@@ -24,12 +24,12 @@ def unescape(text: str) -> str:
     return text
 
 
-def parse_mountinfo(text: str) -> List[Mount]:
+def parse_mountinfo(text: str) -> list[Mount]:
     found = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         words = before.split(" ")
-        kind, source, super_options = (after.split(" ", 2) + ["", ""])[:3]
+        kind, source, super_options = ([*after.split(" ", 2), "", ""])[:3]
         found.append(
             Mount(
                 id=int(words[0]),
@@ -46,23 +46,23 @@ def parse_mountinfo(text: str) -> List[Mount]:
     return found
 
 
-class Seen(Dict[str, Any]):
+class Seen(dict[str, Any]):
     """The probe's report as it came, a dictionary, and questions about it."""
 
-    def mounts(self) -> List[Mount]:
+    def mounts(self) -> list[Mount]:
         return parse_mountinfo(self.get("mountinfo") or "")
 
     def mount(self, point: str) -> Optional[Mount]:
         """The mount that is on top at a mount point."""
         return next((mount for mount in reversed(self.mounts()) if mount.point == point), None)
 
-    def did(self, verb: str, operand: str = "") -> Dict[str, Any]:
+    def did(self, verb: str, operand: str = "") -> dict[str, Any]:
         """The outcome of an attempt; of the first of its verb when no operand is given."""
         for attempt in self.get("did", []):
             if attempt.get("verb") == verb and (not operand or attempt.get("operand") == operand):
-                found: Dict[str, Any] = attempt
+                found: dict[str, Any] = attempt
                 return found
         raise KeyError(f"the probe did not report {verb} {operand}")
 
-    def environment(self) -> Dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return dict(entry.partition("=")[::2] for entry in self["env"])

@@ -7,7 +7,7 @@ import select
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import List, Optional, Type
+from typing import Optional
 
 from conformance.runtime import PATIENCE, Hang
 from conformance.seen import Seen
@@ -20,7 +20,7 @@ class ConsoleSocket:
         self.path = path
         self.payload = b""
         self.messages = 0
-        self.descriptors: List[int] = []
+        self.descriptors: list[int] = []
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def __enter__(self) -> "ConsoleSocket":
@@ -30,7 +30,7 @@ class ConsoleSocket:
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         self.listener.close()
         for descriptor in self.descriptors:

@@ -3,7 +3,7 @@
 import json
 import shlex
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List
+from typing import Any
 
 PASS, FAIL, SKIP, ERROR = "pass", "fail", "skip", "error"
 
@@ -23,10 +23,10 @@ class Verdict:
     result: str
     asked: str = ""
     seen: str = ""
-    config: Dict[str, Any] = field(default_factory=dict)
-    commands: List[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
 
-    def as_dict(self) -> Dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 

@@ -2,13 +2,13 @@
 
 import html
 import json
-from typing import Any, Dict, List
+from typing import Any
 
 from conformance import SPEC_VERSION
 from conformance.results import UNOBSERVABLE, UNTESTED, WEIGHT, Finding, Run, summary
 from conformance.verdict import ERROR, FAIL, SKIP, repeat_command
 
-MARKS = {"pass": "✓", "fail": "✗", "error": "!", "skip": "–", UNTESTED: "·", UNOBSERVABLE: "·"}
+MARKS = {"pass": "✓", "fail": "✗", "error": "!", "skip": "~", UNTESTED: "·", UNOBSERVABLE: "·"}
 
 STYLE = """
 :root { --ground:#fff; --text:#1c2430; --faint:#667; --line:#dde2ea; --pane:#f5f7fa; --pass:#1a7f4b; --fail:#c0262d;
@@ -66,7 +66,10 @@ function apply() {
   }
   for (const group of groups) {
     let next = group.nextElementSibling, any = false;
-    while (next && next.classList.contains('req')) { any = any || !next.classList.contains('hide'); next = next.nextElementSibling; }
+    while (next && next.classList.contains('req')) {
+      any = any || !next.classList.contains('hide');
+      next = next.nextElementSibling;
+    }
     group.classList.toggle('hide', !any);
   }
   document.getElementById('shown').textContent = shown + ' of ' + rows.length;
@@ -77,7 +80,7 @@ apply();
 """
 
 
-def render(runs: List[Run]) -> str:
+def render(runs: list[Run]) -> str:
     names = ", ".join(run.name for run in runs)
     parts = [
         "<!DOCTYPE html>",
@@ -99,25 +102,28 @@ def text(value: object) -> str:
     return html.escape(str(value))
 
 
-def counts(runs: List[Run]) -> str:
+def counts(runs: list[Run]) -> str:
     columns = (*WEIGHT, UNTESTED, UNOBSERVABLE)
     head = "".join(f'<th class="n">{column}</th>' for column in columns)
     rows = []
     for run in runs:
-        told = f"<b>{text(run.name)}</b> <code>{text(run.runtime)}</code><br>{text(' · '.join(run.version.splitlines()[:2]))}"
-        told += f" · {run.seconds:.0f} s" + "".join(f'<br><span class="left">left behind: {text(one)}</span>' for one in run.left)
+        version = " · ".join(run.version.splitlines()[:2])
+        told = f"<b>{text(run.name)}</b> <code>{text(run.runtime)}</code><br>{text(version)}"
+        told += f" · {run.seconds:.0f} s" + "".join(
+            f'<br><span class="left">left behind: {text(one)}</span>' for one in run.left
+        )
         groups = summary(run)
         for index, row in enumerate(groups):
             first = f'<td rowspan="{len(groups)}">{told}</td>' if index == 0 else ""
             cells = "".join(f'<td class="n {column if row[column] else ""}">{row[column]}</td>' for column in columns)
-            rows.append(f"<tr>{first}<td>{row['group']}</td><td class=\"n\">{row['requirements']}</td>{cells}</tr>")
+            rows.append(f'<tr>{first}<td>{row["group"]}</td><td class="n">{row["requirements"]}</td>{cells}</tr>')
     return (
         f'<table><thead><tr><th>runtime</th><th>level</th><th class="n">requirements</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def filters(runs: List[Run]) -> str:
+def filters(runs: list[Run]) -> str:
     levels = list(dict.fromkeys(one.requirement.level for run in runs for one in run.findings.values()))
     results = [one for one in MARKS if any(one == finding.result for run in runs for finding in run.findings.values())]
     boxes = [check("level", level, True) for level in levels]
@@ -133,12 +139,13 @@ def filters(runs: List[Run]) -> str:
 
 def check(kind: str, value: str, on: bool) -> str:
     checked = " checked" if on else ""
-    return f'<label class="{text(value)}"><input type="checkbox" data-kind="{kind}" value="{text(value)}"{checked}> {text(value)}</label>'
+    box = f'<input type="checkbox" data-kind="{kind}" value="{text(value)}"{checked}>'
+    return f'<label class="{text(value)}">{box} {text(value)}</label>'
 
 
-def matrix(runs: List[Run]) -> str:
+def matrix(runs: list[Run]) -> str:
     head = "".join(f'<th class="r">{text(run.name)}</th>' for run in runs)
-    rows: List[str] = []
+    rows: list[str] = []
     document = ""
     ids = list(dict.fromkeys(name for run in runs for name in run.findings))
     for name in ids:
@@ -154,19 +161,24 @@ def matrix(runs: List[Run]) -> str:
     )
 
 
-def requirement_row(runs: List[Run], findings: "List[Finding | None]") -> str:
+def requirement_row(runs: list[Run], findings: "list[Finding | None]") -> str:
     requirement = next(one.requirement for one in findings if one)
     results = [one.result if one else UNTESTED for one in findings]
     cells = "".join(f'<td class="r {result}" title="{result}">{MARKS[result]} {result}</td>' for result in results)
-    link = f'<a href="{text(requirement.link)}">{text(requirement.place)}</a>' if requirement.link else text(requirement.place)
+    link = (
+        f'<a href="{text(requirement.link)}">{text(requirement.place)}</a>'
+        if requirement.link
+        else text(requirement.place)
+    )
     since = f" · since {text(requirement.since)}" if requirement.since else ""
     details = "".join(unfolding(run, one) for run, one in zip(runs, findings) if one)
     if requirement.unobservable:
         details += f'<div class="level">not observable: {text(requirement.unobservable)}</div>'
     searched = f"{requirement.id} {requirement.text}".lower()
     return (
-        f'<tr class="req" data-level="{requirement.level}" data-results="{" ".join(results)}" data-text="{text(searched)}">'
-        f'<td class="id"><code>{text(requirement.id)}</code><br><span class="level">{requirement.level}{since}</span></td>'
+        f'<tr class="req" data-level="{requirement.level}" data-results="{" ".join(results)}"'
+        f' data-text="{text(searched)}"><td class="id"><code>{text(requirement.id)}</code><br>'
+        f'<span class="level">{requirement.level}{since}</span></td>'
         f'<td>{text(requirement.text)}<br><span class="level">{link}</span>{details}</td>{cells}</tr>'
     )
 
@@ -181,10 +193,11 @@ def unfolding(run: Run, finding: Finding) -> str:
     bad = [verdict for verdict in finding.verdicts if verdict["result"] == finding.result]
     inside = "".join(one_verdict(run, verdict) for verdict in bad[:5])
     more = f"<p>and {len(bad) - 5} more</p>" if len(bad) > 5 else ""
-    return f'<details><summary class="{finding.result}">{text(run.name)}: what was asked and seen</summary>{inside}{more}</details>'
+    head = f'<summary class="{finding.result}">{text(run.name)}: what was asked and seen</summary>'
+    return f"<details>{head}{inside}{more}</details>"
 
 
-def one_verdict(run: Run, verdict: Dict[str, Any]) -> str:
+def one_verdict(run: Run, verdict: dict[str, Any]) -> str:
     repeat = repeat_command(run.runtime, verdict["test"])
     commands = "\n".join(verdict["commands"])
     config = json.dumps(verdict["config"], indent=1)

@@ -1,13 +1,12 @@
 """Everything as JSON: for programs."""
 
 import json
-from typing import List
 
 from conformance import SPEC_VERSION
 from conformance.results import Run, summary
 
 
-def render(runs: List[Run]) -> str:
+def render(runs: list[Run]) -> str:
     """One object: the specification's version, and each runtime with its summary and findings."""
     content = {
         "specification": SPEC_VERSION,

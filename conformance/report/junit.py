@@ -1,13 +1,12 @@
 """JUnit XML: a suite a runtime, a case a requirement, for continuous integration."""
 
-from typing import List
 from xml.etree import ElementTree as tree
 
 from conformance.results import UNOBSERVABLE, UNTESTED, Finding, Run
 from conformance.verdict import ERROR, FAIL, SKIP
 
 
-def render(runs: List[Run]) -> str:
+def render(runs: list[Run]) -> str:
     root = tree.Element("testsuites")
     for run in runs:
         results = [finding.result for finding in run.findings.values()]

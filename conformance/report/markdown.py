@@ -1,13 +1,11 @@
 """Markdown: the counts, and what failed, to paste into an issue."""
 
-from typing import List
-
 from conformance import SPEC_VERSION
 from conformance.results import UNOBSERVABLE, UNTESTED, WEIGHT, Run, summary
 from conformance.verdict import FAIL
 
 
-def render(runs: List[Run]) -> str:
+def render(runs: list[Run]) -> str:
     lines = [f"# OCI runtime conformance, specification {SPEC_VERSION}", ""]
     columns = (*WEIGHT, UNTESTED, UNOBSERVABLE)
     lines.append("| runtime | level | requirements | " + " | ".join(columns) + " |")

@@ -1,12 +1,10 @@
 """TAP version 13: a line for every requirement of every runtime."""
 
-from typing import List
-
 from conformance.results import UNOBSERVABLE, UNTESTED, Run
 from conformance.verdict import FAIL, PASS, SKIP
 
 
-def render(runs: List[Run]) -> str:
+def render(runs: list[Run]) -> str:
     findings = [(run, finding) for run in runs for finding in run.findings.values()]
     lines = ["TAP version 13", f"1..{len(findings)}"]
     for number, (run, finding) in enumerate(findings, 1):

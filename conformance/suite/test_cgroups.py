@@ -1,9 +1,10 @@
+# ruff: noqa: E501
 """config-linux.md: where the container's cgroup is, whom it belongs to, and what it limits."""
 
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Optional
 
 import pytest
 
@@ -29,11 +30,11 @@ def ready(case: Case) -> None:
 
 
 # requirement: (resources, v1 controller, v1 file, what it says, v2 file, what it says)
-Row = Tuple[str, Dict[str, Any], str, str, str, str, str]
+Row = tuple[str, dict[str, Any], str, str, str, str, str]
 MiB = 1 << 20
 
 
-def disk() -> Tuple[int, int]:
+def disk() -> tuple[int, int]:
     """A block device of this host, as the block I/O settings name it."""
     for path in sorted(Path("/sys/block").glob("*/dev")):
         if not path.parent.name.startswith(("loop", "ram", "zram")):
@@ -47,11 +48,11 @@ DEVICE = {"major": MAJOR, "minor": MINOR}
 NUMBERS = f"{MAJOR}:{MINOR}"
 
 
-def throttle(name: str, rate: int) -> Dict[str, Any]:
+def throttle(name: str, rate: int) -> dict[str, Any]:
     return {"blockIO": {name: [{**DEVICE, "rate": rate}]}}
 
 
-ROWS: List[Row] = [
+ROWS: list[Row] = [
     ("memory.limit", {"memory": {"limit": 64 * MiB}}, "memory", "memory.limit_in_bytes", str(64 * MiB), "memory.max", str(64 * MiB)),
     ("memory.reservation", {"memory": {"reservation": 32 * MiB}}, "memory", "memory.soft_limit_in_bytes", str(32 * MiB), "memory.low", str(32 * MiB)),
     ("memory.swap", {"memory": {"limit": 64 * MiB, "swap": 96 * MiB}}, "memory", "memory.memsw.limit_in_bytes", str(96 * MiB), "memory.swap.max", str(32 * MiB)),
@@ -83,7 +84,9 @@ ROWS: List[Row] = [
 KERNEL_MAY_REFUSE = ("cpu.realtime", "memory.disable-oom-killer", "block-io.weight-device")
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row[0], marks=pytest.mark.judges(f"linux.resources.{row[0]}")) for row in ROWS])
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row[0], marks=pytest.mark.judges(f"linux.resources.{row[0]}")) for row in ROWS]
+)
 def test_resource(case: Case, row: Row) -> None:
     """The file of the cgroup says what was asked; on a host without such a file the configuration is refused."""
     ready(case)
@@ -173,13 +176,13 @@ def test_check_before_update(case: Case) -> None:
     case.equal("linux.resources.memory.check-before-update", "status after that", "running", container.status())
 
 
-def locations(container: Container) -> Dict[str, str]:
+def locations(container: Container) -> dict[str, str]:
     """The container's cgroups as the kernel lists them: controllers to path."""
     lines = Path(f"/proc/{container.pid}/cgroup").read_text().splitlines()
     return {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
 
 
-def used(places: Dict[str, str]) -> List[str]:
+def used(places: dict[str, str]) -> list[str]:
     """The paths in hierarchies that the runtime cares for: v1 controllers, or v2."""
     if host.cgroup_v2():
         return [places.get("", "")]
@@ -209,7 +212,7 @@ def test_cgroups_path(case: Case) -> None:
     case.equal("linux.cgroups.path-consistent", "the same place twice", found[0], found[1])
 
 
-def own_cgroups() -> Dict[str, str]:
+def own_cgroups() -> dict[str, str]:
     lines = Path("/proc/self/cgroup").read_text().splitlines()
     return {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
 
@@ -247,7 +250,7 @@ CGROUP_MOUNT = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cg
 MAPPING = [{"containerID": 0, "hostID": 100000, "size": 1000}]
 
 
-def owners(case: Case, *namespaces: str, mounted: str = "rw") -> Dict[str, int]:
+def owners(case: Case, *namespaces: str, mounted: str = "rw") -> dict[str, int]:
     """Owners of the container's cgroup directories and files, for a program of host uid 100000."""
     ready(case)
     names = ("pid", "network", "ipc", "uts", "mount", "user", *namespaces)
@@ -266,8 +269,12 @@ def owners(case: Case, *namespaces: str, mounted: str = "rw") -> Dict[str, int]:
     if host.cgroup_v2():
         directories = [container.cgroup("", host.cgroup_mounts()[""])]
     else:
-        directories = [container.cgroup(name, host.cgroup_mounts()[name]) for name in ("memory", "pids", "cpu") if host.cgroup_v1(name)]
-    found = {}
+        directories = [
+            container.cgroup(name, host.cgroup_mounts()[name])
+            for name in ("memory", "pids", "cpu")
+            if host.cgroup_v1(name)
+        ]
+    found: dict[str, int] = {}
     for directory in directories:
         found["."] = max(found.get(".", 0), directory.stat().st_uid)
         for path in directory.iterdir():
@@ -342,5 +349,9 @@ def test_unified(case: Case) -> None:
 def test_v1_settings_without_conversion(case: Case, name: str) -> None:
     ready(case)
     case.needs(host.cgroup_v2(), "needs cgroup v2")
-    resources: Dict[str, Any] = {"memory": {"swappiness": 5}} if name == "swappiness" else {"network": {"classID": 7}}
-    case.refused("linux.resources.unified.no-conversion-error", f"{name} on cgroup v2", case.config(linux={"resources": resources}))
+    resources: dict[str, Any] = {"memory": {"swappiness": 5}} if name == "swappiness" else {"network": {"classID": 7}}
+    case.refused(
+        "linux.resources.unified.no-conversion-error",
+        f"{name} on cgroup v2",
+        case.config(linux={"resources": resources}),
+    )

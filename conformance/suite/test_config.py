@@ -1,14 +1,14 @@
 """config.md as a whole: versions, annotations, unknown properties, invalid values."""
 
 import copy
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import pytest
 
 from conformance.case import Case
 
 
-def harmless(case: Case, **changes: Any) -> Dict[str, Any]:
+def harmless(case: Case, **changes: Any) -> dict[str, Any]:
     """A configuration whose program ends at once."""
     return case.config(case.config(**changes), process={"args": ["/probe", "exit:0"]})
 
@@ -44,7 +44,9 @@ def test_unknown_annotations(case: Case) -> None:
 
 
 @pytest.mark.judges("config.extensibility.unknown-ignored")
-@pytest.mark.parametrize("place", ["", "process", "process.user", "root", "mounts.0", "linux", "linux.resources", "hooks"])
+@pytest.mark.parametrize(
+    "place", ["", "process", "process.user", "root", "mounts.0", "linux", "linux.resources", "hooks"]
+)
 def test_unknown_properties(case: Case, place: str) -> None:
     config = harmless(case, hooks={"poststop": []})
     inner: Any = config
@@ -52,10 +54,12 @@ def test_unknown_properties(case: Case, place: str) -> None:
         inner = inner[int(word)] if word.isdecimal() else inner[word]
     inner["nobodyKnowsThis"] = {"at": ["all"]} if place != "hooks" else []
     refused, seen = case.attempt(config)
-    case.judge("config.extensibility.unknown-ignored", not refused, f"an unknown property in {place or 'the whole'}", seen)
+    case.judge(
+        "config.extensibility.unknown-ignored", not refused, f"an unknown property in {place or 'the whole'}", seen
+    )
 
 
-INVALID: List[Tuple[str, Any]] = [
+INVALID: list[tuple[str, Any]] = [
     ("process.terminal", "true"),
     ("process.user.uid", -1),
     ("process.user.uid", "0"),

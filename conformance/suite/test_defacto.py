@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -28,7 +28,7 @@ def D(name: str) -> str:
     return f"defacto.{name}"
 
 
-def report(case: Case, *verbs: str) -> Dict[str, Any]:
+def report(case: Case, *verbs: str) -> dict[str, Any]:
     return case.config(process={"args": ["/probe", *verbs]})
 
 
@@ -51,7 +51,12 @@ def test_console_socket(case: Case) -> None:
         created = container.create("--console-socket", str(console.path))
         if created.ok:
             master = console.receive()
-            case.judge("defacto.console-socket", os.isatty(master), "a terminal's descriptor", os.readlink(f"/proc/self/fd/{master}"))
+            case.judge(
+                "defacto.console-socket",
+                os.isatty(master),
+                "a terminal's descriptor",
+                os.readlink(f"/proc/self/fd/{master}"),
+            )
         got = (len(console.descriptors), console.messages, bool(console.payload))
         case.equal("defacto.console-socket", "descriptors, messages, a payload", (1, 1, True), got)
     without = case.container(config)
@@ -67,7 +72,9 @@ def test_log(case: Case) -> None:
     result = case.runtime.run([*words, "create", "--bundle", str(bundle.path), "cf-log"])
     text = log.read_text() if log.exists() else ""
     entries = json_lines(log)
-    case.judge("defacto.log-json", text and len(entries) == len(text.splitlines()), "one JSON object a line", text[:300])
+    case.judge(
+        "defacto.log-json", text and len(entries) == len(text.splitlines()), "one JSON object a line", text[:300]
+    )
     errors = [entry for entry in entries if entry.get("level") == "error"]
     case.judge("defacto.log-json", errors and errors[-1].get("msg"), "an entry of level error with a msg", entries)
     times = [RFC3339.fullmatch(str(entry.get("time"))) for entry in entries]
@@ -88,7 +95,7 @@ def test_root(case: Case) -> None:
     other.rmdir()
 
 
-def processes_of(container: Container) -> List[int]:
+def processes_of(container: Container) -> list[int]:
     """The host's numbers of the processes in the container's pid namespace, or whose root is the container's."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -101,7 +108,7 @@ def processes_of(container: Container) -> List[int]:
     return sorted(found)
 
 
-def await_end(pids: List[int]) -> List[int]:
+def await_end(pids: list[int]) -> list[int]:
     """Wait until the processes have ended; those that have not after a while."""
     import select
 
@@ -117,7 +124,7 @@ def await_end(pids: List[int]) -> List[int]:
     return left
 
 
-def without_pid_namespace(case: Case, *verbs: str) -> Dict[str, Any]:
+def without_pid_namespace(case: Case, *verbs: str) -> dict[str, Any]:
     kinds = ("network", "ipc", "uts", "mount")
     return case.config(linux={"namespaces": [{"type": kind} for kind in kinds]}, process={"args": ["/probe", *verbs]})
 
@@ -152,14 +159,18 @@ def test_kill_all_without_first_process(case: Case) -> None:
 
 @pytest.mark.judges(D("kill-signal-names"), D("kill-default-term"), D("kill-unknown-signal"))
 def test_signals(case: Case) -> None:
-    container = case.started(report(case, "wait-signals:1", "wait-signals:1", "wait-signals:1", "wait-signals:1", "exit:0"))
+    container = case.started(
+        report(case, "wait-signals:1", "wait-signals:1", "wait-signals:1", "wait-signals:1", "exit:0")
+    )
     results = []
     for words in (["TERM"], ["SIGTERM"], ["15"], []):
         container.line()
         results.append(container.kill(*words).status)
     container.wait()
     signals = [attempt["signals"] for attempt in container.lines()[-1]["did"]]
-    case.equal("defacto.kill-signal-names", "signals for TERM, SIGTERM, 15", ([[15]] * 3, [0] * 3), (signals[:3], results[:3]))
+    case.equal(
+        "defacto.kill-signal-names", "signals for TERM, SIGTERM, 15", ([[15]] * 3, [0] * 3), (signals[:3], results[:3])
+    )
     case.equal("defacto.kill-default-term", "the signal when none is given", ([[15]], [0]), (signals[3:], results[3:]))
     container = case.running(case.config())
     case.failed("defacto.kill-unknown-signal", "kill with the signal NONSENSE", container.kill("NONSENSE"))
@@ -169,7 +180,9 @@ def test_signals(case: Case) -> None:
 def test_texts(case: Case) -> None:
     for operation in ("state", "start", "delete"):
         result = case.runtime.call(operation, "cf-no-such")
-        case.judge("defacto.text-does-not-exist", "does not exist" in result.err, f"{operation}: does not exist", result)
+        case.judge(
+            "defacto.text-does-not-exist", "does not exist" in result.err, f"{operation}: does not exist", result
+        )
     container = case.stopped(case.config())
     result = container.kill("TERM")
     case.judge("defacto.text-not-running", "container not running" in result.err, "container not running", result)
@@ -182,10 +195,12 @@ def test_texts(case: Case) -> None:
             result = container.start()
         text = result.err + container.errors()
         right = "executable file not found in $PATH" in text or "no such file or directory" in text.lower()
-        case.judge("defacto.text-exec-not-found", right and not result.ok, f"the text engines know, for {program}", result)
+        case.judge(
+            "defacto.text-exec-not-found", right and not result.ok, f"the text engines know, for {program}", result
+        )
 
 
-def run(case: Case, config: Dict[str, Any], *options: str, **popen: Any) -> "tuple[Container, Any]":
+def run(case: Case, config: dict[str, Any], *options: str, **popen: Any) -> "tuple[Container, Any]":
     """run in the foreground; the container and the command's result."""
     container = case.container(config)
     container.output.close()
@@ -211,7 +226,15 @@ def test_run(case: Case) -> None:
 def test_run_detach(case: Case) -> None:
     config = report(case, "pause")
     container = case.container(config)
-    words = ["run", "--detach", "--bundle", str(container.bundle.path), "--pid-file", str(container.pid_file), container.id]
+    words = [
+        "run",
+        "--detach",
+        "--bundle",
+        str(container.bundle.path),
+        "--pid-file",
+        str(container.pid_file),
+        container.id,
+    ]
     with open_errors(container.bundle.path) as errors:
         result = case.runtime.call(*words, stdout=container.output.writer, stderr=errors)
     container.output.writer_given()
@@ -226,7 +249,9 @@ def test_run_forwards_signals(case: Case) -> None:
     container = case.container(report(case, "wait-signals:1", "exit:5"))
     words = case.runtime.words("run", "--bundle", str(container.bundle.path), container.id)
     case.runtime.history.append(" ".join(words))
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=container.output.writer, env=case.runtime.environment)
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=container.output.writer, env=case.runtime.environment
+    )
     container.output.writer_given()
     container.created = True
     try:
@@ -265,7 +290,9 @@ def test_exec(case: Case) -> None:
     found_options = (seen.get("cwd"), "ONE=two" in seen.get("env", []), seen.get("uids"), seen.get("gids"))
     wanted = ("/data", True, [1000] * 3, [1001] * 3)
     case.equal("defacto.exec-options", "--cwd, --env, --user", wanted, found_options)
-    process = merged(container.bundle.config["process"], {"args": ["/probe", "report"], "cwd": "/tmp", "env": ["PATH=/", "A=b"]})
+    process = merged(
+        container.bundle.config["process"], {"args": ["/probe", "report"], "cwd": "/tmp", "env": ["PATH=/", "A=b"]}
+    )
     file = container.bundle.path / "process.json"
     file.write_text(json.dumps(process))
     seen = reported(executed(case, container, "--process", str(file), container.id))
@@ -324,14 +351,18 @@ def test_lists(case: Case) -> None:
     container = case.running(case.config(), children=1)
     result = case.runtime.call("list", "--format", "json")
     entries = json.loads(result.out) if result.ok and result.out.strip() else []
-    entry = next((entry for entry in entries or [] if entry.get("id") == container.id), {})
+    entry: dict[str, Any] = next((entry for entry in entries or [] if entry.get("id") == container.id), {})
     found = {key: entry.get(key) for key in ("pid", "status", "bundle")}
     wanted = {"pid": container.pid, "status": "running", "bundle": str(container.bundle.path)}
     case.equal("defacto.list-json", f"the entry of {container.id}", wanted, found)
-    case.judge("defacto.list-json", RFC3339.fullmatch(str(entry.get("created"))), "created, RFC 3339", entry.get("created"))
+    case.judge(
+        "defacto.list-json", RFC3339.fullmatch(str(entry.get("created"))), "created, RFC 3339", entry.get("created")
+    )
     result = case.runtime.call("list", "--quiet")
     ids = result.out.split()
-    case.judge("defacto.list-quiet", container.id in ids and all("cf-" in word for word in ids), "ids alone", result.out)
+    case.judge(
+        "defacto.list-quiet", container.id in ids and all("cf-" in word for word in ids), "ids alone", result.out
+    )
     case.needs_cgroups()
     result = case.runtime.call("ps", "--format", "json", container.id)
     numbers = sorted(json.loads(result.out)) if result.ok else str(result)
@@ -368,7 +399,7 @@ def test_update_and_events(case: Case) -> None:
     case.equal("defacto.events-stats", "lines, type, id, some data", (1, "stats", container.id, True), found)
 
 
-def json_lines_of(text: str) -> List[Dict[str, Any]]:
+def json_lines_of(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
@@ -474,7 +505,9 @@ def test_descriptors_handed_on(case: Case) -> None:
     )
 
     def with_descriptor(container: Container, *options: str, **environment: str) -> Any:
-        words = case.runtime.words("create", "--bundle", str(container.bundle.path), "--pid-file", str(container.pid_file))
+        words = case.runtime.words(
+            "create", "--bundle", str(container.bundle.path), "--pid-file", str(container.pid_file)
+        )
         command = [sys.executable, "-c", script, str(reader), *words, *options, container.id]
         env = {**case.runtime.environment, **environment}
         streams = {"stdout": container.output.writer, "stderr": open_errors(container.bundle.path)}
@@ -499,7 +532,9 @@ def test_descriptors_handed_on(case: Case) -> None:
         theirs = seen["fds"].get("3", {}).get("ino")
         env = seen.environment()
         found = (theirs, env.get("LISTEN_FDS"), env.get("LISTEN_PID"))
-        case.equal("defacto.listen-fds", "descriptor 3, LISTEN_FDS, LISTEN_PID", (os.fstat(reader).st_ino, "1", "1"), found)
+        case.equal(
+            "defacto.listen-fds", "descriptor 3, LISTEN_FDS, LISTEN_PID", (os.fstat(reader).st_ino, "1", "1"), found
+        )
     else:
         case.judge("defacto.listen-fds", False, "a container with LISTEN_FDS=1", result)
 
@@ -515,7 +550,9 @@ def test_forms_of_options(case: Case) -> None:
     for name, options in forms.items():
         container = case.container(bundle.config, bundle)
         words = case.runtime.words("create", *options, container.id)
-        result = case.runtime.run(words, cwd=str(bundle.path.parent), stdout=subprocess.DEVNULL, stderr=open_errors(bundle.path))
+        result = case.runtime.run(
+            words, cwd=str(bundle.path.parent), stdout=subprocess.DEVNULL, stderr=open_errors(bundle.path)
+        )
         container.created = result.ok
         said = (bundle.path / "errors").read_text()[-300:]
         case.judge(f"defacto.{name}", result.ok, f"create {' '.join(options)} succeeds", f"{result} {said}")
@@ -527,7 +564,9 @@ def test_forms_of_options(case: Case) -> None:
     result = case.runtime.run(words, cwd=str(bundle.path), stdout=subprocess.DEVNULL, stderr=open_errors(bundle.path))
     container.created = result.ok
     case.judge("defacto.relative-bundle", result.ok, "create in the bundle, without --bundle", result)
-    case.judge("defacto.single-dash-options", container.pid_file.exists(), "--pid-file=PATH", container.pid_file.exists())
+    case.judge(
+        "defacto.single-dash-options", container.pid_file.exists(), "--pid-file=PATH", container.pid_file.exists()
+    )
 
 
 def open_errors(place: Path) -> Any:

@@ -1,7 +1,7 @@
 """config-linux.md: device nodes, /dev's links, and the list of allowed devices."""
 
 import stat
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -28,19 +28,32 @@ def test_default_devices(case: Case) -> None:
 
 @pytest.mark.judges(*(f"runtime-linux.dev.{name}" for name in ("fd", "stdin", "stdout", "stderr")))
 def test_links(case: Case) -> None:
-    links = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+    links = {
+        "fd": "/proc/self/fd",
+        "stdin": "/proc/self/fd/0",
+        "stdout": "/proc/self/fd/1",
+        "stderr": "/proc/self/fd/2",
+    }
     seen = case.observe(case.config(), *(f"stat:/dev/{name}" for name in links))
     for name, target in links.items():
         found = seen.did("stat", f"/dev/{name}").get("link")
         case.equal(f"runtime-linux.dev.{name}", f"target of the link /dev/{name}", target, found)
 
 
-def device(**changes: Any) -> Dict[str, Any]:
-    entry = {"path": "/dev/of-the-test", "type": "c", "major": 10, "minor": 229, "fileMode": 0o640, "uid": 12, "gid": 34}
+def device(**changes: Any) -> dict[str, Any]:
+    entry = {
+        "path": "/dev/of-the-test",
+        "type": "c",
+        "major": 10,
+        "minor": 229,
+        "fileMode": 0o640,
+        "uid": 12,
+        "gid": 34,
+    }
     return {key: value for key, value in {**entry, **changes}.items() if value is not None}
 
 
-def node_of(case: Case, entry: Dict[str, Any]) -> Dict[str, Any]:
+def node_of(case: Case, entry: dict[str, Any]) -> dict[str, Any]:
     seen = case.observe(case.config(linux={"devices": [entry]}), f"stat:{entry['path']}")
     return seen.did("stat")
 
@@ -88,8 +101,8 @@ def test_bad_devices(case: Case) -> None:
 
 
 # major 60 to 63 are for local and experimental use: no driver has them, so what may be opened answers ENXIO
-def rule(allow: bool, access: str, major: int = 0, minor: int = -1) -> Dict[str, Any]:
-    entry: Dict[str, Any] = {"allow": allow, "access": access}
+def rule(allow: bool, access: str, major: int = 0, minor: int = -1) -> dict[str, Any]:
+    entry: dict[str, Any] = {"allow": allow, "access": access}
     if major:
         entry.update({"type": "c", "major": major})
     if minor >= 0:
@@ -100,7 +113,7 @@ def rule(allow: bool, access: str, major: int = 0, minor: int = -1) -> Dict[str,
 DENY_ALL = rule(False, "rwm")
 
 
-def opened(case: Case, rules: List[Dict[str, Any]], *wanted: str) -> Dict[str, bool]:
+def opened(case: Case, rules: list[dict[str, Any]], *wanted: str) -> dict[str, bool]:
     """Which of ACCESS:MAJOR:MINOR may be opened under the rules."""
     case.needs_cgroups()
     numbers = list(dict.fromkeys(tuple(int(word) for word in want.split(":")[1:]) for want in wanted))

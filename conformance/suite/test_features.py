@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -17,14 +17,14 @@ SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 FILESYSTEM_OPTIONS = {"size", "mode", "nr_inodes", "gid", "uid", "newinstance", "ptmxmode", "lowerdir"}
 
 
-def structure(case: Case) -> Dict[str, Any]:
+def structure(case: Case) -> dict[str, Any]:
     found = case.features()
     case.needs(found, "the runtime has no features command, which the specification permits")
     return found or {}
 
 
-def linux(case: Case) -> Dict[str, Any]:
-    found: Dict[str, Any] = structure(case).get("linux") or {}
+def linux(case: Case) -> dict[str, Any]:
+    found: dict[str, Any] = structure(case).get("linux") or {}
     return found
 
 
@@ -41,7 +41,9 @@ def test_the_structure(case: Case) -> None:
     low, high = (str(found.get(name, "")) for name in ("ociVersionMin", "ociVersionMax"))
     case.judge("features.version-min", SEMVER.fullmatch(low), "a version in ociVersionMin", low)
     case.judge("features.version-max", SEMVER.fullmatch(high), "a version in ociVersionMax", high)
-    case.judge("features.version-order", version_key(low) <= version_key(high), "ociVersionMin <= ociVersionMax", (low, high))
+    case.judge(
+        "features.version-order", version_key(low) <= version_key(high), "ociVersionMin <= ociVersionMax", (low, high)
+    )
     undefined = undefined_features(found, high)
     case.equal("features.no-undefined-properties", f"properties that {high} does not define", [], undefined)
     annotations = found.get("annotations") or {}
@@ -73,7 +75,9 @@ def test_the_structure_is_static(case: Case) -> None:
         again = json.loads(result.out)
     except ValueError:
         again = str(result)
-    case.judge("features.static", again == found, "the same structure without /sys and in another network", str(again)[:200])
+    case.judge(
+        "features.static", again == found, "the same structure without /sys and in another network", str(again)[:200]
+    )
 
 
 @pytest.mark.judges("features.hooks-supported")
@@ -103,7 +107,7 @@ def test_listed_hooks(case: Case) -> None:
 def test_listed_mount_options(case: Case) -> None:
     """ramfs takes every word; tmpfs takes only its own: an option that is not recognised would reach it, and fail."""
     case.needs_root()
-    unknown: List[str] = []
+    unknown: list[str] = []
     options = [name for name in structure(case).get("mountOptions") or [] if "idmap" not in name]
     on_tmpfs = [name for name in options if name not in ("bind", "rbind", "remount") and not is_recursive(name)]
     if not accepted(case, {"type": "tmpfs", "source": "tmpfs"}, on_tmpfs):
@@ -119,7 +123,7 @@ def is_recursive(option: str) -> bool:
     return option[0] == "r" and option not in ("relatime", "remount", "ro", "rw", "rbind")
 
 
-def accepted(case: Case, mount: Dict[str, Any], options: List[str]) -> bool:
+def accepted(case: Case, mount: dict[str, Any], options: list[str]) -> bool:
     entry = {**mount, "destination": "/data", "options": options}
     config = case.config(mounts=[*case.config()["mounts"], entry], process={"args": ["/probe", "exit:0"]})
     return not case.attempt(config)[0]
@@ -132,7 +136,7 @@ def test_listed_namespaces(case: Case) -> None:
     for kind in linux(case).get("namespaces") or []:
         kinds = dict.fromkeys(["pid", "network", "ipc", "uts", "mount", kind])
         mapping = [{"containerID": 0, "hostID": 100000, "size": 100}]
-        changes: Dict[str, Any] = {"namespaces": [{"type": name} for name in kinds]}
+        changes: dict[str, Any] = {"namespaces": [{"type": name} for name in kinds]}
         if kind == "user":
             changes.update({"uidMappings": mapping, "gidMappings": mapping})
         was_refused, seen = case.attempt(case.config(linux=changes, process={"args": ["/probe", "exit:0"]}))
@@ -147,15 +151,24 @@ def test_listed_capabilities(case: Case) -> None:
     names = linux(case).get("capabilities")
     case.needs(names, "no capabilities are listed")
     possible = bounding_set()
-    wanted = [name for name in names or [] if CAPABILITIES.index(name) in possible] if set(names or []) <= set(CAPABILITIES) else []
-    case.equal("features-linux.capabilities", "listed names that no kernel has", [], sorted(set(names or []) - set(CAPABILITIES)))
-    sets = {which: wanted for which in ("bounding", "permitted", "effective")}
+    wanted = (
+        [name for name in names or [] if CAPABILITIES.index(name) in possible]
+        if set(names or []) <= set(CAPABILITIES)
+        else []
+    )
+    case.equal(
+        "features-linux.capabilities",
+        "listed names that no kernel has",
+        [],
+        sorted(set(names or []) - set(CAPABILITIES)),
+    )
+    sets = dict.fromkeys(("bounding", "permitted", "effective"), wanted)
     seen = case.observe(case.config(process={"capabilities": sets}))["capabilities"]["effective"]
     numbers = sorted(CAPABILITIES.index(name) for name in wanted)
     case.equal("features-linux.capabilities", "listed capabilities, granted", numbers, seen)
 
 
-def bounding_set() -> List[int]:
+def bounding_set() -> list[int]:
     with open("/proc/self/status") as status:
         bits = next(int(line.split()[1], 16) for line in status if line.startswith("CapBnd"))
     return [number for number in range(64) if bits >> number & 1]
@@ -163,16 +176,56 @@ def bounding_set() -> List[int]:
 
 CAPABILITIES = [
     "CAP_" + name
-    for name in (
-        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
-        "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
-        "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
-        "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-    ).split()
+    for name in [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "SETGID",
+        "SETUID",
+        "SETPCAP",
+        "LINUX_IMMUTABLE",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_ADMIN",
+        "NET_RAW",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "SYS_MODULE",
+        "SYS_RAWIO",
+        "SYS_CHROOT",
+        "SYS_PTRACE",
+        "SYS_PACCT",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_NICE",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "MKNOD",
+        "LEASE",
+        "AUDIT_WRITE",
+        "AUDIT_CONTROL",
+        "SETFCAP",
+        "MAC_OVERRIDE",
+        "MAC_ADMIN",
+        "SYSLOG",
+        "WAKE_ALARM",
+        "BLOCK_SUSPEND",
+        "AUDIT_READ",
+        "PERFMON",
+        "BPF",
+        "CHECKPOINT_RESTORE",
+    ]
 ]
 
 
-BIG_ENDIAN = [f"SCMP_ARCH_{name}" for name in "MIPS MIPS64 MIPS64N32 PPC PPC64 S390 S390X PARISC PARISC64 M68K SHEB".split()]
+BIG_ENDIAN = [
+    f"SCMP_ARCH_{name}"
+    for name in ["MIPS", "MIPS64", "MIPS64N32", "PPC", "PPC64", "S390", "S390X", "PARISC", "PARISC64", "M68K", "SHEB"]
+]
 
 
 @pytest.mark.parametrize(
@@ -194,9 +247,9 @@ def test_listed_for_seccomp(case: Case, which: str) -> None:
     listed = seccomp.get(which)
     case.needs(listed, f"no {which} are listed")
     refused = {}
-    for value in listed:
-        rule: Dict[str, Any] = {"names": ["getpriority"], "action": "SCMP_ACT_ERRNO"}
-        content: Dict[str, Any] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+    for value in listed or []:
+        rule: dict[str, Any] = {"names": ["getpriority"], "action": "SCMP_ACT_ERRNO"}
+        content: dict[str, Any] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
         if which == "actions":
             rule["action"] = value
             if value == "SCMP_ACT_NOTIFY":
@@ -226,7 +279,7 @@ def test_listed_memory_policies(case: Case) -> None:
     for which, requirement in (("modes", "memory-policy-modes"), ("flags", "memory-policy-flags")):
         refused = {}
         for value in (policy or {}).get(which) or []:
-            content: Dict[str, Any] = {"mode": value if which == "modes" else "MPOL_BIND"}
+            content: dict[str, Any] = {"mode": value if which == "modes" else "MPOL_BIND"}
             if content["mode"] not in ("MPOL_DEFAULT", "MPOL_LOCAL"):
                 content["nodes"] = "0"
             if which == "flags":
@@ -248,4 +301,3 @@ def test_idmap_is_told(case: Case) -> None:
     seen = case.observe(case.config(mounts=mounts), "stat:/data", may_refuse="a runtime need not map mounts")
     acts = seen.did("stat").get("uid") == 70000
     case.judge("features-linux.idmap-enabled", told or not acts, f"enabled, since it maps: {acts}", told)
-

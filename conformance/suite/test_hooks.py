@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,7 @@ AT_CREATE = ("prestart", "createRuntime", "createContainer")
 IN_CONTAINER = ("createContainer", "startContainer")
 
 
-def hook(case: Case, bundle: Bundle, kind: str, label: str = "", ending: str = "0") -> Dict[str, Any]:
+def hook(case: Case, bundle: Bundle, kind: str, label: str = "", ending: str = "0") -> dict[str, Any]:
     """A hook that appends a line labelled KIND or `label` to the bundle's log, and then exits or hangs."""
     if kind == "startContainer":
         path, log = "/probe", "/log/hooks"
@@ -41,16 +41,16 @@ def bundle_with(case: Case, *kinds: str, failing: str = "", ending: str = "7") -
     return bundle
 
 
-def labels(bundle: Bundle) -> List[str]:
+def labels(bundle: Bundle) -> list[str]:
     return [line["label"] for line in bundle.lines("hooks")]
 
 
-def line_of(bundle: Bundle, label: str) -> Dict[str, Any]:
+def line_of(bundle: Bundle, label: str) -> dict[str, Any]:
     """The log line of a hook; empty when it did not run."""
     return next((line for line in bundle.lines("hooks") if line["label"] == label), {})
 
 
-def state_of(line: Dict[str, Any]) -> Dict[str, Any]:
+def state_of(line: dict[str, Any]) -> dict[str, Any]:
     """The state that a hook found on its standard input; empty when it was none."""
     try:
         state = json.loads(line.get("stdin", ""))
@@ -59,10 +59,10 @@ def state_of(line: Dict[str, Any]) -> Dict[str, Any]:
     return state if isinstance(state, dict) else {}
 
 
-def through_life(case: Case, bundle: Bundle) -> Dict[str, List[str]]:
+def through_life(case: Case, bundle: Bundle) -> dict[str, list[str]]:
     """Create, start, wait, delete; the labels logged after each operation."""
     container = case.container(bundle.config, bundle)
-    after: Dict[str, List[str]] = {}
+    after: dict[str, list[str]] = {}
     for name, operation in (("create", container.create), ("start", container.start)):
         operation()
         after[name] = labels(bundle)
@@ -99,7 +99,9 @@ def test_when_hooks_run(case: Case) -> None:
     right = since_start == ["startContainer", "program"]
     case.judge("config.hooks.start-container.when", right, "startContainer after create, before the program", after)
     in_start = "poststart" in new["start"]
-    case.judge("config.hooks.poststart.when", in_start, "poststart logged after create and before start returned", after)
+    case.judge(
+        "config.hooks.poststart.when", in_start, "poststart logged after create and before start returned", after
+    )
     case.judge("config.hooks.poststop.when", "poststop" in new["delete"], "poststop during delete", after)
     order = [label for label in everything if label in AT_CREATE]
     first = order[:2] == ["prestart", "createRuntime"]
@@ -145,7 +147,9 @@ def test_poststop_finds_the_container_deleted(case: Case) -> None:
     told = log.read_text() if log.exists() else "the hook did not run"
     gone = told.splitlines()[-1].startswith("status ") and "status 0" not in told
     stopped = '"stopped"' in told  # a runtime may remove its record last: then the container is known as stopped
-    case.judge("config.hooks.poststop.when", gone or stopped, "state, asked by the hook: absent or stopped", told[-300:])
+    case.judge(
+        "config.hooks.poststop.when", gone or stopped, "state, asked by the hook: absent or stopped", told[-300:]
+    )
 
 
 @pytest.mark.judges(
@@ -181,9 +185,13 @@ def test_create_container_runs_before_the_pivot(case: Case) -> None:
     text = line_of(bundle, "createContainer").get("mountinfo") or ""
     host_view = f" {bundle.rootfs}/data " in text
     asked = "the hook sees the container's mount at its host path: the root is not pivoted yet"
-    case.judge("config.hooks.create-container.when", host_view, asked, [row for row in text.splitlines() if "a-mark" in row])
+    case.judge(
+        "config.hooks.create-container.when", host_view, asked, [row for row in text.splitlines() if "a-mark" in row]
+    )
     ran = bool(text)
-    case.judge("config.hooks.create-container.path-namespace", ran, "a hook by its host path", "ran" if ran else "did not")
+    case.judge(
+        "config.hooks.create-container.path-namespace", ran, "a hook by its host path", "ran" if ran else "did not"
+    )
 
 
 @pytest.mark.judges(
@@ -261,9 +269,11 @@ def test_a_hook_of_create_fails(case: Case, kind: str) -> None:
     case.failed(f"{only_these}fails-error", f"create with a failing {KINDS[kind]} hook", created)
     status = container.status()
     processes = [pid for pid in Path("/proc").iterdir() if pid.name.isdecimal() and rooted(pid, bundle.rootfs)]
-    gone = ("absent", [])
+    gone: tuple[str, list[Path]] = ("absent", [])
     case.equal(f"{only_these}fails-destroyed", "status and processes after that", gone, (status, processes))
-    case.judge(f"{only_these}fails-poststop", "poststop" in labels(bundle), "the poststop hook is invoked", labels(bundle))
+    case.judge(
+        f"{only_these}fails-poststop", "poststop" in labels(bundle), "the poststop hook is invoked", labels(bundle)
+    )
 
 
 def rooted(process: Path, directory: Path) -> bool:

@@ -1,7 +1,7 @@
 """config-linux.md, intelRdt: on a machine with a mounted resctrl; elsewhere only that its absence is an error."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import pytest
 
@@ -10,7 +10,7 @@ from conformance.case import Case
 from conformance.container import Container
 
 
-def config_with(case: Case, **rdt: Any) -> Dict[str, Any]:
+def config_with(case: Case, **rdt: Any) -> dict[str, Any]:
     return case.config(linux={"intelRdt": rdt})
 
 
@@ -26,12 +26,12 @@ def whole_cache(point: Path) -> str:
     return next((line.strip() for line in lines if line.strip().startswith("L3:")), "")
 
 
-def tasks(directory: Path) -> List[int]:
+def tasks(directory: Path) -> list[int]:
     path = directory / "tasks"
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
-def prepared(case: Case, **rdt: Any) -> Tuple[Path, Container]:
+def prepared(case: Case, **rdt: Any) -> tuple[Path, Container]:
     point = resctrl(case)
     return point, case.created(config_with(case, **rdt))
 
@@ -55,7 +55,9 @@ def test_class_named_after_the_container(case: Case) -> None:
     point, container = prepared(case, l3CacheSchema=line)
     directory = point / container.id
     case.judge("linux.intel-rdt.id-class", directory.is_dir(), f"the class {container.id}", sorted(point.iterdir()))
-    case.judge("linux.intel-rdt.tasks", container.pid in tasks(directory), "the process among its tasks", tasks(directory))
+    case.judge(
+        "linux.intel-rdt.tasks", container.pid in tasks(directory), "the process among its tasks", tasks(directory)
+    )
     container.delete("--force")
     case.equal("linux.intel-rdt.own-class-removed", "the class is left after delete", False, directory.exists())
 
@@ -91,11 +93,15 @@ def test_class_named_by_clos_id(case: Case) -> None:
 def test_class_made_before(case: Case) -> None:
     point = resctrl(case)
     directory = own_class(case, point)
-    case.refused("linux.intel-rdt.preconfigured", "a class that does not exist", config_with(case, closID=directory.name))
+    case.refused(
+        "linux.intel-rdt.preconfigured", "a class that does not exist", config_with(case, closID=directory.name)
+    )
     directory.mkdir()
     before = (directory / "schemata").read_text()
     container = case.created(config_with(case, closID=directory.name))
-    case.judge("linux.intel-rdt.preconfigured", container.pid in tasks(directory), "the process in it", tasks(directory))
+    case.judge(
+        "linux.intel-rdt.preconfigured", container.pid in tasks(directory), "the process in it", tasks(directory)
+    )
     after = (directory / "schemata").read_text()
     case.equal("linux.intel-rdt.no-schemata-untouched", "schemata", before, after)
     root = case.created(config_with(case, closID="/"))

@@ -3,7 +3,6 @@
 import json
 import os
 from pathlib import Path
-from typing import List
 
 import pytest
 
@@ -162,7 +161,9 @@ def test_invalid_id(case: Case, name: str) -> None:
     case.failed("runtime.create.invalid-id-error", f"create with the id {name}", container.create())
 
 
-@pytest.mark.judges("runtime.start.no-id-error", "runtime.start.not-created-error", "runtime.start.not-created-no-effect")
+@pytest.mark.judges(
+    "runtime.start.no-id-error", "runtime.start.not-created-error", "runtime.start.not-created-no-effect"
+)
 def test_start_errors(case: Case) -> None:
     case.failed("runtime.start.no-id-error", "start without an id", case.runtime.call("start"))
     unknown = case.runtime.call("start", "cf-no-such")
@@ -244,11 +245,14 @@ def test_delete_of_a_created_container(case: Case) -> None:
     container.created = True
 
 
-def cgroup_directories(case: Case, name: str) -> List[str]:
+def cgroup_directories(case: Case, name: str) -> list[str]:
     """Directories of that name in any hierarchy, in the suite's own part of it or (systemd) in a scope."""
     found = []
     for point in host.cgroup_mounts().values():
-        found += [point / case.session.cgroup_parent / name, point / f"system.slice/{case.session.cgroup_parent}-{name}.scope"]
+        found += [
+            point / case.session.cgroup_parent / name,
+            point / f"system.slice/{case.session.cgroup_parent}-{name}.scope",
+        ]
     return sorted(str(path) for path in found if path.exists())
 
 
@@ -260,7 +264,9 @@ def test_delete_removes_what_create_made(case: Case) -> None:
     left = cgroup_directories(case, container.bundle.path.name)
     mounts = [point for point in host.mounts_below(str(case.session.place)) if point not in host_mounts]
     records = sorted(str(path) for path in case.runtime.root.glob(f"{container.id}*"))
-    case.equal("runtime.delete.resources-deleted", "cgroups, mounts, records left", ([], [], []), (left, mounts, records))
+    case.equal(
+        "runtime.delete.resources-deleted", "cgroups, mounts, records left", ([], [], []), (left, mounts, records)
+    )
     again = case.container(container.bundle.config, container.bundle)
     again.id = container.id
     result = again.create()
@@ -325,7 +331,7 @@ def test_a_failing_create_leaves_nothing(case: Case, fault: str) -> None:
     case.equal("runtime.errors.nothing-left", "left behind", nothing, left)
 
 
-def processes_rooted_in(directory: Path) -> List[int]:
+def processes_rooted_in(directory: Path) -> list[int]:
     """Processes other than ours whose root is the directory."""
     found = []
     for entry in Path("/proc").iterdir():

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -19,7 +19,7 @@ MS_NOSYMFOLLOW, MS_STRICTATIME, MS_REMOUNT, MS_BIND, MS_SHARED = 256, 1 << 24, 3
 TMPFS = {"destination": "/data", "type": "tmpfs", "source": "tmpfs"}
 
 
-def with_mounts(case: Case, *mounts: Dict[str, Any]) -> Dict[str, Any]:
+def with_mounts(case: Case, *mounts: dict[str, Any]) -> dict[str, Any]:
     return case.config(mounts=[*case.config()["mounts"], *mounts])
 
 
@@ -130,7 +130,7 @@ def test_options_of_the_filesystem(case: Case) -> None:
 
 
 # option: (all options given, what the mount's own options must have, and must not have, of the filesystem's)
-ON_TMPFS: Dict[str, Any] = {
+ON_TMPFS: dict[str, Any] = {
     "async": (["sync", "async"], [], [], [], ["sync"]),
     "atime": (["noatime", "atime"], [], ["noatime"], [], []),
     "defaults": (["defaults"], ["rw"], ["nosuid"], [], []),
@@ -209,7 +209,7 @@ def nested_source(bundle: Bundle, flags: int = 0) -> Path:
     return source
 
 
-def bound(case: Case, options: List[str], flags: int = 0, *verbs: str) -> Seen:
+def bound(case: Case, options: list[str], flags: int = 0, *verbs: str) -> Seen:
     """Bind such a source with these options to /data."""
     case.needs_root()
     bundle = case.bundle(case.config())
@@ -254,7 +254,7 @@ def test_propagation(case: Case, option: str) -> None:
 
 
 # option: (flags of the source, what both mounts must have, and must not have)
-RECURSIVE: Dict[str, Any] = {
+RECURSIVE: dict[str, Any] = {
     "ratime": (MS_NOATIME, [], ["noatime"]),
     "rdev": (MS_NODEV, [], ["nodev"]),
     "rdiratime": (MS_NODIRATIME, [], ["nodiratime"]),
@@ -313,7 +313,9 @@ def test_idmap(case: Case) -> None:
     for name in ("config.mounts.option.idmap", "config.mounts.idmap.uses-mappings"):
         case.equal(name, "owner of a file of 0:0", (70000, 80000), owners)
     below = (inner.get("uid"), inner.get("gid"))
-    case.equal("config.mounts.option.idmap", "owner of a file in the mount below, which idmap leaves alone", (5, 6), below)
+    case.equal(
+        "config.mounts.option.idmap", "owner of a file in the mount below, which idmap leaves alone", (5, 6), below
+    )
 
 
 @pytest.mark.judges("config.mounts.option.ridmap", "config.mounts.ridmap.uses-mappings")
@@ -341,7 +343,8 @@ def test_bad_idmap(case: Case) -> None:
         asked = f"{option} on a filesystem that accepts every option given to it"
         case.refused("config.mounts.idmap.not-data", asked, with_mounts(case, as_data))
     for given in ("uidMappings", "gidMappings"):
-        mount = {"destination": "/data", "type": "none", "source": "/tmp", "options": ["bind", "idmap"], given: [MAPPING]}
+        mount = {"destination": "/data", "type": "none", "source": "/tmp", "options": ["bind", "idmap"]}
+        mount[given] = [MAPPING]  # type: ignore[list-item]
         case.refused("config.mounts.mappings-both", f"{given} alone", with_mounts(case, mount))
 
 

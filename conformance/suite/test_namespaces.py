@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -28,7 +28,7 @@ def own(kind: str) -> str:
     return os.readlink(f"/proc/self/ns/{FILES[kind]}")
 
 
-def with_namespaces(case: Case, *kinds: str, **changes: Any) -> Dict[str, Any]:
+def with_namespaces(case: Case, *kinds: str, **changes: Any) -> dict[str, Any]:
     """The base configuration with exactly these namespaces."""
     config = case.config({"linux": {"namespaces": [{"type": kind} for kind in kinds]}})
     if "user" in kinds:
@@ -60,7 +60,9 @@ def test_inherited_namespace(case: Case, kind: str) -> None:
     case.needs_root()
     case.needs(Path(f"/proc/self/ns/{FILES[kind]}").exists(), f"the kernel has no {kind} namespaces")
     seen = case.observe(with_namespaces(case, *(other for other in BASE if other != kind)))
-    case.equal("linux.namespaces.inherited", f"{kind} namespace, the caller's", own(kind), seen["namespaces"][FILES[kind]])
+    case.equal(
+        "linux.namespaces.inherited", f"{kind} namespace, the caller's", own(kind), seen["namespaces"][FILES[kind]]
+    )
 
 
 @pytest.mark.judges("linux.namespaces.path-joined")
@@ -78,7 +80,7 @@ def test_joined_namespace(case: Case, kind: str) -> None:
     case.equal("linux.namespaces.path-joined", "status of the container joined", "running", holder.status())
 
 
-def network_at(case: Case, path: str) -> Dict[str, Any]:
+def network_at(case: Case, path: str) -> dict[str, Any]:
     entries = [{"type": kind} for kind in BASE if kind != "network"] + [{"type": "network", "path": path}]
     return case.config(linux={"namespaces": entries}, process={"args": ["/probe", "exit:0"]})
 
@@ -142,7 +144,10 @@ def test_mappings(case: Case) -> None:
 def test_time_offsets(case: Case) -> None:
     case.needs_root()
     case.needs(Path("/proc/self/ns/time").exists(), "the kernel has no time namespaces")
-    offsets = {"monotonic": {"secs": 172800, "nanosecs": 500_000_000}, "boottime": {"secs": -7, "nanosecs": 250_000_000}}
+    offsets = {
+        "monotonic": {"secs": 172800, "nanosecs": 500_000_000},
+        "boottime": {"secs": -7, "nanosecs": 250_000_000},
+    }
     config = case.config(linux={"timeOffsets": offsets, "namespaces": [{"type": kind} for kind in (*BASE, "time")]})
     clocks = {"monotonic": time.CLOCK_MONOTONIC, "boottime": time.CLOCK_BOOTTIME}
     before = {name: time.clock_gettime_ns(clock) for name, clock in clocks.items()}
@@ -154,14 +159,19 @@ def test_time_offsets(case: Case) -> None:
         case.judge(f"linux.time-offsets.{name}", low <= seen[name] <= high, asked, seen[name])
 
 
-SYSCTLS = {"net.core.somaxconn": "321", "net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1", "fs.mqueue.msg_max": "13"}
+SYSCTLS = {
+    "net.core.somaxconn": "321",
+    "net.ipv4.ip_forward": "1",
+    "kernel.shm_rmid_forced": "1",
+    "fs.mqueue.msg_max": "13",
+}
 
 
 @pytest.mark.judges("linux.sysctl", "linux.sysctl-inapplicable-error")
 def test_sysctl(case: Case) -> None:
     case.needs_root()
     known = {name: value for name, value in SYSCTLS.items() if proc_file(name).exists()}
-    verbs: List[str] = [f"read:{proc_file(name)}" for name in known]
+    verbs: list[str] = [f"read:{proc_file(name)}" for name in known]
     seen = case.observe(case.config(linux={"sysctl": known}), *verbs)
     found = {name: seen.did("read", str(proc_file(name))).get("text", "").strip() for name in known}
     case.equal("linux.sysctl", "values in the container", known, found)

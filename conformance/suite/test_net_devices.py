@@ -1,7 +1,7 @@
 """config-linux.md: network devices that move into the container."""
 
 import os
-from typing import Any, Dict, Tuple
+from typing import Any
 
 import pytest
 
@@ -12,7 +12,7 @@ IFF_UP = 1
 OPTIONAL = "config.md#valid-values lets a runtime choose what it supports"
 
 
-def veth(case: Case) -> Tuple[str, str]:
+def veth(case: Case) -> tuple[str, str]:
     """A pair of devices on the host, with addresses on the first; it is gone after the test."""
     case.needs_root()
     case.needs(host.capable(12), "needs CAP_NET_ADMIN")
@@ -26,7 +26,7 @@ def veth(case: Case) -> Tuple[str, str]:
     return name, peer
 
 
-def moving(case: Case, devices: Dict[str, Dict[str, str]], *verbs: str) -> Dict[str, Any]:
+def moving(case: Case, devices: dict[str, dict[str, str]], *verbs: str) -> dict[str, Any]:
     return case.config(linux={"netDevices": devices}, process={"args": ["/probe", "report", *verbs]})
 
 
@@ -42,7 +42,9 @@ def test_a_device_moves(case: Case, new_name: str) -> None:
     inside = seen["interfaces"]
     wanted = new_name or name
     others = sorted(set(inside) - {"lo"})
-    case.judge("linux.net-devices.moved", others and name not in netlink.names(), f"{name} in the container alone", others)
+    case.judge(
+        "linux.net-devices.moved", others and name not in netlink.names(), f"{name} in the container alone", others
+    )
     case.equal("linux.net-devices.renamed", "devices in the container", [wanted], others)
     flags = inside.get(wanted, 0)
     case.judge("linux.net-devices.up", flags & IFF_UP, "the device is up", f"flags {flags:#x}")

@@ -1,7 +1,5 @@
 """config-linux.md: masked and read-only paths, propagation of the root, labels of mounts."""
 
-from typing import Dict, List, Set
-
 import pytest
 
 from conformance import host
@@ -37,7 +35,7 @@ def test_readonly_paths(case: Case) -> None:
     case.equal("linux.readonly-paths", "a file in it can be read", "data of the root filesystem\n", text)
 
 
-def root_fields(case: Case, propagation: str) -> Set[str]:
+def root_fields(case: Case, propagation: str) -> set[str]:
     seen = case.observe(case.config(linux={"rootfsPropagation": propagation}))
     mount = seen.mount("/")
     return {field.split(":")[0] for field in mount.peers} if mount else {"no mount"}
@@ -51,7 +49,7 @@ def root_fields(case: Case, propagation: str) -> Set[str]:
         for name, wanted in (("shared", {"shared"}), ("private", set()), ("unbindable", {"unbindable"}))
     ],
 )
-def test_propagation_of_the_root(case: Case, propagation: str, wanted: Set[str]) -> None:
+def test_propagation_of_the_root(case: Case, propagation: str, wanted: set[str]) -> None:
     case.needs_root()
     found = root_fields(case, propagation) - ({"master"} if propagation == "shared" else set())
     name = f"linux.rootfs-propagation.{propagation}"
@@ -61,7 +59,7 @@ def test_propagation_of_the_root(case: Case, propagation: str, wanted: Set[str])
 @pytest.mark.judges("linux.rootfs-propagation.slave", "linux.rootfs-propagation.private")
 def test_mounts_of_the_host_reach_a_slave(case: Case) -> None:
     case.needs_root()
-    found: Dict[str, List[str]] = {}
+    found: dict[str, list[str]] = {}
     for propagation in ("slave", "private"):
         bundle = case.bundle(case.config(linux={"rootfsPropagation": propagation}))
         bundle.config["process"]["args"] = ["/probe", "pause"]

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 
@@ -14,7 +14,7 @@ CAPABILITIES = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGI
 OPTIONAL = "config.md#valid-values lets a runtime choose what it supports"
 
 
-def process(case: Case, **changes: Any) -> Dict[str, Any]:
+def process(case: Case, **changes: Any) -> dict[str, Any]:
     return case.config(process=changes)
 
 
@@ -119,13 +119,11 @@ def below(current: int, wish: int) -> int:
     return min(wish, current) if current >= 0 else wish
 
 
-@pytest.mark.judges(
-    "config.process.rlimits.soft", "config.process.rlimits.hard", "config.process.rlimits.getrlimit"
-)
+@pytest.mark.judges("config.process.rlimits.soft", "config.process.rlimits.hard", "config.process.rlimits.getrlimit")
 def test_rlimits(case: Case) -> None:
     import resource
 
-    wishes: Dict[str, List[int]] = {}
+    wishes: dict[str, list[int]] = {}
     for name, number in RLIMITS.items():
         if name in ("RLIMIT_NICE", "RLIMIT_RTPRIO"):
             hard = below(resource.getrlimit(number)[1], 5)
@@ -206,11 +204,11 @@ def test_capabilities_of_a_user(case: Case) -> None:
 @pytest.mark.judges(*(f"config.process.capabilities.{name}" for name in SETS))
 def test_no_capabilities(case: Case) -> None:
     case.needs_root()
-    none: Dict[str, List[str]] = {name: [] for name in SETS}
+    none: dict[str, list[str]] = {name: [] for name in SETS}
     judge_capabilities(case, process(case, capabilities=none), none)
 
 
-def judge_capabilities(case: Case, config: Dict[str, Any], wanted: Dict[str, List[str]]) -> None:
+def judge_capabilities(case: Case, config: dict[str, Any], wanted: dict[str, list[str]]) -> None:
     seen = case.observe(config)["capabilities"]
     for name in SETS:
         numbers = sorted(CAPABILITIES[capability] for capability in wanted[name])
@@ -319,7 +317,9 @@ def test_bad_scheduling(case: Case) -> None:
 def test_io_priority(case: Case, name: str, number: int) -> None:
     config = process(case, ioPriority={"class": f"IOPRIO_CLASS_{name}", "priority": 6})
     seen = case.observe(config, may_refuse=OPTIONAL)
-    case.equal("config.process.io-priority", "class and priority", (number, 6), (seen["ioprio"] >> 13, seen["ioprio"] & 7))
+    case.equal(
+        "config.process.io-priority", "class and priority", (number, 6), (seen["ioprio"] >> 13, seen["ioprio"] & 7)
+    )
 
 
 @pytest.mark.judges("config.process.exec-cpu-affinity")
@@ -338,7 +338,9 @@ def test_exec_cpu_affinity_is_not_for_the_first_process(case: Case) -> None:
 )
 def test_terminal(case: Case) -> None:
     config = process(case, terminal=True, consoleSize={"height": 43, "width": 97})
-    container = case.container(case.config(config, process={"args": ["/probe", "report", "stat:/dev/console", "stat:/dev/stdin"]}))
+    container = case.container(
+        case.config(config, process={"args": ["/probe", "report", "stat:/dev/console", "stat:/dev/stdin"]})
+    )
     with ConsoleSocket(container.bundle.path / "tty") as console:
         created = container.create("--console-socket", str(console.path))
         if not created.ok:
@@ -377,4 +379,3 @@ def test_descriptors(case: Case) -> None:
     case.after(lambda: os.close(writer))
     seen = case.observe(case.config(), pass_fds=(reader, writer))
     case.equal("runtime-linux.fds.stdio-only", "open descriptors", ["0", "1", "2"], sorted(seen["fds"]))
-

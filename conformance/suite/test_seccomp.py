@@ -1,7 +1,7 @@
 """config-linux.md, seccomp: what happens to system calls, tried one by one by the probe."""
 
 import platform
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import pytest
 
@@ -13,18 +13,18 @@ EPERM, ENOSYS, ENOENT, SIGSYS = 1, 38, 2, 31
 OPTIONAL = "config.md#valid-values lets a runtime choose what it supports"
 
 
-def filtered(case: Case, *rules: Dict[str, Any], **seccomp: Any) -> Dict[str, Any]:
+def filtered(case: Case, *rules: dict[str, Any], **seccomp: Any) -> dict[str, Any]:
     """The base configuration with a filter that allows everything but what the rules say."""
-    content: Dict[str, Any] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": list(rules), **seccomp}
+    content: dict[str, Any] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": list(rules), **seccomp}
     return case.config(linux={"seccomp": content}, process={"noNewPrivileges": True})
 
 
 # getpriority is a call that the probe makes for no reason but a test
-def rule(action: str, *names: str, **more: Any) -> Dict[str, Any]:
+def rule(action: str, *names: str, **more: Any) -> dict[str, Any]:
     return {"names": list(names) or ["getpriority"], "action": action, **more}
 
 
-def outcome(case: Case, config: Dict[str, Any], verb: str = "syscall:getpriority", **options: Any) -> Tuple[int, int]:
+def outcome(case: Case, config: dict[str, Any], verb: str = "syscall:getpriority", **options: Any) -> tuple[int, int]:
     """(errno, signal) of the attempt."""
     attempt = case.observe(config, verb, **options).did(verb.split(":")[0])
     return attempt["errno"], attempt["signal"]
@@ -47,27 +47,127 @@ def test_errno_given(case: Case) -> None:
 
 
 # everything the probe and the C library need to report a little, when the default is an error
-NEEDED = (
-    "execve exit exit_group write writev read pread64 brk mmap munmap mprotect arch_prctl set_tid_address set_robust_list rseq "
-    "prlimit64 getrlimit readlink readlinkat getrandom newfstatat fstat stat lstat clone clone3 fork vfork wait4 rt_sigprocmask "
-    "rt_sigaction rt_sigreturn open openat close futex sched_yield access faccessat faccessat2 nanosleep clock_nanosleep "
-    "tgkill gettid getpid madvise fcntl dup3 dup2 dup prctl capget capset setuid setgid setgroups setresuid setresgid chdir "
-    "fchdir getcwd statx epoll_pwait epoll_ctl epoll_create1 sigaltstack mincore eventfd2 pipe2 getdents64 close_range ioctl "
-    "umask statfs fstatfs lseek setsid poll ppoll select pselect6 sendmsg recvmsg sendto recvfrom getuid geteuid getgid getegid "
-    "keyctl getsockname getpeername socket connect accept4 uname rt_sigtimedwait kill execveat unlinkat mkdirat fchmod fchown "
-    "sched_getaffinity sched_setaffinity restart_syscall time clock_gettime gettimeofday"
-).split()
+NEEDED = [
+    "execve",
+    "exit",
+    "exit_group",
+    "write",
+    "writev",
+    "read",
+    "pread64",
+    "brk",
+    "mmap",
+    "munmap",
+    "mprotect",
+    "arch_prctl",
+    "set_tid_address",
+    "set_robust_list",
+    "rseq",
+    "prlimit64",
+    "getrlimit",
+    "readlink",
+    "readlinkat",
+    "getrandom",
+    "newfstatat",
+    "fstat",
+    "stat",
+    "lstat",
+    "clone",
+    "clone3",
+    "fork",
+    "vfork",
+    "wait4",
+    "rt_sigprocmask",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "open",
+    "openat",
+    "close",
+    "futex",
+    "sched_yield",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "nanosleep",
+    "clock_nanosleep",
+    "tgkill",
+    "gettid",
+    "getpid",
+    "madvise",
+    "fcntl",
+    "dup3",
+    "dup2",
+    "dup",
+    "prctl",
+    "capget",
+    "capset",
+    "setuid",
+    "setgid",
+    "setgroups",
+    "setresuid",
+    "setresgid",
+    "chdir",
+    "fchdir",
+    "getcwd",
+    "statx",
+    "epoll_pwait",
+    "epoll_ctl",
+    "epoll_create1",
+    "sigaltstack",
+    "mincore",
+    "eventfd2",
+    "pipe2",
+    "getdents64",
+    "close_range",
+    "ioctl",
+    "umask",
+    "statfs",
+    "fstatfs",
+    "lseek",
+    "setsid",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "sendmsg",
+    "recvmsg",
+    "sendto",
+    "recvfrom",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "keyctl",
+    "getsockname",
+    "getpeername",
+    "socket",
+    "connect",
+    "accept4",
+    "uname",
+    "rt_sigtimedwait",
+    "kill",
+    "execveat",
+    "unlinkat",
+    "mkdirat",
+    "fchmod",
+    "fchown",
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "restart_syscall",
+    "time",
+    "clock_gettime",
+    "gettimeofday",
+]
 
 
-def strict(case: Case, **seccomp: Any) -> Dict[str, Any]:
+def strict(case: Case, **seccomp: Any) -> dict[str, Any]:
     """A filter whose default is an error. sync is not on its list."""
-    content: Dict[str, Any] = {
+    content: dict[str, Any] = {
         "defaultAction": "SCMP_ACT_ERRNO",
         "syscalls": [{"names": NEEDED, "action": "SCMP_ACT_ALLOW"}],
         **seccomp,
     }
-    config = case.config(linux={"seccomp": content}, process={"noNewPrivileges": True, "args": ["/probe"]})
-    return config
+    return case.config(linux={"seccomp": content}, process={"noNewPrivileges": True, "args": ["/probe"]})
 
 
 @pytest.mark.judges("linux.seccomp.default-action", "linux.seccomp.default-errno-default", "linux.seccomp.action.allow")
@@ -76,13 +176,17 @@ def test_default_action(case: Case) -> None:
     error = seen.did("syscall", "sync")["errno"]
     for name in ("linux.seccomp.default-action", "linux.seccomp.default-errno-default"):
         case.equal(name, "errno of a call that no rule names", EPERM, error)
-    case.equal("linux.seccomp.action.allow", "errno of a call that is allowed", 0, seen.did("syscall", "getuid")["errno"])
+    case.equal(
+        "linux.seccomp.action.allow", "errno of a call that is allowed", 0, seen.did("syscall", "getuid")["errno"]
+    )
 
 
 @pytest.mark.judges("linux.seccomp.default-errno")
 def test_default_errno(case: Case) -> None:
     seen = case.observe(strict(case, defaultErrnoRet=ENOENT), "syscall:sync")
-    case.equal("linux.seccomp.default-errno", "errno of a call that no rule names", ENOENT, seen.did("syscall")["errno"])
+    case.equal(
+        "linux.seccomp.default-errno", "errno of a call that no rule names", ENOENT, seen.did("syscall")["errno"]
+    )
 
 
 @pytest.mark.judges("linux.seccomp.default-errno-unsupported", "linux.seccomp.errno-unsupported")
@@ -94,7 +198,7 @@ def test_errno_with_other_actions(case: Case, action: str) -> None:
     case.refused("linux.seccomp.default-errno-unsupported", "defaultErrnoRet with SCMP_ACT_ALLOW", default)
 
 
-ACTIONS: Dict[str, Tuple[str, List[Tuple[int, int]]]] = {
+ACTIONS: dict[str, tuple[str, list[tuple[int, int]]]] = {
     "kill": ("SCMP_ACT_KILL", [(-1, SIGSYS)]),
     "kill-process": ("SCMP_ACT_KILL_PROCESS", [(-1, SIGSYS)]),
     "kill-thread": ("SCMP_ACT_KILL_THREAD", [(-1, SIGSYS)]),
@@ -113,7 +217,9 @@ def test_action(case: Case, name: str) -> None:
     case.judge(f"linux.seccomp.action.{name}", found in wanted, f"{action}: errno and signal {wanted}", found)
 
 
-@pytest.mark.judges("linux.seccomp.action.kill", "linux.seccomp.action.kill-thread", "linux.seccomp.action.kill-process")
+@pytest.mark.judges(
+    "linux.seccomp.action.kill", "linux.seccomp.action.kill-thread", "linux.seccomp.action.kill-process"
+)
 def test_whom_a_kill_takes(case: Case) -> None:
     for name, action, process_ends in (
         ("kill", "SCMP_ACT_KILL", False),
@@ -125,7 +231,7 @@ def test_whom_a_kill_takes(case: Case) -> None:
         case.equal(f"linux.seccomp.action.{name}", f"{action} of one thread ends the process", process_ends, found)
 
 
-OPERATORS: Dict[str, Tuple[Dict[str, Any], List[Tuple[int, bool]]]] = {
+OPERATORS: dict[str, tuple[dict[str, Any], list[tuple[int, bool]]]] = {
     "ne": ({"value": 7, "op": "SCMP_CMP_NE"}, [(6, True), (7, False), (8, True)]),
     "lt": ({"value": 7, "op": "SCMP_CMP_LT"}, [(6, True), (7, False), (8, False)]),
     "le": ({"value": 7, "op": "SCMP_CMP_LE"}, [(6, True), (7, True), (8, False)]),
@@ -171,8 +277,16 @@ def test_bad_values(case: Case) -> None:
     for name, asked, config in (
         ("action-error", "SCMP_ACT_NONSENSE", filtered(case, rule("SCMP_ACT_NONSENSE"))),
         ("action-error", "a default of SCMP_ACT_NONSENSE", filtered(case, defaultAction="SCMP_ACT_NONSENSE")),
-        ("architecture-error", "SCMP_ARCH_NONSENSE", filtered(case, rule("SCMP_ACT_ERRNO"), architectures=["SCMP_ARCH_NONSENSE"])),
-        ("flag-error", "a flag of no kernel", filtered(case, rule("SCMP_ACT_ERRNO"), flags=["SECCOMP_FILTER_FLAG_NONSENSE"])),
+        (
+            "architecture-error",
+            "SCMP_ARCH_NONSENSE",
+            filtered(case, rule("SCMP_ACT_ERRNO"), architectures=["SCMP_ARCH_NONSENSE"]),
+        ),
+        (
+            "flag-error",
+            "a flag of no kernel",
+            filtered(case, rule("SCMP_ACT_ERRNO"), flags=["SECCOMP_FILTER_FLAG_NONSENSE"]),
+        ),
         ("op-error", "SCMP_CMP_NONSENSE", filtered(case, rule("SCMP_ACT_ERRNO", args=nonsense))),
         ("names-empty-error", "names: []", filtered(case, {"names": [], "action": "SCMP_ACT_ERRNO"})),
     ):
@@ -192,7 +306,9 @@ def test_architectures(case: Case) -> None:
     case.needs(platform.machine() == "x86_64", "the probe knows a second entry to the kernel on x86_64 only")
     plain = case.observe(case.config(), "int80").did("int80")
     case.needs(plain["errno"] == 0 and plain["signal"] == 0, "the kernel has no 32-bit system calls")
-    both = filtered(case, rule("SCMP_ACT_ERRNO", "getppid", errnoRet=77), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
+    both = filtered(
+        case, rule("SCMP_ACT_ERRNO", "getppid", errnoRet=77), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    )
     found = case.observe(both, "int80", "syscall:getppid")
     errors = [attempt["errno"] for attempt in found["did"]]
     case.equal("linux.seccomp.architectures", "errno of getppid as x86 and as x86_64", [77, 77], errors)
@@ -210,7 +326,9 @@ STATE = ("json", "scm-rights", "fds-first", "oci-version", "pid", "state")
 def test_the_agent(case: Case) -> None:
     path = case.session.place / f"agent-{case.session.next_name()}"
     case.after(lambda: path.unlink(missing_ok=True))
-    config = filtered(case, rule("SCMP_ACT_NOTIFY", "sethostname"), listenerPath=str(path), listenerMetadata="some data")
+    config = filtered(
+        case, rule("SCMP_ACT_NOTIFY", "sethostname"), listenerPath=str(path), listenerMetadata="some data"
+    )
     config["process"]["args"] = ["/probe", "report", "syscall:sethostname:0:0"]
     with Agent(path, errno=77) as agent:
         container = case.container(config)

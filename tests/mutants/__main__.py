@@ -7,7 +7,6 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Set, Tuple
 
 from conformance import cli
 from conformance.requirements import chosen, load, matches
@@ -16,12 +15,14 @@ from conformance.verdict import ERROR, FAIL, PASS
 from tests.mutants.faults import FAULTS, Fault
 
 WRAPPER = Path(__file__).with_name("mutant.py")
-Broken = Set[Tuple[str, str]]  # (test, requirement)
+Broken = set[tuple[str, str]]  # (test, requirement)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--runtime", default=default_runtime(), help="the good runtime (default: pyoci's build, or runc)")
+    parser.add_argument(
+        "--runtime", default=default_runtime(), help="the good runtime (default: pyoci's build, or runc)"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="these mutants alone")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at the same time")
     options = parser.parse_args()
@@ -38,15 +39,19 @@ def main() -> int:
     print(f"{runtime}: {len(base.tests)} tests, {time.monotonic() - begin:.0f} s; now {len(names)} mutants", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as place, ThreadPoolExecutor(options.jobs) as pool:
         work = [pool.submit(judge, Path(place), name, FAULTS[name], runtime, good) for name in names]
-        outcomes: Dict[str, List[str]] = {"caught": [], "missed": [], "not applicable": []}
+        outcomes: dict[str, list[str]] = {"caught": [], "missed": [], "not applicable": []}
         for name, future in zip(names, work):
             outcome = future.result()
             outcomes[outcome].append(name)
             print(f"{outcome:14} {name}", flush=True)
     caught, missed, without = (outcomes[key] for key in ("caught", "missed", "not applicable"))
-    print(f"\ncaught {len(caught)}/{len(caught) + len(missed)} mutants of {runtime} in {time.monotonic() - begin:.0f} s")
+    print(
+        f"\ncaught {len(caught)}/{len(caught) + len(missed)} mutants of {runtime} in {time.monotonic() - begin:.0f} s"
+    )
     if without:
-        print(f"{len(without)} do not apply: what they break cannot be judged here, or the runtime has not got it: {', '.join(without)}")
+        print(
+            f"{len(without)} do not apply (not judged here, or the runtime has not got it): {', '.join(without)}"
+        )
     if missed:
         print(f"missed: {', '.join(missed)}")
     return 1 if missed else 0
@@ -57,14 +62,14 @@ def default_runtime() -> str:
     return str(built) if built.exists() else "runc"
 
 
-def check_table() -> List[str]:
+def check_table() -> list[str]:
     """Requirements that faults name and the catalogue has not got."""
     catalogue = load()
     named = {one for fault in FAULTS.values() for one in fault.breaks}
     return sorted(one for one in named if not any(matches(requirement, [one]) for requirement in catalogue.values()))
 
 
-def run(runtime: str, select: List[str], jobs: int) -> Run:
+def run(runtime: str, select: list[str], jobs: int) -> Run:
     words = ["--runtime", runtime, "--jobs", str(jobs)]
     for name in select:
         words += ["--select", name]
@@ -90,7 +95,7 @@ def judge(place: Path, name: str, fault: Fault, runtime: str, good: Broken) -> s
     if not judged:
         return "not applicable"
     script = place / name
-    script.write_text(f"#!/bin/sh\nexec {sys.executable} -I -S {WRAPPER} {name} {runtime} \"$@\"\n")
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {WRAPPER} {name} {runtime} "$@"\n')
     script.chmod(0o755)
     result = run(str(script), sorted({requirement for _, requirement in judged}), 1)
     failed = verdicts(result, FAIL)

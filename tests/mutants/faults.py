@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The faults: for each its name, the requirements that it breaks, and what it does.
 
 A fault of the configuration edits config.json before create or run; a fault of the state edits what `state` prints;
@@ -8,25 +9,25 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
-Edit = Callable[[Dict[str, Any]], object]
+Edit = Callable[[dict[str, Any]], object]
 
 
 class Call(NamedTuple):
     """A call of the runtime: the program, its arguments, the operation among them, what follows it."""
 
     runtime: str
-    arguments: List[str]
+    arguments: list[str]
     operation: str
-    rest: List[str]
+    rest: list[str]
 
-    def go(self, arguments: Optional[List[str]] = None, **options: Any) -> "subprocess.CompletedProcess[str]":
+    def go(self, arguments: Optional[list[str]] = None, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Do it (or the same with other arguments), with the caller's streams and descriptors."""
         words = [self.runtime, *(self.arguments if arguments is None else arguments)]
-        return subprocess.run(words, close_fds=False, text=True, **options)
+        return subprocess.run(words, close_fds=False, text=True, check=False, **options)
 
-    def with_rest(self, rest: List[str]) -> List[str]:
+    def with_rest(self, rest: list[str]) -> list[str]:
         """The arguments with others after the operation."""
         return [*self.arguments[: len(self.arguments) - len(self.rest)], *rest]
 
@@ -36,14 +37,14 @@ class Call(NamedTuple):
 
 
 class Fault(NamedTuple):
-    breaks: Tuple[str, ...]
+    breaks: tuple[str, ...]
     config: Optional[Edit] = None
     state: Optional[Edit] = None
     features: Optional[Edit] = None
     operation: Optional[Callable[[Call], Optional[int]]] = None  # None as its answer: go on as usual
 
 
-FAULTS: Dict[str, Fault] = {}
+FAULTS: dict[str, Fault] = {}
 
 
 def config(name: str, breaks: str, edit: Edit) -> None:
@@ -69,7 +70,7 @@ def operation(name: str, breaks: str) -> Callable[[Callable[[Call], Optional[int
 # -- small tools
 
 
-def inner(whole: Any, path: str) -> Tuple[Any, str]:
+def inner(whole: Any, path: str) -> tuple[Any, str]:
     """The object that holds the last name of a dotted path, and that name; ({}, name) where there is none."""
     *names, last = path.split(".")
     for name in names:
@@ -78,7 +79,7 @@ def inner(whole: Any, path: str) -> Tuple[Any, str]:
 
 
 def drop(*paths: str) -> Edit:
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         for path in paths:
             holder, name = inner(whole, path)
             holder.pop(name, None)
@@ -87,7 +88,7 @@ def drop(*paths: str) -> Edit:
 
 
 def put(path: str, value: Any, only_if_there: bool = True) -> Edit:
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
         if not only_if_there or name in holder:
             holder[name] = value
@@ -98,7 +99,7 @@ def put(path: str, value: Any, only_if_there: bool = True) -> Edit:
 def change(path: str, function: Callable[[Any], Any]) -> Edit:
     """Replace a value that is there by a function of it."""
 
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
         if name in holder:
             holder[name] = function(holder[name])
@@ -106,10 +107,10 @@ def change(path: str, function: Callable[[Any], Any]) -> Edit:
     return edit
 
 
-def each(path: str, function: Callable[[Dict[str, Any]], object]) -> Edit:
+def each(path: str, function: Callable[[dict[str, Any]], object]) -> Edit:
     """Do something to each object of a list."""
 
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
         for entry in holder.get(name) or [] if isinstance(holder.get(name), list) else []:
             function(entry)
@@ -120,7 +121,7 @@ def each(path: str, function: Callable[[Dict[str, Any]], object]) -> Edit:
 def default(path: str, value: Any) -> Edit:
     """Put a value where there is none: a runtime that forgives."""
 
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
         if not holder.get(name):
             holder[name] = value
@@ -205,14 +206,11 @@ config("forgives-absent-rootfs", "config.root.exists", put("root.path", "rootfs"
 # -- mounts
 
 
-def mount_options(function: Callable[[List[str]], List[str]]) -> Edit:
+def mount_options(function: Callable[[list[str]], list[str]]) -> Edit:
     return each("mounts", lambda mount: mount.update(options=function(mount["options"])) if "options" in mount else None)
 
 
-SEEN_OPTIONS = (
-    "async atime dev diratime dirsync exec lazytime noatime nodev nodiratime noexec nolazytime nosuid nosymfollow ro rw "
-    "strictatime suid symfollow sync remount nostrictatime"
-).split()
+SEEN_OPTIONS = ["async", "atime", "dev", "diratime", "dirsync", "exec", "lazytime", "noatime", "nodev", "nodiratime", "noexec", "nolazytime", "nosuid", "nosymfollow", "ro", "rw", "strictatime", "suid", "symfollow", "sync", "remount", "nostrictatime"]
 for _option in SEEN_OPTIONS:
     config(f"ignores-option-{_option}", f"config.mounts.option.{_option}", mount_options(lambda options, o=_option: [x for x in options if x != o]))  # type: ignore[misc]
 for _option in ("private", "shared", "unbindable", "slave"):
@@ -222,7 +220,7 @@ for _option in ("private", "shared", "unbindable", "slave"):
             config(f"makes-{_name}-private", f"config.mounts.option.{_name}", mount_options(lambda options, o=_name: ["rprivate" if x == o else x for x in options]))  # type: ignore[misc]
         else:
             config(f"ignores-option-{_name}", f"config.mounts.option.{_name}", mount_options(lambda options, o=_name: [x for x in options if x != o]))  # type: ignore[misc]
-RECURSIVE_OPTIONS = "rnoatime rnodiratime rnoexec rnosuid rnosymfollow rro rrw rsuid rdev rexec rsymfollow rdiratime rstrictatime ratime".split()
+RECURSIVE_OPTIONS = ["rnoatime", "rnodiratime", "rnoexec", "rnosuid", "rnosymfollow", "rro", "rrw", "rsuid", "rdev", "rexec", "rsymfollow", "rdiratime", "rstrictatime", "ratime"]
 for _option in RECURSIVE_OPTIONS:
     config(f"ignores-option-{_option}", f"config.mounts.option.{_option}", mount_options(lambda options, o=_option: [x for x in options if x != o]))  # type: ignore[misc]
 for _option in ("rro", "rnosuid", "rnoexec"):
@@ -254,8 +252,8 @@ for _id, _kind in _KINDS.items():
     config(f"reverses-{_id}-hooks", "config.hooks.order", change(f"hooks.{_kind}", lambda hooks: hooks[::-1]))
 
 
-def all_hooks(function: Callable[[Dict[str, Any]], object]) -> Edit:
-    def edit(whole: Dict[str, Any]) -> None:
+def all_hooks(function: Callable[[dict[str, Any]], object]) -> Edit:
+    def edit(whole: dict[str, Any]) -> None:
         hooks = whole.get("hooks")
         for entries in hooks.values() if isinstance(hooks, dict) else []:
             for entry in entries:
@@ -276,7 +274,7 @@ for _id, _kind in list(_KINDS.items())[:5]:
 def moved(source: str, target: str) -> Edit:
     """Run the hooks of one kind when those of another are run, after them."""
 
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         hooks = whole.get("hooks") or {}
         if source in hooks:
             hooks[target] = [*hooks.get(target, []), *hooks.pop(source)]
@@ -285,7 +283,7 @@ def moved(source: str, target: str) -> Edit:
 
 
 def moved_before(source: str, target: str) -> Edit:
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         hooks = whole.get("hooks") or {}
         if source in hooks:
             hooks[target] = [*hooks.pop(source), *hooks.get(target, [])]
@@ -309,7 +307,7 @@ config("forgives-hooks-without-path", "config.hooks.path-required", change("hook
 config("forgives-relative-hooks", "config.hooks.path-absolute", all_hooks(lambda hook: hook.update(path=os.path.abspath(hook["path"])) if "path" in hook else None))
 
 
-def without_state(hook: Dict[str, Any]) -> None:
+def without_state(hook: dict[str, Any]) -> None:
     hook["args"] = ["sh", "-c", 'exec "$0" "$@" </dev/null', hook["path"], *hook["args"][1:]]
     hook["path"] = "/bin/sh"
 
@@ -320,7 +318,7 @@ config("poststop-hooks-without-state", "config.hooks.state", each("hooks.poststo
 # -- namespaces and what goes with them
 
 
-def namespaces(function: Callable[[List[Dict[str, Any]]], List[Dict[str, Any]]]) -> Edit:
+def namespaces(function: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Edit:
     return change("linux.namespaces", lambda entries: function(entries) if isinstance(entries, list) else entries)
 
 
@@ -347,7 +345,7 @@ config("drops-personality", "linux.personality.linux32 linux.personality.error",
 # -- devices
 
 
-def devices(function: Callable[[Dict[str, Any]], object]) -> Edit:
+def devices(function: Callable[[dict[str, Any]], object]) -> Edit:
     return each("linux.devices", function)
 
 
@@ -367,7 +365,7 @@ config("forgives-existing-files", "linux.devices.existing-mismatch-error", chang
 def remove_in_container(path: str) -> Edit:
     """Take a file of /dev away, with a hook that sees the container's mounts."""
 
-    def edit(whole: Dict[str, Any]) -> None:
+    def edit(whole: dict[str, Any]) -> None:
         rootfs = os.path.abspath((whole.get("root") or {}).get("path", "rootfs"))
         hook = {"path": "/bin/rm", "args": ["rm", "-f", rootfs + path]}
         whole.setdefault("hooks", {}).setdefault("createContainer", []).append(hook)
@@ -770,7 +768,7 @@ def _(call: Call) -> Optional[int]:
     return 0
 
 
-def without(call: Call, option: str) -> List[str]:
+def without(call: Call, option: str) -> list[str]:
     if option not in call.rest:
         return call.arguments
     index = call.rest.index(option)

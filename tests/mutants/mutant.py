@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from faults import FAULTS, Call, Fault  # noqa: E402
+from faults import FAULTS, Call, Fault
 
 GLOBAL_WITH_VALUE = ("--root", "--log", "--log-format", "--cgroup-manager", "--rootless")
 
@@ -80,6 +80,7 @@ def main() -> int:
         if answer is not None:
             return answer
     os.execv(runtime, [runtime, *arguments])
+    raise AssertionError("execv does not return")
 
 
 if __name__ == "__main__":
