@@ -1,11 +1,14 @@
 """All problems of a document at once: the schema's, the rules', the recommendations', each with its place."""
 
+import bisect
+import re
+
 from ..errors import Error
 from ..jsondoc import MAX_BYTES
-from ..jsonpos import Result, line_and_column, scan
+from ..jsonpos import Result, scan
 from .catalog import CATALOG, ERRORS, NOT_REFUSED
 from .pointer import dotted, json_pointer
-from .schema import Reader
+from .schema import MOST, Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,9 +66,11 @@ def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
     read = scan(text)
     problems = [] if read.broken else analyse(read.value, kind)
     places = scan(text, wanted={path for item in problems for path in _upwards(item.path)})
+    lines = [-1, *(match.start() for match in re.finditer("\n", text))]
     for problem in problems:
         offset = next(place for path in _upwards(problem.path) for place in (_offset(places, path),) if place >= 0)
-        problem.line, problem.column = line_and_column(text, offset)
+        problem.line = bisect.bisect_left(lines, offset)
+        problem.column = offset - lines[problem.line - 1]
     for found in read.problems:
         problem = Problem((found.code, found.path, found.text, ""), "", CATALOG[found.code][1])
         problem.line, problem.column = found.line, found.column
@@ -112,9 +117,13 @@ def analyse(document: object, kind: str) -> "list[Problem]":
         found = reader.errors(document)
         found += reader.unknown(document)
         found += rule_findings(document, kind, {item[1] for item in found if item[0] != "schema-required"})
+        if len(found) >= MOST:
+            sentence = f"there may be more problems than are told: each sort is looked for {MOST} times"
+            found.append(("cut-short", (), sentence, ""))
         found += _nul_findings(document, kind)
     problems = [_problem(reader, item) for item in found]
-    problems.sort(key=lambda problem: _order(document, problem.path))
+    order = _Order(document)
+    problems.sort(key=lambda problem: order.of(problem.path))
     return problems
 
 
@@ -151,6 +160,7 @@ def rule_findings(document: object, kind: str, bad: "set[Path]") -> "list[Findin
 
         for rules in (state_rules, state_advice) if kind == "state" else (features_rules, features_advice):
             rules(pruned, found)
+    del found[MOST:]  # what must be comes first
     restored = [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
     # What is wrong is not called missing as well; what is missing has no place but that of the object around it.
     return [(code, _existing(document, path), text, hint) for code, path, text, hint in restored if path not in bad]
@@ -211,18 +221,27 @@ def _nul_findings(document: object, kind: str) -> "list[Finding]":
     return found
 
 
-def _order(document: object, path: "Path") -> "tuple[int, ...]":
-    """Where a path stands in the document, for sorting; a missing member comes after all others."""
-    order: "tuple[int, ...]" = ()
-    for step in path:
-        if isinstance(document, dict):
-            names = list(document)
-            order += (names.index(step) if step in document else len(names),)
-            document = document.get(step)
-        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
-            order += (step,)
-            document = document[step]
-    return order
+class _Order:
+    """Where paths stand in a document, for sorting; a missing member comes after all others."""
+
+    __slots__ = ("document", "numbers")
+
+    def __init__(self, document: object) -> None:
+        self.document = document
+        self.numbers: "dict[Path, dict[str, int]]" = {}
+
+    def of(self, path: "Path") -> "tuple[int, ...]":
+        order: "tuple[int, ...]" = ()
+        place: Any = self.document
+        for depth, step in enumerate(path):
+            if isinstance(step, str):
+                if path[:depth] not in self.numbers:
+                    self.numbers[path[:depth]] = {name: number for number, name in enumerate(place)}
+                order += (self.numbers[path[:depth]].get(step, len(place)),)
+            else:
+                order += (step,)
+            place = place[step]
+        return order
 
 
 def refusal(document: object, kind: str, name: str, found: "list[Finding]") -> "Optional[Error]":

@@ -28,6 +28,7 @@ CATALOG = {
     "schema-length": (MUST, "config.md#valid-values", "a text or list that must not be empty"),
     "schema-pattern": (MUST, "config.md#valid-values", "a text of another form"),
     "unknown-property": (SHOULD, "config.md#extensibility", "a property nobody knows"),
+    "cut-short": (SHOULD, "config.md#configuration", "more problems than are told"),
     # musts
     "document-null": (MUST, "config.md#configuration", "null in the place of the document"),
     "nul-character": (MUST, "config.md#valid-values", "a NUL character in a text that reaches the kernel"),

@@ -73,10 +73,10 @@ def _excerpt(lines: "list[str]", problem: "Problem") -> str:
     """The line with a mark under the place; of a long line the part around it."""
     if not 0 < problem.line <= len(lines):
         return ""
-    line = "".join(char if char.isprintable() else " " for char in lines[problem.line - 1])
+    line = lines[problem.line - 1]
     mark = min(problem.column - 1, len(line))
     start = max(0, mark - WIDTH // 3) if len(line) > WIDTH else 0
-    shown = line[start : start + WIDTH]
+    shown = "".join(char if char.isprintable() else " " for char in line[start : start + WIDTH])
     before, after = ("..." if start else ""), ("..." if start + WIDTH < len(line) else "")
     gutter = f"{problem.line:>6} | "
     blank = " " * (len(gutter) - 2) + "| "

@@ -1,5 +1,6 @@
 """The schemas at leisure: jsonschema's errors in our words, what a place is for, and names nobody knows."""
 
+import itertools
 import json
 import os
 
@@ -21,6 +22,7 @@ ROOTS = {
     "state": "#/definitions/state",
     "features": "#/definitions/features",
 }
+MOST = 1000  # problems of one sort that are looked for
 TYPES = {
     "object": "an object", "array": "a list", "string": "a string", "integer": "an integer", "boolean": "true or false",
     "null": "null",
@@ -88,13 +90,13 @@ class Reader:
         if getattr(_accept if hasattr(_accept, self.kind) else _accept_rest, self.kind)(document):
             return []
         validator = _validator()({"allOf": [self.root], "definitions": self.whole["definitions"]})
-        found = [_finding(error) for error in validator.iter_errors(document)]
+        found = [_finding(error) for error in itertools.islice(validator.iter_errors(document), MOST)]
         wrong = {path for code, path, _, _ in found if code == "schema-type"}
         return [item for item in found if item[0] == "schema-type" or item[1] not in wrong]
 
     def unknown(self, document: object) -> "Iterator[Finding]":
         """Names of members that no schema knows, at any depth; `annotations` and the like know all."""
-        yield from self._unknown(document, self.root, ())
+        return itertools.islice(self._unknown(document, self.root, ()), MOST)
 
     def _unknown(self, value: object, schema: "Schema", path: "Path") -> "Iterator[Finding]":
         schema = self.resolve(schema)

@@ -4,6 +4,8 @@ from .musts import SUPPORTED, nearest, platform, semver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .musts import Finding, Json, Path
 
 CAPABILITIES = tuple(
@@ -19,6 +21,7 @@ CAPABILITIES = tuple(
 )  # fmt: skip
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 STATUSES = ("creating", "created", "running", "stopped")
+FILE_TYPES = {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}  # inode(7)
 MAX_MAPPINGS = 340  # user_namespaces(7)
 
 
@@ -40,8 +43,7 @@ def config_advice(config: "Json", out: "list[Finding]") -> None:
             out.append(("annotation-reserved", ("annotations", name), sentence, ""))
     linux = config.get("linux", {})
     _user_namespace(linux, out)
-    for number, entry in enumerate(linux.get("devices", ())):
-        _device(entry, linux["devices"][:number], ("linux", "devices", number), out)
+    _devices(linux.get("devices", ()), ("linux", "devices"), out)
     if linux.get("rootfsPropagation", "")[:1] == "r":
         sentence = "the spec knows shared, slave, private and unbindable only"
         hint = f'"{linux["rootfsPropagation"][1:]}" is the same'
@@ -99,14 +101,16 @@ def _capabilities(sets: "Json", path: "Path", out: "list[Finding]") -> None:
     for kind, names in sets.items():
         if kind not in ("bounding", "effective", "inheritable", "permitted", "ambient"):
             continue
+        seen = set()
         for number, name in enumerate(names):
             if name not in CAPABILITIES:
                 hint = nearest(name.upper(), CAPABILITIES) or nearest("CAP_" + name.upper(), CAPABILITIES)
                 sentence = f'unknown capability "{name}" is ignored'
                 out.append(("capability-unknown", (*path, kind, number), sentence, hint))
-            elif name in names[:number]:
+            elif name in seen:
                 sentence = f"{name} is listed twice"
                 out.append(("capability-duplicate", (*path, kind, number), sentence, ""))
+            seen.add(name)
             for needed in {"ambient": ("permitted", "inheritable"), "effective": ("permitted",)}.get(kind, ()):
                 if name in CAPABILITIES and name not in sets.get(needed, ()):
                     sentence = f"{name} cannot be granted: it is {kind} but not {needed}"
@@ -127,9 +131,9 @@ def _mount(mount: "Json", version: str, path: "Path", out: "list[Finding]") -> N
     if mapped and "idmap" not in options and "ridmap" not in options:
         sentence = "a mount with mappings should have the option idmap or ridmap: others ignore the mappings without"
         out.append(("mount-mappings-no-option", path, sentence, ""))
-    for number, option in enumerate(options):
-        if option in options[:number]:
-            out.append(("mount-option-duplicate", (*path, "options", number), f"{option} is given twice", ""))
+    for number in _repeated(options):
+        sentence = f"{options[number]} is given twice"
+        out.append(("mount-option-duplicate", (*path, "options", number), sentence, ""))
 
 
 def _user_namespace(linux: "Json", out: "list[Finding]") -> None:
@@ -145,19 +149,27 @@ def _user_namespace(linux: "Json", out: "list[Finding]") -> None:
             out.append(("mapping-too-many", ("linux", name, MAX_MAPPINGS), sentence, ""))
 
 
-def _device(entry: "Json", before: "list[Json]", path: "Path", out: "list[Finding]") -> None:
-    kind = entry.get("type")
-    numbers = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))
-    for other in before if kind != "p" else ():
-        other_kind = "c" if other.get("type") == "u" else other.get("type")
-        if (other_kind, other.get("major"), other.get("minor")) == numbers and other.get("path") != entry.get("path"):
-            sentence = f"the same device as {other.get('path')}: type and numbers should not be used twice"
-            out.append(("device-duplicate-numbers", path, sentence, ""))
-            break
-    file_type = entry.get("fileMode", 0) & 0o170000
-    if file_type and file_type != {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}.get(kind or "", 0):
-        sentence = f"the file type in {entry['fileMode']} is not that of a device of type {kind}"
-        out.append(("device-mode-type", (*path, "fileMode"), sentence, "only the permissions are used"))
+def _repeated(items: "list[str]") -> "Iterator[int]":
+    """The index of each item that was there before."""
+    seen = set()
+    for number, item in enumerate(items):
+        if item in seen:
+            yield number
+        seen.add(item)
+
+
+def _devices(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
+    seen: "dict[object, object]" = {}
+    for number, entry in enumerate(entries):
+        kind, target = entry.get("type", ""), entry.get("path")
+        numbers = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))
+        if kind != "p" and seen.setdefault(numbers, target) != target:
+            sentence = f"the same device as {seen[numbers]}: type and numbers should not be used twice"
+            out.append(("device-duplicate-numbers", (*path, number), sentence, ""))
+        file_type = entry.get("fileMode", 0) & 0o170000
+        if file_type and file_type != FILE_TYPES.get(kind, 0):
+            sentence = f"the file type in {entry['fileMode']} is not that of a device of type {kind}"
+            out.append(("device-mode-type", (*path, number, "fileMode"), sentence, "only the permissions are used"))
 
 
 def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
@@ -171,9 +183,9 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
         sentence = f'"{listener}" is relative to wherever the runtime is started'
         out.append(("seccomp-listener-relative", (*path, "listenerPath"), sentence, "write an absolute path"))
     architectures = seccomp.get("architectures", ())
-    for number, name in enumerate(architectures):
-        if name in architectures[:number]:
-            out.append(("seccomp-arch-duplicate", (*path, "architectures", number), f"{name} is listed twice", ""))
+    for number in _repeated(architectures):
+        sentence = f"{architectures[number]} is listed twice"
+        out.append(("seccomp-arch-duplicate", (*path, "architectures", number), sentence, ""))
     for number, rule in enumerate(rules):
         for index, argument in enumerate(rule.get("args", ())):
             if argument.get("valueTwo") and argument.get("op") != "SCMP_CMP_MASKED_EQ":
@@ -209,10 +221,9 @@ def _resources(resources: "Json", path: "Path", out: "list[Finding]") -> None:
             sentence = f"the kernel's range is 10 to 1000, {block[name]} is outside"
             out.append(("block-io-weight-range", (*path, "blockIO", name), sentence, ""))
     sizes = [entry.get("pageSize") for entry in resources.get("hugepageLimits", ())]
-    for number, size in enumerate(sizes):
-        if size in sizes[:number]:
-            where = (*path, "hugepageLimits", number, "pageSize")
-            out.append(("hugepage-duplicate", where, f"pages of {size} are limited twice", ""))
+    for number in _repeated(sizes):
+        where = (*path, "hugepageLimits", number, "pageSize")
+        out.append(("hugepage-duplicate", where, f"pages of {sizes[number]} are limited twice", ""))
     for number, rule in enumerate(resources.get("devices", ())):
         if not rule.get("access"):
             sentence = "a rule without access changes nothing"
