@@ -175,6 +175,8 @@ class Creation:
         run_hooks(self.config, "createRuntime", state)
 
     def _on_created(self, process: Process) -> None:
+        for step in self.plan.last:
+            obey(step, process.pid)
         self.entry.record["ready"] = True
         self._remember(process)
         if self.options.pidfd_socket:

@@ -27,8 +27,9 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     _refuse_unfinished(request)
     plan = Plan()
     plan.keep = request.listen_fds + request.keep
-    process.limits(request, plan)
+    process.limits(request, plan, plan.last)
     compile_namespaces(request, plan)
+    _network(request, plan)
     process.affinity(plan, "", "")
     if not request.no_new_keyring:
         plan.add(ops.KEYRING, "", f"_ses.{request.container}")
@@ -59,7 +60,7 @@ def compile_exec(request: Request, pid: int) -> Plan:
     """The plan of one more process in the running container whose first process is pid."""
     plan = Plan()
     plan.keep = request.keep
-    process.limits(request, plan)
+    process.limits(request, plan, plan.parent)
     plan.add(ops.SESSION, "")
     cpus = request.process.get("execCPUAffinity") or {}
     if cpus.get("initial"):

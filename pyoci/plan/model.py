@@ -41,16 +41,20 @@ class Plan:
     flags:    namespaces (CLONE_NEW*) that init is born into
     steps:    what init does, in order
     parent:   what the runtime does when init waits at SYNC_NAMESPACES
+    network:  and at SYNC_NETWORK
+    last:     and at SYNC_CREATED, when all is made
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
     warnings: what was ignored, and why
     """
 
-    __slots__ = ("flags", "keep", "parent", "steps", "warnings")
+    __slots__ = ("flags", "keep", "last", "network", "parent", "steps", "warnings")
 
     def __init__(self) -> None:
         self.flags = 0
         self.steps: "list[Step]" = []
         self.parent: "list[ParentStep]" = []
+        self.network: "list[ParentStep]" = []
+        self.last: "list[ParentStep]" = []
         self.keep = 0
         self.warnings: "list[str]" = []
 

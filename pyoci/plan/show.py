@@ -2,7 +2,7 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.model import Plan, Step
+from pyoci.plan.model import ParentStep, Plan, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,11 +74,19 @@ def lines(plan: Plan) -> "list[str]":
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
     for number, step in enumerate(plan.steps):
         result.append(_line(number, step))
-        if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NAMESPACES:
-            for act in plan.parent:
-                text = " ".join(str(field) for field in act.fields)
-                result.append(f"   -    {'runtime: ' + act.name:<38} {text:<72} {act.where}".rstrip())
+        for act in _meanwhile(plan, step):
+            text = " ".join(str(field) for field in act.fields)
+            result.append(f"   -    {'runtime: ' + act.name:<38} {text:<72} {act.where}".rstrip())
     return result
+
+
+def _meanwhile(plan: Plan, step: Step) -> "list[ParentStep]":
+    """What the runtime does while init waits in a step."""
+    if step.operation == ops.AWAIT_START:
+        return plan.last
+    if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NAMESPACES:
+        return plan.parent
+    return plan.network if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NETWORK else []
 
 
 def document(plan: Plan) -> "dict[str, Any]":
@@ -91,5 +99,5 @@ def document(plan: Plan) -> "dict[str, Any]":
         }
         for step in plan.steps
     ]
-    parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in plan.parent]
+    parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in plan.parent + plan.network + plan.last]
     return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, "warnings": plan.warnings}
