@@ -1,0 +1,126 @@
+"""From verdicts to findings, and from findings to the five reports."""
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from conformance.report import FORMATS
+from conformance.requirements import load
+from conformance.results import Run, summary, summed_up
+from conformance.verdict import Verdict, explain
+
+IDS = [
+    "runtime.kill.sends-signal",
+    "config.hostname",
+    "config.mounts.option.rro",
+    "defacto.run",
+    "linux.cgroups.unfit-error",
+]
+TRICKY = 'a <b> & "quotes" | pipes # hash\nand a line'
+
+
+def record(test: str, *verdicts: "tuple[str, str]") -> "dict[str, Any]":
+    entries = [
+        Verdict(name, result, "asked " + TRICKY, "seen " + TRICKY, {"a": 1}, ["cmd"]).as_dict()
+        for name, result in verdicts
+    ]
+    return {"test": test, "outcome": "passed", "seconds": 0.1, "verdicts": entries, "text": ""}
+
+
+def run(*records: "dict[str, Any]") -> Run:
+    chosen = {name: load()[name] for name in IDS}
+    return Run("/usr/bin/some-runtime", "some version 1", 3.2, list(records), summed_up(list(records), chosen), [])
+
+
+@pytest.mark.parametrize(
+    ("results", "wanted"),
+    [
+        (["pass", "fail"], "fail"),
+        (["skip", "pass"], "pass"),
+        (["error", "pass"], "error"),
+        (["skip", "skip"], "skip"),
+        ([], "untested"),
+    ],
+)
+def test_the_worst_verdict_counts(results: "list[str]", wanted: str) -> None:
+    made = run(*(record(f"t{index}", ("config.hostname", result)) for index, result in enumerate(results)))
+    assert made.findings["config.hostname"].result == wanted
+
+
+def test_what_cannot_be_observed_is_not_called_untested() -> None:
+    assert run().findings["linux.cgroups.unfit-error"].result == "unobservable"
+
+
+def test_what_makes_a_run_fail() -> None:
+    should = run(record("t", ("config.mounts.option.rro", "fail"), ("config.hostname", "pass")))
+    assert should.passed("must") and not should.passed("all")
+    must = run(record("t", ("config.hostname", "fail")))
+    assert not must.passed("must")
+    assert not run(record("t", ("config.hostname", "error"))).passed("must")
+    clean = run(record("t", ("config.hostname", "pass"), ("defacto.run", "skip")))
+    assert clean.passed("all")
+    clean.left.append("mount /x")
+    assert not clean.passed("must")
+
+
+def test_counts() -> None:
+    rows = {
+        row["group"]: row for row in summary(run(record("t", ("config.hostname", "fail"), ("defacto.run", "pass"))))
+    }
+    assert (rows["MUST"]["requirements"], rows["MUST"]["fail"], rows["MUST"]["untested"]) == (3, 1, 1)
+    assert (rows["de facto"]["pass"], rows["SHOULD"]["untested"]) == (1, 1)
+
+
+@pytest.fixture
+def two_runs() -> "list[Run]":
+    first = run(
+        record("a::b", ("config.hostname", "fail"), ("defacto.run", "pass"), ("config.mounts.option.rro", "skip"))
+    )
+    second = run(record("a::b", ("config.hostname", "pass")))
+    first.left.append("mount <x>")
+    return [first, second]
+
+
+def test_json(two_runs: "list[Run]") -> None:
+    content = json.loads(FORMATS["json"](two_runs))
+    hostname = next(one for one in content["runtimes"][0]["requirements"] if one["id"] == "config.hostname")
+    assert hostname["result"] == "fail" and hostname["verdicts"][0]["config"] == {"a": 1}
+    assert hostname["link"].endswith("config.md#configHostname")
+
+
+def test_junit_is_xml(two_runs: "list[Run]") -> None:
+    root = ElementTree.fromstring(FORMATS["junit"](two_runs).split("\n", 1)[1])
+    suites = list(root)
+    assert [suite.get("failures") for suite in suites] == ["1", "0"]
+    assert TRICKY.split("\n")[0] in (suites[0].find("testcase/failure").text or "")  # type: ignore[union-attr]
+
+
+def test_tap_is_a_line_a_requirement(two_runs: "list[Run]") -> None:
+    lines = FORMATS["tap"](two_runs).splitlines()
+    assert lines[:2] == ["TAP version 13", f"1..{2 * len(IDS)}"]
+    assert sum(line.startswith(("ok ", "not ok ")) for line in lines) == 2 * len(IDS)
+    assert sum(line.startswith("not ok ") for line in lines) == 1
+
+
+def test_markdown_names_the_failure(two_runs: "list[Run]") -> None:
+    text = FORMATS["markdown"](two_runs)
+    assert "**config.hostname**" in text and "left behind" in text
+    assert "<b>" not in text
+
+
+def test_html_is_self_contained_and_escaped(two_runs: "list[Run]") -> None:
+    text = FORMATS["html"](two_runs)
+    assert "mount &lt;x&gt;" in text and "<b> &" not in text
+    for forbidden in ("src=", "@import", "<link", "url("):
+        assert forbidden not in text
+    assert text.count('class="req"') == len(IDS)
+
+
+def test_an_explanation_has_everything() -> None:
+    verdict = Verdict("config.hostname", "fail", "name a", "name b", {"hostname": "a"}, ["runc create x"])
+    text = explain(verdict, "MUST", "config.md#configHostname", "1.0.0", "The program sees hostname.", "repeat this")
+    for part in ("config.hostname (MUST, config.md#configHostname, since 1.0.0)", "name a", "name b", "repeat this"):
+        assert part in text
+    assert "runc create x" in text and '"hostname":"a"' in text
