@@ -5,11 +5,16 @@
 
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/loop.h>
 #include <linux/mempolicy.h>
+#include <linux/rtnetlink.h>
 /* younger than the oldest headers we build with, and of an enumeration, which no #ifndef sees */
 #define MPOL_PREFERRED_MANY 5
 #define MPOL_WEIGHTED_INTERLEAVE 6
+#define IFA_PROTO 11
 
 #include <stddef.h>
 #include <stdio.h>
@@ -40,6 +45,11 @@
     K(PER_LINUX32) K(PER_LINUX)                                                                                 \
     K(MPOL_DEFAULT) K(MPOL_PREFERRED) K(MPOL_BIND) K(MPOL_INTERLEAVE) K(MPOL_LOCAL) K(MPOL_PREFERRED_MANY)      \
     K(MPOL_WEIGHTED_INTERLEAVE) K(MPOL_F_STATIC_NODES) K(MPOL_F_RELATIVE_NODES) K(MPOL_F_NUMA_BALANCING)        \
+    K(RTM_NEWLINK) K(RTM_GETLINK) K(RTM_NEWADDR) K(RTM_GETADDR) K(NLM_F_REQUEST) K(NLM_F_ACK) K(NLM_F_DUMP)     \
+    K(NLM_F_CREATE) K(NLM_F_REPLACE) K(NLMSG_ERROR) K(NLMSG_DONE) K(IFLA_IFNAME) K(IFLA_NET_NS_FD) K(IFF_UP)    \
+    K(IFA_ADDRESS) K(IFA_LOCAL) K(IFA_LABEL) K(IFA_BROADCAST) K(IFA_CACHEINFO) K(IFA_FLAGS) K(IFA_RT_PRIORITY)  \
+    K(IFA_PROTO) K(IFA_F_NODAD) K(IFA_F_HOMEADDRESS) K(IFA_F_MANAGETEMPADDR) K(IFA_F_NOPREFIXROUTE)             \
+    K(IFA_F_MCAUTOJOIN) K(IFA_F_PERMANENT) K(RT_SCOPE_UNIVERSE) K(IFNAMSIZ)                                     \
     K(IOPRIO_CLASS_SHIFT) K(IOPRIO_CLASS_RT) K(IOPRIO_CLASS_BE) K(IOPRIO_CLASS_IDLE)                            \
     K(SCHED_OTHER) K(SCHED_FIFO) K(SCHED_RR) K(SCHED_BATCH) K(SCHED_ISO) K(SCHED_IDLE) K(SCHED_DEADLINE)        \
     K(SCHED_FLAG_RESET_ON_FORK) K(SCHED_FLAG_RECLAIM) K(SCHED_FLAG_DL_OVERRUN) K(SCHED_FLAG_KEEP_POLICY)        \

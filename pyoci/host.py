@@ -80,6 +80,12 @@ class Host:
         """Whether SELinux is enabled."""
         return self.exists("/sys/fs/selinux/enforce")
 
+    def network_devices(self, path: str) -> "list[str]":
+        """Names of the network devices in the namespace at path, "" for our own. Errors: Error when it is none."""
+        from pyoci.netlink import names
+
+        return names(path)
+
     def full_proc_mounts(self, root: str) -> "list[str]":
         """Where procfs and sysfs are mounted outside of a directory: what a chroot would leave within reach."""
         found = []

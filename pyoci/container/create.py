@@ -128,6 +128,7 @@ class Creation:
             ops.SYNC_NAMESPACES: self._on_namespaces,
             ops.SYNC_HOOKS: self._on_hooks,
             ops.SYNC_CREATED: self._on_created,
+            ops.SYNC_NETWORK: self._on_network,
         }
         launch.on_console = self._on_console
         launch.on_death = self._why_dead
@@ -150,6 +151,10 @@ class Creation:
         except (Error, OSError) as left:
             if isinstance(problem, Error):
                 problem.text += f" (and its cgroup is left behind: {left})"
+        if self.entry.record.get("network_devices"):
+            from pyoci.netdevices import move_back
+
+            move_back(self.entry)
         if self.hooked or location.startswith("hooks."):
             state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)
             run_all_hooks(self.config, "poststop", state)
@@ -167,6 +172,13 @@ class Creation:
         self.manager.apply()
         for step in self.plan.parent:
             obey(step, process.pid)
+
+    def _on_network(self, process: Process) -> None:
+        from pyoci.netdevices import move_in
+
+        spaces = self.config["linux"]["namespaces"]
+        path = next(space.get("path") or "" for space in spaces if space["type"] == "network")
+        move_in(self.entry, self.plan.network, process.pid, path)
 
     def _on_hooks(self, process: Process) -> None:
         self.hooked = True

@@ -81,9 +81,18 @@ def destroy(entry: Entry) -> None:
     if not manager.empty():
         manager.kill(_SIGKILL)
     manager.destroy()
+    if entry.record.get("network_devices"):
+        _network(entry)
     if "poststop" in entry.record["hooks"]:
         _poststop(entry)
     entry.remove()
+
+
+def _network(entry: Entry) -> None:
+    from pyoci.netdevices import move_back
+
+    for problem in move_back(entry):
+        _warn(problem)
 
 
 def _poststop(entry: Entry) -> None:

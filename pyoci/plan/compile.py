@@ -15,7 +15,7 @@ from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
 from pyoci.plan.request import Request
 
 # Of the config, what pyoci does not do yet: asked for, it is refused by name before anything is made
-_UNFINISHED = ("intelRdt", "netDevices", "mountLabel")
+_UNFINISHED = ("intelRdt", "mountLabel")
 
 
 def compile_create(request: Request, hook_env: "list[str]") -> Plan:
@@ -99,6 +99,13 @@ def _foreign(request: Request, pid: int) -> int:
         if not request.host.same_file(f"/proc/self/ns/{name}", f"/proc/{pid}/ns/{name}"):
             types |= flag
     return types
+
+
+def _network(request: Request, plan: Plan) -> None:
+    if request.linux.get("netDevices"):
+        from pyoci.plan.net_devices import compile_net_devices
+
+        compile_net_devices(request, plan)
 
 
 def _has_hooks(request: Request, kind: str) -> bool:

@@ -1,0 +1,202 @@
+"""Network devices of a container: moved in with their addresses, and back when it goes.
+
+A device in a network namespace that ends is destroyed, unless it is a physical one. So the state directory keeps the
+namespace: it is mounted on the file `netns` there until the devices are back, whatever happens to the container's
+processes. A namespace that is not the container's own (`path`), or that others use too, keeps its devices, as
+config-linux.md, "Network Devices" wants. Not restored are routes and the bridge that a device was a port of: the kernel
+forgets them when a device moves.
+"""
+
+import errno
+import posix
+
+from pyoci import kernel
+from pyoci._shim import lib
+from pyoci.errors import Error
+from pyoci.netlink import Address, Link, Netlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from pyoci.container.state import Entry
+    from pyoci.plan.model import ParentStep
+
+PIN = "netns"
+_FILE = posix.O_RDONLY | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+
+
+def move_in(entry: "Entry", steps: "list[ParentStep]", pid: int, path: str) -> None:
+    """Moves devices into the network namespace of a waiting process.
+
+    path: the namespace's in config.json, "" when it was made for this container
+    Errors: Error with the device's place in the config; then move_back() puts back what was moved.
+    """
+    namespace = posix.open(f"/proc/{pid}/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        with Netlink() as here, Netlink(namespace) as there:
+            entry.record["network_path"] = path
+            entry.record["network_devices"] = [_look(here, step) for step in steps]
+            entry.save()
+            if not path:
+                _pin(entry, namespace)
+            for step, device in zip(steps, entry.record["network_devices"]):
+                try:
+                    _move(here, there, namespace, device)
+                except Error as problem:
+                    raise _placed(problem, step) from None
+                entry.save()
+    finally:
+        posix.close(namespace)
+
+
+def move_back(entry: "Entry") -> "list[Error]":
+    """Puts devices back as they were and lets go of the namespace; what could not be done.
+
+    The container's processes have ended.
+    """
+    devices: "list[dict[str, Any]]" = entry.record.get("network_devices") or []
+    problems: "list[Error]" = []
+    namespace = _reach(entry) if devices else -1
+    if namespace >= 0:
+        try:
+            with Netlink() as here, Netlink(namespace) as there:
+                for device in devices:
+                    try:
+                        _return(here, there, device)
+                    except Error as problem:
+                        problem.location = problem.location or f"linux.netDevices[{device['name']}]"
+                        problems.append(problem)
+        finally:
+            posix.close(namespace)
+    lib.shim_unpin(entry.fd, PIN.encode())
+    entry.record["network_devices"] = []
+    return problems
+
+
+def _look(here: Netlink, step: "ParentStep") -> "dict[str, Any]":
+    name, target = step.fields
+    link = here.find(str(name))
+    if link is None:
+        raise Error("no such network device", location=step.where)
+    return {
+        "name": link.name,
+        "index": link.index,
+        "up": link.up,
+        "target": target,
+        "inside": 0,
+        "addresses": [[address.body, address.label] for address in here.addresses(link)],
+    }
+
+
+def _pin(entry: "Entry", namespace: int) -> None:
+    posix.close(posix.open(PIN, _FILE, 0o600, dir_fd=entry.fd))
+    result = lib.shim_pin(namespace, entry.fd, PIN.encode())
+    if result < 0:
+        raise Error("keep the network namespace", location="linux.netDevices", errno=-result)
+
+
+def _move(here: Netlink, there: Netlink, namespace: int, device: "dict[str, Any]") -> None:
+    before = [link.index for link in there.links()]
+    here.move(device["index"], namespace, device["target"])
+    new = [link for link in there.links() if link.index not in before]
+    link = next((link for link in new if link.name == device["target"]), new[0])
+    device["inside"] = link.index
+    _furnish(there, link, device)
+    there.set_up(link.index)
+
+
+def _furnish(netlink: Netlink, link: Link, device: "dict[str, Any]") -> None:
+    for body, label in device["addresses"]:
+        netlink.add(Address(body, label), link)
+
+
+def _restore(here: Netlink, link: Link, device: "dict[str, Any]") -> None:
+    _furnish(here, link, device)
+    if device["up"]:
+        here.set_up(link.index)
+
+
+def _return(here: Netlink, there: Netlink, device: "dict[str, Any]") -> None:
+    link = _inside(here, there, device)
+    if link is None:
+        still = here.find(device["name"])
+        if device["inside"] and still is not None and still.index == device["index"]:
+            _restore(here, still, device)  # a command was killed right after it had moved the device
+        return
+    home = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+    before = [other.index for other in here.links()]
+    taken = None
+    try:
+        there.move(link.index, home, device["name"])
+    except Error as problem:
+        if problem.errno != errno.EEXIST:
+            raise
+        there.move(link.index, home, "dev%d")
+        taken = Error(f"its name {device['name']} is taken on the host", location=f"linux.netDevices[{device['name']}]")
+    finally:
+        posix.close(home)
+    back = next(other for other in here.links() if other.index not in before)
+    _restore(here, back, device)
+    if taken is not None:
+        taken.hint = f"it is {back.name} now"
+        raise taken
+
+
+def _inside(here: Netlink, there: Netlink, device: "dict[str, Any]") -> "Optional[Link]":
+    """The device where we moved it. A container may have renamed it, or removed it; a command may have been killed
+    before it could write down the new index, which is mostly the old one."""
+    links = there.links()
+    if device["inside"]:
+        return next((link for link in links if link.index == device["inside"]), None)
+    still = here.find(device["name"])
+    if still is not None and still.index == device["index"]:
+        return None
+    for link in links:
+        if link.name != "lo" and (link.name == device["target"] or link.index == device["index"]):
+            return link
+    return None
+
+
+def _reach(entry: "Entry") -> int:
+    """The namespace to take devices from, -1 when they are to stay there, or went with it."""
+    path: str = entry.record["network_path"]
+    if path and entry.record.get("ready"):
+        return -1
+    try:
+        if path:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+        else:
+            fd = posix.open(PIN, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=entry.fd)
+    except OSError:
+        return -1
+    if lib.shim_namespace_type(fd) == kernel.CLONE_NEWNET and (path or not _has_others(fd)):
+        return fd
+    posix.close(fd)
+    return -1
+
+
+def _has_others(namespace: int) -> bool:
+    """Whether a process of somebody else is in the namespace."""
+    wanted = posix.fstat(namespace)
+    for name in posix.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        try:
+            found = posix.stat(f"/proc/{name}/ns/net")
+        except OSError:
+            continue
+        if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev):
+            return True
+    return False
+
+
+def _placed(problem: Error, step: "ParentStep") -> Error:
+    problem.location = step.where
+    if problem.errno == errno.EINVAL and problem.step.startswith("move"):
+        problem.hint = "devices of this kind (bridges, tunnels' base devices) stay in their namespace"
+    elif problem.errno == errno.EEXIST and problem.step.startswith("move"):
+        problem.hint = "the container's network namespace has a device of that name"
+    elif problem.errno == errno.EACCES:
+        problem.hint = "is IPv6 disabled in the container's network namespace?"
+    return problem
