@@ -122,7 +122,7 @@ class BuildLauncher(build_scripts):
         build_launcher(os.path.join(self.build_dir, "pyoci"), *(in_tree() if editable else []))
 
     def get_source_files(self):
-        return [source("launcher.c")]
+        return ["csrc/launcher.c"]
 
 
 class BuildNative(Command):
