@@ -181,3 +181,16 @@ def test_accepting_loads_nothing_of_the_library(name: str) -> None:
 
 def test_check_state_takes_what_the_runtime_says() -> None:
     validate.check_state({**STATE, "status": "paused", "rootfs": "/r", "owner": ""})
+
+
+def test_the_tables_of_the_documentation_are_current() -> None:
+    """Red: run `python tests/tools/validation_tables.py`."""
+    import importlib.util
+
+    path = DATA.parent / "tools" / "validation_tables.py"
+    spec = importlib.util.spec_from_file_location("validation_tables", path)
+    assert spec and spec.loader
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    text = tables.DOCUMENT.read_text("utf-8")
+    assert tables.filled(text) == text
