@@ -124,10 +124,10 @@ def _validator() -> "Any":
         import jsonschema
     except ImportError:
         # The launcher starts the interpreter without site; the library is beside the other installed ones.
+        import site
         import sys
-        import sysconfig
 
-        sys.path.append(sysconfig.get_path("purelib"))
+        sys.path += site.getsitepackages()
         try:
             import jsonschema
         except ImportError:
