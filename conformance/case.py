@@ -255,7 +255,7 @@ class Case:
 
     def explained(self, verdict: Verdict) -> str:
         requirement = self.session.chosen[verdict.requirement]
-        repeat = repeat_command(self.runtime.path, self.test)
+        repeat = repeat_command(self.runtime.path, self.test, self.runtime.cgroup_manager)
         return explain(verdict, requirement.level, requirement.place, requirement.since, requirement.text, repeat)
 
     # -- the end

@@ -136,7 +136,12 @@ def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requi
             print(f"pyoci-conformance: the tests could not be run (pytest's status {status})", file=sys.stderr)
             return None
         left = leftovers(place, runtime)
-        return Run(runtime, version_of(runtime), seconds, records, summed_up(records, wanted), left)
+        if options.test:
+            seen = {verdict["requirement"] for record in records for verdict in record["verdicts"]}
+            wanted = {name: one for name, one in wanted.items() if name in seen}
+        return Run(
+            runtime, version_of(runtime), seconds, records, summed_up(records, wanted), left, options.cgroup_manager
+        )
     finally:
         clean_up(place)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CATALOGUE = Path(__file__).with_name("catalogue")
+FILES = ("bundle", "runtime", "runtime-linux", "config", "config-linux", "features", "features-linux", "defacto")
 MUST_LEVELS = ("MUST", "MUST NOT")
 SHOULD_LEVELS = ("SHOULD", "SHOULD NOT", "STATED")
 DEFACTO_LEVEL = "DEFACTO"
@@ -43,9 +44,10 @@ class Requirement:
 
 
 def load() -> dict[str, Requirement]:
-    """All requirements by id, in the order of the catalogue's files."""
+    """All requirements by id, in the order in which one reads the documents."""
     found: dict[str, Requirement] = {}
-    for path in sorted(CATALOGUE.glob("*.json")):
+    for name in FILES:
+        path = CATALOGUE / f"{name}.json"
         content = json.loads(path.read_text(encoding="utf-8"))
         for entry in content["requirements"]:
             requirement = Requirement(

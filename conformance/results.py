@@ -39,6 +39,7 @@ class Run:
     tests: list[dict[str, Any]]
     findings: dict[str, Finding]
     left: list[str]
+    cgroup_manager: str = "cgroupfs"
 
     @property
     def name(self) -> str:

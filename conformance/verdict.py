@@ -37,9 +37,10 @@ class Refused(Exception):
         super().__init__(f"{operation} failed: {said}")
 
 
-def repeat_command(runtime: str, test: str) -> str:
+def repeat_command(runtime: str, test: str, cgroup_manager: str) -> str:
     """The command that runs one test alone and keeps its bundles."""
-    return f"pyoci-conformance --runtime {shlex.quote(runtime)} --test {shlex.quote(test)} --keep /tmp/kept"
+    manager = "" if cgroup_manager == "cgroupfs" else f" --cgroup-manager {cgroup_manager}"
+    return f"pyoci-conformance --runtime {shlex.quote(runtime)}{manager} --test {shlex.quote(test)} --keep /tmp/kept"
 
 
 def explain(verdict: Verdict, level: str, place: str, since: str, text: str, repeat: str) -> str:

@@ -26,7 +26,8 @@ th { font-weight:600; white-space:nowrap } td.n,th.n { text-align:right; font-va
 thead.sticky th { position:sticky; top:0; background:var(--ground); z-index:1 }
 .pass { color:var(--pass) } .fail { color:var(--fail) } .error { color:var(--error) }
 .skip,.untested,.unobservable { color:var(--skip) }
-td.r { text-align:center; font-weight:700; white-space:nowrap; width:6rem } th.r { text-align:center }
+table.matrix { table-layout:fixed } col.id { width:19rem } col.r { width:7.5rem }
+td.r { text-align:center; font-weight:700; overflow-wrap:anywhere } th.r { text-align:center; white-space:normal }
 code,pre { font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,monospace }
 pre { background:var(--pane); border:1px solid var(--line); border-radius:6px; padding:.6rem; overflow:auto;
   max-height:24rem; margin:.3rem 0 .8rem; white-space:pre-wrap; overflow-wrap:anywhere }
@@ -36,7 +37,8 @@ pre { background:var(--pane); border:1px solid var(--line); border-radius:6px; p
   background:var(--ground); color:inherit; font:inherit }
 .bar label { white-space:nowrap; cursor:pointer }
 .level { color:var(--faint); font-size:.8rem; white-space:nowrap }
-td.id { min-width:15rem } td.id code { overflow-wrap:anywhere }
+table.matrix td { overflow-wrap:anywhere }
+@media (max-width: 45rem) { col.id { width:9rem } col.r { width:4rem } body { padding:.6rem } }
 tr.group td { background:var(--pane); font-weight:600; cursor:default }
 details { margin:.15rem 0 } summary { cursor:pointer; color:var(--faint) }
 details[open] > summary { margin-bottom:.4rem }
@@ -155,8 +157,9 @@ def matrix(runs: list[Run]) -> str:
             document = requirement.document
             rows.append(f'<tr class="group"><td colspan="{len(runs) + 2}">{text(document)}</td></tr>')
         rows.append(requirement_row(runs, findings))
+    columns = '<colgroup><col class="id"><col>' + '<col class="r">' * len(runs) + "</colgroup>"
     return (
-        f'<table><thead class="sticky"><tr><th>id</th><th>requirement</th>{head}</tr></thead>'
+        f'<table class="matrix">{columns}<thead class="sticky"><tr><th>id</th><th>requirement</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -198,7 +201,7 @@ def unfolding(run: Run, finding: Finding) -> str:
 
 
 def one_verdict(run: Run, verdict: dict[str, Any]) -> str:
-    repeat = repeat_command(run.runtime, verdict["test"])
+    repeat = repeat_command(run.runtime, verdict["test"], run.cgroup_manager)
     commands = "\n".join(verdict["commands"])
     config = json.dumps(verdict["config"], indent=1)
     return (

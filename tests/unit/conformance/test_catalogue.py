@@ -20,6 +20,10 @@ def known() -> "dict[str, list[str]]":
     return judged()
 
 
+def test_every_file_of_the_catalogue_is_read() -> None:
+    assert sorted(path.stem for path in requirements.CATALOGUE.glob("*.json")) == sorted(requirements.FILES)
+
+
 def test_entries_are_well_formed(catalogue: "dict[str, requirements.Requirement]") -> None:
     for one in catalogue.values():
         assert re.fullmatch(r"[a-z-]+(\.[a-z0-9-]+)+", one.id), one.id
