@@ -1,0 +1,1 @@
+"""One module an engine: how it is started with private state, and told to use a runtime."""

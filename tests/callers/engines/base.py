@@ -1,0 +1,111 @@
+"""An engine with private state that drives one runtime: what the engines of these tests have in common."""
+
+import os
+import subprocess
+import tarfile
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import compare
+from compare import Outcome
+from support import leftovers
+
+_PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/tmp:/bin/sh\n"
+_GROUP = "root:x:0:\napp:x:1000:\nextra:x:77:\n"
+
+
+def busybox_root(path: Path) -> Path:
+    """A root file system of busybox alone."""
+    for name in ("bin", "etc", "root", "proc", "sys", "dev", "run", "home"):
+        (path / name).mkdir(parents=True)
+    (path / "tmp").mkdir()
+    (path / "tmp").chmod(0o1777)
+    binary = path / "bin" / "busybox"
+    binary.write_bytes(Path("/bin/busybox").read_bytes())
+    binary.chmod(0o755)
+    applets = subprocess.run(["/bin/busybox", "--list"], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+    for name in applets:
+        if name != "busybox":
+            (path / "bin" / name).symlink_to("busybox")
+    (path / "etc" / "passwd").write_text(_PASSWD)
+    (path / "etc" / "group").write_text(_GROUP)
+    return path
+
+
+def tar_of(root: Path, archive: Path) -> Path:
+    with tarfile.open(archive, "w") as tar:
+        tar.add(root, arcname=".")
+    return archive
+
+
+def settle(keep: int = 0) -> List[str]:
+    """Waits until no process is left below this one but the first `keep` trees; returns those that never end.
+
+    Engines clean up after a container in the background: its end is not theirs."""
+    deadline = time.monotonic() + 30  # a guard; the wait ends with the last process
+    while True:
+        leftovers.reap()
+        left = leftovers.descendants() - set(leftovers.OWN)
+        if len(left) <= keep or time.monotonic() > deadline:
+            return [leftovers.describe(pid) for pid in sorted(left)] if len(left) > keep else []
+        time.sleep(0.02)
+
+
+class Engine:
+    """name: for the table. directory: everything it keeps. environment: of each of its commands."""
+
+    name = ""
+
+    def __init__(self, directory: Path, runtime: str, binary: str) -> None:
+        self.directory, self.runtime, self.binary = directory, runtime, binary
+        self.environment: Dict[str, str] = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        self.user: Optional[int] = None
+
+    def start(self) -> None:
+        """Makes the configuration and the image, and starts daemons."""
+
+    def stop(self) -> None:
+        """Removes containers, ends daemons."""
+
+    def after(self, script: str) -> None:
+        """Removes what an operation may have left on purpose."""
+
+    def version(self) -> str:
+        raise NotImplementedError
+
+    def script(self, script: str) -> Outcome:
+        """Runs a script of the engine's words, and returns what it did without what changes from run to run."""
+        outcome = compare.shell(script, self.environment, self.directory, self.user)
+        where = str(self.directory)
+        return Outcome(outcome.status, compare.steady(outcome.out, where), compare.steady(outcome.err, where))
+
+
+def image_archive(root: Path, archive: Path, reference: str) -> Path:
+    """An archive in the form of `docker save`: one layer, a command, a PATH."""
+    import hashlib
+    import json
+
+    layer = BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.add(root, arcname=".")
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    config = json.dumps(
+        {
+            "architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
+            "os": "linux",
+            "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+            "history": [{"created_by": "tests"}],
+        }
+    ).encode()
+    name = hashlib.sha256(config).hexdigest()
+    manifest = json.dumps([{"Config": f"{name}.json", "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}])
+    with tarfile.open(archive, "w") as tar:
+        for path, data in ((f"{digest}/layer.tar", layer.getvalue()), (f"{name}.json", config),
+                           ("manifest.json", manifest.encode())):
+            info = tarfile.TarInfo(path)
+            info.size = len(data)
+            tar.addfile(info, BytesIO(data))
+    return archive

@@ -1,0 +1,77 @@
+"""Collects the verdicts of all workers and writes the table operation, engine, same or different or why not tested."""
+
+import datetime
+import os
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import compare
+import pytest
+
+_HEAD = """# What engines do with pyoci, compared with runc
+
+`make test-callers` writes this table: each operation runs with runc first, then with pyoci, on private state, and exit
+status, output and error are compared. *same*: as with runc. *cannot be tested here*: it does not work with runc on the
+machine that wrote the table, for the reason given.
+
+"""
+
+
+def _first_line(words: List[str]) -> str:
+    return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")[0]
+
+
+class Collector:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.rows: Dict[str, Dict[str, List[str]]] = {}
+        self.versions: Dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown" or hasattr(self.config, "workerinput"):
+            return
+        for name, value in report.user_properties:
+            if name == "engine":
+                engine, versions, operation, verdict, reason = value
+                self.rows.setdefault(engine, {})[operation] = [verdict, reason]
+                if versions:
+                    self.versions[engine] = versions
+
+    def _summary(self) -> List[str]:
+        lines = ["| engine | versions | same | different | cannot be tested here |", "|---|---|--:|--:|--:|"]
+        for engine in sorted(self.rows):
+            verdicts = [row[0] for row in self.rows[engine].values()]
+            counts = [str(verdicts.count(word)) for word in ("same", "different", "cannot be tested here")]
+            lines.append(f"| {engine} | {self.versions.get(engine, '')} | " + " | ".join(counts) + " |")
+        return lines
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.rows:
+            return
+        terminalreporter.section("engines: pyoci compared with runc")
+        for engine in sorted(self.rows):
+            for operation, (verdict, reason) in sorted(self.rows[engine].items()):
+                terminalreporter.write_line(f"{engine:18} {verdict:22} {operation}" + (f" ({reason})" if reason else ""))
+        terminalreporter.write_line("")
+        for line in self._summary():
+            terminalreporter.write_line(line)
+
+    def pytest_sessionfinish(self) -> None:
+        path: Optional[str] = self.config.getoption("--engines-table")
+        if path and self.rows:
+            Path(path).write_text(self.text())
+
+    def text(self) -> str:
+        lines = [_HEAD + "\n".join(self._summary()), ""]
+        distribution = Path("/etc/os-release").read_text().split('PRETTY_NAME="')[1].split('"')[0]
+        lines.append(
+            f"Written on {datetime.date.today()}, {distribution}, kernel {os.uname().release}: "
+            f"{_first_line([compare.REFERENCE, '--version'])}, {_first_line([compare.PYOCI, '--version'])}."
+        )
+        for engine in sorted(self.rows):
+            lines += ["", f"## {engine}", "", "| operation | pyoci and runc | |", "|---|---|---|"]
+            for operation, (verdict, reason) in sorted(self.rows[engine].items()):
+                cell = reason.replace("|", "\\|").replace("\n", " ")
+                lines.append(f"| {operation.replace('|', chr(92) + '|')} | {verdict} | {cell} |")
+        return "\n".join(lines) + "\n"
