@@ -122,10 +122,16 @@ def list_requirements(wanted: dict[str, Requirement]) -> int:
     return 0
 
 
-def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
-    """One runtime through all chosen tests, in a directory that is gone afterwards."""
+def make_place() -> Path:
+    """The directory for everything that one run makes."""
     place = Path(tempfile.mkdtemp(prefix="cf-"))
     place.chmod(0o711)  # ids of user namespaces have to come through
+    return place
+
+
+def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
+    """One runtime through all chosen tests, in a directory that is gone afterwards."""
+    place = make_place()
     try:
         build_probe(place / "probe")
         begin = time.monotonic()
@@ -146,33 +152,33 @@ def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requi
         clean_up(place)
 
 
-def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
-    """pytest with our plugin and no other but xdist; its exit status."""
-    words = [sys.executable, "-m", "pytest", "-p", "conformance.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"]
+def pytest_arguments(options: argparse.Namespace, runtime: str, place: Path) -> list[str]:
+    """What pytest is told: our plugin and no other but xdist, the runtime, the choice of tests."""
+    words = ["-p", "conformance.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"]
     words += ["-c", str(PACKAGE / "pytest.ini"), "--rootdir", str(PACKAGE)]
-    words += [
-        "--oci-runtime",
-        os.path.abspath(runtime),
-        "--oci-place",
-        str(place),
-        "--oci-results",
-        str(place / "results"),
-    ]
-    words += ["--oci-level", options.level, "--oci-spec", options.spec, "--oci-cgroup-manager", options.cgroup_manager]
+    words += ["--oci-runtime", os.path.abspath(runtime), "--oci-place", str(place)]
+    words += ["--oci-results", str(place / "results"), "--oci-level", options.level, "--oci-spec", options.spec]
+    words += ["--oci-cgroup-manager", options.cgroup_manager]
     for name in options.select:
         words += ["--oci-select", name]
     if options.rootless:
         words.append("--oci-rootless")
     if options.keep:
-        Path(options.keep).mkdir(parents=True, exist_ok=True)
         words += ["--oci-keep", os.path.abspath(options.keep)]
     if sys.stderr.isatty():
         words.append("--oci-progress")
-    tests = [str(PACKAGE / test) for test in options.test] or [str(PACKAGE / "suite")]
     if options.jobs > 1 and not options.test:
         words += ["-p", "xdist", "-n", str(options.jobs), "--dist", "worksteal"]
+    return words + ([str(PACKAGE / test) for test in options.test] or [str(PACKAGE / "suite")])
+
+
+def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
+    """Run pytest to its end; its exit status."""
+    if options.keep:
+        Path(options.keep).mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "pytest", *pytest_arguments(options, runtime, place)]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": python_path()}
-    process = subprocess.Popen([*words, *tests], env=environment, stdout=sys.stderr)
+    process = subprocess.Popen(words, env=environment, stdout=sys.stderr)
     try:
         return process.wait()
     except KeyboardInterrupt:

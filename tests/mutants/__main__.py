@@ -1,20 +1,21 @@
 """`python -m tests.mutants`: is every fault noticed by a test of the requirement that it breaks?"""
 
 import argparse
+import os
 import shutil
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from conformance import cli
+from conformance.builder import build_probe
 from conformance.requirements import chosen, load, matches
-from conformance.results import Run
+from conformance.results import Run, read_records, summed_up
 from conformance.verdict import ERROR, FAIL, PASS
-from tests.mutants.faults import FAULTS, Fault
+from tests.mutants.faults import FAULTS
 
 WRAPPER = Path(__file__).with_name("mutant.py")
+CAUGHT, MISSED, NOT_APPLICABLE = "caught", "missed", "not applicable"
 Broken = set[tuple[str, str]]  # (test, requirement)
 
 
@@ -34,24 +35,17 @@ def main() -> int:
     names = options.only or list(FAULTS)
     begin = time.monotonic()
     select = sorted({one for name in names for one in FAULTS[name].breaks}) if options.only else []
-    base = run(runtime, select, options.jobs)
-    good = verdicts(base, PASS) - verdicts(base, FAIL)
+    base = baseline(runtime, select, options.jobs)
+    good = verdicts(base, PASS) - verdicts(base, FAIL) - verdicts(base, ERROR)
     print(f"{runtime}: {len(base.tests)} tests, {time.monotonic() - begin:.0f} s; now {len(names)} mutants", flush=True)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as place, ThreadPoolExecutor(options.jobs) as pool:
-        work = [pool.submit(judge, Path(place), name, FAULTS[name], runtime, good) for name in names]
-        outcomes: dict[str, list[str]] = {"caught": [], "missed": [], "not applicable": []}
-        for name, future in zip(names, work):
-            outcome = future.result()
-            outcomes[outcome].append(name)
-            print(f"{outcome:14} {name}", flush=True)
-    caught, missed, without = (outcomes[key] for key in ("caught", "missed", "not applicable"))
-    print(
-        f"\ncaught {len(caught)}/{len(caught) + len(missed)} mutants of {runtime} in {time.monotonic() - begin:.0f} s"
+    outcomes = judge_all(names, runtime, good, options.jobs)
+    caught, missed, without = (
+        [name for name in names if outcomes[name] == outcome] for outcome in (CAUGHT, MISSED, NOT_APPLICABLE)
     )
+    seconds = time.monotonic() - begin
+    print(f"\ncaught {len(caught)}/{len(caught) + len(missed)} mutants of {runtime} in {seconds:.0f} s")
     if without:
-        print(
-            f"{len(without)} do not apply (not judged here, or the runtime has not got it): {', '.join(without)}"
-        )
+        print(f"{len(without)} do not apply (not judged here, or the runtime has not got it): {', '.join(without)}")
     if missed:
         print(f"missed: {', '.join(missed)}")
     return 1 if missed else 0
@@ -69,7 +63,8 @@ def check_table() -> list[str]:
     return sorted(one for one in named if not any(matches(requirement, [one]) for requirement in catalogue.values()))
 
 
-def run(runtime: str, select: list[str], jobs: int) -> Run:
+def baseline(runtime: str, select: list[str], jobs: int) -> Run:
+    """The good runtime through all the tests."""
     words = ["--runtime", runtime, "--jobs", str(jobs)]
     for name in select:
         words += ["--select", name]
@@ -89,20 +84,62 @@ def verdicts(result: Run, wanted: str) -> Broken:
     }
 
 
-def judge(place: Path, name: str, fault: Fault, runtime: str, good: Broken) -> str:
-    """Is there a test that passes with the good runtime and fails, for a requirement named, with the mutant?"""
-    judged = {(test, requirement) for test, requirement in good if requirement in fault.breaks}
-    if not judged:
-        return "not applicable"
+def judge_all(names: list[str], runtime: str, good: Broken, jobs: int) -> dict[str, str]:
+    """Every mutant's outcome. Each is judged in a fork of this process, which has loaded pytest already."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    import pytest
+
+    outcomes: dict[str, str] = {}
+    working: dict[int, tuple[str, Path]] = {}
+    waiting = list(names)
+    probe_place = cli.make_place()
+    build_probe(probe_place / "probe")
+    while waiting or working:
+        while waiting and len(working) < jobs:
+            name = waiting.pop(0)
+            tests = sorted({test for test, requirement in good if requirement in FAULTS[name].breaks})
+            if not tests:
+                outcomes[name] = NOT_APPLICABLE
+                continue
+            place = cli.make_place()
+            os.link(probe_place / "probe", place / "probe")
+            arguments = arguments_for(name, runtime, place, tests)
+            pid = os.fork()
+            if pid == 0:
+                os._exit(int(pytest.main(arguments)))
+            working[pid] = (name, place)
+        if working:
+            pid, status = os.wait()
+            if pid in working:
+                name, place = working.pop(pid)
+                outcomes[name] = outcome_of(name, place, good, os.waitstatus_to_exitcode(status))
+                print(f"{outcomes[name]:14} {name}", flush=True)
+                cli.clean_up(place)
+    cli.clean_up(probe_place)
+    return outcomes
+
+
+def arguments_for(name: str, runtime: str, place: Path, tests: list[str]) -> list[str]:
+    """pytest's arguments for the tests that pass with the good runtime, up to the first failure."""
     script = place / name
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {WRAPPER} {name} {runtime} "$@"\n')
     script.chmod(0o755)
-    result = run(str(script), sorted({requirement for _, requirement in judged}), 1)
-    failed = verdicts(result, FAIL)
-    broken = verdicts(result, ERROR)
-    if broken - judged:
-        print(f"{name}: the suite itself went wrong at {sorted(broken)}", file=sys.stderr)
-    return "caught" if failed & judged else "missed"
+    words = ["--runtime", str(script), "--jobs", "1"]
+    for requirement in FAULTS[name].breaks:
+        words += ["--select", requirement]
+    for test in tests:
+        words += ["--test", test]
+    return ["-x", *cli.pytest_arguments(cli.parser().parse_args(words), str(script), place)]
+
+
+def outcome_of(name: str, place: Path, good: Broken, status: int) -> str:
+    """Did a test that passes with the good runtime fail for a requirement that the fault breaks?"""
+    records = read_records(place / "results")
+    wanted = {one: requirement for one, requirement in load().items() if one in FAULTS[name].breaks}
+    result = Run(name, "", 0, records, summed_up(records, wanted), [])
+    if verdicts(result, ERROR) or status not in (0, 1):
+        print(f"{name}: the suite itself went wrong, pytest's status {status}", file=sys.stderr, flush=True)
+    return CAUGHT if verdicts(result, FAIL) & good else MISSED
 
 
 if __name__ == "__main__":
