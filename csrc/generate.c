@@ -32,7 +32,7 @@
     K(MOUNT_ATTR_IDMAP) K(MOUNT_ATTR_NOSYMFOLLOW)                                                               \
     K(MS_PRIVATE) K(MS_SLAVE) K(MS_SHARED) K(MS_UNBINDABLE)                                                     \
     K(S_IFCHR) K(S_IFBLK) K(S_IFIFO) K(S_IFMT)                                                                  \
-    K(O_PATH) K(O_TMPFILE)                                                                                      \
+    K(O_PATH) K(O_TMPFILE) K(OPEN_TREE_CLONE) K(AT_RECURSIVE)                                                                                      \
     K(RESOLVE_BENEATH) K(RESOLVE_IN_ROOT) K(RESOLVE_NO_MAGICLINKS) K(RESOLVE_NO_SYMLINKS) K(RESOLVE_NO_XDEV)    \
     K(PROC_SUPER_MAGIC) K(CGROUP_SUPER_MAGIC) K(CGROUP2_SUPER_MAGIC) K(TMPFS_MAGIC)                             \
     K(SECCOMP_FILTER_FLAG_TSYNC) K(SECCOMP_FILTER_FLAG_LOG) K(SECCOMP_FILTER_FLAG_SPEC_ALLOW)                   \

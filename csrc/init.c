@@ -86,6 +86,7 @@ int main(int argc, char **argv)
     c.base = (int)base;
     c.report = c.base + FD_REPORT;
     memset(c.spaces, -1, sizeof c.spaces);
+    memset(c.taken, -1, sizeof c.taken);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     default_signals();

@@ -42,6 +42,7 @@ struct plan {
 };
 
 enum namespace_slots { NAMESPACE_SLOTS = 8 };
+enum taken_mounts { MAX_TAKEN = 1024 };
 
 struct context {
     int report;  /* who is told: the runtime, later `start` */
@@ -51,6 +52,7 @@ struct context {
     int proc;    /* a procfs of our own, nobody can have mounted anything in it */
     int blank;   /* the first directory mask, to be cloned for the others */
     int spaces[NAMESPACE_SLOTS];
+    int taken[MAX_TAKEN]; /* detached mounts that the runtime made for us */
     bool in_cwd;
     const struct step *step;
     const char *doing; /* the call under way, for the report */
@@ -67,6 +69,7 @@ int plan_next(const struct plan *plan, uint32_t *at, struct step *step);
 int report_send(struct context *c, enum plan_report_kind kind, int number, int fd);
 int report_await(struct context *c, enum plan_report_kind kind);
 int receive_kind(int fd);
+int receive_mount(struct context *c, int *mount);
 
 /* walk.c */
 enum target_kind { TARGET_DIRECTORY, TARGET_FILE };

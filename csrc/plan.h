@@ -38,6 +38,7 @@ struct plan_header {
     OP(FORK, fork, "start the process inside its namespaces")             \
     OP(SESSION, session, "start a session")                               \
     OP(SYNC, sync, "wait for the runtime")                                \
+    OP(DUMPABLE, dumpable, "let the runtime write our id maps")           \
     OP(BECOME_ROOT, become_root, "become root of the user namespace")     \
     OP(KEYRING, keyring, "make a session keyring")                        \
     OP(LOOPBACK_UP, loopback_up, "bring up lo")                           \
@@ -45,6 +46,7 @@ struct plan_header {
     OP(DOMAINNAME, domainname, "set domainname")                          \
     /* root filesystem */                                                 \
     OP(OWN_MOUNTS, own_mounts, "separate mounts from the host")           \
+    OP(TAKE_MOUNTS, take_mounts, "take mounts from the runtime")          \
     OP(OPEN_ROOT, open_root, "open rootfs")                               \
     OP(MOUNT_NEW, mount_new, "mount")                                     \
     OP(MOUNT_BIND, mount_bind, "bind mount")                              \
@@ -92,17 +94,19 @@ struct plan_header {
 #define FIELDS_FORK(F)
 #define FIELDS_SESSION(F)
 #define FIELDS_SYNC(F) F(i, point)
+#define FIELDS_DUMPABLE(F)
 #define FIELDS_BECOME_ROOT(F)
 #define FIELDS_KEYRING(F) F(s, name)
 #define FIELDS_LOOPBACK_UP(F)
 #define FIELDS_HOSTNAME(F) F(s, name)
 #define FIELDS_DOMAINNAME(F) F(s, name)
 #define FIELDS_OWN_MOUNTS(F) F(i, propagation)
-#define FIELDS_OPEN_ROOT(F) F(s, path)
+#define FIELDS_TAKE_MOUNTS(F) F(i, count)
+#define FIELDS_OPEN_ROOT(F) F(s, path) F(i, taken)
 #define FIELDS_MOUNT_NEW(F) F(s, destination) F(s, type) F(s, source) F(l, options) F(i, set) F(i, propagation) F(i, flags)
 #define FIELDS_MOUNT_BIND(F)                                                                                \
     F(s, destination) F(s, source) F(i, set) F(i, clear) F(i, recursive_set) F(i, recursive_clear) \
-    F(i, propagation) F(i, flags)
+    F(i, propagation) F(i, flags) F(i, taken)
 #define FIELDS_MOUNT_CHANGE(F) F(s, destination) F(i, set) F(i, clear) F(i, propagation) F(i, recursive)
 #define FIELDS_MAKE_DIRECTORY(F) F(s, path) F(i, mode)
 #define FIELDS_MAKE_NODE(F) F(s, path) F(i, mode) F(i, major) F(i, minor) F(i, uid) F(i, gid) F(i, flags)
@@ -139,9 +143,12 @@ struct plan_header {
 #define FIELDS_CLOSE_FILES(F) F(i, keep)
 #define FIELDS_EXECUTE(F) F(l, args) F(l, env)
 
+/* taken: the number of a mount that the runtime has opened for us, in the order of TAKE_MOUNTS, or -1 */
+
 /* SYNC points: what the parent does while init waits */
 #define PLAN_SYNC_POINTS(P)                                    \
     P(SYNC_NAMESPACES) /* id maps, cgroup, limits, devices */  \
+    P(SYNC_MOUNTS)     /* mounts come along */                 \
     P(SYNC_HOOKS)      /* prestart and createRuntime hooks */  \
     P(SYNC_CREATED)    /* the state is being recorded */   \
     P(SYNC_NETWORK)    /* network devices: init is in its last network namespace */
@@ -180,6 +187,7 @@ struct plan_report {
     P(REPORT_CONSOLE) /* a pty master comes along */           \
     P(REPORT_SECCOMP) /* a seccomp listener comes along */     \
     P(REPORT_WARNING)                                          \
+    P(REPORT_MOUNT)   /* from the runtime: a mount comes along */ \
     P(REPORT_GO)      /* from the runtime: go on */            \
     P(REPORT_START)   /* from `start`: run the program */
 

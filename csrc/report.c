@@ -63,18 +63,39 @@ int report_send(struct context *c, enum plan_report_kind kind, int number, int f
     return sent < 0 ? -errno : 0;
 }
 
-/* The kind of the next record, or -1: the peer has gone, or sent what is no record */
-int receive_kind(int fd)
+static int receive(int fd, int *passed)
 {
     struct plan_report record;
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec piece = { &record, sizeof record };
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = passed ? sizeof control : 0
+    };
     ssize_t got;
 
     do
-        got = recv(fd, &record, sizeof record, 0);
+        got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
+    struct cmsghdr *part = passed ? CMSG_FIRSTHDR(&message) : NULL;
+    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+        part->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(passed, CMSG_DATA(part), sizeof(int));
     if (got < (ssize_t)offsetof(struct plan_report, bytes) || record.kind >= REPORT_KINDS)
         return -1;
     return (int)record.kind;
+}
+
+/* The kind of the next record, or -1: the peer has gone, or sent what is no record */
+int receive_kind(int fd) { return receive(fd, NULL); }
+
+/* A mount of the runtime's making */
+int receive_mount(struct context *c, int *mount)
+{
+    *mount = -1;
+    return receive(c->report, mount) == REPORT_MOUNT && *mount >= 0 ? 0 : -ECANCELED;
 }
 
 /* Wait for a word of the runtime's. It died or gave up when there is none: then nothing of ours may remain. */

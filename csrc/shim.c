@@ -125,6 +125,25 @@ static int arrange(const struct shim_spawn *s)
     return executable;
 }
 
+/* In a new user namespace we have every capability and no id. To execute a program without an id takes the capabilities
+ * away, but for those that are ambient (capabilities(7)). */
+static int keep_capabilities(void)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+
+    if (SYS(capget, &head, sets) < 0)
+        return -1;
+    for (int n = 0; n < 2; n++)
+        sets[n].inheritable = sets[n].permitted;
+    if (SYS(capset, &head, sets) < 0)
+        return -1;
+    for (int cap = 0; cap < 64; cap++)
+        if ((sets[cap / 32].permitted >> cap % 32 & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+            return -1;
+    return 0;
+}
+
 static int become_init(void *given)
 {
     struct birth *birth = given;
@@ -133,6 +152,8 @@ static int become_init(void *given)
     int executable = arrange(birth->spawn);
 
     snprintf(base, sizeof base, "%d", birth->spawn->base);
+    if ((birth->spawn->flags & CLONE_NEWUSER) && keep_capabilities() < 0)
+        executable = -1;
     if (executable >= 0)
         syscall(SYS_execveat, executable, "", argv, env, AT_EMPTY_PATH);
     birth->error = errno;
@@ -423,6 +444,64 @@ int shim_unpin(int dir, const char *name)
 
     snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dir, name);
     return SYS(umount2, path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? failure() : 0;
+}
+
+/* A detached copy of a mount: what happens to it is seen nowhere else. flags: OPEN_TREE_CLONE, AT_RECURSIVE.
+ * propagation: MS_* of it and all below, 0 for as it was. namespace: a user namespace whose maps it shall have, or -1. */
+int shim_clone_mount(const char *path, unsigned flags, unsigned long long propagation, int namespace, unsigned map_flags)
+{
+    int fd = sys_open_tree(AT_FDCWD, path, flags);
+    if (fd < 0)
+        return failure();
+    struct mount_attr map = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)namespace };
+    if ((propagation && sys_mount_setattr(fd, AT_RECURSIVE, 0, 0, propagation) < 0) ||
+        (namespace >= 0 && SYS(mount_setattr, fd, "", AT_EMPTY_PATH | map_flags, &map, sizeof map) < 0)) {
+        int error = failure();
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+static int write_map(int proc, const char *name, const char *text)
+{
+    int fd = openat(proc, name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return failure();
+    int error = write(fd, text, strlen(text)) < 0 ? failure() : 0;
+    close(fd);
+    return error;
+}
+
+/* A user namespace that only exists for its maps: a process lives in it while they are written */
+int shim_user_namespace(const char *uid_map, const char *gid_map)
+{
+    struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+    char path[32];
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+
+    if (pid < 0)
+        return failure();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        for (;;)
+            pause();
+    }
+    snprintf(path, sizeof path, "/proc/%ld", pid);
+    int proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = proc < 0 ? failure() : 0;
+    if (!result && (result = write_map(proc, "uid_map", uid_map)) == 0 &&
+        (result = write_map(proc, "gid_map", gid_map)) == 0) {
+        result = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
+        if (result < 0)
+            result = failure();
+    }
+    if (proc >= 0)
+        close(proc);
+    kill((pid_t)pid, SIGKILL);
+    while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return result;
 }
 
 /* Whether this kernel knows a flag of seccomp(2): it looks at the flags first, then for the filter, which is missing */

@@ -36,6 +36,9 @@ int shim_namespace_type(int fd);
 int shim_netlink(int netns);
 int shim_pin(int file, int dir, const char *name);
 int shim_unpin(int dir, const char *name);
+int shim_clone_mount(const char *path, unsigned flags, unsigned long long propagation, int namespace,
+                     unsigned map_flags);
+int shim_user_namespace(const char *uid_map, const char *gid_map);
 int shim_seccomp_knows(unsigned flags);
 int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
               int timeout, int *status, int *timed_out, char *output, size_t room);

@@ -105,11 +105,36 @@ int step_sync(struct context *c, const struct step *step)
     return error ? error : report_await(c, REPORT_GO);
 }
 
+/* A process that nobody may look at belongs to root in /proc: there a runtime without privilege could not write our maps.
+ * Whoever has its user could have done the same; as soon as we are somebody else we hide again. */
+int step_dumpable(struct context *c, const struct step *step)
+{
+    (void)step;
+    TRY(c, "prctl", prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+    return 0;
+}
+
+/* Born without an id in our user namespace we kept our capabilities through exec as ambient ones: an id needs no such thing */
+static int drop_crutches(struct context *c)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+
+    TRY(c, "clear ambient set", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+    TRY(c, "capget", SYS(capget, &head, sets));
+    sets[0].inheritable = sets[1].inheritable = 0;
+    TRY(c, "capset", SYS(capset, &head, sets));
+    return 0;
+}
+
 int step_become_root(struct context *c, const struct step *step)
 {
     (void)step;
     TRY(c, "setresgid", setresgid(0, 0, 0));
     TRY(c, "setresuid", setresuid(0, 0, 0));
+    int error = drop_crutches(c);
+    if (error)
+        return error;
     /* refused where the mapping was made without privilege (user_namespaces(7)): then there is nothing to drop */
     c->doing = "setgroups";
     if (setgroups(0, NULL) < 0 && errno != EPERM)

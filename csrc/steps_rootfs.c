@@ -44,15 +44,55 @@ static int open_null(struct context *c)
     return S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) ? 0 : -ENODEV;
 }
 
+/* What our user may not reach on the host, and what only the host's root may map, the runtime opens for us */
+int step_take_mounts(struct context *c, const struct step *step)
+{
+    FIELDS(take_mounts, step);
+
+    if (f->count.i < 0 || f->count.i > MAX_TAKEN)
+        return -E2BIG;
+    int error = report_send(c, REPORT_SYNC, SYNC_MOUNTS, -1);
+    for (int64_t n = 0; n < f->count.i && !error; n++)
+        error = receive_mount(c, &c->taken[n]);
+    return error ? error : report_await(c, REPORT_GO);
+}
+
+static int take(struct context *c, int64_t number)
+{
+    int mount = -1;
+
+    if (number < 0 || number >= MAX_TAKEN || c->taken[number] < 0)
+        errno = EBADF;
+    else {
+        mount = c->taken[number];
+        c->taken[number] = -1;
+    }
+    return mount;
+}
+
+/* A rootfs that may lie where our user cannot go: any mount point will do, for it becomes the root anyhow */
+static int attach_root(struct context *c, int64_t number)
+{
+    SCOPED_FD top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    TRY(c, "open /", top);
+    TRY(c, "take the rootfs", c->root = take(c, number));
+    TRY(c, "make / private", sys_mount_setattr(top, 0, 0, 0, MS_PRIVATE));
+    TRY(c, "move_mount", sys_move_mount(c->root, top));
+    return 0;
+}
+
 int step_open_root(struct context *c, const struct step *step)
 {
     FIELDS(open_root, step);
-    SCOPED_FD dir = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int error;
+    int error = open_null(c);
 
-    TRY(c, "open", dir);
     umask(0);
-    if ((error = open_null(c)) != 0 || (error = make_parent_private(c, dir)) != 0)
+    if (error || f->taken.i >= 0)
+        return error ? error : attach_root(c, f->taken.i);
+    SCOPED_FD dir = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    TRY(c, "open", dir);
+    if ((error = make_parent_private(c, dir)) != 0)
         return error;
     TRY(c, "open_tree", c->root = sys_open_tree(dir, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH));
     TRY(c, "move_mount", sys_move_mount(c->root, dir));
@@ -222,7 +262,8 @@ int step_mount_bind(struct context *c, const struct step *step)
     FIELDS(mount_bind, step);
     struct stat st;
     unsigned deep = f->flags.i & PLAN_MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
-    SCOPED_FD source = sys_open_tree(AT_FDCWD, f->source.s.bytes, OPEN_TREE_CLONE | deep);
+    SCOPED_FD source = f->taken.i >= 0 ? take(c, f->taken.i)
+                                       : sys_open_tree(AT_FDCWD, f->source.s.bytes, OPEN_TREE_CLONE | deep);
 
     if (source < 0 && errno == ENOENT && (f->flags.i & PLAN_MOUNT_OPTIONAL))
         return 0;

@@ -22,7 +22,7 @@ CGROUP = {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma"
 APPARMOR = {"enabled": True}
 SELINUX = {"enabled": True}
 INTEL_RDT = {"enabled": False}
-MOUNT_EXTENSIONS = {"idmap": {"enabled": False}}
+MOUNT_EXTENSIONS = {"idmap": {"enabled": True}}
 NET_DEVICES = {"enabled": False}
 
 # Annotations that change what the runtime does on the host; an engine must not take them from strangers.

@@ -136,12 +136,19 @@ class Launch:
                 self._hand_over(self.on_listener, message.passed)
                 send(report, ops.REPORT_GO)
             elif message.kind == ops.REPORT_SYNC:
-                act = self.on_sync.get(message.number)
-                if act is not None:
-                    act(self.process)
+                self._act(message.number, report)
                 send(report, ops.REPORT_GO)
                 if message.number == ops.SYNC_CREATED:
                     return
+
+    def _act(self, point: int, report: int) -> None:
+        if point == ops.SYNC_MOUNTS:
+            from pyoci.lend import lend_mounts
+
+            lend_mounts(report, self.plan.sources)
+        act = self.on_sync.get(point)
+        if act is not None:
+            act(self.process)
 
     def _hand_over(self, receiver: "Optional[Callable[[int], None]]", fd: int) -> None:
         if receiver is None:

@@ -9,13 +9,14 @@ from pyoci.plan import ops, process, rootfs
 from pyoci.plan.devices import compile_devices
 from pyoci.plan.hooks import container_hooks
 from pyoci.plan.identity import compile_names, compile_sysctls
-from pyoci.plan.model import Plan
+from pyoci.plan.model import Plan, Source
 from pyoci.plan.mounts import compile_mounts, finish_mounts
 from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
 from pyoci.plan.request import Request
+from pyoci.plan.sources import insert_step, take
 
 # Of the config, what pyoci does not do yet: asked for, it is refused by name before anything is made
-_UNFINISHED = ("intelRdt", "mountLabel")
+_UNFINISHED = ("mountLabel",)
 
 
 def compile_create(request: Request, hook_env: "list[str]") -> Plan:
@@ -30,12 +31,18 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     process.limits(request, plan, plan.last)
     compile_namespaces(request, plan)
     _network(request, plan)
+    if request.linux.get("intelRdt") is not None:
+        from pyoci.plan.intel_rdt import compile_intel_rdt
+
+        compile_intel_rdt(request, plan)
     process.affinity(plan, "", "")
     if not request.no_new_keyring:
         plan.add(ops.KEYRING, "", f"_ses.{request.container}")
+    begin = len(plan.steps)
     rootfs.open_root(request, plan)
     compile_mounts(request, plan)
     _notify(request, plan)
+    insert_step(plan, begin)
     compile_devices(request, plan)
     if _has_hooks(request, "prestart") or _has_hooks(request, "createRuntime"):
         plan.add(ops.SYNC, "hooks", ops.SYNC_HOOKS)
@@ -118,7 +125,7 @@ def _notify(request: Request, plan: Plan) -> None:
         attributes = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID
         plan.add(
             ops.MOUNT_BIND, "NOTIFY_SOCKET", process.NOTIFY_DIRECTORY, request.notify, attributes, 0, 0, 0,
-            kernel.MS_PRIVATE, 0,
+            kernel.MS_PRIVATE, 0, take(request, plan, Source(request.notify, "NOTIFY_SOCKET", 0), None),
         )  # fmt: skip
 
 

@@ -64,6 +64,6 @@ def _numbers(device: "dict[str, Any]") -> "tuple[int, ...]":
 def _node(request: Request, plan: Plan, where: str, path: str, numbers: "tuple[int, ...]") -> None:
     """In a user namespace mknod is refused: there the host's node is bound, for what it is worth."""
     if request.namespace("user") is not None or request.host.euid != 0:
-        plan.add(ops.MOUNT_BIND, where, path, path, 0, 0, 0, 0, 0, 0)
+        plan.add(ops.MOUNT_BIND, where, path, path, 0, 0, 0, 0, 0, 0, -1)
     else:
         plan.add(ops.MAKE_NODE, where, path, *numbers)

@@ -35,6 +35,31 @@ class ParentStep:
         self.fields = fields
 
 
+class Source:
+    """A mount that the runtime opens for init: a path of the host and its place in the config.
+
+    recursive:          with all that is mounted below
+    propagation:        MS_* for it and all below
+    uid_map, gid_map:   the id map of the mount, as the kernel reads it; or
+    namespace:          the path of a user namespace that has it
+    deep_map:           the map holds for all below, too
+    """
+
+    __slots__ = ("deep_map", "gid_map", "namespace", "path", "propagation", "recursive", "uid_map", "where")
+
+    def __init__(self, path: str, where: str, recursive: int) -> None:
+        self.path = path
+        self.where = where
+        self.recursive = recursive
+        self.propagation = 0
+        self.uid_map = self.gid_map = self.namespace = ""
+        self.deep_map = 0
+
+    def is_mapped(self) -> bool:
+        """Whether the mount has an id map."""
+        return bool(self.uid_map or self.namespace)
+
+
 class Plan:
     """Everything that will be done to make one process.
 
@@ -44,15 +69,17 @@ class Plan:
     network:  and at SYNC_NETWORK
     last:     and at SYNC_CREATED, when all is made
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
+    sources:  mounts that the runtime opens for init, at SYNC_MOUNTS
     warnings: what was ignored, and why
     """
 
-    __slots__ = ("flags", "keep", "last", "network", "parent", "steps", "warnings")
+    __slots__ = ("flags", "keep", "last", "network", "parent", "sources", "steps", "warnings")
 
     def __init__(self) -> None:
         self.flags = 0
         self.steps: "list[Step]" = []
         self.parent: "list[ParentStep]" = []
+        self.sources: "list[Source]" = []
         self.network: "list[ParentStep]" = []
         self.last: "list[ParentStep]" = []
         self.keep = 0

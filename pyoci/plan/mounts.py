@@ -3,9 +3,10 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
+from pyoci.plan.model import Plan, Source
 from pyoci.plan.options import Options
 from pyoci.plan.request import Request, clean, from_bundle
+from pyoci.plan.sources import NOT_TAKEN, id_map, take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PROC_FILES = frozenset(
 class Mount:
     """An entry of mounts[], read."""
 
-    __slots__ = ("destination", "options", "source", "type", "where")
+    __slots__ = ("destination", "entry", "options", "source", "type", "where")
 
     def __init__(self, index: int, entry: "dict[str, Any]") -> None:
         self.destination = clean("/" + entry["destination"])
@@ -39,8 +40,11 @@ class Mount:
         self.options = Options(entry.get("options") or [], f"{self.where}.options")
         self.type: str = entry.get("type") or ""
         self.source: str = entry.get("source") or ""
-        if entry.get("uidMappings") or entry.get("gidMappings"):
-            raise Error("id-mapped mounts are not implemented yet", location=self.where)
+        self.entry = entry
+
+    def is_mapped(self) -> bool:
+        """Whether it has an id map: mappings alone ask for one, too."""
+        return self.options.id_map is not None or bool(self.entry.get("uidMappings") or self.entry.get("gidMappings"))
 
 
 def compile_mounts(request: Request, plan: Plan) -> None:
@@ -61,8 +65,10 @@ def compile_mounts(request: Request, plan: Plan) -> None:
             _bind(request, mount, plan)
         elif mount.type in ("cgroup", "cgroup2"):
             _cgroup(request, mount, plan)
+        elif mount.type == "sysfs" and request.namespace("user") and not request.has_new("network"):
+            _host_sysfs(mount, plan)
         else:
-            _filesystem(mount, plan)
+            _filesystem(request, mount, plan)
 
 
 def finish_mounts(request: Request, plan: Plan) -> None:
@@ -101,6 +107,8 @@ def _check(request: Request, mount: Mount) -> None:
             location=f"{mount.where}.options",
             hint="`pyoci validate` knows the options and suggests the nearest",
         )
+    if mount.is_mapped() and not mount.options.bind:
+        raise Error("only bind mounts can have an id map", location=mount.where, hint="add the option bind or rbind")
     if place.startswith("/proc/") and place not in PROC_FILES:
         raise Error(f"{place!r} cannot be mounted because it is inside /proc", location=mount.where)
     if place == "/proc" and mount.type != "proc" and not mount.options.remount:
@@ -132,13 +140,45 @@ def _bind(request: Request, mount: Mount, plan: Plan) -> None:
     flags = _flags(mount) | (ops.MOUNT_RECURSIVE if o.recursive else 0)
     source = from_bundle(request.bundle, mount.source)
     where = mount.where
+    map = id_map(request, mount.entry, o.id_map or 0, where) if mount.is_mapped() else None
+    taken = take(request, plan, Source(source, where, int(o.recursive)), map)
     plan.add(
         ops.MOUNT_BIND, where, mount.destination, source, o.set, o.clear, o.recursive_set, o.recursive_clear,
-        o.propagation, flags,
+        o.propagation, flags, taken,
     )  # fmt: skip
 
 
-def _filesystem(mount: Mount, plan: Plan) -> None:
+def _host_sysfs(mount: Mount, plan: Plan) -> None:
+    """A sysfs shows the network of who mounts it, which the root of a user namespace does not own here: it gets the
+    host's, read-only if asked, with all that is mounted in it, for the kernel lets nobody look beneath."""
+    o = mount.options
+    flags = _flags(mount) | ops.MOUNT_RECURSIVE | ops.MOUNT_PLAIN_TARGET
+    set = o.set & kernel.MOUNT_ATTR_RDONLY
+    plan.add(
+        ops.MOUNT_BIND, mount.where, mount.destination, "/sys", o.set, o.clear, set, 0, o.propagation, flags, NOT_TAKEN
+    )
+
+
+def _data(request: Request, mount: Mount, plan: Plan) -> "list[str]":
+    """The options of a filesystem; a terminal's group that is not there in the user namespace cannot be given one."""
+    if mount.type != "devpts" or not request.has_new("user"):
+        return mount.options.data
+    kept = []
+    for option in mount.options.data:
+        if option.startswith("gid=") and not _is_mapped(request.linux.get("gidMappings"), option[4:]):
+            plan.warnings.append(f"{mount.where}.options: {option} is left out, the user namespace has no such group")
+        else:
+            kept.append(option)
+    return kept
+
+
+def _is_mapped(mappings: "Any", text: str) -> bool:
+    if not text.isdigit():
+        return True
+    return any(m["containerID"] <= int(text) < m["containerID"] + m["size"] for m in mappings or ())
+
+
+def _filesystem(request: Request, mount: Mount, plan: Plan) -> None:
     o = mount.options
     if not mount.type:
         raise Error("neither a type nor the option bind", location=mount.where)
@@ -151,8 +191,8 @@ def _filesystem(mount: Mount, plan: Plan) -> None:
         flags |= ops.MOUNT_COPY_UP
     attributes = o.set & ~kernel.MOUNT_ATTR_RDONLY if _is_late(mount) else o.set
     source = mount.source or mount.type
-    where = mount.where
-    plan.add(ops.MOUNT_NEW, where, mount.destination, mount.type, source, o.data, attributes, o.propagation, flags)
+    where, data = mount.where, _data(request, mount, plan)
+    plan.add(ops.MOUNT_NEW, where, mount.destination, mount.type, source, data, attributes, o.propagation, flags)
 
 
 def _cgroup(request: Request, mount: Mount, plan: Plan) -> None:
@@ -181,4 +221,5 @@ def _hierarchy(request: Request, mount: Mount, part: "dict[str, Any]", plan: Pla
         kind = part["filesystem"]
         plan.add(ops.MOUNT_NEW, where, place, kind, "cgroup", data, o.set, o.propagation, spread)
     else:
-        plan.add(ops.MOUNT_BIND, where, place, part["source"], o.set, o.clear, 0, 0, o.propagation, spread)
+        source = part["source"]
+        plan.add(ops.MOUNT_BIND, where, place, source, o.set, o.clear, 0, 0, o.propagation, spread, NOT_TAKEN)

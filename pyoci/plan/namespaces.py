@@ -10,10 +10,11 @@ from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.model import ParentStep, Plan
 from pyoci.plan.request import Request
+from pyoci.plan.sources import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 FLAGS = {
     "user": kernel.CLONE_NEWUSER,
@@ -159,6 +160,4 @@ def _mappings(request: Request, spaces: Spaces, plan: Plan) -> None:
     if "user" not in spaces.new:
         return
     for key, file in (("uidMappings", "uid_map"), ("gidMappings", "gid_map")):
-        entries: "list[dict[str, Any]]" = request.linux[key]
-        lines = [f"{m['containerID']} {m['hostID']} {m['size']}\n" for m in entries]
-        plan.parent.append(ParentStep(file, f"linux.{key}", "".join(lines)))
+        plan.parent.append(ParentStep(file, f"linux.{key}", lines(request.linux[key])))

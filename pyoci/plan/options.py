@@ -1,7 +1,6 @@
 """The mount options of config.json (the spec's table in config.md, "Linux mount options") → attributes of a mount."""
 
 from pyoci import kernel
-from pyoci.errors import Error
 
 _RDONLY, _NOSUID, _NODEV = kernel.MOUNT_ATTR_RDONLY, kernel.MOUNT_ATTR_NOSUID, kernel.MOUNT_ATTR_NODEV
 _NOEXEC, _NODIRATIME = kernel.MOUNT_ATTR_NOEXEC, kernel.MOUNT_ATTR_NODIRATIME
@@ -45,7 +44,7 @@ def all_options() -> "list[str]":
     """Every option that is understood, for `pyoci features`."""
     names = set(ATTRIBUTES) | set(PROPAGATION) | SUPERBLOCK | (IGNORED - {"acl", "noacl"})
     names |= {"r" + name for name in ATTRIBUTES} | {"r" + name for name in PROPAGATION}
-    return sorted(names | {"bind", "rbind", "remount", "tmpcopyup"})
+    return sorted(names | ID_MAPPED | {"bind", "rbind", "remount", "tmpcopyup"})
 
 
 class Options:
@@ -55,6 +54,7 @@ class Options:
     recursive_set, recursive_clear:  of it and all below
     propagation, spread_all:         one of MS_*, 0 for none; whether for all below too
     data:                            options of the filesystem, as they are
+    id_map:                          None, 0 for it alone (idmap), 1 for all below too (ridmap)
     bind, recursive, remount, copy_up
     """
 
@@ -63,6 +63,7 @@ class Options:
         "clear",
         "copy_up",
         "data",
+        "id_map",
         "propagation",
         "recursive",
         "recursive_clear",
@@ -76,6 +77,7 @@ class Options:
         self.set = self.clear = self.recursive_set = self.recursive_clear = self.propagation = 0
         self.spread_all = self.bind = self.recursive = self.remount = self.copy_up = False
         self.data: "list[str]" = []
+        self.id_map: "int | None" = None
         for option in options:
             self._take(option, where)
 
@@ -98,7 +100,7 @@ class Options:
         elif option[:1] == "r" and option[1:] in PROPAGATION:
             self.propagation, self.spread_all = PROPAGATION[option[1:]], True
         elif option in ID_MAPPED:
-            raise Error("id-mapped mounts are not implemented yet", location=where)
+            self.id_map = int(option == "ridmap")
         else:
             self.data.append(option)
 

@@ -3,9 +3,10 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
+from pyoci.plan.model import Plan, Source
 from pyoci.plan.options import PROPAGATION
 from pyoci.plan.request import Request, clean
+from pyoci.plan.sources import take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def open_root(request: Request, plan: Plan) -> None:
     kind, _ = propagation(request)
     # What the host mounts later still arrives, unless asked otherwise; what we mount stays here, unless asked otherwise
     plan.add(ops.OWN_MOUNTS, _WHERE if kind else "", kind or kernel.MS_SLAVE)
-    plan.add(ops.OPEN_ROOT, f"root.path ({request.rootfs})", request.rootfs)
+    where = f"root.path ({request.rootfs})"
+    plan.add(ops.OPEN_ROOT, where, request.rootfs, take(request, plan, Source(request.rootfs, where, 1), None))
 
 
 def protect(request: Request, plan: Plan) -> None:

@@ -16,7 +16,7 @@ _ATTRIBUTES = (
     (kernel.MOUNT_ATTR_NODIRATIME, "nodiratime"),
     (kernel.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"),
 )
-_SYNC_POINTS = ("namespaces", "hooks", "created", "network")
+_SYNC_POINTS = ("namespaces", "mounts", "hooks", "created", "network")
 _PLURALS = ("set", "clear", "recursive_set", "recursive_clear")
 
 

@@ -1,0 +1,66 @@
+"""Makes the mounts that init cannot make itself, and hands them over (plan/sources.py says which)."""
+
+import errno
+import posix
+import sys
+
+from pyoci import kernel
+from pyoci._shim import lib
+from pyoci.errors import Error
+from pyoci.plan import ops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Source
+
+
+def lend_mounts(report: int, sources: "list[Source]") -> None:
+    """Sends a detached copy of each mount to init, in order.
+
+    report: the socket on which init waits for them
+    Errors: Error with the place of the mount in the config.
+    """
+    for source in sources:
+        fd = _open(source)
+        try:
+            data = ops.REPORT_MOUNT.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
+            sent = lib.shim_send(report, data, len(data), fd)
+        finally:
+            posix.close(fd)
+        if sent < 0:
+            raise Error("hand a mount to init", location=source.where, errno=-sent)
+
+
+def _open(source: "Source") -> int:
+    flags = kernel.OPEN_TREE_CLONE | (kernel.AT_RECURSIVE if source.recursive else 0)
+    path = source.path.encode("utf-8", "surrogateescape")
+    if not source.is_mapped():
+        return _checked(source, lib.shim_clone_mount(path, flags, source.propagation, -1, 0))
+    namespace = _namespace(source)
+    try:
+        deep = kernel.AT_RECURSIVE if source.deep_map else 0
+        return _checked(source, lib.shim_clone_mount(path, flags, source.propagation, namespace, deep))
+    finally:
+        posix.close(namespace)
+
+
+def _namespace(source: "Source") -> int:
+    """A user namespace that has the map."""
+    if source.namespace:
+        try:
+            return posix.open(source.namespace, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError as problem:
+            raise Error(f"open {source.namespace}", location=source.where, errno=problem.errno or 0) from None
+    fd = lib.shim_user_namespace(source.uid_map.encode(), source.gid_map.encode())
+    if fd < 0:
+        raise Error("make the id map", location=source.where, errno=-fd)
+    return int(fd)
+
+
+def _checked(source: "Source", fd: int) -> int:
+    if fd >= 0:
+        return fd
+    hint = ""
+    if source.is_mapped() and fd == -errno.EINVAL:
+        hint = "the filesystem of the source cannot have id maps, or the mount has one already"
+    raise Error(f"open source {source.path}", location=source.where, errno=-fd, hint=hint)
