@@ -183,6 +183,7 @@ class Manager:
     def _start_unit(self, bus: "Bus", properties: "list[tuple[str, tuple[str, Any]]]") -> None:
         from .systemd_bus import Refused
 
+        name = self.unit
         for attempt in (1, 2):
             try:
                 (job,) = bus.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", self.unit, "replace", properties, [])
@@ -193,7 +194,9 @@ class Manager:
                 if self._is_slice():
                     return
                 if attempt == 2 or not _reset_failed(bus, self.unit):
-                    raise Error(f"unit {self.unit} already exists", location="linux.cgroupsPath") from None
+                    self.unit = ""  # somebody else's: from now on, leave it alone
+                    self.inner.forget()
+                    raise Error(f"unit {name} already exists", location="linux.cgroupsPath") from None
         result = bus.wait(job, self.unit)
         if result != "done":
             _reset_failed(bus, self.unit)
@@ -257,6 +260,8 @@ class Manager:
 
     def destroy(self) -> None:
         """Stop the unit and forget its failure, then remove what it left."""
+        if not self.unit:
+            return
         bus = self._bus()
         try:
             _stop(bus, self.unit)

@@ -126,6 +126,13 @@ def all_pids(path: str) -> "list[int]":
     return list(found)
 
 
+def refuse_if_used(path: str) -> None:
+    """Refuse a cgroup that has processes: they would be limited, and killed, as this container's."""
+    if exists(path) and (found := all_pids(path)):
+        text = f"container's cgroup is not empty: {len(found)} process(es) found"
+        raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}")
+
+
 def signal_all(pids: "list[int]", number: int) -> None:
     """Signal each through a pidfd; one that ended in between is no error."""
     from _signal import pidfd_send_signal  # type: ignore[import-not-found]

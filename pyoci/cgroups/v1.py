@@ -45,6 +45,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager.compile(resources)
     manager.made = [absent for path, base in manager.directories() for absent in tree.missing(base, path)]
     manager.check_frozen_parent()
+    manager.check_unused()
     return manager
 
 
@@ -134,7 +135,11 @@ class Manager:
     def create(self) -> None:
         """Make the cgroups and set the limits; refuses a cgroup that somebody uses."""
         self.make()
-        self._check_unused()
+        try:
+            self.check_unused()
+        except Error:
+            self.forget()
+            raise
         self.limit()
 
     def make(self) -> None:
@@ -159,11 +164,15 @@ class Manager:
                 return
             raise Error(step=f"make cgroup {path}", errno=error.errno or 0, location="linux.cgroupsPath") from None
 
-    def _check_unused(self) -> None:
-        path = self._process_list()
-        if path and path not in self.made and (found := tree.all_pids(path)):
-            text = f"container's cgroup is not empty: {len(found)} process(es) found"
-            raise Error(text, location="linux.cgroupsPath")
+    def check_unused(self) -> None:
+        """Refuse cgroups that somebody uses."""
+        if path := self._process_list():
+            tree.refuse_if_used(path)
+
+    def forget(self) -> None:
+        """These cgroups turned out to be somebody else's: from now on, leave them alone."""
+        self.paths = {}
+        self.made = []
 
     def _apply(self, settings: "list[Setting]", write: "Callable[..., None]" = write_all) -> None:
         opened: "dict[str, int]" = {}

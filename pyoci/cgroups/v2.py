@@ -36,6 +36,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager.optional = not cgroups_path
     manager.compile(resources)
     manager.check_frozen()
+    tree.refuse_if_used(path)
     return manager
 
 
@@ -104,7 +105,12 @@ class Manager:
         except OSError as error:
             self._without_cgroup(error.errno or 0)
             return
-        self._check_usable()
+        try:
+            tree.refuse_if_used(self.path)
+        except Error:
+            self.forget()
+            raise
+        self._settle_type()
         self.limit()
 
     def limit(self) -> None:
@@ -126,10 +132,13 @@ class Manager:
         hint = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups" if denied else ""
         raise Error(step=f"make cgroup {self.path}", errno=number, location="linux.cgroupsPath", hint=hint)
 
-    def _check_usable(self) -> None:
-        if self.path not in self.made and (found := tree.all_pids(self.path)):
-            text = f"container's cgroup is not empty: {len(found)} process(es) found"
-            raise Error(text, location="linux.cgroupsPath")
+    def forget(self) -> None:
+        """This cgroup turned out to be somebody else's: from now on, leave it alone."""
+        self.path = ""
+        self.made = []
+
+    def _settle_type(self) -> None:
+        """Below a threaded cgroup ours has to be threaded as well, where only some controllers can be."""
         if read_file(self.path + "/cgroup.type").strip() != "domain invalid":
             return
         domain = {"memory", "io", "cpu", "hugetlb"}

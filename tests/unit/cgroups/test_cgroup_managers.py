@@ -129,8 +129,29 @@ def test_a_cgroup_in_use_is_refused(host, version, file):
     plan(machine, "/c").create()
     with open(f"{machine.root}/{file}", "w") as procs:
         procs.write("4711\n4712\n")
+    before = machine.directories()
     with pytest.raises(Error, match=r"container's cgroup is not empty: 2 process\(es\) found"):
-        plan(machine, "/c").create()
+        plan(machine, "/c")
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize(("version", "file"), [(1, "devices/c/cgroup.procs"), (2, "c/cgroup.procs")])
+def test_a_cgroup_that_somebody_took_meanwhile_is_left_alone(host, version, file):
+    """Between our plan and our create another container was made there: undoing ours must not harm it."""
+    machine = host(version)
+    ours = plan(machine, "/c")
+    plan(machine, "/c").create()
+    with open(f"{machine.root}/{file}", "w") as procs:
+        procs.write("4711\n")
+    before = machine.directories()
+    with pytest.raises(Error, match="not empty: 1 process"):
+        ours.create()
+    machine.written.clear()
+    assert ours.empty()
+    ours.kill(9)
+    ours.destroy()
+    assert machine.directories() == before
+    assert machine.written == []
 
 
 def test_an_empty_cgroup_that_exists_is_taken(host):
