@@ -324,7 +324,9 @@ int step_hook(struct context *c, const struct step *step)
     list_fill(&f->env.l, envp);
     snprintf(room, length + 1, "%s%s%s", f->state_head.s.bytes, number, f->state_tail.s.bytes);
     struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i };
+    mode_t ours = umask(022); /* 0 since the rootfs was opened: modes of devices and directories are exact */
     int error = hook_run(&hook, &result);
+    umask(ours);
     munmap(room, length + 1);
     if (error) {
         c->doing = "start it";
