@@ -86,6 +86,13 @@ class Host:
 
         return names(path)
 
+    def resctrl(self) -> str:
+        """Where resctrl is mounted, "" where it is not."""
+        for line in self.read_all("/proc/self/mountinfo").split("\n"):
+            if line.partition(" - ")[2].startswith("resctrl "):
+                return line.split(" ")[4]
+        return ""
+
     def full_proc_mounts(self, root: str) -> "list[str]":
         """Where procfs and sysfs are mounted outside of a directory: what a chroot would leave within reach."""
         found = []

@@ -146,6 +146,13 @@ class Runtime:
         with self.store.open(container).load() as entry:
             update(entry, resources)
 
+    def update_classes(self, container: str, schemas: "dict[str, str]") -> None:
+        """Changes Intel RDT; schemas: l3CacheSchema and memBwSchema, as in linux.intelRdt."""
+        from pyoci.container.update import update_classes
+
+        with self.store.open(container).load() as entry:
+            update_classes(entry, schemas)
+
     def stats(self, container: str) -> "dict[str, Any]":
         """What a running container has used, in the shape of runc's events."""
         from pyoci.container.events import statistics

@@ -32,20 +32,21 @@ _NUMBERS = {
 }
 _TEXTS = {"cpuset-cpus": ("cpu", "cpus"), "cpuset-mems": ("cpu", "mems")}
 _UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_RESCTRL = {
-    "l3-cache-schema": "Intel RDT/CAT: l3 cache schema is not enabled",
-    "mem-bw-schema": "Intel RDT/MBA: memory bandwidth schema is not enabled",
-}
+_SCHEMAS = {"l3-cache-schema": "l3CacheSchema", "mem-bw-schema": "memBwSchema"}
 
 
 def main(call: "Call") -> int:
     """Changes what was given; a file given with --resources stands for all other flags."""
     name = check_id(call.arguments[0])
-    for flag, text in _RESCTRL.items():
-        if call.text(flag):
-            raise Error(text, location=f"--{flag}")
+    schemas = {key: value for flag, key in _SCHEMAS.items() if (value := call.text(flag))}
+    if "memBwSchema" in schemas and not schemas["memBwSchema"].startswith("MB:"):
+        raise Error("a memory bandwidth schema starts with MB:", location="--mem-bw-schema")
     source = call.text("resources")
-    call.runtime().update(name, from_file(source) if source else from_flags(call))
+    resources = from_file(source) if source else from_flags(call)
+    if schemas:  # first: most hosts refuse it
+        call.runtime().update_classes(name, schemas)
+    if resources or not schemas:
+        call.runtime().update(name, resources)
     return 0
 
 

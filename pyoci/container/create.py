@@ -155,6 +155,10 @@ class Creation:
             from pyoci.netdevices import move_back
 
             move_back(self.entry)
+        if self.entry.record.get("resctrl"):
+            from pyoci.rdt import leave
+
+            leave(self.entry)
         if self.hooked or location.startswith("hooks."):
             state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)
             run_all_hooks(self.config, "poststop", state)
@@ -171,7 +175,15 @@ class Creation:
             self.manager.join(process.pid)
         self.manager.apply()
         for step in self.plan.parent:
-            obey(step, process.pid)
+            if step.name == "resctrl":
+                self._enter_class(str(step.fields[0]), process)
+            else:
+                obey(step, process.pid)
+
+    def _enter_class(self, path: str, process: Process) -> None:
+        from pyoci.rdt import Tree, Wish, enter
+
+        enter(self.entry, Tree(path), Wish(self.config["linux"]["intelRdt"], self.entry.container), [process.pid])
 
     def _on_network(self, process: Process) -> None:
         from pyoci.netdevices import move_in

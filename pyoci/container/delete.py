@@ -83,6 +83,8 @@ def destroy(entry: Entry) -> None:
     manager.destroy()
     if entry.record.get("network_devices"):
         _network(entry)
+    if entry.record.get("resctrl"):
+        _resctrl(entry)
     if "poststop" in entry.record["hooks"]:
         _poststop(entry)
     entry.remove()
@@ -92,6 +94,13 @@ def _network(entry: Entry) -> None:
     from pyoci.netdevices import move_back
 
     for problem in move_back(entry):
+        _warn(problem)
+
+
+def _resctrl(entry: Entry) -> None:
+    from pyoci.rdt import leave
+
+    for problem in leave(entry):
         _warn(problem)
 
 

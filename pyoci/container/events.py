@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 def statistics(entry: "Entry") -> "dict[str, Any]":
     """What the container has used, in the shape of runc's events. Errors: Error when it does not run."""
     _running(entry)
-    return entry.manager().stats()
+    return _with_resctrl(entry, entry.manager().stats())
+
+
+def _with_resctrl(entry: "Entry", stats: "dict[str, Any]") -> "dict[str, Any]":
+    if entry.record.get("resctrl"):
+        from pyoci import rdt
+
+        stats["intel_rdt"] = rdt.statistics(entry)
+    return stats
 
 
 def _running(entry: "Entry") -> int:
@@ -51,7 +59,7 @@ def watch(entry: "Entry", interval: float, emit: "Emit") -> None:
             if pidfd in ready:
                 return
             if time.monotonic() >= due:
-                emit({"type": "stats", "id": entry.container, "data": manager.stats()})
+                emit({"type": "stats", "id": entry.container, "data": _with_resctrl(entry, manager.stats())})
                 due += interval
     finally:
         notices.close()

@@ -108,6 +108,10 @@ class _Execution:
         from pyoci.cgroups.subpath import parse
 
         self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)
+        if self.entry.record.get("resctrl"):
+            from pyoci.rdt import Tree, join
+
+            join(Tree(self.entry.record["resctrl"]["tree"]), self.entry.record["resctrl"], process.pid)
         for step in self.plan.parent:
             obey(step, process.pid)
 

@@ -26,6 +26,25 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> None:
     entry.save_config(dump(config).encode())
 
 
+def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:
+    """Changes the container's class in resctrl, and notes it in the kept config.
+
+    schemas: l3CacheSchema and memBwSchema, as in linux.intelRdt
+    Errors: Error "container not running", or in runc's words when the host has no such thing.
+    """
+    if entry.status() == "stopped":
+        raise Error("container not running")
+    from pyoci import rdt
+    from pyoci.host import Host
+    from pyoci.jsondoc import dump
+
+    rdt.change(entry, Host().resctrl(), schemas, entry.manager().pids())
+    config = entry.config()
+    linux = config.setdefault("linux", {})
+    linux["intelRdt"] = merged(linux.get("intelRdt") or {}, schemas)
+    entry.save_config(dump(config).encode())
+
+
 def merged(old: "dict[str, Any]", new: "dict[str, Any]") -> "dict[str, Any]":
     """The old object with the new one's values; arrays are replaced, null changes nothing."""
     result = dict(old)

@@ -1,0 +1,17 @@
+"""linux.intelRdt → the class of service that the runtime puts the process into; pyoci/rdt.py does it."""
+
+from pyoci import rdt
+from pyoci.errors import Error
+from pyoci.plan.model import ParentStep, Plan
+from pyoci.plan.request import Request
+
+
+def compile_intel_rdt(request: Request, plan: Plan) -> None:
+    """Adds it. Errors: Error when there is no resctrl, or it has not what is asked for."""
+    path = request.host.resctrl()
+    if not path:
+        hint = "mount -t resctrl resctrl /sys/fs/resctrl, on a machine that has Intel RDT"
+        raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint)
+    wish = rdt.Wish(request.linux["intelRdt"], request.container)
+    rdt.check(rdt.Tree(path), wish)
+    plan.parent.append(ParentStep("resctrl", "linux.intelRdt", path))
