@@ -267,7 +267,7 @@ def test_create_runtime_hook_can_enter_the_containers_network(box: Box) -> None:
     bundle = box.bundle().args("hostname")
     hook = script(
         box.path / "hook",
-        '#!/bin/sh\npid=$(grep -o \'"pid":[0-9]*\' | cut -d: -f2)\nnsenter --target $pid --uts hostname renamed\n',
+        "#!/bin/sh\npid=$(grep -o '\"pid\":[0-9]*' | cut -d: -f2)\nnsenter --target $pid --uts hostname renamed\n",
     )
     bundle.config.pop("hostname")
     bundle.hook("createRuntime", hook, env=["PATH=/bin:/usr/bin"])

@@ -163,7 +163,12 @@ def test_bind_takes_one_mount_and_rbind_all(box: Box, source: Source) -> None:
 
 @pytest.mark.parametrize(
     "options, ro",
-    [(["ro", "rw"], False), (["rw", "ro"], True), (["rro", "rrw"], False), (["rro", "rw"], False), (["ro", "rw", "ro"], True)],
+    [
+        (["ro", "rw"], False),
+        (["rw", "ro"], True),
+        (["rro", "rrw"], False),
+        (["ro", "rw", "ro"], True),
+    ],
 )
 def test_the_last_of_contradicting_options_counts(box: Box, source: Source, options: list[str], ro: bool) -> None:
     bundle = box.bundle()

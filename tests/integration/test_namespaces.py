@@ -26,7 +26,7 @@ def own(kind: str) -> str:
 def seen(box: Box, bundle: Bundle) -> dict[str, str]:
     """The namespaces of a container's process, as its own procfs shows them."""
     lines = box.output(bundle.shell(LIST)).split()
-    return {kind: line for kind, line in zip(ORDER, lines)}
+    return dict(zip(ORDER, lines))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Many at once: no command disturbs another, neither on containers of their own nor on one and the same."""
 
-
 import pytest
 from support.box import Box
 from support.command import Result, Started

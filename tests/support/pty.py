@@ -71,7 +71,11 @@ class Interactive:
         self.screen.resize(rows, columns)
         self.before = termios.tcgetattr(self.slave)
         self.process = subprocess.Popen(
-            words, stdin=self.slave, stdout=self.slave, stderr=self.slave, preexec_fn=self._control  # noqa: PLW1509
+            words,
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            preexec_fn=self._control,  # noqa: PLW1509
         )
         leftovers.OWN.add(self.process.pid)
 

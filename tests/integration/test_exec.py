@@ -1,0 +1,176 @@
+"""exec: one more process in a container, as the command line and --process say."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import leftovers
+from support.box import Box
+
+pytestmark = pytest.mark.root
+SPACES = ["mnt", "net", "pid", "ipc", "uts", "cgroup", "user"]
+
+
+@pytest.fixture
+def running(box: Box) -> Box:
+    """A box with the container c running."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.process["env"] = ["PATH=/bin", "OF_CONTAINER=1"]
+    bundle.process["cwd"] = "/tmp"
+    box.started(bundle)
+    return box
+
+
+def test_in_the_containers_namespaces_root_and_cgroups(running: Box) -> None:
+    pid = running.state()["pid"]
+    text = running.ok("exec", "c", "sh", "-c", f"for n in {' '.join(SPACES)}; do readlink /proc/self/ns/$n; done").out
+    assert text.split() == [os.readlink(f"/proc/{pid}/ns/{name}") for name in SPACES]
+    assert running.ok("exec", "c", "hostname").out == "box\n"
+    result = running.ok("exec", "--detach", "--pid-file", str(running.path / "pid"), "c", "sleep", "1000")
+    assert result.out == ""
+    other = int((running.path / "pid").read_text())
+    assert Path(f"/proc/{other}/cgroup").read_text() == Path(f"/proc/{pid}/cgroup").read_text()
+
+
+@pytest.mark.parametrize("status", [0, 1, 42])
+def test_exit_status(running: Box, status: int) -> None:
+    assert running.call("exec", "c", "sh", "-c", f"exit {status}").status == status
+
+
+def test_exit_status_of_a_killed_process(running: Box) -> None:
+    assert running.call("exec", "c", "sh", "-c", "kill -9 $$").status == 137
+
+
+def test_streams(running: Box) -> None:
+    result = running.call("exec", "c", "sh", "-c", "cat; echo problem >&2", input=b"words")
+    assert (result.out, result.err) == ("words", "problem\n")
+
+
+def test_process_is_the_configs_where_nothing_else_is_said(running: Box) -> None:
+    lines = running.ok(
+        "exec", "c", "sh", "-c", "pwd; id -u; echo $OF_CONTAINER; grep ^Cap /proc/self/status"
+    ).out.split("\n")
+    assert lines[:3] == ["/tmp", "0", "1"]
+    mask = 1 << 29 | 1 << 5 | 1 << 10
+    caps = {line.split(":")[0]: int(line.split()[1], 16) for line in lines[3:] if line}
+    assert caps == {"CapInh": 0, "CapPrm": mask, "CapEff": mask, "CapBnd": mask, "CapAmb": 0}
+
+
+def test_flags(running: Box) -> None:
+    flags = [
+        "--user", "1000:2000", "--cwd", "/etc", "--env", "A=1", "--env", "OF_CONTAINER=2", "--cap", "CAP_NET_RAW",
+        "--additional-gids", "7", "--additional-gids", "8", "--no-new-privs",
+    ]  # fmt: skip
+    script = "id -u; id -g; pwd; echo $A $OF_CONTAINER; grep -E '^(Groups|NoNewPrivs|CapBnd)' /proc/self/status"
+    lines = running.ok("exec", *flags, "c", "sh", "-c", script).out.split("\n")
+    assert lines[:4] == ["1000", "2000", "/etc", "1 2"]
+    assert lines[4].split() == ["Groups:", "7", "8"]
+    found = dict(line.split(":\t") for line in lines[4:] if line)
+    assert found["NoNewPrivs"] == "1"
+    assert int(found["CapBnd"], 16) >> 13 & 1
+
+
+def test_process_file(running: Box) -> None:
+    process: dict[str, Any] = {
+        "args": ["sh", "-c", "id -u; pwd; echo $X; umask; grep ^CapEff /proc/self/status; ulimit -n"],
+        "cwd": "/bin",
+        "env": ["PATH=/bin", "X=file"],
+        "user": {"uid": 77, "gid": 78, "umask": 0o7},
+        "capabilities": {},
+        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 33, "hard": 44}],
+    }
+    file = running.path / "process.json"
+    file.write_text(json.dumps(process))
+    lines = running.ok("exec", "--process", str(file), "c").out.split("\n")
+    assert lines[:4] == ["77", "/bin", "file", "0007"]
+    assert int(lines[4].split()[1], 16) == 0
+    assert lines[5] == "33"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"args": []}', '{"args": ["x"], "cwd": "relative"}'])
+def test_bad_process_file(running: Box, text: str) -> None:
+    file = running.path / "process.json"
+    file.write_text(text)
+    result = running.call("exec", "--process", str(file), "c")
+    assert result.status == 255, result
+    assert result.err.count("\n") == 1 and "Traceback" not in result.err, result
+
+
+def test_pid_file_and_detach(running: Box) -> None:
+    file = running.path / "pid"
+    running.ok("exec", "--detach", "--pid-file", str(file), "c", "sleep", "1000")
+    pid = int(file.read_text())
+    assert pid in leftovers.descendants()
+    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x001000\x00"
+
+
+def test_processes_end_with_the_container(running: Box) -> None:
+    for _ in range(3):
+        running.ok("exec", "--detach", "c", "sleep", "1000")
+    running.ok("delete", "--force", "c")
+    assert running.left() == []
+
+
+def test_exec_in_created_and_stopped_containers(box: Box) -> None:
+    box.made_container(box.bundle().args("true"), "c")
+    assert box.call("exec", "c", "echo", "here").out == "here\n", "callers prepare a created container by exec"
+    box.ok("kill", "c", "KILL")
+    leftovers.reap()
+    result = box.call("exec", "c", "true")
+    assert result.status == 255
+    assert "cannot exec in a stopped container" in result.err
+
+
+def test_exec_reports_a_bad_user_and_cwd(running: Box) -> None:
+    result = running.call("exec", "--cwd", "relative", "c", "true")
+    assert result.status == 255 and "cwd" in result.err.lower(), result
+    result = running.call("exec", "--user", "nobody", "c", "true")
+    assert result.status != 0 and result.err.count("\n") == 1, result
+
+
+def test_exec_sees_mounts_of_the_container_only(running: Box) -> None:
+    text = running.ok("exec", "c", "cat", "/proc/self/mountinfo").out
+    assert {line.split(" ")[4] for line in text.strip().split("\n")} == {"/", "/proc", "/dev", "/dev/pts", "/sys"}
+
+
+def test_exec_leads_its_own_session(running: Box) -> None:
+    file = running.path / "pid"
+    running.ok("exec", "--detach", "--pid-file", str(file), "c", "sleep", "1000")
+    pid = int(file.read_text())
+    assert os.getsid(pid) == pid
+
+
+def test_replaced_passwd_and_path_of_the_image_are_used_safely(box: Box) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    os.mkfifo(bundle.rootfs / "etc" / "passwd")
+    box.started(bundle)
+    assert box.ok("exec", "--user", "5", "c", "sh", "-c", "echo $HOME").out == "/\n"
+
+
+def test_exec_into_a_container_of_the_hosts_namespaces(box: Box) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    for kind in ("pid", "ipc", "cgroup"):
+        bundle.without(kind)
+    box.started(bundle)
+    assert box.ok("exec", "c", "readlink", "/proc/self/ns/pid").out.strip() == os.readlink("/proc/self/ns/pid")
+
+
+def test_exec_in_a_time_namespace(box: Box) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.namespace("time")
+    bundle.linux["timeOffsets"] = {"boottime": {"secs": 5000000}}
+    box.started(bundle)
+    assert float(box.ok("exec", "c", "cat", "/proc/uptime").out.split()[0]) > 5000000
+
+
+def test_signals_reach_the_process_in_the_foreground(running: Box) -> None:
+    os.mkfifo(running.path / "b1" / "rootfs" / "up")
+    words = ["exec", "c", "sh", "-c", "trap 'exit 7' USR1; echo up > /up; while :; do sleep 0.05; done"]
+    begun = running.begin(*words)
+    assert (running.path / "b1" / "rootfs" / "up").read_text() == "up\n"
+    import signal
+
+    begun.process.send_signal(signal.SIGUSR1)
+    assert begun.finish().status == 7

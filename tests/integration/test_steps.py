@@ -1,0 +1,187 @@
+"""Every operation of a plan is made to fail once: the error names the place in config.json, the step, and the errno.
+
+Plans of a few steps are given to init directly, so that each failure is that of its own step. Where no argument can make
+a call fail, a seccomp filter, loaded by the plan itself, has it refused.
+"""
+
+import os
+import platform
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.box import Box
+
+from pyoci import kernel
+from pyoci.errors import Error
+from pyoci.launch import Launch
+from pyoci.plan import ops
+from pyoci.plan.model import Plan
+
+pytestmark = pytest.mark.root
+WHERE = "place.of[7] (the step)"
+CALLS = {  # numbers of system calls, by machine
+    "x86_64": {"clone": 56, "prctl": 157, "personality": 135, "socket": 41, "close_range": 436, "recvfrom": 45, "recvmsg": 47,
+               "keyctl": 250, "newfstatat": 262, "fstat": 5, "setsid": 112},
+    "aarch64": {"clone": 220, "prctl": 167, "personality": 92, "socket": 198, "close_range": 436, "recvfrom": 207, "recvmsg": 212,
+                "keyctl": 219, "newfstatat": 79, "fstat": 80, "setsid": 157},
+}  # fmt: skip
+EIO = 5
+
+
+def refusing(*names: str) -> tuple[Any, ...]:
+    """A step after which system calls fail with EIO (seccomp(2): load the number, compare, return)."""
+    numbers = [CALLS[platform.machine()][name] for name in names]
+    lines = [(0x20, 0, 0, 0)]
+    lines += [(0x15, len(numbers) - n, 0, number) for n, number in enumerate(numbers)]
+    lines += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050000 | EIO)]
+    return (ops.SECCOMP, b"".join(struct.pack("<HBBI", *line) for line in lines), 0)
+
+
+MOUNTS = kernel.CLONE_NEWNS
+NEW_ROOT = [(ops.OWN_MOUNTS, kernel.MS_PRIVATE), (ops.OPEN_ROOT, "{root}")]
+
+# operation: namespaces, steps before it, its fields, words of the error
+CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
+    ops.OPEN_NAMESPACE: (0, [], (0, kernel.CLONE_NEWNET, "/no/such"), "ENOENT"),
+    ops.JOIN_NAMESPACE: (0, [], (0, kernel.CLONE_NEWNET), "EBADF"),
+    ops.JOIN_PROCESS: (0, [], (kernel.CLONE_NEWNET,), "EBADF"),
+    ops.USE_ROOT: (0, [], ("/no/such",), "ENOENT"),
+    ops.UNSHARE: (0, [], (1,), "EINVAL"),
+    ops.TIME_OFFSETS: (0, [], ("nonsense\n",), "EINVAL"),
+    ops.FORK: (0, [refusing("clone")], (), "EIO"),
+    ops.SESSION: (0, [(ops.SESSION,)], (), "EPERM"),
+    ops.SYNC: (0, [refusing("recvfrom", "recvmsg")], (ops.SYNC_HOOKS,), "ECANCELED"),
+    ops.DUMPABLE: (0, [refusing("prctl")], (), "EIO"),
+    ops.BECOME_ROOT: (kernel.CLONE_NEWUSER, [], (), "EINVAL"),
+    ops.KEYRING: (0, [refusing("keyctl")], ("name",), "EIO"),
+    ops.LOOPBACK_UP: (kernel.CLONE_NEWNET, [refusing("socket")], (), "EIO"),
+    ops.HOSTNAME: (kernel.CLONE_NEWUTS, [], ("x" * 65,), "EINVAL"),
+    ops.DOMAINNAME: (kernel.CLONE_NEWUTS, [], ("x" * 65,), "EINVAL"),
+    ops.OWN_MOUNTS: (MOUNTS, [], (3,), "EINVAL"),
+    ops.TAKE_MOUNTS: (0, [refusing("recvmsg", "recvfrom")], (1,), "E"),
+    ops.OPEN_ROOT: (MOUNTS, NEW_ROOT[:1], ("/no/such",), "ENOENT"),
+    ops.MOUNT_NEW: (MOUNTS, NEW_ROOT, ("/x", "nosuchfs", "s", [], 0, 0, 0), "ENODEV"),
+    ops.MOUNT_BIND: (MOUNTS, NEW_ROOT, ("/x", "/no/such", 0, 0, 0, 0, 0, 0), "ENOENT"),
+    ops.MOUNT_CHANGE: (MOUNTS, NEW_ROOT, ("/no/such", 0, 0, 0, 0), "ENOENT"),
+    ops.MAKE_DIRECTORY: (MOUNTS, NEW_ROOT, ("/bin/busybox/x", 0o755), "ENOTDIR"),
+    ops.MAKE_NODE: (MOUNTS, NEW_ROOT, ("/bin", kernel.S_IFCHR, 1, 3, 0, 0, 0), "EEXIST"),
+    ops.MAKE_LINK: (MOUNTS, NEW_ROOT, ("/bin/busybox/x", "target", 0), "ENOTDIR"),
+    ops.CONSOLE: (MOUNTS, NEW_ROOT, (0, 0, 0, 0), "ENOENT"),
+    ops.PIVOT_ROOT: (MOUNTS, [NEW_ROOT[0], (ops.USE_ROOT, "{root}")], (), "pivot_root: "),
+    ops.UNMOUNT: (MOUNTS, NEW_ROOT, ("/no/such",), "ENOENT"),
+    ops.MOVE_ROOT: (MOUNTS, [NEW_ROOT[0], (ops.USE_ROOT, "{root}")], (), "EINVAL"),
+    ops.CHANGE_ROOT: (MOUNTS, [], (), "EBADF"),
+    ops.ROOT_PROPAGATION: (MOUNTS, NEW_ROOT, (3, 0), "EINVAL"),
+    ops.SYSCTL: (0, [], ("no/such", "1"), "ENOENT"),
+    ops.READONLY_PATH: (MOUNTS, NEW_ROOT, ("/loop",), "ELOOP"),
+    ops.MASK_PATH: (MOUNTS, NEW_ROOT, ("/loop",), "ELOOP"),
+    ops.STDIO: (0, [refusing("newfstatat", "fstat")], (0,), "EIO"),
+    ops.NO_NEW_PRIVILEGES: (0, [refusing("prctl")], (), "EIO"),
+    ops.SCHEDULER: (0, [], (99, 0, 0, 0, 0, 0, 0), "EINVAL"),
+    ops.AFFINITY: (0, [], (b"\0" * 128,), "EINVAL"),
+    ops.IO_PRIORITY: (0, [], (7 << 13,), "EINVAL"),
+    ops.PERSONALITY: (0, [refusing("personality")], (8,), "EIO"),
+    ops.MEMORY_POLICY: (0, [], (99, b""), "EINVAL"),
+    ops.ENTER_CWD: (0, [], ("/no/such", 0), "ENOENT"),
+    ops.FIND_EXECUTABLE: (0, [], ("/no/such", [], 0, 0, b""), "ENOENT"),
+    ops.AWAIT_START: (0, [refusing("prctl")], (), "EIO"),
+    ops.HOOK: (0, [], ("/no/such", ["x"], [], "/", 0, "{", "}"), "ENOENT"),
+    ops.LABEL: (0, [], ("attr/no/such", "x"), "ENOENT"),
+    ops.SECCOMP: (0, [], (b"", 0), "EINVAL"),
+    ops.BOUNDING: (0, [(ops.CAPABILITIES, 0, 0, 0, 0)], (0,), "EPERM"),
+    ops.IDENTITY: (0, [], (2**32 - 1, 0, b"", 0), "EINVAL"),
+    ops.CAPABILITIES: (0, [(ops.CAPABILITIES, 0, 0, 0, 0)], (1, 1, 0, 0), "EPERM"),
+    ops.CLOSE_FILES: (0, [refusing("close_range")], (0,), "EIO"),
+    ops.EXECUTE: (0, [], (["x"], []), "ENOENT"),
+}
+CANNOT_FAIL = {ops.FIND_HOME, ops.UMASK}
+
+
+def name_of(operation: int) -> str:
+    return str(ops.OPERATIONS[operation][0])
+
+
+def test_every_operation_has_a_case() -> None:
+    assert set(CASES) | CANNOT_FAIL == set(range(len(ops.OPERATIONS)))
+
+
+EMPTY: dict[str, Any] = {"i": 0, "s": "", "l": [], "b": b""}
+
+
+def fields_of(operation: int, given: tuple[Any, ...], root: Path) -> list[Any]:
+    """All fields of an operation; those that a case does not care for are empty."""
+    rest = ops.OPERATIONS[operation][2][len(given) :]
+    return [fill(value, root) for value in given] + [-1 if name == "taken" else EMPTY[kind] for kind, name in rest]
+
+
+def fill(value: Any, root: Path) -> Any:
+    return value.replace("{root}", str(root)) if isinstance(value, str) else value
+
+
+def failure_of(plan: Plan) -> Error:
+    with pytest.raises(Error) as caught:
+        Launch(plan).run()
+    return caught.value
+
+
+@pytest.mark.parametrize("operation", sorted(CASES), ids=name_of)
+def test_failure_names_place_step_and_errno(box: Box, operation: int) -> None:
+    if platform.machine() not in CALLS:
+        pytest.skip("no table of system calls for this machine")
+    flags, before, fields, words = CASES[operation]
+    root = box.bundle().rootfs
+    os.symlink("loop", root / "loop")
+    plan = Plan()
+    plan.flags = flags
+    for number, *values in before:
+        plan.add(number, "before", *fields_of(number, tuple(values), root))
+    plan.add(operation, WHERE, *fields_of(operation, fields, root))
+    if operation != ops.EXECUTE:
+        plan.add(ops.EXECUTE, "after", ["x"], [])
+    problem = failure_of(plan)
+    assert problem.location == WHERE, problem
+    line = str(problem)
+    assert words in line, line
+    if operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
+        assert 'exec: "' in line, line
+    else:
+        assert ops.OPERATIONS[operation][1] in line, line
+    assert "\n" not in line
+
+
+def test_a_plan_that_is_no_plan_changes_nothing(box: Box) -> None:
+    """Init checks all of it before the first step."""
+    root = box.bundle().rootfs
+    good = Plan()
+    good.add(ops.MAKE_DIRECTORY, "a", "/made", 0o755)
+    data = good.encode()
+    damages: list[Callable[[bytes], bytes]] = [
+        lambda plan: b"",
+        lambda plan: plan[:10],
+        lambda plan: b"\0" * len(plan),
+        lambda plan: plan[:-3],
+        lambda plan: plan + b"x",
+        lambda plan: plan[:4] + b"\xff" + plan[5:],
+        lambda plan: plan[:16] + b"\xff\xff" + plan[18:],
+        lambda plan: plan[:18] + b"\x0c" + plan[19:],
+        lambda plan: plan[:24] + b"\xff\xff\xff\x7f" + plan[28:],
+    ]
+    for number, damage in enumerate(damages):
+        plan = Plan()
+        plan.add(ops.USE_ROOT, "root", str(root))
+        plan.add(ops.MAKE_DIRECTORY, "a", f"/made{number}", 0o755)
+        whole = plan.encode()
+        if damage(whole) == whole:
+            continue
+
+        class Damaged(Plan):
+            def encode(self) -> bytes:
+                return damage(whole)  # noqa: B023
+
+        with pytest.raises(Error):
+            Launch(Damaged()).run()
+        assert not (root / f"made{number}").exists(), number
+    assert data
