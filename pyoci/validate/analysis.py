@@ -253,5 +253,5 @@ def refusal(document: object, kind: str, name: str, found: "list[Finding]") -> "
     place = dotted(("process", *first.path)) if kind == "process" else first.place or name
     more = len(problems) - 1
     text = first.text if not more else f"{first.text}, and {more} more problem{'s' if more > 1 else ''}"
-    hint = "`pyoci validate` shows all" if more or not first.hint else first.hint
-    return Error(text, location=place, hint=hint)
+    hint = f"{first.hint}; " if first.hint and not more else ""
+    return Error(text, location=place, hint=f"{hint}`pyoci validate` {'shows all' if more else 'shows where'}")

@@ -108,7 +108,11 @@ def test_a_refusal_is_one_line_with_the_number_of_others() -> None:
     )
     with pytest.raises(Error) as caught:
         validate.check_config(changed(CONFIG, {"root": 5}))
-    assert str(caught.value) == "root: must be an object, not 5 (`pyoci validate` shows all)"
+    assert str(caught.value) == "root: must be an object, not 5 (`pyoci validate` shows where)"
+    with pytest.raises(Error) as caught:
+        validate.check_config(changed(CONFIG, {"process/args": []}))
+    words = "name the program, then its arguments; `pyoci validate` shows where"
+    assert str(caught.value) == f"process.args: args must not be empty ({words})"
     with pytest.raises(Error) as caught:
         validate.check_config([])
     assert caught.value.location == "config.json"

@@ -405,6 +405,10 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
         [("device-number-range", "linux.devices[0].major")],
     ),
     (
+        {"linux/devices": [{"type": "b", "path": "/dev/x", "major": 0, "minor": 2**32}]},
+        [("device-number-range", "linux.devices[0].minor")],
+    ),
+    (
         {
             "linux/devices": [
                 {"type": "c", "path": "/dev/x", "major": 1, "minor": 3},
@@ -625,6 +629,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
         [("windows-mount-nested", "mounts[1].destination")],
     ),
     ({**WINDOWS, "mounts": [{"destination": "foo"}]}, [("mount-destination-relative", "mounts[0].destination")]),
+    ({**WINDOWS, "mounts": [{"destination": "C:foo"}]}, [("mount-destination-relative", "mounts[0].destination")]),
     ({**WINDOWS, "process/args": GONE}, [("process-args-empty", "process")]),
     ({**WINDOWS, "process/cwd": "x"}, [("process-cwd-relative", "process.cwd")]),
 ]
@@ -710,6 +715,7 @@ NEAR_MISSES: "list[dict[str, Any]]" = [
     {"process/consoleSize": {"height": 65535, "width": 0}, "process/terminal": True},
     {"process/scheduler": {"policy": "SCHED_OTHER", "nice": -20}},
     {"process/scheduler": {"policy": "SCHED_RR", "priority": 99}},
+    {"process/scheduler": {"policy": "SCHED_FIFO", "priority": 1}},
     {"process/scheduler": {"policy": "SCHED_DEADLINE", "runtime": 1024, "deadline": 1024}},
     {"process/execCPUAffinity": {"initial": "0-3, 7", "final": ""}},
     {"process/rlimits": [{"type": "RLIMIT_CORE", "soft": 2**64 - 1, "hard": 2**64 - 1}]},
@@ -775,6 +781,7 @@ NEAR_MISSES: "list[dict[str, Any]]" = [
     {"linux/memoryPolicy": {"mode": "MPOL_PREFERRED"}},
     ZOS,
     WINDOWS,
+    {**WINDOWS, "mounts": [{"destination": "\\\\server\\x"}, {"destination": "C:/x"}, {"destination": "/y"}]},
     {**WINDOWS, "windows/hyperv": {}, "root": GONE},
     {**WINDOWS, "process/args": GONE, "process/commandLine": "a.exe"},
     {"vm": {"kernel": {"path": "/k", "initrd": "/i"}}},
