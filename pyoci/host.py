@@ -43,6 +43,15 @@ class Host:
             return False
         return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
 
+    def device(self, path: str) -> "Optional[tuple[int, int, int]]":
+        """Type (S_IF*), major and minor number of a device node, None where there is none."""
+        try:
+            found = posix.stat(path)
+        except OSError:
+            return None
+        kind = found.st_mode & 0o170000
+        return (kind, posix.major(found.st_rdev), posix.minor(found.st_rdev)) if kind in (0o020000, 0o060000) else None
+
     def is_directory(self, path: str) -> bool:
         """Whether path is a directory, links followed."""
         try:

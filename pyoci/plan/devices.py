@@ -1,10 +1,12 @@
 """linux.devices and the default devices (config-linux.md, "Devices" and "Default Devices") → steps."""
 
 from pyoci import kernel
+from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.plan.mounts import covers_dev
 from pyoci.plan.request import Request, clean
+from pyoci.plan.sources import NOT_TAKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,8 +64,16 @@ def _numbers(device: "dict[str, Any]") -> "tuple[int, ...]":
 
 
 def _node(request: Request, plan: Plan, where: str, path: str, numbers: "tuple[int, ...]") -> None:
-    """In a user namespace mknod is refused: there the host's node is bound, for what it is worth."""
-    if request.namespace("user") is not None or request.host.euid != 0:
-        plan.add(ops.MOUNT_BIND, where, path, path, 0, 0, 0, 0, 0, 0, -1)
-    else:
+    """In a user namespace no device can be made: there the host's of the same name is bound, if it is the same."""
+    if numbers[0] & kernel.S_IFMT == kernel.S_IFIFO or (request.namespace("user") is None and request.host.euid == 0):
         plan.add(ops.MAKE_NODE, where, path, *numbers)
+        return
+    kind, major, minor = numbers[0] & kernel.S_IFMT, numbers[1], numbers[2]
+    found = request.host.device(path)
+    if found != (kind, major, minor):
+        other = "none" if found is None else f"{'c' if found[0] == kernel.S_IFCHR else 'b'} {found[1]}:{found[2]}"
+        raise Error(
+            f"a user namespace can only have the host's devices; at {path} the host has {other}, not {major}:{minor}",
+            location=where,
+        )
+    plan.add(ops.MOUNT_BIND, where, path, path, 0, 0, 0, 0, 0, 0, NOT_TAKEN)

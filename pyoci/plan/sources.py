@@ -20,7 +20,7 @@ NOT_TAKEN = -1
 
 
 class IdMap:
-    """The id map of a mount: the text of uid_map and gid_map, or the path of a user namespace; for all below it, too?"""
+    """The id map of a mount: the text of uid_map and gid_map, or the path of a user namespace; deep: for all below."""
 
     __slots__ = ("deep", "gids", "namespace", "uids")
 
