@@ -63,6 +63,7 @@ struct scheduling {
     int32_t nice;
     uint32_t priority;
     uint64_t runtime, deadline, period;
+    uint32_t clamp_min, clamp_max; /* for SCHED_FLAG_UTIL_CLAMP_*: config.json has no values for them, so 0 */
 };
 
 int step_scheduler(struct context *c, const struct step *step)

@@ -84,11 +84,22 @@ def _program_error(message: Message) -> Error:
     return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
 
 
+_SCHEDULER = {
+    errno.EPERM: "real-time policies take CAP_SYS_NICE, on cgroup v1 also resources.cpu.realtimeRuntime; SCHED_DEADLINE"
+    " takes all CPUs, so it cannot be used together with resources.cpu.cpus",
+    errno.EINVAL: "a policy or flag that this kernel does not have, or values that do not fit together (sched(7))",
+    errno.EOPNOTSUPP: "this kernel was built without clamping of utilization (CONFIG_UCLAMP_TASK)",
+    errno.EBUSY: "the CPUs have no such bandwidth left for SCHED_DEADLINE",
+}
+
+
 def _hint(message: Message) -> str:
     if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:
         return "the kernel has no such filesystem, or its module is not loaded"
     if message.operation == ops.MEMORY_POLICY and message.number == errno.EINVAL:
         return "a mode or flag that this kernel does not have, or nodes outside of the cpuset's"
+    if message.operation == ops.SCHEDULER:
+        return _SCHEDULER.get(message.number, "")
     if message.operation == ops.MOUNT_NEW and "plain" not in message.text and message.number == errno.ELOOP:
         return "it must be mounted on an ordinary directory"
     return ""

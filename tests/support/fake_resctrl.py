@@ -7,10 +7,9 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Dict
 
 ROOT_SCHEMATA = "    MB:0=100;1=100\n    L3:0=7ff;1=7ff\n"
-INFO: Dict[str, str] = {
+INFO: dict[str, str] = {
     "info/L3/cbm_mask": "7ff\n",
     "info/L3/min_cbm_bits": "1\n",
     "info/L3/num_closids": "4\n",
@@ -20,7 +19,7 @@ INFO: Dict[str, str] = {
 }
 
 
-def furnish(group: Path, files: Dict[str, str]) -> None:
+def furnish(group: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (group / name).parent.mkdir(parents=True, exist_ok=True)
         (group / name).write_text(text)
