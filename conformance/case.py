@@ -163,6 +163,9 @@ class Case:
             operation = "start"
         refused = not result.ok
         seen = f"{operation} failed: {result}" if refused else "create and start succeeded"
+        if not refused and container.ends_within(2):
+            status = container.wait()
+            seen += f"; the process ended with status {status} {container.errors()}".rstrip()
         container.discard()
         return refused, seen
 

@@ -138,7 +138,7 @@ def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requi
         status = call_pytest(options, runtime, place)
         seconds = time.monotonic() - begin
         records = read_records(place / "results")
-        if status not in (0, 1, NO_TEST):
+        if status not in (0, 1, NO_TEST) or (not records and status != NO_TEST):
             print(f"pyoci-conformance: the tests could not be run (pytest's status {status})", file=sys.stderr)
             return None
         left = leftovers(place, runtime)
