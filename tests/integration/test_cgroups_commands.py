@@ -1,0 +1,405 @@
+"""Limits, pause, update, events, ps, stats and exec --cgroup through the command, on this machine's cgroups."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cgroup_tools import ROOT, SYSTEMD, V2
+from support.box import Box
+from support.bundle import Bundle
+
+pytestmark = [pytest.mark.root, pytest.mark.cgroup_v2 if V2 else pytest.mark.cgroup_v1]
+MEGA = 1 << 20
+DRIVERS = ["cgroupfs", pytest.param("systemd", marks=pytest.mark.systemd)] if SYSTEMD else ["cgroupfs"]
+SLEEP = ("sleep", "1000")
+
+
+class Driven:
+    """A box whose commands name a driver."""
+
+    def __init__(self, box: Box, driver: str) -> None:
+        self.box = box
+        self.driver = driver
+
+    def bundle(self, **resources: object) -> Bundle:
+        bundle = self.box.bundle()
+        if self.driver == "systemd":
+            name = bundle.linux["cgroupsPath"].strip("/")
+            bundle.linux["cgroupsPath"] = f"system.slice:pyoci:{name}"
+        bundle.linux["resources"] = resources
+        return bundle
+
+    def run(self, bundle: Bundle, name: str = "c", *options: str):
+        bundle.write()
+        return self.box.call("--cgroup-manager", self.driver, "run", "--bundle", str(bundle.path), *options, name)
+
+    def start(self, bundle: Bundle, name: str = "c"):
+        done = self.run(bundle, name, "-d")
+        assert done.ok, done
+        return self.box.state(name)
+
+    def place(self, file: str, name: str = "c") -> Path:
+        """A file of the container's cgroup, found by the record of the state."""
+        record = json.loads((self.box.root / name / "state.json").read_text())["cgroup"]
+        paths = record["cgroup_paths"]
+        if "" in paths:
+            return Path(paths[""]) / file
+        return Path(paths[file.split(".")[0]]) / file
+
+    def read(self, file: str, name: str = "c") -> str:
+        return self.place(file, name).read_text().strip()
+
+
+@pytest.fixture(params=DRIVERS)
+def driven(request: pytest.FixtureRequest, box: Box) -> Driven:
+    return Driven(box, request.param)
+
+
+LIMIT, PIDS = ("memory.max", "pids.max") if V2 else ("memory.limit_in_bytes", "pids.max")
+
+
+def test_the_first_instruction_runs_inside(driven: Driven) -> None:
+    """The program itself reads where it is, and how it is limited: nothing has to be waited for."""
+    bundle = driven.bundle(pids={"limit": 23}, memory={"limit": 32 * MEGA})
+    bundle.without("cgroup")
+    bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro", "nosuid", "noexec", "nodev"])
+    where = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/pids"
+    done = driven.run(bundle.shell(f"cat /proc/self/cgroup {where}/pids.max"))
+    assert done.ok, done
+    *lines, limit = done.out.splitlines()
+    assert limit == "23"
+    name = bundle.linux["cgroupsPath"].rpartition(":")[2].strip("/")
+    assert lines
+    assert all(name in line.split(":", 2)[2] for line in lines)
+
+
+@pytest.mark.skipif(not V2, reason="v1 charges less, and has nothing to start in")
+def test_a_megabyte_is_enough_for_true(driven: Driven) -> None:
+    done = driven.run(driven.bundle(memory={"limit": MEGA, "swap": MEGA}).args("true"))
+    assert done.ok, done
+
+
+def test_too_little_memory_is_told_as_such(driven: Driven) -> None:
+    done = driven.run(driven.bundle(memory={"limit": 8192, "swap": 8192}).args("true"))
+    assert not done.ok
+    assert "memory" in done.err or "OOM" in done.err, done
+
+
+def test_a_refused_limit_leaves_nothing(driven: Driven) -> None:
+    done = driven.run(driven.bundle(cpu={"quota": 500, "period": 100000}).args("true"))
+    assert done.status == 1
+    assert "linux.resources.cpu." in done.err
+    assert driven.box.left() == []
+
+
+def test_a_second_container_in_the_same_cgroup_is_refused_and_the_first_lives(driven: Driven) -> None:
+    first = driven.bundle().args(*SLEEP)
+    driven.start(first)
+    second = driven.bundle().args("true")
+    second.linux["cgroupsPath"] = first.linux["cgroupsPath"]
+    done = driven.run(second, "d")
+    assert done.status == 1
+    assert "not empty: 1 process(es) found" in done.err
+    assert driven.box.state()["status"] == "running"
+    assert driven.box.names() == ["c"]
+
+
+# pause and resume
+
+
+def test_pause_and_resume(driven: Driven) -> None:
+    box = driven.box
+    driven.start(driven.bundle().args(*SLEEP))
+    box.ok("pause", "c")
+    assert box.state()["status"] == "paused"
+    assert "container not running" in box.call("pause", "c").err
+    assert "paused" in box.call("exec", "c", "true").err
+    box.ok("resume", "c")
+    assert box.state()["status"] == "running"
+    assert "container not paused" in box.call("resume", "c").err
+    box.ok("exec", "c", "true")
+    box.ok("pause", "c")
+    box.ok("kill", "c", "KILL")
+    wait_for_status(box, "stopped")
+    assert "container not running" in box.call("pause", "c").err
+    box.ok("delete", "c")
+
+
+def wait_for_status(box: Box, status: str) -> None:
+    while box.state()["status"] != status:
+        time.sleep(0.02)
+
+
+# update
+
+
+@pytest.mark.parametrize(
+    ("flags", "on_v1", "on_v2"),
+    [
+        (["--memory", "64m"], ("memory.limit_in_bytes", "67108864"), ("memory.max", "67108864")),
+        (["--memory", "-1"], ("memory.limit_in_bytes", "9223372036854771712"), ("memory.max", "max")),
+        (["--memory-reservation", "33554432"], ("memory.soft_limit_in_bytes", "33554432"), ("memory.low", "33554432")),
+        (["--memory=64m", "--memory-swap=96m"],
+         ("memory.memsw.limit_in_bytes", str(96 * MEGA)), ("memory.swap.max", str(32 * MEGA))),
+        (["--pids-limit", "9"], ("pids.max", "9"), ("pids.max", "9")),
+        (["--pids-limit", "-1"], ("pids.max", "max"), ("pids.max", "max")),
+        (["--cpu-share", "512"], ("cpu.shares", "512"), ("cpu.weight", "59")),
+        (["--cpu-quota", "30000"], ("cpu.cfs_quota_us", "30000"), ("cpu.max", "30000 100000")),
+        (["--cpu-period", "50000"], ("cpu.cfs_period_us", "50000"), ("cpu.max", "20000 50000")),
+        (["--cpu-burst", "1000"], ("cpu.cfs_burst_us", "1000"), ("cpu.max.burst", "1000")),
+        (["--cpu-idle", "1"], ("cpu.idle", "1"), ("cpu.idle", "1")),
+        (["--cpuset-cpus", "0"], ("cpuset.cpus", "0"), ("cpuset.cpus", "0")),
+        (["--cpuset-mems", "0"], ("cpuset.mems", "0"), ("cpuset.mems", "0")),
+        (["--blkio-weight", "300"], ("blkio.bfq.weight", "300"), ("io.weight", "default 2930")),
+        (["--kernel-memory", "1m"], ("pids.max", "50"), ("pids.max", "50")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_each_flag_of_update(box: Box, flags: "list[str]", on_v1: "tuple[str, str]", on_v2: "tuple[str, str]") -> None:
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle(pids={"limit": 50}, cpu={"quota": 20000}).args(*SLEEP))
+    box.ok("update", *flags, "c")
+    file, value = on_v2 if V2 else on_v1
+    assert driven.read(file).splitlines()[0] == value
+
+
+@pytest.mark.parametrize("source", ["file", "-"])
+def test_update_from_json(driven: Driven, source: str) -> None:
+    box = driven.box
+    driven.start(driven.bundle(pids={"limit": 50}).args(*SLEEP))
+    text = json.dumps({"memory": {"limit": 64 * MEGA}, "pids": {"limit": 8}, "cpu": None})
+    path = box.path / "resources.json"
+    path.write_text(text)
+    with open(path) as given:
+        box.ok("update", "--resources", str(path) if source == "file" else "-", "c", stdin=given)
+    assert (driven.read(LIMIT), driven.read(PIDS)) == (str(64 * MEGA), "8")
+    kept = json.loads((box.root / "c" / "config.json").read_text())["linux"]["resources"]
+    assert (kept["pids"], kept["memory"]) == ({"limit": 8}, {"limit": 64 * MEGA})
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--memory", "lots"], "--memory: invalid value"),
+        (["--pids-limit", "5x"], "--pids-limit: invalid value"),
+        (["--pids-limit", "-9"], "pids.limit"),
+        (["--cpuset-cpus", "4000"], "cpu.cpus: this machine has"),
+        (["--cpu-share", "1"], "minimum allowed cpu-shares is 2"),
+        (["--resources", "/nonexistent"], "--resources: read /nonexistent"),
+        (["--pids-limit", "7", "--cpu-quota", "500"], "cpu.quota"),
+    ],
+)
+def test_an_update_that_is_refused_changes_nothing(box: Box, flags: "list[str]", text: str) -> None:
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle(pids={"limit": 50}).args(*SLEEP))
+    done = box.call("update", *flags, "c")
+    assert done.status == 1
+    assert text in done.err
+    assert driven.read(PIDS) == "50"
+    kept = json.loads((box.root / "c" / "config.json").read_text())["linux"]["resources"]
+    assert kept["pids"] == {"limit": 50}
+
+
+def test_update_of_a_stopped_container(box: Box) -> None:
+    box.made_container(box.bundle().args("true"), "c")
+    box.ok("start", "c")
+    wait_for_status(box, "stopped")
+    assert "container not running" in box.call("update", "--pids-limit", "5", "c").err
+
+
+# events and stats
+
+
+def test_events_tell_of_a_kill_for_memory_and_end_with_the_container(driven: Driven) -> None:
+    box = driven.box
+    fifo = box.path / "go"
+    os.mkfifo(fifo)
+    bundle = driven.bundle(memory={"limit": 16 * MEGA, "swap": 16 * MEGA})
+    bundle.bind(fifo, "/tmp/go")
+    # the hog is a child: the container's own process lives on and tells of its end
+    driven.start(bundle.shell("read _ < /tmp/go; (sort /dev/zero); exit 0"))
+    events = box.begin("events", "--interval", "50ms", "c")
+    while b'"stats"' not in os.pread(events.out.fileno(), 1 << 16, 0):
+        time.sleep(0.02)
+    fifo.write_text("\n")
+    done = events.finish()
+    assert done.ok, done
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert {line["id"] for line in lines} == {"c"}
+    assert [line["type"] for line in lines].count("oom") == 1
+    assert lines[0]["data"]["memory"]["usage"]["limit"] == 16 * MEGA
+
+
+def test_events_once(driven: Driven) -> None:
+    driven.start(driven.bundle(pids={"limit": 50}).args(*SLEEP))
+    line = json.loads(driven.box.ok("events", "--stats", "c").out)
+    assert (line["type"], line["id"]) == ("stats", "c")
+    assert line["data"]["pids"] == {"current": 1, "limit": 50}
+    assert line["data"]["network_interfaces"] is None
+
+
+def test_events_of_nothing(box: Box) -> None:
+    box.made_container(box.bundle().args("true"), "c")
+    box.ok("start", "c")
+    wait_for_status(box, "stopped")
+    assert "container with id c is not running" in box.call("events", "--stats", "c").err
+    assert "container with id c is not running" in box.call("events", "c").err
+    assert "greater than 0" in box.call("events", "--interval", "0s", "c").err
+
+
+def test_stats_of_several_containers(box: Box) -> None:
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle(memory={"limit": 64 * MEGA}).args(*SLEEP), "one")
+    driven.start(driven.bundle().shell("while :; do :; done"), "two")
+    header, one, two = box.ok("stats", "--once", "--interval", "300ms").out.splitlines()
+    assert header.split()[:2] == ["ID", "STATUS"]
+    assert one.split()[:2] == ["one", "running"]
+    assert one.split()[4] == "64.0MiB"
+    assert float(two.split()[2]) > float(one.split()[2])
+    lines = [json.loads(line) for line in box.ok("stats", "--once", "--format", "json", "two").out.splitlines()]
+    assert [line["id"] for line in lines] == ["two"]
+    assert lines[0]["stats"]["cpu"]["usage"]["total"] > 0
+    metrics = box.ok("stats", "--format=openmetrics").out
+    assert 'pyoci_container_running{id="one"} 1' in metrics
+    assert metrics.endswith("# EOF\n")
+    box.ok("kill", "one", "KILL")
+    wait_for_one(box, "one")
+    assert "one" not in box.ok("stats", "--once", "--interval", "50ms").out
+    assert "stopped" in box.ok("stats", "--once", "--interval", "50ms", "--all").out
+
+
+def wait_for_one(box: Box, name: str) -> None:
+    while box.state(name)["status"] != "stopped":
+        time.sleep(0.02)
+
+
+# ps and kill
+
+
+def test_ps_lists_what_runs_below_as_well(driven: Driven) -> None:
+    box = driven.box
+    state = driven.start(driven.bundle().shell("sleep 1000 & exec sleep 1000"))
+    # not detached: its end has to be taken note of by somebody, or the first process cannot end (pid_namespaces(7))
+    other = box.begin("exec", "c", *SLEEP)
+    pids: "list[int]" = []
+    while len(pids) < 3:
+        pids = json.loads(box.ok("ps", "--format", "json", "c").out)
+    assert state["pid"] in pids
+    assert box.ok("ps", "c").out.count("sleep 1000") == 3
+    box.ok("kill", "c", "KILL")
+    assert other.finish().status == 137
+
+
+def test_kill_all_reaches_what_outlived_the_first_process(driven: Driven) -> None:
+    box = driven.box
+    bundle = driven.bundle().shell("sleep 1000 & sleep 1000 & exit 0")
+    bundle.without("pid")
+    driven.start(bundle)
+    wait_for_status(box, "stopped")
+    procs = driven.place("cgroup.procs" if V2 else "pids.max").parent / "cgroup.procs"
+    pids = [int(line) for line in procs.read_text().split()]
+    assert len(pids) == 2
+    watches = [os.pidfd_open(pid) for pid in pids]
+    box.ok("kill", "--all", "c", "KILL")
+    for watch in watches:
+        wait_for_end(watch)
+    box.ok("delete", "c")
+
+
+def wait_for_end(pidfd: int) -> None:
+    import select
+
+    assert select.select([pidfd], [], [], 60)[0]
+    os.close(pidfd)
+
+
+def test_delete_by_force_takes_what_forks_all_the_time(driven: Driven) -> None:
+    bundle = driven.bundle().shell("f() { while :; do sleep 0.01 & wait; done; }; f & f & f & wait")
+    bundle.without("pid")
+    driven.start(bundle)
+    driven.box.ok("delete", "--force", "c")
+    assert driven.box.left() == []
+
+
+# exec
+
+
+def test_exec_is_in_the_containers_cgroup(driven: Driven) -> None:
+    box = driven.box
+    bundle = driven.bundle().args(*SLEEP)
+    bundle.without("cgroup")
+    state = driven.start(bundle)
+    first = Path(f"/proc/{state['pid']}/cgroup").read_text()
+    assert box.ok("exec", "c", "cat", "/proc/self/cgroup").out == first
+
+
+def test_exec_below_and_not_above(box: Box) -> None:
+    driven = Driven(box, "cgroupfs")
+    bundle = driven.bundle().args(*SLEEP)
+    bundle.without("cgroup")
+    driven.start(bundle)
+    top = driven.place("pids.max").parent
+    (top / "below").mkdir()
+    value = "below" if V2 else "pids:below"
+    out = box.ok("exec", "--cgroup", value, "c", "cat", "/proc/self/cgroup").out
+    assert sum(line.endswith("/below") for line in out.splitlines()) == 1
+    for wrong in ("..", "below/../..", "../" + top.name + "x", "nothing"):
+        done = box.call("exec", "--cgroup", wrong if V2 else f"pids:{wrong}", "c", "true")
+        assert done.status == 255
+        assert "cgroup" in done.err
+    (top / "below").rmdir()
+
+
+# the mount
+
+
+@pytest.mark.parametrize("namespace", ["own", "host"])
+def test_the_mount_shows_the_containers_own_cgroup(driven: Driven, namespace: str) -> None:
+    bundle = driven.bundle(pids={"limit": 23})
+    if namespace == "host":
+        bundle.without("cgroup")
+    bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro", "nosuid", "noexec", "nodev"])
+    inside = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/pids"
+    script = f"cat {inside}/pids.max; echo 99 > {inside}/pids.max; ls /sys/fs/cgroup; mount"
+    done = driven.run(bundle.shell(script))
+    lines = done.out.splitlines()
+    assert lines[0] == "23", done
+    assert "ead-only" in done.err
+    if not V2:
+        shown = {name for name in os.listdir(ROOT) if name != "unified" and not (ROOT / name).is_symlink()}
+        assert shown <= set(lines)
+
+
+def test_disabled_cgroups(box: Box) -> None:
+    bundle = box.bundle().args("cat", "/proc/self/cgroup")
+    bundle.without("cgroup")
+    bundle.write()
+    done = box.ok("--cgroup-manager", "disabled", "run", "--bundle", str(bundle.path), "c")
+    ours = sorted(line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines())
+    assert sorted(line.split(":", 2)[2] for line in done.out.splitlines()) == ours
+
+
+@pytest.mark.skipif(not SYSTEMD, reason="systemd is not PID 1 here")
+@pytest.mark.systemd
+def test_no_unit_is_left_after_a_container_that_failed(box: Box) -> None:
+    driven = Driven(box, "systemd")
+    bundle = driven.bundle(memory={"limit": 16 * MEGA, "swap": 16 * MEGA})
+    name = bundle.linux["cgroupsPath"].rpartition(":")[2]
+    done = driven.run(bundle.shell("sort /dev/zero"))
+    assert done.status == 137
+    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"pyoci-{name}.scope"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == ""
+
+
+@pytest.mark.skipif(SYSTEMD, reason="systemd is PID 1 here")
+def test_the_systemd_driver_without_systemd(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.linux["cgroupsPath"] = "system.slice:pyoci:x"
+    bundle.write()
+    done = box.call("--systemd-cgroup", "run", "--bundle", str(bundle.path), "c")
+    assert done.status == 1
+    assert "systemd not running on this host" in done.err
+    assert box.left() == []
