@@ -52,6 +52,24 @@ class Host:
         kind = found.st_mode & 0o170000
         return (kind, posix.major(found.st_rdev), posix.minor(found.st_rdev)) if kind in (0o020000, 0o060000) else None
 
+    def may_reach(self, path: str, uid: int, gid: int) -> bool:
+        """Whether a user can pass every directory on the way to a path. No where a link makes that hard to tell."""
+        at = ""
+        for part in path.strip("/").split("/"):
+            try:
+                found = posix.lstat(at or "/")
+            except OSError:
+                return False
+            mode = found.st_mode
+            right = 0o100 if found.st_uid == uid else 0o010 if found.st_gid == gid else 0o001
+            if mode & 0o170000 != 0o040000 or not mode & right:
+                return False
+            at += "/" + part
+        try:
+            return posix.lstat(at).st_mode & 0o170000 != 0o120000
+        except OSError:
+            return False
+
     def is_directory(self, path: str) -> bool:
         """Whether path is a directory, links followed."""
         try:

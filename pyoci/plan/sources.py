@@ -37,11 +37,23 @@ def take(request: Request, plan: Plan, source: Source, map: "Optional[IdMap]") -
         source.uid_map, source.gid_map, source.namespace, source.deep_map = map.uids, map.gids, map.namespace, map.deep
     elif request.host.euid != 0 or request.namespace("user") is None or not request.has_new("mount"):
         return NOT_TAKEN
+    elif request.host.may_reach(source.path, _host_id(request, "uidMappings"), _host_id(request, "gidMappings")):
+        # Better: in the copy of the mounts that the kernel makes for a user namespace the host's read-only, nosuid and
+        # the like are locked, and nothing can be uncovered by unmounting; in ours they are not
+        return NOT_TAKEN
     # The copies are made of the host's mounts, and treated as if init had separated them from the host before
     name: str = request.linux.get("rootfsPropagation") or "slave"
     source.propagation = PROPAGATION.get(name[1:] if name[:1] == "r" else name, kernel.MS_SLAVE)
     plan.sources.append(source)
     return len(plan.sources) - 1
+
+
+def _host_id(request: Request, key: str) -> int:
+    """What the container's root is on the host, -1 where that cannot be known."""
+    for mapping in request.linux.get(key) or ():
+        if mapping["containerID"] == 0:
+            return int(mapping["hostID"])
+    return -1
 
 
 def insert_step(plan: Plan, at: int) -> None:

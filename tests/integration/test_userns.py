@@ -47,6 +47,13 @@ def words(text: str) -> "list[list[str]]":
     return [line.split() for line in text.splitlines()]
 
 
+def open_way(path: Path, mode: int) -> None:
+    """Lets strangers pass to a directory of the test's, or not."""
+    while path.name.startswith(("test-", "pytest-", "popen-")):
+        os.chmod(path, mode)
+        path = path.parent
+
+
 # Who one is
 
 
@@ -180,11 +187,29 @@ def test_what_its_root_cannot_reach(box: Box, bundle: Bundle) -> None:
     assert box.output(bundle.shell("cat /etc/file; ls -d /inner")) == "reached\n/inner\n"
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_what_the_host_forbids_of_a_mount_stays_forbidden(box: Box, bundle: Bundle, volume: Path, hidden: bool) -> None:
+    """With CAP_SYS_ADMIN in its user namespace the container's root may not take nosuid off a mount that it could reach
+    by itself. Of one that it could not reach, runc gives it a copy, too, that is the container's own."""
+    open_way(box.path, 0o700 if hidden else 0o711)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid,nodev", "tmpfs", str(volume)], check=True)
+    try:
+        capabilities = ["CAP_SYS_ADMIN"]
+        bundle.process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), capabilities)
+        bundle.bind(volume, "/v", "bind")
+        result = box.run(bundle.shell("mount -o remount,bind,suid,dev /v; grep ' /v ' /proc/self/mountinfo"))
+        assert ("nosuid,nodev" in result.out) is not hidden, result
+    finally:
+        subprocess.run(["umount", str(volume)], check=True)
+
+
+@pytest.mark.parametrize("reachable", [True, False])
 @pytest.mark.parametrize(("propagation", "expected"), [("", "master"), ("private", ""), ("rslave", "master")])
 def test_what_the_runtime_opens_is_separated_from_the_host(
-    box: Box, bundle: Bundle, volume: Path, propagation: str, expected: str
+    box: Box, bundle: Bundle, volume: Path, propagation: str, expected: str, reachable: bool
 ) -> None:
     """A copy of a shared mount would be the host's peer: what the container mounts there would appear outside."""
+    open_way(box.path, 0o711 if reachable else 0o700)
     subprocess.run(["mount", "--bind", str(volume), str(volume)], check=True)
     subprocess.run(["mount", "--make-shared", str(volume)], check=True)
     try:
