@@ -1,11 +1,12 @@
 """The features document (runtime-spec features.md, features-linux.md): what this runtime can do.
 
-Only what works is listed: engines decide by it whether to ask. What a later part of the work adds is switched on here.
-Of the host only libseccomp and the kernel's flags for filters count, as the spec wants.
+Only what works is listed: engines decide by it whether to ask. What this runtime can do is said whatever the host, as
+the spec wants; of the host only libseccomp and the kernel's flags for filters count.
 """
 
 import pyoci
 from pyoci.kernel import CAPABILITIES
+from pyoci.plan.memory_policy import FLAGS, MODES
 from pyoci.plan.options import all_options
 
 TYPE_CHECKING = False
@@ -16,14 +17,13 @@ HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "post
 
 NAMESPACES = ("cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts")
 
-CGROUP = {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": False}
+CGROUP = {"v1": True, "v2": True, "systemd": True, "systemdUser": True, "rdma": True}
 
-# Sections that need work which is not there yet say so, rather than being left out ("unknown").
 APPARMOR = {"enabled": True}
 SELINUX = {"enabled": True}
-INTEL_RDT = {"enabled": False}
+INTEL_RDT = {"enabled": True, "schemata": True, "monitoring": True}
 MOUNT_EXTENSIONS = {"idmap": {"enabled": True}}
-NET_DEVICES = {"enabled": False}
+NET_DEVICES = {"enabled": True}
 
 # Annotations that change what the runtime does on the host; an engine must not take them from strangers.
 UNSAFE_ANNOTATIONS = ("org.systemd.property.", "org.criu.config")
@@ -45,6 +45,7 @@ def document() -> "dict[str, Any]":
             "apparmor": APPARMOR,
             "selinux": SELINUX,
             "intelRdt": INTEL_RDT,
+            "memoryPolicy": {"modes": sorted(MODES), "flags": sorted(FLAGS)},
             "mountExtensions": MOUNT_EXTENSIONS,
             "netDevices": NET_DEVICES,
         },
@@ -60,7 +61,8 @@ def document() -> "dict[str, Any]":
 def _seccomp() -> "tuple[dict[str, Any], str]":
     """The section seccomp, and the version of the library that does the work; it is not there without one."""
     from pyoci.errors import Error
-    from pyoci.plan.seccomp import FLAGS, is_supported
+    from pyoci.plan.seccomp import FLAGS as FILTER_FLAGS
+    from pyoci.plan.seccomp import is_supported
     from pyoci.seccomp.compiler import ACTIONS, ARCHITECTURES, OPERATORS, Library
 
     try:
@@ -72,7 +74,7 @@ def _seccomp() -> "tuple[dict[str, Any], str]":
         "actions": sorted(ACTIONS),
         "operators": list(OPERATORS),
         "archs": [name for name in ARCHITECTURES if library.knows(name)],
-        "knownFlags": sorted(FLAGS),
-        "supportedFlags": [name for name in sorted(FLAGS) if is_supported(name)],
+        "knownFlags": sorted(FILTER_FLAGS),
+        "supportedFlags": [name for name in sorted(FILTER_FLAGS) if is_supported(name)],
     }
     return section, library.version

@@ -67,7 +67,7 @@ def test_exec_has_its_own(box: Box) -> None:
     bundle = box.bundle().args("sleep", "1000")
     box.started(bundle)
     process = {**bundle.process, "scheduler": {"policy": "SCHED_BATCH", "nice": 11}, "args": ["sleep", "1000"]}
-    process["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE"}
+    process["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
     (box.path / "process.json").write_text(json.dumps(process))
     pid_file = box.path / "pid"
     box.ok("exec", "--detach", "--pid-file", str(pid_file), "--process", str(box.path / "process.json"), "c")
