@@ -69,7 +69,8 @@ LISTED = [
     ({"type": "c", "path": "/dev/mine", "major": 10, "minor": 200, "fileMode": 0o640, "uid": 5, "gid": 6},
      "character special file 640 5 6 a c8"),
     ({"type": "u", "path": "/dev/mine", "major": 1, "minor": 3}, "character special file 666 0 0 1 3"),
-    ({"type": "b", "path": "/dev/sub/mine", "major": 7, "minor": 9, "fileMode": 0o60600}, "block special file 600 0 0 7 9"),
+    ({"type": "b", "path": "/dev/sub/mine", "major": 7, "minor": 9, "fileMode": 0o60600},
+     "block special file 600 0 0 7 9"),
     ({"type": "p", "path": "/dev/pipe", "fileMode": 0o622}, "fifo 622 0 0 0 0"),
     ({"type": "c", "path": "/elsewhere/null", "major": 1, "minor": 3}, "character special file 666 0 0 1 3"),
     ({"type": "c", "path": "/dev/null", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 7},
@@ -129,7 +130,8 @@ def test_masked_paths(box: Box) -> None:
     there = ["/secret", "/plain", "/proc/kcore", "/sys/firmware", "/plain"]
     bundle.linux["maskedPaths"] = [*there, "/not/there", "/plain/below"]
     bundle.shell(
-        "ls -A /secret | wc -l; cat /plain /link | wc -c; touch /secret/x 2>/dev/null || echo refused; stat -c %F /plain;"
+        "ls -A /secret | wc -l; cat /plain /link | wc -c; touch /secret/x 2>/dev/null || echo refused;"
+        "stat -c %F /plain;"
         "cat /secret/file 2>/dev/null || echo gone"
     )
     assert box.output(bundle).strip().split("\n") == ["0", "0", "refused", "character special file", "gone"]

@@ -1,7 +1,7 @@
-"""Every operation of a plan is made to fail once: the error names the place in config.json, the step, and the errno.
+"""Every operation of a plan is made to fail once: the error names the place in config.json, the step, the errno.
 
-Plans of a few steps are given to init directly, so that each failure is that of its own step. Where no argument can make
-a call fail, a seccomp filter, loaded by the plan itself, has it refused.
+Plans of a few steps are given to init directly, so that each failure is that of its own step. Where no argument
+makes a call fail, a seccomp filter, loaded by the plan itself, has it refused.
 """
 
 import os
@@ -23,10 +23,10 @@ from pyoci.plan.model import Plan
 pytestmark = pytest.mark.root
 WHERE = "place.of[7] (the step)"
 CALLS = {  # numbers of system calls, by machine
-    "x86_64": {"clone": 56, "prctl": 157, "personality": 135, "socket": 41, "close_range": 436, "recvfrom": 45, "recvmsg": 47,
-               "keyctl": 250, "newfstatat": 262, "fstat": 5, "setsid": 112},
-    "aarch64": {"clone": 220, "prctl": 167, "personality": 92, "socket": 198, "close_range": 436, "recvfrom": 207, "recvmsg": 212,
-                "keyctl": 219, "newfstatat": 79, "fstat": 80, "setsid": 157},
+    "x86_64": {"clone": 56, "prctl": 157, "personality": 135, "socket": 41, "close_range": 436, "recvfrom": 45,
+               "recvmsg": 47, "keyctl": 250, "newfstatat": 262, "fstat": 5, "setsid": 112},
+    "aarch64": {"clone": 220, "prctl": 167, "personality": 92, "socket": 198, "close_range": 436, "recvfrom": 207,
+                "recvmsg": 212, "keyctl": 219, "newfstatat": 79, "fstat": 80, "setsid": 157},
 }  # fmt: skip
 EIO = 5
 
