@@ -273,6 +273,10 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     # --- mounts
     ({"mounts/0/destination": "proc"}, [("mount-destination-deprecated", "mounts[0].destination")]),
     (
+        {"mounts/0/destination": "proc", "ociVersion": "1.1.0"},
+        [("mount-destination-deprecated", "mounts[0].destination")],
+    ),
+    (
         {"mounts/0/destination": "proc", "ociVersion": "1.0.2-dev"},
         [("mount-destination-old", "mounts[0].destination")],
     ),
@@ -550,6 +554,14 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
         {"linux/memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}},
         [("memory-policy-flags", "linux.memoryPolicy.flags")],
     ),
+    (
+        {"linux/memoryPolicy": {"mode": "MPOL_PREFERRED", "flags": ["MPOL_F_STATIC_NODES"]}},
+        [("memory-policy-flags", "linux.memoryPolicy.flags")],
+    ),
+    (
+        {"linux/resources": {"memory": {"limit": 0, "swap": 99}}},
+        [("memory-swap-no-limit", "linux.resources.memory.swap")],
+    ),
     ({"linux/memoryPolicy": {"mode": "MPOL_BIND", "nodes": "a"}}, [("cpu-list", "linux.memoryPolicy.nodes")]),
     # --- resources
     ({"linux/resources": {"memory": {"limit": -2}}}, [("memory-negative", "linux.resources.memory.limit")]),
@@ -711,7 +723,7 @@ NEAR_MISSES: "list[dict[str, Any]]" = [
     {"ociVersion": "1.0.2-dev"},
     {"ociVersion": "1.3.0-rc.1+build.007"},
     {"process/args": ["", "x"][1:]},
-    {"process/env": ["A=", "B==", "_=x"]},
+    {"process/env": ["A=", "B==", "_=x"], "process/user/umask": 0o777},
     {"process/consoleSize": {"height": 65535, "width": 0}, "process/terminal": True},
     {"process/scheduler": {"policy": "SCHED_OTHER", "nice": -20}},
     {"process/scheduler": {"policy": "SCHED_RR", "priority": 99}},
@@ -779,6 +791,8 @@ NEAR_MISSES: "list[dict[str, Any]]" = [
     {"linux/intelRdt": {"closID": "/", "schemata": ["L3:0=f", "MB:0=1"], "memBwSchema": "MB:0=20"}},
     {"linux/memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0-1", "flags": ["MPOL_F_NUMA_BALANCING"]}},
     {"linux/memoryPolicy": {"mode": "MPOL_PREFERRED"}},
+    {"linux/memoryPolicy": {"mode": "MPOL_PREFERRED", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}},
+    {"linux/resources": {"cpu": {"realtimeRuntime": 950000}}},
     ZOS,
     WINDOWS,
     {**WINDOWS, "mounts": [{"destination": "\\\\server\\x"}, {"destination": "C:/x"}, {"destination": "/y"}]},
