@@ -1,6 +1,6 @@
 /* hook.c: start a hook with the state on its standard input, keep the end of what it prints, wait, or kill it. */
 #include "hook.h"
-#include "kernel.h"
+#include "shared.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -26,16 +26,6 @@ static int state_file(const struct hook *h)
     if (fd >= 0)
         lseek(fd, 0, SEEK_SET);
     return fd;
-}
-
-static void default_signals(void)
-{
-    sigset_t none;
-
-    for (int n = 1; n < NSIG; n++)
-        signal(n, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* In the child: only system calls. What goes wrong is told through `failed`, which closes by itself on exec. */

@@ -1,6 +1,7 @@
 /* init.c: the first process of a container, and of `exec`. It does the steps of a plan one after another and becomes
  * the user's program. It decides nothing; see plan.h for what it can do, pyoci/plan/ for who decides. */
 #include "init.h"
+#include "shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,17 +11,6 @@ typedef int step_function(struct context *c, const struct step *step);
 
 #define STEP_FUNCTION(NAME, name, words) [OP_##NAME] = step_##name,
 static step_function *const functions[OPERATIONS] = { PLAN_OPERATIONS(STEP_FUNCTION) };
-
-/* The caller's handlers do not survive exec, but what it ignores or blocks does (Python ignores SIGPIPE) */
-static void default_signals(void)
-{
-    sigset_t none;
-
-    for (int n = 1; n < NSIG; n++)
-        signal(n, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 static int map_plan(int fd, struct plan *plan)
 {

@@ -1,5 +1,6 @@
 /* report.c: init's half of the talk with the runtime: one packet a record. */
 #include "init.h"
+#include "shared.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,54 +39,11 @@ static void fill(const struct context *c, struct plan_report *r, size_t *size)
 int report_send(struct context *c, enum plan_report_kind kind, int number, int fd)
 {
     struct plan_report record = { .kind = kind, .number = number };
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
     size_t size;
 
     fill(c, &record, &size);
-    struct iovec piece = { &record, size };
-    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
-    if (fd >= 0) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control;
-        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(part), &fd, sizeof fd);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(c->report, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent < 0 ? -errno : 0;
-}
-
-static int receive(int fd, int *passed)
-{
-    struct plan_report record;
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec piece = { &record, sizeof record };
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = passed ? sizeof control : 0
-    };
-    ssize_t got;
-
-    do
-        got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    struct cmsghdr *part = passed ? CMSG_FIRSTHDR(&message) : NULL;
-    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
-        part->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(passed, CMSG_DATA(part), sizeof(int));
-    if (got < (ssize_t)offsetof(struct plan_report, bytes) || record.kind >= REPORT_KINDS)
-        return -1;
-    return (int)record.kind;
+    int sent = send_packet(c->report, &record, size, fd);
+    return sent < 0 ? sent : 0;
 }
 
 /* The kind of the next record, or -1: the peer has gone, or sent what is no record */

@@ -2,6 +2,7 @@
 #include "shim.h"
 #include "hook.h"
 #include "kernel.h"
+#include "shared.h"
 
 #include <limits.h>
 #include <linux/netlink.h>
@@ -293,30 +294,7 @@ int shim_connect(int dir, const char *name, int type)
     return fd;
 }
 
-int shim_send(int fd, const char *bytes, size_t length, int pass)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec piece = { (void *)(uintptr_t)bytes, length };
-    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
-
-    if (pass >= 0) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control;
-        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof pass);
-        memcpy(CMSG_DATA(part), &pass, sizeof pass);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent < 0 ? failure() : (int)sent;
-}
+int shim_send(int fd, const char *bytes, size_t length, int pass) { return send_packet(fd, bytes, length, pass); }
 
 int shim_receive(int fd, char *bytes, size_t room, int *passed)
 {
