@@ -8,6 +8,7 @@ import struct
 
 import pytest
 from support.box import Box
+from support.command import run
 
 pytestmark = pytest.mark.root
 GETATTR = {"x86_64": 315, "aarch64": 275}
@@ -81,3 +82,20 @@ def test_a_policy_the_kernel_has_not(box: Box) -> None:
     failed = box.create(bundle, "c")
     assert "process.scheduler: set scheduler: sched_setattr: invalid argument (EINVAL) (a policy or flag" in failed.err
     assert box.left() == []
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+@pytest.mark.parametrize(
+    ("cpus", "seen"),
+    [({"initial": "0", "final": "1"}, "1"), ({"initial": "1"}, "1"), ({"final": "0-1"}, "0-1"), ({}, "")],
+)
+def test_exec_cpu_affinity(box: Box, cpus: "dict[str, str]", seen: str) -> None:
+    """The caller is bound to one CPU meanwhile, which must not matter."""
+    bundle = box.bundle().args("sleep", "1000")
+    box.started(bundle)
+    process = {**bundle.process, "execCPUAffinity": cpus, "args": ["grep", "Cpus_allowed_list", "/proc/self/status"]}
+    (box.path / "process.json").write_text(json.dumps(process))
+    words = box.words("exec", "--process", str(box.path / "process.json"), "c")
+    told = run(["taskset", "-c", "0", *words]).out.split()[-1]
+    everything = box.ok("exec", "c", "grep", "Cpus_allowed_list", "/proc/1/status").out.split()[-1]
+    assert told == (seen or everything)
