@@ -183,8 +183,12 @@ def obey(step: "ParentStep", pid: int) -> None:
             hint = "raising a hard limit takes CAP_SYS_RESOURCE" if result == -errno.EPERM else ""
             raise Error("set limit", location=step.where, errno=-result, hint=hint)
         return
-    if step.name == "gid_map" and posix.geteuid() != 0:
-        _write_proc(f"/proc/{pid}/setgroups", "deny", step.where)
+    if step.name in ("newuidmap", "newgidmap"):
+        from pyoci.map_helper import write_map
+
+        path, *numbers = [str(field) for field in step.fields]
+        write_map(path, pid, numbers, step.where)
+        return
     _write_proc(f"/proc/{pid}/{step.name}", str(step.fields[0]), step.where)
 
 

@@ -119,6 +119,7 @@ class Creation:
     def make(self) -> Process:
         """Makes cgroups and the process. Errors: Error; then undo() is to be called."""
         self.manager.create()
+        self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         launch = Launch(self.plan)
         launch.extra = check(lib.shim_listen(self.entry.fd, SOCKET.encode()), f"listen in {self.entry.path}")
         cgroup = self.manager.fd()

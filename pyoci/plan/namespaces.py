@@ -8,9 +8,9 @@ only children enter). See docs/design.md, "Two ways in".
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import ParentStep, Plan
+from pyoci.plan.id_maps import compile_mappings
+from pyoci.plan.model import Plan
 from pyoci.plan.request import Request
-from pyoci.plan.sources import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,20 +75,22 @@ def compile_namespaces(request: Request, plan: Plan) -> None:
     """Adds the steps from birth to the point where init is in all its namespaces."""
     spaces = Spaces(request)
     _check(request, spaces)
-    _mappings(request, spaces, plan)
+    if "user" in spaces.new:
+        compile_mappings(request, plan)
     if spaces.needs_stages():
         _staged(request, spaces, plan)
     else:
-        _direct(spaces, plan)
+        _direct(request, spaces, plan)
     if "cgroup" in spaces.new:  # after the runtime has put us into the cgroup that shall be its root
         plan.add(ops.UNSHARE, spaces.where["cgroup"], kernel.CLONE_NEWCGROUP)
     if "network" in spaces.new:
         plan.add(ops.LOOPBACK_UP, spaces.where["network"])
 
 
-def _direct(spaces: Spaces, plan: Plan) -> None:
+def _direct(request: Request, spaces: Spaces, plan: Plan) -> None:
     plan.flags = spaces.flags("cgroup")
     plan.add(ops.SESSION, "")
+    _show(request, spaces, plan)
     plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
     _open(spaces, plan)
     _join(spaces, plan, [kind for kind in spaces.joined if kind != "mount"])
@@ -107,6 +109,7 @@ def _staged(request: Request, spaces: Spaces, plan: Plan) -> None:
     _join(spaces, plan, others + mount + user if request.host.euid == 0 else user + others + mount)
     if "user" in spaces.new:
         plan.add(ops.UNSHARE, spaces.where["user"], kernel.CLONE_NEWUSER)
+    _show(request, spaces, plan)
     plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
     if "user" in spaces.where:
         plan.add(ops.BECOME_ROOT, spaces.where["user"])
@@ -117,6 +120,11 @@ def _staged(request: Request, spaces: Spaces, plan: Plan) -> None:
     if "pid" in spaces.where or "time" in spaces.where:
         plan.add(ops.FORK, spaces.where.get("pid") or spaces.where["time"])
     plan.add(ops.SESSION, "")
+
+
+def _show(request: Request, spaces: Spaces, plan: Plan) -> None:
+    if "user" in spaces.new and request.host.euid != 0:
+        plan.add(ops.DUMPABLE, spaces.where["user"])
 
 
 def _open(spaces: Spaces, plan: Plan) -> None:
@@ -154,10 +162,3 @@ def _check(request: Request, spaces: Spaces) -> None:
             location="linux.namespaces",
             hint="`pyoci spec --rootless` writes a config that has one",
         )
-
-
-def _mappings(request: Request, spaces: Spaces, plan: Plan) -> None:
-    if "user" not in spaces.new:
-        return
-    for key, file in (("uidMappings", "uid_map"), ("gidMappings", "gid_map")):
-        plan.parent.append(ParentStep(file, f"linux.{key}", lines(request.linux[key])))

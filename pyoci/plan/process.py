@@ -6,6 +6,7 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
+from pyoci.plan.id_maps import lacks_groups
 from pyoci.plan.model import ParentStep, Plan
 from pyoci.plan.request import Request
 
@@ -144,7 +145,7 @@ def become(request: Request, plan: Plan) -> None:
     masks = capability_masks(request, capabilities, plan.warnings) if capabilities is not None else None
     if masks is not None:
         plan.add(ops.BOUNDING, "process.capabilities.bounding", masks["bounding"])
-    plan.add(ops.IDENTITY, "process.user", user["uid"], user["gid"], _groups(user), 0)
+    plan.add(ops.IDENTITY, "process.user", user["uid"], user["gid"], _groups(user), _identity_flags(request, user))
     plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], 0)
     if masks is not None:
         plan.add(
@@ -192,6 +193,19 @@ def _environment(process: "dict[str, Any]") -> "dict[str, str]":
 def _user(request: Request) -> "dict[str, Any]":
     user = request.process.get("user") or {}
     return {"uid": user.get("uid") or 0, "gid": user.get("gid") or 0, **user}
+
+
+def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
+    """A user namespace that somebody made for his own id alone has no supplementary groups but those he brought."""
+    if not lacks_groups(request):
+        return 0
+    if user.get("additionalGids"):
+        raise Error(
+            "supplementary groups cannot be set where only one's own group is mapped",
+            location="process.user.additionalGids",
+            hint="map the groups with newgidmap (/etc/subgid), or leave them out",
+        )
+    return ops.IDENTITY_NO_GROUPS
 
 
 def _groups(user: "dict[str, Any]") -> bytes:

@@ -1,0 +1,28 @@
+"""Runs newuidmap and newgidmap, which write the id maps that only root may write."""
+
+from pyoci._shim import ffi, lib
+from pyoci.errors import Error
+
+_OUTPUT = 4096
+_PATIENCE = 10000  # milliseconds; they look users up, perhaps over a network
+
+
+def write_map(path: str, pid: int, numbers: "list[str]", where: str) -> None:
+    """Lets a helper write a map of a process.
+
+    path:    the helper's, absolute
+    numbers: containerID, hostID and size of each range
+    Errors: Error with the helper's own words.
+    """
+    keep = [ffi.new("char[]", word.encode()) for word in (path, str(pid), *numbers)]
+    args, env = ffi.new("char *[]", [*keep, ffi.NULL]), ffi.new("char *[]", [ffi.NULL])
+    status, timed_out, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
+    kept = lib.shim_hook(path.encode(), args, env, b"/", b"", 0, _PATIENCE, status, timed_out, output, _OUTPUT)
+    if kept < 0:
+        raise Error(f"start {path}", location=where, errno=-kept)
+    if timed_out[0]:
+        raise Error(f"{path} does not end", location=where)
+    if status[0] != 0:
+        words = " ".join(bytes(ffi.buffer(output, kept)).decode("utf-8", "replace").split())
+        file = "/etc/subuid" if path.endswith("newuidmap") else "/etc/subgid"
+        raise Error(words or f"{path} failed", location=where, hint=f"{file} must grant you the ids of the config")
