@@ -46,6 +46,19 @@ int report_send(struct context *c, enum plan_report_kind kind, int number, int f
     return sent < 0 ? sent : 0;
 }
 
+static int receive(int fd, int *passed)
+{
+    struct plan_report record;
+    int got;
+
+    do
+        got = receive_packet(fd, &record, sizeof record, passed);
+    while (got == -EINTR);
+    if (got < (int)offsetof(struct plan_report, bytes) || record.kind >= REPORT_KINDS)
+        return -1;
+    return (int)record.kind;
+}
+
 /* The kind of the next record, or -1: the peer has gone, or sent what is no record */
 int receive_kind(int fd) { return receive(fd, NULL); }
 

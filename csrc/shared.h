@@ -43,4 +43,29 @@ static inline int send_packet(int fd, const void *bytes, size_t length, int pass
     return sent < 0 ? -errno : (int)sent;
 }
 
+/* Receives one packet, and into *passed the descriptor that came along, or -1; passed may be NULL */
+static inline int receive_packet(int fd, void *bytes, size_t room, int *passed)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec piece = { bytes, room };
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = passed ? sizeof control : 0
+    };
+    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+
+    if (!passed)
+        return got < 0 ? -errno : (int)got;
+    *passed = -1;
+    if (got < 0)
+        return -errno;
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+        part->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(passed, CMSG_DATA(part), sizeof(int));
+    return (int)got;
+}
+
 #endif

@@ -296,27 +296,7 @@ int shim_connect(int dir, const char *name, int type)
 
 int shim_send(int fd, const char *bytes, size_t length, int pass) { return send_packet(fd, bytes, length, pass); }
 
-int shim_receive(int fd, char *bytes, size_t room, int *passed)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec piece = { bytes, room };
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
-    };
-
-    *passed = -1;
-    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    if (got < 0)
-        return failure();
-    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
-    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
-        part->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(passed, CMSG_DATA(part), sizeof(int));
-    return (int)got;
-}
+int shim_receive(int fd, char *bytes, size_t room, int *passed) { return receive_packet(fd, bytes, room, passed); }
 
 int shim_flock(int fd, int operation) { return flock(fd, operation) < 0 ? failure() : 0; }
 
