@@ -9,7 +9,7 @@ SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci
 C_INIT := init decode report walk procfs copy hook steps_namespaces steps_rootfs steps_process
 C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror
 
-.PHONY: all setup build demo check test test-unit test-integration test-vm test-mutants conformance clean
+.PHONY: all setup build demo check test test-unit test-integration test-vm test-mutants conformance fuzz clean
 
 all: build
 
@@ -25,11 +25,12 @@ build/.built: $(SOURCES)
 demo: build
 	@tests/tools/demo.sh build/bin/pyoci
 
-# Lint, types, warnings as errors, the static analyzer: seconds
+# Lint, types, warnings as errors, the static analyzer, a short fuzz under sanitizers: a minute
 check: build
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(RUN) tests/tools/analyze.py
+	$(RUN) tests/fuzz/run.py 100000
 
 test: build
 	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration
@@ -42,6 +43,10 @@ test-integration: build
 
 test-vm: build
 	tests/vm/run
+
+# make fuzz SECONDS=3600
+fuzz: build
+	$(RUN) tests/fuzz/run.py $(or $(SECONDS),600)s
 
 clean:
 	rm -rf build pyoci/init pyoci/_shim*.so pyoci/kernel.py pyoci/plan/ops.py
