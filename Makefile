@@ -5,9 +5,7 @@ PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py
-C_INIT := init decode report walk procfs copy hook steps_namespaces steps_rootfs steps_process
-C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py pyoci/seccomp/library_build.py
 
 .PHONY: all setup build demo check test test-unit test-integration test-vm test-mutants conformance fuzz clean
 

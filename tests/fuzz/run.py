@@ -37,7 +37,8 @@ def main(limit: str) -> int:
         subprocess.run(["clang", *flags, "-o", program, *files], cwd=ROOT, check=True)
         bound = f"-max_total_time={limit[:-1]}" if limit.endswith("s") else f"-runs={limit}"
         command = [program, bound, "-seed=1", "-max_len=4096", "-verbosity=0", "-print_final_stats=1", str(corpus)]
-        done = subprocess.run(command, cwd=scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        pipe = subprocess.PIPE
+        done = subprocess.run(command, cwd=scratch, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False)
         wanted = ("stat::number_of_executed_units", "SUMMARY", "ERROR")
         lines = [line for line in done.stdout.splitlines() if done.returncode or line.startswith(wanted)]
         print("plan decoder under address and undefined-behaviour sanitizers:", *lines, sep="\n  ")
