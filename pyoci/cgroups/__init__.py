@@ -1,9 +1,9 @@
 """Cgroups of a container: plan() for a new one, load() for one in a state file; both give a Manager.
 
-managers          v1, v2, disabled · systemd, systemd_bus, systemd_properties, gvariant
-    directories       tree, subpath · host (the machine, and the tests' seam)
-values            compile · settings, settings_v1, settings_v2 · convert · devices, bpf, bpf_attach
-reading           stats_v1, stats_v2 · mounts
+managers     v1, v2, disabled; systemd with systemd_bus, systemd_properties, gvariant
+directories  tree, subpath; host: the machine, and the tests' seam
+limits       limits_v1, limits_v2 over compile, settings, settings_v1, settings_v2, convert, devices, bpf, bpf_attach
+reading      stats with stats_v1, stats_v2; mounts
 """
 
 from ..errors import Error

@@ -5,16 +5,14 @@ import posix
 import time
 
 from ..errors import Error
-from . import devices, tree
-from .compile import check_lists, check_pages, check_room, settings_for_v1
+from . import tree
 from .host import Host, Layout, read_file
-from .settings import Section, Setting, change_all, write_all
-from .subpath import leaf_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Optional
+
+    from .limits_v1 import Limits
 
 UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
 FREEZE_SECONDS = 10.0
@@ -42,7 +40,10 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
         bases[UNIFIED] = layout.unified
     manager = Manager(host, paths, bases, [])
     manager.optional = not cgroups_path
-    manager.compile(resources)
+    from .limits_v1 import Limits
+
+    manager.limits = Limits(host, bases, resources, "linux.resources")
+    manager.warnings = manager.limits.warnings
     manager.made = [absent for path, base in manager.directories() for absent in tree.missing(base, path)]
     manager.check_frozen_parent()
     manager.check_unused()
@@ -56,7 +57,7 @@ def _place(mount: str, own: str, names: "list[str]") -> str:
 class Manager:
     """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists."""
 
-    __slots__ = ("_rules", "_settings", "_v2_controllers", "bases", "host", "made", "optional", "paths", "warnings")
+    __slots__ = ("bases", "host", "limits", "made", "optional", "paths", "warnings")
 
     def __init__(self, host: Host, paths: "dict[str, str]", bases: "dict[str, str]", made: "list[str]") -> None:
         self.host = host
@@ -65,40 +66,7 @@ class Manager:
         self.made = made
         self.optional = False
         self.warnings: "list[str]" = []
-        self._settings: "list[Setting]" = []
-        self._rules: "Optional[list[devices.Rule]]" = None
-        self._v2_controllers: "set[str]" = set()
-
-    # what the container asks for
-
-    def compile(self, resources: "dict[str, Any]") -> None:
-        """Compile linux.resources; refuses what this machine cannot apply."""
-        where = "linux.resources"
-        self._settings = self._compile_settings(resources, where)
-        self._rules = devices.parse(resources, where) + devices.default_rules()
-        devices.state_of(self._rules)
-
-    def _compile_settings(self, resources: "dict[str, Any]", where: str) -> "list[Setting]":
-        from .settings_v1 import obsolete
-
-        v2 = self._controllers_of_v2() if resources.get("hugepageLimits") or resources.get("rdma") else set()
-        settings = settings_for_v1(resources, where, set(self.paths) - {UNIFIED}, v2)
-        check_pages(self.host, resources, where)
-        self._check_lists(resources, where)
-        self.warnings += obsolete(Section(resources, where))
-        return settings
-
-    def _controllers_of_v2(self) -> "set[str]":
-        if UNIFIED not in self.bases:
-            return set()
-        self._v2_controllers = set(read_file(self.bases[UNIFIED] + "/cgroup.controllers").split())
-        return self._v2_controllers
-
-    def _check_lists(self, resources: "dict[str, Any]", where: str) -> None:
-        section = Section(resources, where).section("cpu")
-        if "cpuset" in self.bases and (section.text("cpus") or section.text("mems")):
-            base = self.bases["cpuset"]
-            check_lists(resources, where, read_file(base + "/cpuset.cpus"), read_file(base + "/cpuset.mems"))
+        self.limits: "Optional[Limits]" = None
 
     def check_frozen_parent(self) -> None:
         """Refuse a parent that is frozen: a process in it would never run, and we would wait for it for ever."""
@@ -151,9 +119,8 @@ class Manager:
 
     def limit(self) -> None:
         """Set the limits."""
-        self._apply(self._settings)
-        if self._rules is not None:
-            self._set_devices(self._rules)
+        if self.limits is not None:
+            self.limits.write(self.paths)
 
     def _create_one(self, path: str, base: str) -> None:
         try:
@@ -173,55 +140,6 @@ class Manager:
         """These cgroups turned out to be somebody else's: from now on, leave them alone."""
         self.paths = {}
         self.made = []
-
-    def _apply(self, settings: "list[Setting]", write: "Callable[..., None]" = write_all) -> None:
-        opened: "dict[str, int]" = {}
-
-        def directory(controller: str) -> int:
-            key = UNIFIED if controller in self._v2_controllers and controller not in self.paths else controller
-            if key not in self.paths:
-                raise Error(f"cannot set {controller} limit: container could not join or create cgroup")
-            path = self.paths[key]
-            if path not in opened:
-                opened[path] = self.host.open_dir(path)
-            return opened[path]
-
-        try:
-            if any(setting.controller in self._v2_controllers for setting in settings):
-                from .v2 import enable
-
-                enable(self.host, self.bases[UNIFIED], self.paths[UNIFIED], self._v2_controllers)
-            write(self.host, directory, settings)
-        finally:
-            for fd in opened.values():
-                posix.close(fd)
-
-    def _set_devices(self, rules: "list[devices.Rule]") -> None:
-        if "devices" not in self.paths:
-            if devices.allows_everything(rules) or self.host.rootless():
-                return
-            raise Error("no devices hierarchy is mounted", location="linux.resources.devices")
-        fd = self.host.open_dir(self.paths["devices"])
-        try:
-            now = devices.state_from_list(self.host.read(fd, "devices.list"))
-            for file, value in devices.transition(now, devices.state_of(rules)):
-                if not self._write_device(fd, file, value, rules):
-                    return
-        finally:
-            posix.close(fd)
-
-    def _write_device(self, fd: int, file: str, value: str, rules: "list[devices.Rule]") -> bool:
-        try:
-            self.host.write(fd, file, value)
-        except OSError as error:
-            if error.errno == errno.EPERM and self.host.in_user_namespace():
-                return False  # never permitted there; the outer container's rules hold
-            wanted = next((rule.location for rule in rules if rule.text() == value), "")
-            hint = "the parent cgroup does not allow it" if error.errno == errno.EPERM else ""
-            where = wanted or "linux.resources.devices"
-            step = f"write {value!r} to {file}"
-            raise Error(location=where, step=step, errno=error.errno or 0, hint=hint) from None
-        return True
 
     def fd(self) -> "Optional[int]":
         """None: a process cannot be started in v1 cgroups, it must be moved by join()."""
@@ -354,14 +272,18 @@ class Manager:
 
     def update(self, resources: "dict[str, Any]") -> None:
         """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones."""
+        from .limits_v1 import Limits
+        from .settings import change_all
+
         self._find_bases()
-        settings = self._compile_settings(resources, "")
-        if Section(resources, "").section("memory").flag("checkBeforeUpdate") and "memory" in self.paths:
+        limits = Limits(self.host, self.bases, resources, "")
+        if (resources.get("memory") or {}).get("checkBeforeUpdate") and "memory" in self.paths:
+            from .compile import check_room
+
             check_room(resources, "", int(read_file(self.paths["memory"] + "/memory.usage_in_bytes")))
-        rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
-        self._apply(settings, change_all)
-        if rules is not None:
-            self._set_devices(rules)
+        if not resources.get("devices"):
+            limits.rules = None
+        limits.write(self.paths, change_all)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: for systemd, which wants both."""
@@ -394,6 +316,8 @@ class Manager:
 
 def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]") -> None:
     """Write the pid to cgroup.procs of each path once, `sub` below it where given."""
+    from .subpath import leaf_in
+
     joined: "set[str]" = set()
     for controller, path in paths.items():
         below = sub.get(controller, sub.get("", ""))

@@ -5,16 +5,14 @@ import posix
 import time
 
 from ..errors import Error
-from . import devices, tree
-from .compile import check_lists, check_pages, check_room, settings_for_v2
+from . import tree
 from .host import Host, Layout, read_file
-from .settings import Section, Setting, change_all, write_all
-from .subpath import leaf_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Optional
+
+    from .limits_v2 import Limits
 
 FREEZE_SECONDS = 10.0
 SIGKILL = 9
@@ -34,7 +32,10 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager = Manager(host, path, tree.missing(layout.unified, path))
     manager.base = layout.unified
     manager.optional = not cgroups_path
-    manager.compile(resources)
+    from .limits_v2 import Limits
+
+    manager.limits = Limits(host, layout.unified, resources, "linux.resources")
+    manager.warnings = manager.limits.warnings
     manager.check_frozen()
     tree.refuse_if_used(path)
     return manager
@@ -43,7 +44,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
 class Manager:
     """A container's v2 cgroup. Made by plan() for a new container, by load() for one that exists."""
 
-    __slots__ = ("_rules", "_settings", "base", "host", "made", "optional", "owner", "path", "warnings")
+    __slots__ = ("base", "host", "limits", "made", "optional", "owner", "path", "warnings")
 
     def __init__(self, host: Host, path: str, made: "list[str]") -> None:
         self.host = host
@@ -53,29 +54,7 @@ class Manager:
         self.optional = False
         self.owner: "Optional[int]" = None  # the host's uid that may make cgroups below ours
         self.warnings: "list[str]" = []
-        self._settings: "list[Setting]" = []
-        self._rules: "Optional[list[devices.Rule]]" = None
-
-    # what the container asks for
-
-    def compile(self, resources: "dict[str, Any]") -> None:
-        """Compile linux.resources; refuses what this machine cannot apply."""
-        where = "linux.resources"
-        self._settings = self._compile_settings(resources, where)
-        self._rules = devices.parse(resources, where) + devices.default_rules()
-
-    def _compile_settings(self, resources: "dict[str, Any]", where: str) -> "list[Setting]":
-        controllers = set(read_file(self.base + "/cgroup.controllers").split())
-        settings = settings_for_v2(resources, where, controllers)
-        check_pages(self.host, resources, where)
-        section = Section(resources, where).section("cpu")
-        if section.text("cpus") or section.text("mems"):
-            effective = [read_file(f"{self.base}/cpuset.{name}.effective") for name in ("cpus", "mems")]
-            check_lists(resources, where, *effective)
-        memory = Section(resources, where).section("memory")
-        if memory.integer("kernel") or memory.integer("kernelTCP"):
-            self.warnings.append(f"{memory.at('kernel')} is ignored: kernels no longer limit kernel memory apart")
-        return settings
+        self.limits: "Optional[Limits]" = None
 
     def check_frozen(self) -> None:
         """Refuse a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
@@ -115,17 +94,19 @@ class Manager:
 
     def limit(self) -> None:
         """Get the controllers enabled from the top down, set the limits, hand the cgroup to the container's user."""
+        from .limits_v2 import delegate, enable
+
         enable(self.host, self.base, self.path)
-        self._apply(self._settings)
-        if self._rules is not None:
-            self._set_devices(self._rules)
+        if self.limits is not None:
+            self.limits.write(self.path)
         if self.owner is not None:
             delegate(self.host, self.path, self.owner)
 
     def _without_cgroup(self, number: int) -> None:
         """Rootless without delegation: fine for a container that asked for nothing."""
         denied = number in (errno.EACCES, errno.EPERM, errno.EROFS) and self.host.rootless()
-        if denied and self.optional and not self._settings:
+        asks = self.limits is not None and bool(self.limits.settings)
+        if denied and self.optional and not asks:
             self.path = ""
             self.made = []
             return
@@ -142,7 +123,7 @@ class Manager:
         if read_file(self.path + "/cgroup.type").strip() != "domain invalid":
             return
         domain = {"memory", "io", "cpu", "hugetlb"}
-        if any(setting.controller in domain for setting in self._settings):
+        if any(setting.controller in domain for setting in (self.limits.settings if self.limits else ())):
             text = f'cannot enter cgroupv2 "{self.path}" with domain controllers -- it is in an invalid state'
             raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded")
         self._write("cgroup.type", "threaded")
@@ -153,43 +134,6 @@ class Manager:
             self.host.write(fd, name, value)
         except OSError as error:
             raise Error(step=f"write {value!r} to {self.path}/{name}", errno=error.errno or 0) from None
-        finally:
-            posix.close(fd)
-
-    def _apply(self, settings: "list[Setting]", write: "Callable[..., None]" = write_all) -> None:
-        if not settings:
-            return
-        if not self.path:
-            raise Error("the container has no cgroup to limit it with")
-        enabled = set(read_file(self.path + "/cgroup.controllers").split())
-        for setting in settings:
-            if setting.controller and setting.controller not in enabled and not setting.idle:
-                raise self._not_enabled(setting)
-        fd = self.host.open_dir(self.path)
-        try:
-            write(self.host, lambda _: fd, settings)
-        finally:
-            posix.close(fd)
-
-    def _not_enabled(self, setting: Setting) -> Error:
-        parent = self.path.rpartition("/")[0]
-        text = f"cannot set {setting.choices[0][0]}: controller {setting.controller!r} not available in {self.path}"
-        hint = f"it could not be enabled in {parent}/cgroup.subtree_control"
-        return Error(text, location=setting.location, hint=hint)
-
-    def _set_devices(self, rules: "list[devices.Rule]") -> None:
-        from .bpf import program
-        from .bpf_attach import replace
-
-        fd = self.host.open_dir(self.path)
-        try:
-            replace(fd, program(devices.reduce(rules)))
-        except OSError as error:
-            if error.errno == errno.EPERM and (self.host.rootless() or devices.allows_everything(rules)):
-                return  # never permitted in a user namespace; there, only the nodes bound in exist
-            hint = "limiting devices with cgroup v2 needs bpf(2)"
-            where = "linux.resources.devices"
-            raise Error(location=where, step="attach a device program", errno=error.errno or 0, hint=hint) from None
         finally:
             posix.close(fd)
 
@@ -209,6 +153,8 @@ class Manager:
         """A descriptor for the clone of an `exec`: the container's cgroup, or `sub[""]` below it."""
         if not self.path:
             return None
+        from .subpath import leaf_in
+
         below = _one_sub(sub)
         return leaf_in(self.host, self.path, below) if below else self.host.open_dir(self._home(init_pid))
 
@@ -314,13 +260,17 @@ class Manager:
     def update(self, resources: "dict[str, Any]") -> None:
         """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones
         in one step, so that there is no moment without."""
-        settings = self._compile_settings(self.with_quota_and_period(resources), "")
-        if Section(resources, "").section("memory").flag("checkBeforeUpdate") and self.path:
+        from .limits_v2 import Limits
+        from .settings import change_all
+
+        limits = Limits(self.host, self.base, self.with_quota_and_period(resources), "")
+        if (resources.get("memory") or {}).get("checkBeforeUpdate") and self.path:
+            from .compile import check_room
+
             check_room(resources, "", int(read_file(self.path + "/memory.current")))
-        rules = devices.parse(resources, "") + devices.default_rules() if resources.get("devices") else None
-        self._apply(settings, change_all)
-        if rules is not None:
-            self._set_devices(rules)
+        if not resources.get("devices"):
+            limits.rules = None
+        limits.write(self.path, change_all)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: cpu.max is both."""
@@ -386,47 +336,3 @@ def wait_event(path: str, name: str, value: int, seconds: float) -> bool:
         raise
     finally:
         posix.close(fd)
-
-
-def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:
-    """Hand all controllers (or `only` these) down from `base` to the parent of `path`.
-
-    What cannot be handed down is no error yet: only a limit that needs it is (see Manager._not_enabled).
-    """
-    for level in [base.rstrip("/"), *tree.levels(base, path)[:-1]]:
-        fd = host.open_dir(level)
-        try:
-            wanted = set(host.read(fd, "cgroup.controllers").split())
-            wanted -= set(host.read(fd, "cgroup.subtree_control").split())
-            if only is not None:
-                wanted &= only
-            if wanted:
-                _hand_down(host, fd, sorted(wanted))
-        finally:
-            posix.close(fd)
-
-
-def _hand_down(host: Host, fd: int, wanted: "list[str]") -> None:
-    try:
-        host.write(fd, "cgroup.subtree_control", " ".join("+" + name for name in wanted))
-    except OSError:
-        for name in wanted:  # all or none in one write: one that cannot be enabled spoils the others
-            try:
-                host.write(fd, "cgroup.subtree_control", "+" + name)
-            except OSError:
-                pass
-
-
-def delegate(host: Host, path: str, owner: int) -> None:
-    """Give a cgroup to a user, as far as the kernel says that is safe (man 7 cgroups, Cgroup delegation)."""
-    try:
-        names = read_file(host.sys + "/kernel/cgroup/delegate").split()
-    except OSError:
-        names = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
-    try:
-        posix.chown(path, owner, -1)
-        for name in names:
-            if tree.exists(f"{path}/{name}"):
-                posix.chown(f"{path}/{name}", owner, -1)
-    except OSError as error:
-        raise Error(step=f"give cgroup {path} to uid {owner}", errno=error.errno or 0) from None

@@ -16,7 +16,7 @@ def plan(host, path="", container_id="id", resources=None, driver="cgroupfs"):
     config = {"linux": {"cgroupsPath": path, "resources": resources or {}}}
     manager = cgroups.plan(config, container_id, driver=driver, host=host)
     if driver == "cgroupfs" and host.is_v2():
-        manager._rules = None  # a device program needs a kernel
+        manager.limits.rules = None  # a device program needs a kernel
     return manager
 
 

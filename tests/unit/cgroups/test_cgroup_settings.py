@@ -133,7 +133,7 @@ LIMITS = ("memory.", "cpu.", "cpuset.", "pids.", "blkio.", "io.", "hugetlb.", "r
 def created(host, resources, path="/a/c"):
     """What create() writes besides devices and the cpuset that v1 needs in any case."""
     manager = cgroups.plan({"linux": {"cgroupsPath": path, "resources": resources}}, "id", driver="cgroupfs", host=host)
-    manager._rules = None
+    manager.limits.rules = None
     if host.is_v2():
         manager.create()
         return host.values(*LIMITS)

@@ -1,0 +1,101 @@
+"""The limits of a container on cgroup v1: compiled from linux.resources, then written to its cgroups."""
+
+import errno
+import posix
+
+from ..errors import Error
+from . import devices
+from .compile import check_lists, check_pages, settings_for_v1
+from .host import Host, read_file
+from .settings import Section, Setting, write_all
+from .settings_v1 import obsolete
+from .v1 import UNIFIED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Optional
+
+
+class Limits:
+    """What one linux.resources asks for.
+
+    bases: controller to mount point, "" for the v2 tree's; where: the place of the resources, for errors.
+    settings, and rules (None: leave the devices alone), are to be written by write().
+    """
+
+    __slots__ = ("_v2", "bases", "host", "rules", "settings", "warnings")
+
+    def __init__(self, host: Host, bases: "dict[str, str]", resources: "dict[str, Any]", where: str) -> None:
+        self.host = host
+        self.bases = bases
+        self._v2 = self._controllers_of_v2() if resources.get("hugepageLimits") or resources.get("rdma") else set()
+        self.settings: "list[Setting]" = settings_for_v1(resources, where, set(bases) - {UNIFIED}, self._v2)
+        check_pages(host, resources, where)
+        self._check_lists(resources, where)
+        self.warnings = obsolete(Section(resources, where))
+        self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
+        devices.state_of(self.rules)
+
+    def _controllers_of_v2(self) -> "set[str]":
+        if UNIFIED not in self.bases:
+            return set()
+        return set(read_file(self.bases[UNIFIED] + "/cgroup.controllers").split())
+
+    def _check_lists(self, resources: "dict[str, Any]", where: str) -> None:
+        section = Section(resources, where).section("cpu")
+        if "cpuset" in self.bases and (section.text("cpus") or section.text("mems")):
+            base = self.bases["cpuset"]
+            check_lists(resources, where, read_file(base + "/cpuset.cpus"), read_file(base + "/cpuset.mems"))
+
+    def write(self, paths: "dict[str, str]", write: "Callable[..., None]" = write_all) -> None:
+        """Write everything to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
+        opened: "dict[str, int]" = {}
+
+        def directory(controller: str) -> int:
+            key = UNIFIED if controller in self._v2 and controller not in paths else controller
+            if key not in paths:
+                raise Error(f"cannot set {controller} limit: container could not join or create cgroup")
+            path = paths[key]
+            if path not in opened:
+                opened[path] = self.host.open_dir(path)
+            return opened[path]
+
+        try:
+            if any(setting.controller in self._v2 for setting in self.settings):
+                from .limits_v2 import enable
+
+                enable(self.host, self.bases[UNIFIED], paths[UNIFIED], self._v2)
+            write(self.host, directory, self.settings)
+        finally:
+            for fd in opened.values():
+                posix.close(fd)
+        if self.rules is not None:
+            self._write_devices(self.rules, paths.get("devices", ""))
+
+    def _write_devices(self, rules: "list[devices.Rule]", path: str) -> None:
+        if not path:
+            if devices.allows_everything(rules) or self.host.rootless():
+                return
+            raise Error("no devices hierarchy is mounted", location="linux.resources.devices")
+        fd = self.host.open_dir(path)
+        try:
+            now = devices.state_from_list(self.host.read(fd, "devices.list"))
+            for file, value in devices.transition(now, devices.state_of(rules)):
+                if not self._write_device(fd, file, value, rules):
+                    return
+        finally:
+            posix.close(fd)
+
+    def _write_device(self, fd: int, file: str, value: str, rules: "list[devices.Rule]") -> bool:
+        try:
+            self.host.write(fd, file, value)
+        except OSError as error:
+            if error.errno == errno.EPERM and self.host.in_user_namespace():
+                return False  # never permitted there; the outer container's rules hold
+            wanted = next((rule.location for rule in rules if rule.text() == value), "")
+            hint = "the parent cgroup does not allow it" if error.errno == errno.EPERM else ""
+            where = wanted or "linux.resources.devices"
+            step = f"write {value!r} to {file}"
+            raise Error(location=where, step=step, errno=error.errno or 0, hint=hint) from None
+        return True

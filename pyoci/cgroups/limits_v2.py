@@ -1,0 +1,127 @@
+"""The limits of a container on cgroup v2: compiled from linux.resources, then written to its cgroup."""
+
+import errno
+import posix
+
+from ..errors import Error
+from . import devices, tree
+from .compile import check_lists, check_pages, settings_for_v2
+from .host import Host, read_file
+from .settings import Section, Setting, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Optional
+
+
+class Limits:
+    """What one linux.resources asks for.
+
+    base: the tree's mount point; where: the place of the resources, for errors.
+    settings, and rules (None: leave the devices alone), are to be written by write().
+    """
+
+    __slots__ = ("host", "rules", "settings", "warnings")
+
+    def __init__(self, host: Host, base: str, resources: "dict[str, Any]", where: str) -> None:
+        self.host = host
+        controllers = set(read_file(base + "/cgroup.controllers").split())
+        self.settings: "list[Setting]" = settings_for_v2(resources, where, controllers)
+        check_pages(host, resources, where)
+        section = Section(resources, where).section("cpu")
+        if section.text("cpus") or section.text("mems"):
+            effective = [read_file(f"{base}/cpuset.{name}.effective") for name in ("cpus", "mems")]
+            check_lists(resources, where, *effective)
+        self.warnings: "list[str]" = []
+        memory = Section(resources, where).section("memory")
+        if memory.integer("kernel") or memory.integer("kernelTCP"):
+            self.warnings.append(f"{memory.at('kernel')} is ignored: kernels no longer limit kernel memory apart")
+        self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
+
+    def write(self, path: str, write: "Callable[..., None]" = write_all) -> None:
+        """Write everything to the cgroup; `write` says how refusals are dealt with."""
+        if self.settings:
+            self._write_settings(path, write)
+        if self.rules is not None:
+            self._attach(self.rules, path)
+
+    def _write_settings(self, path: str, write: "Callable[..., None]") -> None:
+        if not path:
+            raise Error("the container has no cgroup to limit it with")
+        enabled = set(read_file(path + "/cgroup.controllers").split())
+        for setting in self.settings:
+            if setting.controller and setting.controller not in enabled and not setting.idle:
+                raise _not_enabled(setting, path)
+        fd = self.host.open_dir(path)
+        try:
+            write(self.host, lambda _: fd, self.settings)
+        finally:
+            posix.close(fd)
+
+    def _attach(self, rules: "list[devices.Rule]", path: str) -> None:
+        from .bpf import program
+        from .bpf_attach import replace
+
+        fd = self.host.open_dir(path)
+        try:
+            replace(fd, program(devices.reduce(rules)))
+        except OSError as error:
+            if error.errno == errno.EPERM and (self.host.rootless() or devices.allows_everything(rules)):
+                return  # never permitted in a user namespace; there, only the nodes bound in exist
+            hint = "limiting devices with cgroup v2 needs bpf(2)"
+            where = "linux.resources.devices"
+            raise Error(location=where, step="attach a device program", errno=error.errno or 0, hint=hint) from None
+        finally:
+            posix.close(fd)
+
+
+def _not_enabled(setting: Setting, path: str) -> Error:
+    parent = path.rpartition("/")[0]
+    text = f"cannot set {setting.choices[0][0]}: controller {setting.controller!r} not available in {path}"
+    hint = f"it could not be enabled in {parent}/cgroup.subtree_control"
+    return Error(text, location=setting.location, hint=hint)
+
+
+def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:
+    """Hand all controllers (or `only` these) down from `base` to the parent of `path`.
+
+    What cannot be handed down is no error yet: only a limit that needs it is.
+    """
+    for level in [base.rstrip("/"), *tree.levels(base, path)[:-1]]:
+        fd = host.open_dir(level)
+        try:
+            wanted = set(host.read(fd, "cgroup.controllers").split())
+            wanted -= set(host.read(fd, "cgroup.subtree_control").split())
+            if only is not None:
+                wanted &= only
+            if wanted:
+                _hand_down(host, fd, sorted(wanted))
+        finally:
+            posix.close(fd)
+
+
+def _hand_down(host: Host, fd: int, wanted: "list[str]") -> None:
+    try:
+        host.write(fd, "cgroup.subtree_control", " ".join("+" + name for name in wanted))
+    except OSError:
+        for name in wanted:  # all or none in one write: one that cannot be enabled spoils the others
+            try:
+                host.write(fd, "cgroup.subtree_control", "+" + name)
+            except OSError:
+                pass
+
+
+def delegate(host: Host, path: str, owner: int) -> None:
+    """Give a cgroup to a user, as far as the kernel says that is safe (man 7 cgroups, Cgroup delegation)."""
+    try:
+        names = read_file(host.sys + "/kernel/cgroup/delegate").split()
+    except OSError:
+        names = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
+    try:
+        posix.chown(path, owner, -1)
+        for name in names:
+            if tree.exists(f"{path}/{name}"):
+                posix.chown(f"{path}/{name}", owner, -1)
+    except OSError as error:
+        raise Error(step=f"give cgroup {path} to uid {owner}", errno=error.errno or 0) from None
