@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,17 @@ def volume(box: Box) -> Path:
     return path
 
 
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory of some mode, below /tmp itself, with a volume in it."""
+    with tempfile.TemporaryDirectory() as path:
+        os.chmod(path, request.param)
+        (Path(path) / "volume").mkdir()
+        yield Path(path)
+
+
 def words(text: str) -> "list[list[str]]":
     return [line.split() for line in text.splitlines()]
-
-
-def open_way(path: Path, mode: int) -> None:
-    """Lets strangers pass to a directory of the test's, or not."""
-    while path.name.startswith(("test-", "pytest-", "popen-")):
-        os.chmod(path, mode)
-        path = path.parent
 
 
 # Who one is
@@ -187,11 +190,11 @@ def test_what_its_root_cannot_reach(box: Box, bundle: Bundle) -> None:
     assert box.output(bundle.shell("cat /etc/file; ls -d /inner")) == "reached\n/inner\n"
 
 
-@pytest.mark.parametrize("hidden", [True, False])
-def test_what_the_host_forbids_of_a_mount_stays_forbidden(box: Box, bundle: Bundle, volume: Path, hidden: bool) -> None:
+@pytest.mark.parametrize("way", [0o711, 0o700], indirect=True)
+def test_what_the_host_forbids_of_a_mount_stays_forbidden(box: Box, bundle: Bundle, way: Path) -> None:
     """With CAP_SYS_ADMIN in its user namespace the container's root may not take nosuid off a mount that it could reach
     by itself. Of one that it could not reach, runc gives it a copy, too, that is the container's own."""
-    open_way(box.path, 0o700 if hidden else 0o711)
+    volume, hidden = way / "volume", not way.stat().st_mode & 1
     subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid,nodev", "tmpfs", str(volume)], check=True)
     try:
         capabilities = ["CAP_SYS_ADMIN"]
@@ -203,13 +206,13 @@ def test_what_the_host_forbids_of_a_mount_stays_forbidden(box: Box, bundle: Bund
         subprocess.run(["umount", str(volume)], check=True)
 
 
-@pytest.mark.parametrize("reachable", [True, False])
+@pytest.mark.parametrize("way", [0o711, 0o700], indirect=True)
 @pytest.mark.parametrize(("propagation", "expected"), [("", "master"), ("private", ""), ("rslave", "master")])
 def test_what_the_runtime_opens_is_separated_from_the_host(
-    box: Box, bundle: Bundle, volume: Path, propagation: str, expected: str, reachable: bool
+    box: Box, bundle: Bundle, way: Path, propagation: str, expected: str
 ) -> None:
     """A copy of a shared mount would be the host's peer: what the container mounts there would appear outside."""
-    open_way(box.path, 0o711 if reachable else 0o700)
+    volume = way / "volume"
     subprocess.run(["mount", "--bind", str(volume), str(volume)], check=True)
     subprocess.run(["mount", "--make-shared", str(volume)], check=True)
     try:
