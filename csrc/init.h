@@ -82,6 +82,7 @@ int copy_tree(int from, int to);
 
 /* procfs.c */
 int proc_write(struct context *c, const char *path, const char *value, size_t length);
+int proc_read(struct context *c, const char *path, char *room, size_t size);
 int sysctl_write(struct context *c, const char *path, const char *value, size_t length);
 
 /* A descriptor that is closed when its scope ends */

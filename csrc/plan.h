@@ -134,7 +134,7 @@ struct plan_header {
 #define FIELDS_AWAIT_START(F)
 #define FIELDS_HOOK(F) \
     F(s, path) F(l, args) F(l, env) F(s, cwd) F(i, timeout) F(s, state_head) F(s, state_tail)
-#define FIELDS_LABEL(F) F(s, attribute) F(s, value)
+#define FIELDS_LABEL(F) F(s, attribute) F(s, value) F(s, expected)
 #define FIELDS_SECCOMP(F) F(b, program) F(i, flags)
 #define FIELDS_BOUNDING(F) F(i, keep)
 #define FIELDS_IDENTITY(F) F(i, uid) F(i, gid) F(b, groups) F(i, flags)

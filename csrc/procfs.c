@@ -13,10 +13,10 @@ static int mount_procfs(const char *subset)
     return sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-static int write_below(struct context *c, int proc, const char *path, const char *value, size_t length)
+static int open_below(struct context *c, int proc, const char *path, int flags)
 {
     struct statfs fs;
-    SCOPED_FD fd = sys_openat2(proc, path, O_WRONLY, 0,
+    SCOPED_FD fd = sys_openat2(proc, path, (uint64_t)flags, 0,
                                RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 
     c->doing = "open in procfs";
@@ -24,6 +24,17 @@ static int write_below(struct context *c, int proc, const char *path, const char
         return -errno;
     if (fs.f_type != PROC_SUPER_MAGIC)
         return -EXDEV;
+    int found = fd;
+    fd = -1;
+    return found;
+}
+
+static int write_below(struct context *c, int proc, const char *path, const char *value, size_t length)
+{
+    SCOPED_FD fd = open_below(c, proc, path, O_WRONLY);
+
+    if (fd < 0)
+        return fd;
     c->doing = "write in procfs";
     ssize_t written = write(fd, value, length);
     if (written < 0)
@@ -31,22 +42,71 @@ static int write_below(struct context *c, int proc, const char *path, const char
     return (size_t)written == length ? 0 : -EIO;
 }
 
-/* Write to an entry of our own process: "<pid>/attr/exec". path is relative to the process's directory. */
-int proc_write(struct context *c, const char *path, const char *value, size_t length)
+/* Where a user namespace may no longer mount a procfs, since ours has masks, a copy of ours without them serves */
+static int clone_procfs(struct context *c)
+{
+    struct stat st;
+    struct statfs fs;
+    SCOPED_FD top = root_open(c, "proc", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+
+    if (top < 0)
+        return -1;
+    SCOPED_FD clone = sys_open_tree(top, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    if (clone < 0 || fstat(clone, &st) < 0 || fstatfs(clone, &fs) < 0)
+        return -1;
+    if (fs.f_type != PROC_SUPER_MAGIC || st.st_ino != 1) { /* PROC_ROOT_INO */
+        errno = EXDEV;
+        return -1;
+    }
+    int found = clone;
+    clone = -1;
+    return found;
+}
+
+/* The directory of our own process in a procfs that nobody can have mounted anything in */
+static int open_own(struct context *c)
 {
     char self[32];
 
-    if (c->proc < 0)
-        TRY(c, "mount a private procfs", c->proc = mount_procfs("pid"));
+    if (c->proc < 0) {
+        c->proc = mount_procfs("pid");
+        if (c->proc < 0 && errno == EPERM)
+            c->proc = clone_procfs(c);
+        TRY(c, "mount a private procfs", c->proc);
+    }
     /* `self` is a link; its text is our number in that procfs */
     ssize_t size = readlinkat(c->proc, "self", self, sizeof self - 1);
     if (size < 0)
         return -errno;
     self[size] = '\0';
-    SCOPED_FD own = sys_openat2(c->proc, self, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    int own = sys_openat2(c->proc, self, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    return own < 0 ? -errno : own;
+}
+
+/* Write to an entry of our own process: "<pid>/attr/exec". path is relative to the process's directory. */
+int proc_write(struct context *c, const char *path, const char *value, size_t length)
+{
+    SCOPED_FD own = open_own(c);
+    return own < 0 ? own : write_below(c, own, path, value, length);
+}
+
+/* Read such an entry: the number of bytes, without NULs and newlines at the end, or -errno */
+int proc_read(struct context *c, const char *path, char *room, size_t size)
+{
+    SCOPED_FD own = open_own(c);
     if (own < 0)
+        return own;
+    SCOPED_FD fd = open_below(c, own, path, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    c->doing = "read in procfs";
+    ssize_t got = read(fd, room, size - 1);
+    if (got < 0)
         return -errno;
-    return write_below(c, own, path, value, length);
+    while (got > 0 && (room[got - 1] == '\0' || room[got - 1] == '\n'))
+        got--;
+    room[got] = '\0';
+    return (int)got;
 }
 
 /* Write /proc/sys/<path>. Before the root is switched: where a user namespace may not mount a full procfs, the host's

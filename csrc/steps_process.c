@@ -53,7 +53,7 @@ int step_no_new_privileges(struct context *c, const struct step *step)
 {
     (void)step;
     TRY(c, "prctl", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    return 0;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -EPERM;
 }
 
 /* struct sched_attr of sched_setattr(2): its header clashes with the C library's in some versions of both */
@@ -336,10 +336,28 @@ int step_hook(struct context *c, const struct step *step)
     return result.timed_out || result.status ? hook_failure(c, &result, f->timeout.i) : 0;
 }
 
+/* Was it taken? A label reads as it was written; AppArmor puts the mode behind it: "name (enforce)" */
+static int check_label(struct context *c, const char *attribute, const char *expected)
+{
+    char found[4096];
+    size_t length = strlen(expected);
+    int size = proc_read(c, attribute, found, sizeof found);
+
+    if (size < 0)
+        return size;
+    c->doing = "the kernel has another label";
+    if (strncmp(found, expected, length) == 0 && (found[length] == '\0' || found[length] == ' '))
+        return 0;
+    snprintf(c->detail, sizeof c->detail, "%.400s", found);
+    return -EPERM;
+}
+
 int step_label(struct context *c, const struct step *step)
 {
     FIELDS(label, step);
     int error = proc_write(c, f->attribute.s.bytes, f->value.s.bytes, f->value.s.length);
+    if (!error && f->expected.s.length)
+        return check_label(c, f->attribute.s.bytes, f->expected.s.bytes);
     if (error)
         snprintf(c->detail, sizeof c->detail, "/proc/self/%.100s", f->attribute.s.bytes);
     return error;
@@ -418,6 +436,8 @@ int step_bounding(struct context *c, const struct step *step)
             continue;
         snprintf(c->detail, sizeof c->detail, "capability %d", cap);
         TRY(c, "prctl", prctl(PR_CAPBSET_DROP, cap, 0, 0, 0));
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
+            return -EPERM;
     }
     return 0;
 }
@@ -475,6 +495,8 @@ int step_capabilities(struct context *c, const struct step *step)
             continue;
         snprintf(c->detail, sizeof c->detail, "capability %lu", cap);
         TRY(c, "raise ambient", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0));
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != 1)
+            return -EPERM;
     }
     TRY(c, "stop keeping capabilities", prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0));
     return 0;

@@ -4,19 +4,16 @@ Looks at the host, changes nothing. The order is explained in docs/design.md, "T
 """
 
 from pyoci import kernel
-from pyoci.errors import Error
 from pyoci.plan import ops, process, rootfs
 from pyoci.plan.devices import compile_devices
 from pyoci.plan.hooks import container_hooks
 from pyoci.plan.identity import compile_names, compile_sysctls
+from pyoci.plan.labels import compile_keyring
 from pyoci.plan.model import Plan, Source
 from pyoci.plan.mounts import compile_mounts, finish_mounts
 from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
 from pyoci.plan.request import Request
 from pyoci.plan.sources import insert_step, take
-
-# Of the config, what pyoci does not do yet: asked for, it is refused by name before anything is made
-_UNFINISHED = ("mountLabel",)
 
 
 def compile_create(request: Request, hook_env: "list[str]") -> Plan:
@@ -25,7 +22,6 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     hook_env: environment of container hooks that bring none
     Errors: Error when the config asks for what this host or pyoci cannot do.
     """
-    _refuse_unfinished(request)
     plan = Plan()
     plan.keep = request.listen_fds + request.keep
     process.limits(request, plan, plan.last)
@@ -36,8 +32,7 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
 
         compile_intel_rdt(request, plan)
     process.affinity(plan, "", "")
-    if not request.no_new_keyring:
-        plan.add(ops.KEYRING, "", f"_ses.{request.container}")
+    compile_keyring(request, plan)
     begin = len(plan.steps)
     rootfs.open_root(request, plan)
     compile_mounts(request, plan)
@@ -89,8 +84,7 @@ def compile_exec(request: Request, pid: int) -> Plan:
     if types & (kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME):
         plan.add(ops.FORK, "linux.namespaces")
         plan.add(ops.SESSION, "")
-    if not request.no_new_keyring:
-        plan.add(ops.KEYRING, "", f"_ses.{request.container}")
+    compile_keyring(request, plan)
     process.streams(request, plan, 0)
     process.attributes(request, plan)
     process.find(request, plan)
@@ -127,9 +121,3 @@ def _notify(request: Request, plan: Plan) -> None:
             ops.MOUNT_BIND, "NOTIFY_SOCKET", process.NOTIFY_DIRECTORY, request.notify, attributes, 0, 0, 0,
             kernel.MS_PRIVATE, 0, take(request, plan, Source(request.notify, "NOTIFY_SOCKET", 0), None),
         )  # fmt: skip
-
-
-def _refuse_unfinished(request: Request) -> None:
-    for key in _UNFINISHED:
-        if request.linux.get(key):
-            raise Error("it is not implemented yet", location=f"linux.{key}", hint="leave it out of the config")

@@ -3,6 +3,7 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
+from pyoci.plan.labels import mount_label
 from pyoci.plan.model import Plan, Source
 from pyoci.plan.options import Options
 from pyoci.plan.request import Request, clean, from_bundle
@@ -191,7 +192,7 @@ def _filesystem(request: Request, mount: Mount, plan: Plan) -> None:
         flags |= ops.MOUNT_COPY_UP
     attributes = o.set & ~kernel.MOUNT_ATTR_RDONLY if _is_late(mount) else o.set
     source = mount.source or mount.type
-    where, data = mount.where, _data(request, mount, plan)
+    where, data = mount.where, _data(request, mount, plan) + mount_label(request, mount.type)
     plan.add(ops.MOUNT_NEW, where, mount.destination, mount.type, source, data, attributes, o.propagation, flags)
 
 

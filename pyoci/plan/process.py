@@ -7,6 +7,7 @@ from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
 from pyoci.plan.id_maps import lacks_groups
+from pyoci.plan.labels import compile_labels
 from pyoci.plan.model import ParentStep, Plan
 from pyoci.plan.request import Request
 
@@ -132,7 +133,7 @@ def become(request: Request, plan: Plan) -> None:
     """Adds the end: label, identity, capabilities, the program. The order is the kernel's: a step takes away what the
     next ones no longer need (credentials(7), capabilities(7))."""
     process, user = request.process, _user(request)
-    _labels(request, plan)
+    compile_labels(request, plan)
     umask = user.get("umask")
     plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
     plan.add(ops.CLOSE_FILES, "", plan.keep)
@@ -211,15 +212,3 @@ def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
 def _groups(user: "dict[str, Any]") -> bytes:
     groups = user.get("additionalGids") or []
     return pack(f"={len(groups)}I", *groups)
-
-
-def _labels(request: Request, plan: Plan) -> None:
-    profile, label = request.process.get("apparmorProfile"), request.process.get("selinuxLabel")
-    if profile:
-        if not request.host.has_apparmor():
-            raise Error("AppArmor is not enabled on this host", location="process.apparmorProfile")
-        plan.add(ops.LABEL, "process.apparmorProfile", "attr/apparmor/exec", f"exec {profile}")
-    if label:
-        if not request.host.has_selinux():
-            raise Error("SELinux is not enabled on this host", location="process.selinuxLabel")
-        plan.add(ops.LABEL, "process.selinuxLabel", "attr/exec", label)
