@@ -1,0 +1,74 @@
+"""`pip install .` in a fresh virtual environment gives a working `pyoci`, for every Python that is here."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from support.box import Box
+from support.command import run
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+TREE = Path(__file__).parents[2]
+LIST = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+
+
+def interpreter(version: str) -> Optional[str]:
+    """An interpreter of a version: on PATH, or where pyenv and Debian keep them."""
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return os.path.realpath(sys.executable)
+    places = [*map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python3")), f"/usr/bin/python{version}"]
+    found = shutil.which(f"python{version}")
+    for place in [*places, *([found] if found else [])]:
+        if os.path.exists(place) and subprocess.call([place, "-c", "import venv"], stderr=subprocess.DEVNULL) == 0:
+            return place
+    return None
+
+
+def sources(target: Path) -> None:
+    """What is not ignored by git: nothing built may slip in."""
+    names = subprocess.run(LIST, cwd=TREE, check=True, capture_output=True).stdout.decode().split("\0")
+    for name in names:
+        if name and (TREE / name).is_file() and not name.startswith(("tests/", "conformance/", "bench/")):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TREE / name, target / name)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} on this machine")
+    if not (TREE / ".git").exists():
+        pytest.skip("not a checkout")
+    sources(tmp_path / "sources")
+    venv = tmp_path / "venv"
+    subprocess.run([python, "-m", "venv", str(venv)], check=True)
+    pip = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", str(tmp_path / "sources")]
+    done = subprocess.run(pip, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    program = venv / "bin" / "pyoci"
+    elsewhere = {"env": {"PATH": "/bin:/usr/bin"}, "cwd": "/"}
+    shutil.rmtree(tmp_path / "sources")
+
+    said = run([str(program), "--version"], **elsewhere)
+    assert said.ok and said.out.startswith("pyoci version "), said
+    assert json.loads(run([str(program), "features"], **elsewhere).out)["ociVersionMax"]
+    bundle = box.bundle().shell("echo pid $$; hostname")
+    bundle.write()
+    root = ["--root", str(box.root)]
+    ran = run([str(program), *root, "run", "--bundle", str(bundle.path), "c"], **elsewhere)
+    assert (ran.status, ran.out, ran.err) == (0, "pid 1\nbox\n", ""), ran
+    bundle.args("sleep", "1000").write()
+    for words in (["create", "--bundle", str(bundle.path), "c"], ["start", "c"], ["state", "c"], ["exec", "c", "true"],
+                  ["list"], ["ps", "c"], ["kill", "c", "KILL"], ["delete", "--force", "c"]):  # fmt: skip
+        result = run([str(program), *root, *words], **elsewhere)
+        assert result.ok and not result.err, result
+    # the version imported must be that of the environment, whatever lies in the working directory
+    assert run([str(program), "--version"], cwd=str(TREE)).out == said.out
+    assert box.left() == []
