@@ -223,6 +223,10 @@ def test_cgroups_path_that_leads_out(case: Case) -> None:
     case.needs(case.runtime.cgroup_manager == "cgroupfs", "cgroupsPath is a path with the manager cgroupfs only")
     name = f"cf-outside-{case.session.next_name()}"
     path = f"/{case.session.cgroup_parent}/../../../../../../../../..{case.session.place}/{name}"
+    for point in host.cgroup_mounts().values():  # where a runtime that tidies the path puts it
+        inside_at = point / str(case.session.place).lstrip("/") / name
+        new = [directory for directory in (inside_at, *inside_at.parents) if not directory.exists()]
+        case.after(lambda new=new: remove_empty(new))  # type: ignore[misc]
     container = case.container(case.config(linux={"cgroupsPath": path}))
     result = container.create()
     outside = (case.session.place / name).exists()
@@ -231,19 +235,15 @@ def test_cgroups_path_that_leads_out(case: Case) -> None:
         inside = ".." not in found.split("/")
         case.judge("linux.cgroups.path-invalid-error", inside, "a cgroup inside of the hierarchy", found)
     container.discard()
-    for point in host.cgroup_mounts().values():  # where a runtime that tidies the path has put it
-        for directory in point.glob(f"{str(case.session.place).lstrip('/')}/{name}"):
-            case.after(lambda directory=directory: remove_upwards(directory, 3))  # type: ignore[misc]
 
 
-def remove_upwards(directory: Path, levels: int) -> None:
-    """Remove an empty cgroup and the empty ones above it that lead to it."""
-    for _ in range(levels):
+def remove_empty(directories: list[Path]) -> None:
+    """Remove those of the cgroups that are there, the lowest first."""
+    for directory in directories:
         try:
             directory.rmdir()
         except OSError:
-            return
-        directory = directory.parent
+            continue
 
 
 CGROUP_MOUNT = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}
