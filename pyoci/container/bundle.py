@@ -3,14 +3,12 @@
 import posix
 
 from pyoci.errors import Error
-from pyoci.jsondoc import parse
+from pyoci.jsondoc import MAX_BYTES, parse
 from pyoci.validate import check_runnable_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_LARGEST = 64 << 20
 
 
 def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
@@ -44,8 +42,8 @@ def _read(path: str, bundle: str) -> bytes:
                 return b"".join(parts)
             parts.append(part)
             size += len(part)
-            if size > _LARGEST:
-                raise Error(f"{path} is larger than {_LARGEST >> 20} MiB")
+            if size > MAX_BYTES:
+                raise Error(f"{path} is larger than {MAX_BYTES >> 20} MiB")
     except OSError as problem:
         raise Error(f"read {path}", errno=problem.errno or 0) from None
     finally:
