@@ -168,7 +168,7 @@ def pytest_arguments(options: argparse.Namespace, runtime: str, place: Path) -> 
     if sys.stderr.isatty():
         words.append("--oci-progress")
     if options.jobs > 1 and not options.test:
-        words += ["-p", "xdist", "-n", str(options.jobs), "--dist", "worksteal"]
+        words += ["-p", "xdist", "-n", str(options.jobs), "--dist", "load"]
     return words + ([str(PACKAGE / test) for test in options.test] or [str(PACKAGE / "suite")])
 
 

@@ -104,17 +104,20 @@ def case(request: pytest.FixtureRequest, session: Session) -> Generator[Case, No
     case.close()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Optional[bool]:
+    """Call the test ourselves, with what happens in it turned into verdicts."""
     case = pyfuncitem.funcargs.get("case")
     if not isinstance(case, Case):
-        return (yield)
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     try:
         with case.writing():
-            return (yield)
+            pyfuncitem.obj(**arguments)
     finally:
         verdicts = [verdict.as_dict() for verdict in case.verdicts]
         pyfuncitem.user_properties.append(("verdicts", verdicts))
+    return True
 
 
 class Recorder:
