@@ -14,8 +14,8 @@ SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[str]") -> "dict[str, int]":
     """The five sets as bit masks.
 
-    Errors: Error when a set holds what the runtime does not have itself, or ambient holds what permitted and
-    inheritable do not (capabilities(7)).
+    Ambient capabilities that are not permitted and inheritable too are left out with a warning: what cannot be
+    granted shall not fail (config.md, "capabilities"). Errors: Error when a set holds what the runtime has not itself.
     """
     last = request.host.last_capability()
     unknown: "list[str]" = []
@@ -23,6 +23,12 @@ def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[
     if unknown:
         names = " ".join(dict.fromkeys(unknown))
         warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")
+    # the kernel raises no other (capabilities(7)); buildah asks for an ambient set and names no inheritable one
+    refused = masks["ambient"] & ~(masks["permitted"] & masks["inheritable"])
+    if refused:
+        names = " ".join(_names(refused))
+        warnings.append(f"process.capabilities.ambient: left out, being not permitted and inheritable: [{names}]")
+        masks["ambient"] &= ~refused
     if request.namespace("user") is None:
         _check_own(request, masks)
     return masks
@@ -39,15 +45,18 @@ def _mask(names: "list[str]", last: int, unknown: "list[str]") -> int:
     return mask
 
 
+def _names(mask: int) -> "list[str]":
+    return [name for name, bit in kernel.CAPABILITIES.items() if mask >> bit & 1]
+
+
 def _check_own(request: Request, masks: "dict[str, int]") -> None:
     """capset would answer no more than EPERM. The bounding set can only shrink: what is missing there is missing."""
     own = request.host.permitted()
     for name in ("effective", "permitted", "inheritable", "ambient"):
         missing = masks[name] & ~own
         if missing:
-            names = [n for n, bit in kernel.CAPABILITIES.items() if missing >> bit & 1]
             raise Error(
-                f"the runtime does not have {', '.join(names)} itself",
+                f"the runtime does not have {', '.join(_names(missing))} itself",
                 location=f"process.capabilities.{name}",
                 hint="give pyoci more capabilities, or leave these out",
             )
