@@ -85,6 +85,37 @@ def write(path, data):
         file.write(data)
 
 
+COLD = ("boot", "__main__", "cli.generate", "cli.texts", "cli.help", "cli.validate")
+COLD += ("validate.generate", "validate.catalog")
+
+
+def freeze(package):
+    """Writes start.pyc: boot.py with the code of the modules that commands load in it, so that one file is read."""
+    import importlib.util
+    import marshal
+
+    modules = {}
+    for directory, _, files in os.walk(package):
+        for file in sorted(files):
+            path = os.path.join(directory, file)
+            name = os.path.relpath(path, package)[:-3].replace(os.sep, ".")
+            if not file.endswith(".py") or name in COLD:
+                continue
+            is_package = file == "__init__.py"
+            full = "pyoci" if name == "__init__" else "pyoci." + (name[: -len(".__init__")] if is_package else name)
+            with open(path, "rb") as source_file:
+                code = compile(source_file.read(), f"<pyoci>/{name}", "exec", optimize=2, dont_inherit=True)
+            modules[full] = (is_package, marshal.dumps(code))
+    with open(os.path.join(package, "boot.py")) as file:
+        text = file.read()
+    place = 'MODULES: "dict[str, tuple[bool, bytes]]" = {}'
+    if text.count(place) != 1:
+        sys.exit("pyoci: boot.py has no place for the modules")
+    code = compile(text.replace(place, f"MODULES = {modules!r}"), "<pyoci>/boot", "exec", optimize=2, dont_inherit=True)
+    head = importlib.util.MAGIC_NUMBER + bytes(12)
+    write(os.path.join(package, "start.pyc"), head + marshal.dumps(code))
+
+
 def build_init(package):
     compile_c(os.path.join(package, "init"), [source(name + ".c") for name in INIT], "-static", "-s")
 
@@ -111,6 +142,7 @@ class BuildPackage(build_py):
         check_static_libc()
         generate(package)
         build_init(package)
+        freeze(package)
 
 
 class BuildLauncher(build_scripts):

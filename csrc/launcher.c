@@ -62,15 +62,11 @@ static int find_package(char *main, size_t room)
     return snprintf(main, room, "%s/pyoci/__main__.py", PYOCI_IN_TREE) < (int)room;
 }
 #else
-static int is_package(char *main, size_t room, const char *format, const char *prefix)
-{
-    int length = snprintf(main, room, format, prefix, PYOCI_LIBRARY);
-    return length > 0 && (size_t)length < room && access(main, R_OK) == 0;
-}
-
 /* The package that this program was installed with, found from where it lies itself */
 static int find_package(char *main, size_t room)
 {
+    static const char *const places[][2] = { { "lib", "site-packages" }, { "lib64", "site-packages" },
+                                             { "lib", "dist-packages" }, { "local/lib", "dist-packages" } };
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
@@ -83,10 +79,12 @@ static int find_package(char *main, size_t room)
             return 0;
         *slash = '\0';
     }
-    return is_package(main, room, "%s/lib/%s/site-packages/pyoci/__main__.py", self) ||
-           is_package(main, room, "%s/lib64/%s/site-packages/pyoci/__main__.py", self) ||
-           is_package(main, room, "%s/lib/%s/dist-packages/pyoci/__main__.py", self) ||
-           is_package(main, room, "%s/local/lib/%s/dist-packages/pyoci/__main__.py", self);
+    for (size_t n = 0; n < sizeof places / sizeof *places; n++) {
+        int size = snprintf(main, room, "%s/%s/" PYOCI_LIBRARY "/%s/pyoci/start.pyc", self, places[n][0], places[n][1]);
+        if (size > 0 && (size_t)size < room && access(main, R_OK) == 0)
+            return 1;
+    }
+    return 0;
 }
 #endif
 
