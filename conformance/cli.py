@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -141,7 +142,7 @@ def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requi
         if status not in (0, 1, NO_TEST) or (not records and status != NO_TEST):
             print(f"pyoci-conformance: the tests could not be run (pytest's status {status})", file=sys.stderr)
             return None
-        left = leftovers(place, runtime)
+        left = leftovers(place)
         if options.test:
             seen = {verdict["requirement"] for record in records for verdict in record["verdicts"]}
             wanted = {name: one for name, one in wanted.items() if name in seen}
@@ -207,7 +208,7 @@ def suite_cgroups(place: Path) -> list[Path]:
     return sorted(found, key=lambda path: len(path.parts), reverse=True)
 
 
-def leftovers(place: Path, runtime: str) -> list[str]:
+def leftovers(place: Path) -> list[str]:
     """What the runtime left on the host after every container was deleted."""
     root = place / "root"
     left = [
@@ -231,7 +232,8 @@ def leftovers(place: Path, runtime: str) -> list[str]:
 
 
 def clean_up(place: Path) -> None:
-    """Take away all of the run's: mounts, cgroups, the directory."""
+    """Take away all of the run's: processes, mounts, cgroups, the directory."""
+    end_processes(place)
     for point in host.mounts_below(str(place)):
         host.unmount(point)
     for path in suite_cgroups(place):
@@ -240,6 +242,20 @@ def clean_up(place: Path) -> None:
         except OSError as error:
             print(f"pyoci-conformance: {path} stays: {error.strerror}", file=sys.stderr)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def end_processes(place: Path) -> None:
+    """End what still runs in the run's own cgroups or root filesystems, and wait for its end."""
+    found = {int(word) for path in suite_cgroups(place) for word in (path / "cgroup.procs").read_text().split()}
+    found |= {int(thing.split()[1]) for thing in leftovers(place) if thing.startswith("process ")}
+    for pid in found - {os.getpid()}:
+        try:
+            descriptor = os.pidfd_open(pid)
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        select.select([descriptor], [], [], 5)
+        os.close(descriptor)
 
 
 def tell(run: Run, verbose: bool) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from conformance import host, netlink
 from conformance.case import Case
+from conformance.seen import Seen
+from conformance.verdict import Refused
 
 IFF_UP = 1
 OPTIONAL = "config.md#valid-values lets a runtime choose what it supports"
@@ -31,26 +33,39 @@ def moving(case: Case, devices: dict[str, dict[str, str]], *verbs: str) -> dict[
 
 
 @pytest.mark.judges(
-    "linux.net-devices.moved", "linux.net-devices.renamed", "linux.net-devices.addresses", "linux.net-devices.up"
+    "linux.net-devices.moved",
+    "linux.net-devices.renamed",
+    "linux.net-devices.addresses",
+    "linux.net-devices.up",
+    "linux.net-devices.not-moved-out",
 )
 @pytest.mark.parametrize("new_name", ["", "inside0"])
 def test_a_device_moves(case: Case, new_name: str) -> None:
     name, _ = veth(case)
-    entry = {"name": new_name} if new_name else {}
-    config = moving(case, {name: entry})
-    seen = case.observe(config, "read:/proc/net/fib_trie", "read:/proc/net/if_inet6", anew=True, may_refuse=OPTIONAL)
+    config = moving(case, {name: {"name": new_name} if new_name else {}})
+    config["process"]["args"] += ["read:/proc/net/fib_trie", "read:/proc/net/if_inet6", "flush", "until:/log/go"]
+    try:
+        container = case.started(config)
+    except Refused as refusal:
+        pytest.skip(f"{refusal}; {OPTIONAL}")
+    seen = Seen(container.line())
     inside = seen["interfaces"]
     wanted = new_name or name
     others = sorted(set(inside) - {"lo"})
-    case.judge(
-        "linux.net-devices.moved", others and name not in netlink.names(), f"{name} in the container alone", others
-    )
+    alone = bool(others) and name not in netlink.names()
+    case.judge("linux.net-devices.moved", alone, f"{name} in the container, and not on the host", others)
     case.equal("linux.net-devices.renamed", "devices in the container", [wanted], others)
     flags = inside.get(wanted, 0)
     case.judge("linux.net-devices.up", flags & IFF_UP, "the device is up", f"flags {flags:#x}")
     v4 = "10.213.7.5" in (seen.did("read", "/proc/net/fib_trie").get("text") or "")
     v6 = "20010db8007700000000000000000005" in (seen.did("read", "/proc/net/if_inet6").get("text") or "")
     case.equal("linux.net-devices.addresses", "IPv4 and IPv6 address kept", (True, True), (v4, v6))
+    (container.bundle.rootfs / "log" / "go").touch()
+    container.wait()
+    container.delete()
+    back = sorted({name, wanted} & set(netlink.names())) if alone else ["it never left"]
+    asked = "a virtual device, which ends with the namespace, back on the host after delete"
+    case.equal("linux.net-devices.not-moved-out", asked, [], back)
 
 
 @pytest.mark.judges(
