@@ -131,7 +131,9 @@ class FakeHost(Host):
             raise OSError(self.denied.get(top) or self.denied[""], "mkdir")
         super().mkdir(name, dir_fd)
         v1 = {controller.replace("name=", ""): files for controller, files in V1_FILES.items()}
-        if top in v1:
+        if top == "cpu,cpuacct":
+            self._fill(f"{parent}/{name}", V1_FILES["cpu"])
+        elif top in v1:
             self._fill(f"{parent}/{name}", {**v1[top], **self.files.get(top, {})})
         else:
             self._fill(f"{parent}/{name}", self.v2_files)

@@ -62,6 +62,12 @@ def test_controllers_mounted_together_share_a_cgroup(host, tmp_path):
     manager = plan(machine, "/c")
     assert manager.paths["cpu"] == manager.paths["cpuacct"] == machine.root + "/cpu,cpuacct/c"
     assert [path for path, _ in manager.directories()].count(machine.root + "/cpu,cpuacct/c") == 1
+    manager.make()
+    manager.join(4711)
+    assert sorted(place for place, name, _ in machine.written if name == "cgroup.procs") == [
+        "/cpu,cpuacct/c",
+        "/pids/c",
+    ]
     shown = {entry["name"]: (entry["data"], entry["aliases"]) for entry in manager.mounts([])}
     assert shown == {"pids": ("pids", []), "cpu,cpuacct": ("cpu,cpuacct", ["cpu", "cpuacct"])}
 
