@@ -93,6 +93,14 @@ static inline void close_scoped(const int *fd)
 }
 #define SCOPED_FD __attribute__((cleanup(close_scoped))) int
 
+/* Takes a descriptor out of its scope's care, to return it */
+static inline int keep_fd(int *fd)
+{
+    int kept = *fd;
+    *fd = -1;
+    return kept;
+}
+
 /* Do one call; leave the step with -errno when it fails, its words kept for the report */
 #define TRY(c, words, call)        \
     do {                           \

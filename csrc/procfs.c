@@ -24,9 +24,7 @@ static int open_below(struct context *c, int proc, const char *path, int flags)
         return -errno;
     if (fs.f_type != PROC_SUPER_MAGIC)
         return -EXDEV;
-    int found = fd;
-    fd = -1;
-    return found;
+    return keep_fd(&fd);
 }
 
 static int write_below(struct context *c, int proc, const char *path, const char *value, size_t length)
@@ -58,9 +56,7 @@ static int clone_procfs(struct context *c)
         errno = EXDEV;
         return -1;
     }
-    int found = clone;
-    clone = -1;
-    return found;
+    return keep_fd(&clone);
 }
 
 /* The directory of our own process in a procfs that nobody can have mounted anything in */
