@@ -20,7 +20,8 @@ def build_probe(target: Path) -> Path:
     """
     if target.exists():
         return target
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    wanted = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
+    compiler = next((found for found in map(shutil.which, wanted) if found), None)
     if not compiler:
         raise NoProbe("no C compiler: install one (Debian: apt-get install gcc libc6-dev), or set CC")
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))

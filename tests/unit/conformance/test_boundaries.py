@@ -1,6 +1,7 @@
 """The suite knows no runtime: neither imports the other. And the command says what is wrong with its use."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,11 @@ def test_listing() -> None:
     command = [sys.executable, "-m", "conformance", "--list", "--select", "runtime-linux"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="judging without --rootless needs root")
+def test_a_missing_compiler_is_named() -> None:
+    command = [sys.executable, "-m", "conformance", "--runtime", "/bin/true", "--jobs", "1"]
+    environment = {**os.environ, "CC": "/no/such/compiler"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert (done.returncode, "no C compiler" in done.stderr) == (3, True)
