@@ -1,0 +1,85 @@
+"""The regression suite of published flaws: what each test covers, its controls, and the count at the end."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from controls import Control, Crun, Mutant, Runc
+from support import leftovers
+from support.box import Box, short
+from support.bundle import make_rootfs
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "covers(*ids): the published flaws and threats that a test is about")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.when == "call":
+        for marker in item.iter_markers("covers"):
+            report.user_properties += [("covers", name) for name in marker.args]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    passed: "set[str]" = set()
+    controls: "list[str]" = []
+    for report in terminalreporter.stats.get("passed", []):
+        passed |= {value for key, value in report.user_properties if key == "covers"}
+        controls += [value for key, value in report.user_properties if key == "control"]
+    if passed:
+        terminalreporter.write_line(f"covered: {len(passed)} ids: {' '.join(sorted(passed))}")
+        terminalreporter.write_line(f"controls that failed, as they should: {len(controls)}: {' '.join(controls)}")
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("busybox")
+    make_rootfs(path)
+    return path
+
+
+@pytest.fixture
+def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _template: Path) -> Iterator[Box]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    leftovers.adopt_orphans()
+    made = Box(tmp_path_factory.mktemp(short(request.node.name)), _template)
+    yield made
+    problem = made.close()
+    assert problem is None, f"left on the host:\n{problem}"
+
+
+@pytest.fixture
+def runc(box: Box, record_property: Any) -> Iterator[Control]:
+    with Runc(box, record_property) as control:
+        yield control
+
+
+@pytest.fixture
+def crun(box: Box, record_property: Any) -> Iterator[Control]:
+    with Crun(box, record_property) as control:
+        yield control
+
+
+@pytest.fixture
+def mutant(box: Box, record_property: Any) -> Iterator[Any]:
+    """mutant(file, old, new): pyoci with one place of csrc/ changed."""
+    made: "list[Mutant]" = []
+
+    def make(file: str, old: str, new: str) -> Mutant:
+        made.append(Mutant(box, record_property, file, old, new))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.__exit__()
