@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from support import leftovers
 
@@ -50,7 +50,7 @@ class Operation:
     def __init__(
         self,
         name: str,
-        script: str,
+        script: Any,
         status: int = 0,
         out: str = "",
         err: str = "",
@@ -60,6 +60,11 @@ class Operation:
     ) -> None:
         self.name, self.script, self.status, self.out, self.err = name, script, status, out, err
         self.needs, self.core, self.blank = needs, core, blank
+
+    def with_(self, script: str) -> "Operation":
+        """The operation after a preparation."""
+        self.script = script + self.script
+        return self
 
     def missing(self) -> Optional[str]:
         """Why this machine cannot run the operation at all."""

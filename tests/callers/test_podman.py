@@ -71,7 +71,8 @@ RUN = [
     _run("no-new-privileges", "$R --security-opt no-new-privileges $I grep NoNew /proc/self/status", "1$"),
     _run("mask and unmask", "$R --security-opt unmask=ALL --security-opt mask=/etc/passwd $I sh -c "
          "'grep -c /proc /proc/mounts; cat /etc/passwd'", "^1$"),
-    _run("masked by default", "$R $I sh -c 'grep -E \"/proc|/sys\" /proc/mounts | cut -d\" \" -f2,4 | sort'", "/proc/kcore|/sys/fs/cgroup/memory"),
+    _run("masked and read-only by default", "$R $I sh -c 'grep -oE \" /(proc|sys)[^ ]*\" /proc/mounts | sort'",
+         "/proc/kcore|/proc/keys"),
     _run("a label where there is no LSM", "$R --security-opt label=disable --security-opt apparmor=unconfined $I echo ok",
          "^ok"),
     _run("ulimits", "$R --ulimit core=0:0 --ulimit nofile=1000:2000 --ulimit nproc=100:100 $I cat /proc/self/limits",

@@ -1,0 +1,141 @@
+"""containerd with a private root, state and socket: `$C` is ctr, `$K` is `ctr run` with the runtime, `$I` the image."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import List, Optional, Set
+
+import compare
+from support import leftovers
+
+from engines.base import Engine, busybox_root, image_archive
+
+IMAGE = "docker.io/library/bb:latest"
+
+_CONF = """version = 2
+root = "{directory}/root"
+state = "{directory}/state"
+disabled_plugins = [{disabled}]
+[grpc]
+  address = "{directory}/c.sock"
+[debug]
+  level = "info"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{directory}/opt"
+{plugins}"""
+
+
+class Daemon:
+    """A program that runs until it is told to end; it is alive when its socket answers."""
+
+    def __init__(self, words: List[str], log: str, environment: "dict[str, str]", address: str) -> None:
+        self.address = address
+        with open(log, "ab") as file:
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
+            )
+        leftovers.OWN.add(self.process.pid)
+        deadline = time.monotonic() + 60  # a guard
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                with open(log) as text:
+                    raise RuntimeError(f"{words[0]} does not start:\n{text.read()[-3000:]}")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.address) == 0
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        leftovers.OWN.discard(self.process.pid)
+
+
+class Containerd(Engine):
+    name = "containerd (ctr)"
+    plugins = ""
+    disabled = '"io.containerd.grpc.v1.cri"'
+
+    def start(self) -> None:
+        here = self.directory
+        # the runtime's state lies in /run/containerd/runc/NAMESPACE, wherever containerd's own is
+        self.space = f"{here.parent.name}-{self.runtime}"
+        (here / "tmp").mkdir()
+        (here / "bin").mkdir()
+        (here / "bin" / "runc").symlink_to(self.binary)  # what is found by name is our runtime, too
+        (here / "fifo").mkdir()
+        (here / "config.toml").write_text(
+            _CONF.format(directory=here, disabled=self.disabled, plugins=self._plugins())
+        )
+        image_archive(busybox_root(here / "rootfs"), here / "image.tar", IMAGE)
+        self.daemon: Optional[Daemon] = None
+        self.begin()
+        command = ["ctr", "--address", str(here / "c.sock")]
+        run = [*command, "run", "--runtime", "io.containerd.runc.v2", "--runc-binary", self.binary,
+               "--fifo-dir", str(here / "fifo")]
+        self.environment["CONTAINERD_NAMESPACE"] = self.space
+        self.environment.update(
+            I=IMAGE, D=str(here), RT=self.runtime, RTBIN=self.binary,
+            C=compare.quoted(command), K=compare.quoted(run), F=f"--fifo-dir {here}/fifo",
+        )
+        loaded = self.script("$C images import image.tar")
+        assert loaded.status == 0, loaded
+        # the shim and its state directory: users of a user namespace must pass
+        os.chmod(here / "state", 0o711)
+
+    def _plugins(self) -> str:
+        return self.plugins
+
+    def begin(self) -> None:
+        """Starts the daemon; also again, after its end."""
+        here = self.directory
+        environment = dict(os.environ, TMPDIR=str(here / "tmp"), PATH=f"{here}/bin:{os.environ['PATH']}")
+        self.daemon = Daemon(
+            ["containerd", "-c", str(here / "config.toml")], str(here / "log"), environment, str(here / "c.sock")
+        )
+
+    def after(self, script: str) -> None:
+        if "c1" in script:
+            self.script("$C task kill -s SIGKILL -a c1; $C task rm -f c1; $C c rm c1")
+
+    def shims(self) -> Set[int]:
+        """Pids of this containerd's shims."""
+        found = set()
+        mark = f"{self.directory}/".encode()
+        for pid in leftovers.descendants():
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    line = file.read()
+            except OSError:
+                continue
+            if b"containerd-shim-runc-v2" in line and mark in line:
+                found.add(pid)
+        return found
+
+    def stop(self) -> None:
+        self.script("for c in $($C c ls -q); do $C task kill -s SIGKILL -a $c; $C task rm -f $c; $C c rm $c; done")
+        if self.daemon is not None:
+            self.daemon.end()
+        leftovers.remove_cgroups(f"{self.directory.parent.name}-{self.runtime}")
+
+    def remains(self) -> List[str]:
+        """What the runtime has kept of containers that are gone."""
+        state = Path("/run/containerd/runc") / self.space
+        shutil.rmtree(state / "@seccomp", ignore_errors=True)  # compiled profiles: a store, not a container's
+        found = [str(path) for path in state.iterdir()] if state.exists() else []
+        if not found and state.exists():
+            state.rmdir()
+        return found
+
+    def version(self) -> str:
+        out = subprocess.run(["containerd", "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        return "containerd " + out.split()[2].split("~")[0]
