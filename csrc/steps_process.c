@@ -31,8 +31,26 @@ static void list_fill(const struct text *list, char **array)
     *array = NULL;
 }
 
+/* The host's null device is on a mount that the container does not have; so the container's own takes its place: no
+ * descriptor leads out, and CRIU, which refuses those that do, can save the container. */
+static void own_null(struct context *c, int n, const struct stat *host)
+{
+    struct stat st;
+
+    if (!S_ISCHR(host->st_mode) || host->st_rdev != makedev(1, 3))
+        return;
+    int mode = fcntl(n, F_GETFL) & O_ACCMODE;
+    SCOPED_FD look = root_open(c, "/dev/null", O_PATH, 0);
+    if (look < 0 || fstat(look, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != host->st_rdev)
+        return;
+    SCOPED_FD own = root_open(c, "/dev/null", (uint64_t)mode | O_NONBLOCK | O_NOCTTY, 0);
+    if (own >= 0 && fstat(own, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == host->st_rdev &&
+        fcntl(own, F_SETFL, 0) == 0)
+        dup2(own, n);
+}
+
 /* The user shall be able to open /dev/stdout, which needs the right to the file behind it. Devices other than
- * terminals stay as they are: the host's /dev/null is everybody's. */
+ * terminals stay as they are: /dev/null is everybody's. */
 int step_stdio(struct context *c, const struct step *step)
 {
     FIELDS(stdio, step);
@@ -40,6 +58,7 @@ int step_stdio(struct context *c, const struct step *step)
     for (int n = 0; n < 3; n++) {
         struct stat st;
         TRY(c, "look at it", fstat(n, &st));
+        own_null(c, n, &st);
         if (st.st_uid == (uid_t)f->uid.i || S_ISDIR(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(n)))
             continue;
         c->doing = "chown";

@@ -51,7 +51,7 @@ def document() -> "dict[str, Any]":
         },
         "annotations": {
             "org.pyoci.version": pyoci.__version__,
-            "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.checkpoint.enabled": "true",
             **({"io.github.seccomp.libseccomp.version": library} if library else {}),
         },
         "potentiallyUnsafeConfigAnnotations": list(UNSAFE_ANNOTATIONS),

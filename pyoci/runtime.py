@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
+    from pyoci.checkpoint.options import CriuOptions
     from pyoci.options import CreateOptions, ExecOptions
     from pyoci.plan.model import Plan
 
@@ -152,6 +153,22 @@ class Runtime:
 
         with self.store.open(container).load() as entry:
             update_classes(entry, schemas)
+
+    def checkpoint(self, container: str, options: "CriuOptions") -> None:
+        """Saves a container to files; unless it goes on it is removed."""
+        from pyoci.checkpoint.dump import checkpoint
+        from pyoci.container.delete import destroy
+
+        with self.store.open(container).load() as entry:
+            checkpoint(entry, options)
+            if not (options.has("leave-running") or options.has("pre-dump")):
+                destroy(entry)
+
+    def restore(self, container: str, options: "CreateOptions", wanted: "CriuOptions") -> int:
+        """Makes a container of such files; unless detached, waits, removes it, and returns the exit status."""
+        from pyoci.container.run import run_restored
+
+        return run_restored(self.store, container, options, wanted, self.cgroup_manager)
 
     def stats(self, container: str) -> "dict[str, Any]":
         """What a running container has used, in the shape of runc's events."""

@@ -38,7 +38,7 @@ GLOBAL = (
 # A flag is written name[/letter][:kind]; one without a kind is BOOL. Every command has --help besides.
 # fmt: off
 COMMANDS = {
-    "checkpoint": ("unfinished", "checkpoint", 1, 1, "mixed",
+    "checkpoint": ("checkpoint", "checkpoint", 1, 1, "mixed",
         "image-path:text work-path:text tcp-established ext-unix-sk shell-job lazy-pages file-locks"
         " manage-cgroups-mode:text empty-ns:list auto-dedup parent-path:text leave-running tcp-skip-in-flight"
         " link-remap status-fd:number page-server:text pre-dump",
@@ -61,7 +61,7 @@ COMMANDS = {
     "pause": ("lifecycle", "pause", 1, 1, "mixed", ""),
     "plan": ("show", "plan", 0, 0, "mixed", "bundle/b:text json no-pivot"),
     "ps": ("ps", "main", 1, -1, "first", "format/f:text"),
-    "restore": ("unfinished", "restore", 1, 1, "mixed",
+    "restore": ("checkpoint", "restore", 1, 1, "mixed",
         "image-path:text work-path:text tcp-established ext-unix-sk shell-job lazy-pages file-locks"
         " manage-cgroups-mode:text empty-ns:list auto-dedup console-socket:text bundle/b:text detach/d pid-file:text"
         " no-subreaper no-pivot lsm-profile:text lsm-mount-context:text",

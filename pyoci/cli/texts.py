@@ -55,7 +55,7 @@ COMMON = {
 COMMANDS = {
     "checkpoint": (
         "[option...] ID",
-        "save a running container to files (not implemented yet)",
+        "save a running container to files",
         "Writes the processes of a container to image files, with CRIU.",
         {
             "parent-path": ("DIR", "images of an earlier pre-dump, relative to the image path"),
@@ -145,7 +145,7 @@ COMMANDS = {
     ),
     "restore": (
         "[option...] ID",
-        "run a container again from the files of a checkpoint (not implemented yet)",
+        "run a container again from the files of a checkpoint",
         "Makes a container from the image files of `checkpoint`, with CRIU.",
         {
             "lsm-profile": ("TYPE:NAME", "AppArmor or SELinux profile to restore with"),

@@ -59,10 +59,19 @@ def end(entry: Entry) -> None:
         lib.shim_pidfd_signal(pidfd, _SIGKILL)
         if manager.frozen():  # on v1 a frozen process cannot even die
             manager.thaw()
-        lib.shim_poll(pidfd, 10000)
+        _await_end(pidfd, manager)
         _reap(pid)
     finally:
         posix.close(pidfd)
+
+
+def _await_end(pidfd: int, manager: "Manager") -> None:
+    """Ten seconds at most. The first process of a pid namespace is not quite dead before the parents of all others have
+    taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: an empty cgroup
+    is as good."""
+    for _ in range(100):
+        if lib.shim_poll(pidfd, 100) or manager.empty():
+            return
 
 
 def _reap(pid: int) -> None:
@@ -81,6 +90,10 @@ def destroy(entry: Entry) -> None:
     if not manager.empty():
         manager.kill(_SIGKILL)
     manager.destroy()
+    if entry.record.get("criu_root"):
+        from pyoci.checkpoint.restore import unmount
+
+        unmount(entry)
     if entry.record.get("network_devices"):
         _network(entry)
     if entry.record.get("resctrl"):

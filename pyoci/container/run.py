@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
+    from pyoci.checkpoint.options import CriuOptions
     from pyoci.container.create import Created
     from pyoci.container.notify import Notify
     from pyoci.options import CreateOptions, ExecOptions
@@ -40,6 +41,29 @@ def run(
     status = foreground.wait(created.process, created.master)
     if not options.keep:
         _clean_up(store, container)
+    return status
+
+
+def run_restored(
+    store: Store, container: str, options: "CreateOptions", wanted: "CriuOptions", driver: str
+) -> int:
+    """Restores a container, and unless detached waits for and removes it; returns the exit status."""
+    from pyoci.checkpoint.restore import restore
+
+    if options.detach:
+        restored = restore(store, container, options, wanted, driver)
+        restored.process.close()
+        restored.entry.close()
+        return 0
+    from pyoci.container.foreground import Foreground
+
+    foreground = Foreground()
+    if not options.no_subreaper:
+        lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    restored = restore(store, container, options, wanted, driver)
+    restored.entry.close()
+    status = foreground.wait(restored.process, restored.master)
+    _clean_up(store, container)
     return status
 
 

@@ -18,7 +18,6 @@ WHY: "dict[str, str]" = {
     "ociVersionMax": "each says up to which version of the spec it was made",
     "annotations.org.opencontainers.runc.version": "runc's own version",
     "annotations.org.opencontainers.runc.commit": "runc's own commit",
-    "annotations.org.opencontainers.runc.checkpoint.enabled": "pyoci has no checkpoint yet: engines must not offer it",
     "annotations.org.pyoci.version": "pyoci's own version",
     "annotations.io.github.seccomp.libseccomp.version": "runc may be linked with another libseccomp than is installed",
     "annotations.com.cyphar.pathrs.libpathrs.version": "a library of runc 1.4 and later",

@@ -1,0 +1,96 @@
+"""checkpoint: saves the processes of a running container to image files."""
+
+import json
+import os
+
+from pyoci.checkpoint import mounts
+from pyoci.checkpoint.criu import Criu, Directories, load_messages
+from pyoci.checkpoint.options import CriuOptions, common, joined
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyoci.container.state import Entry
+
+DESCRIPTORS = "descriptors.json"
+
+
+def checkpoint(entry: "Entry", options: CriuOptions) -> None:
+    """Saves a container; it has ended then, unless it was asked to go on, or this was a pre-dump.
+
+    Errors: Error with CRIU's first error; then the container goes on.
+    """
+    status = entry.status()
+    if status not in ("running", "paused"):
+        raise Error(f"Container cannot be checkpointed in {status} state")
+    messages = load_messages()
+    config = entry.config()
+    pid = entry.pid()
+    _make_directory(options.images)
+    directories = Directories(options.images, options.work)
+    try:
+        request = _request(messages, options, config, entry, pid)
+        request.images_dir_fd, request.work_dir_fd = directories.images, directories.work
+        criu = Criu(options.criu, directories)
+        if options.status_fd >= 0:
+            criu.descriptors.append(options.status_fd)
+        if options.has("pre-dump"):
+            criu.run(messages.PRE_DUMP, "dump", request)
+            return
+        _note_streams(options.images, pid)
+        criu.run(messages.DUMP, "dump", request)
+    finally:
+        directories.close()
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+    except OSError as problem:
+        raise Error(f"make {path}", location="--image-path", errno=problem.errno or 0) from None
+
+
+def _request(
+    messages: "Any", options: CriuOptions, config: "dict[str, Any]", entry: "Entry", pid: int
+) -> "Any":
+    request = common(messages, options, config)
+    request.pid, request.root, request.log_file = pid, entry.record["rootfs"], "dump.log"
+    request.leave_running = options.has("leave-running")
+    request.link_remap = options.has("link-remap")
+    request.tcp_skip_in_flight = options.has("tcp-skip-in-flight")
+    request.track_mem = options.has("pre-dump")
+    if options.parent_path:
+        if os.path.isabs(options.parent_path):
+            raise Error("it is relative to the image path", location="--parent-path")
+        request.parent_img = options.parent_path
+        request.track_mem = True
+    if options.status_fd >= 0:
+        request.status_fd = options.status_fd
+    if options.page_server:
+        request.ps.address, request.ps.port = _page_server(options.page_server)
+    for point, name in mounts.external(pid):
+        request.ext_mnt.add(key=point, val=name)
+    for word, name, path in joined(config):
+        request.external.append(f"{word}[{os.stat(path).st_ino}]:{name}")
+    return request
+
+
+def _page_server(text: str) -> "tuple[str, int]":
+    address, _, port = text.rpartition(":")
+    if not address or not port.isdecimal():
+        raise Error(f"Use --page-server ADDRESS:PORT, not {text!r}", location="--page-server")
+    return address.strip("[]"), int(port)
+
+
+def _note_streams(images: str, pid: int) -> None:
+    """What the standard streams are: restore gives the container its own in their place."""
+    names = []
+    for number in range(3):
+        try:
+            names.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+        except OSError:
+            names.append("")
+    with open(f"{images}/{DESCRIPTORS}", "w", encoding="utf-8", errors="surrogateescape") as file:
+        json.dump(names, file)

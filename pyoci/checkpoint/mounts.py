@@ -1,0 +1,108 @@
+"""Which mounts of a container come from outside: CRIU cannot save those, and is told by name what to put there."""
+
+import os
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Config = dict[str, Any]
+
+# Filesystems of the kernel's own data: CRIU makes them anew, though they share a superblock with the host's
+_VIRTUAL = ("proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2")
+NULL = "/dev/null"
+
+
+class Mount:
+    """A line of mountinfo (proc_pid_mountinfo(5))."""
+
+    __slots__ = ("device", "kind", "point", "root")
+
+    def __init__(self, line: str) -> None:
+        words = line.split(" ")
+        self.device, self.root, self.point = words[2], words[3], _plain(words[4])
+        self.kind = words[words.index("-") + 1]
+
+
+def _plain(text: str) -> str:
+    """mountinfo writes blanks in octal."""
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def read(pid: str) -> "list[Mount]":
+    """The mounts of a process."""
+    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [Mount(line.rstrip("\n")) for line in file]
+
+
+def external(pid: int) -> "list[tuple[str, str]]":
+    """(mount point, name for CRIU) of each mount that is a part of the host's."""
+    host = {mount.device for mount in read("self")}
+    inside = read(str(pid))
+    top = [mount for mount in inside if mount.point == "/"][-1]
+    found = []
+    for mount in inside:
+        if mount.point == "/" or mount.device not in host or mount.kind in _VIRTUAL:
+            continue
+        if mount.device == top.device and (mount.root + "/").startswith(top.root.rstrip("/") + "/"):
+            continue  # a read-only path of the rootfs: bound from within
+        found.append((mount.point, NULL if mount.root.rsplit("/", 1)[-1] == "null" else mount.point))
+    return found
+
+
+def binds(config: "Config", bundle: str) -> "list[tuple[str, str]]":
+    """(name for CRIU, host path) of what a config binds into the container."""
+    found = [(NULL, NULL)]
+    for mount in config.get("mounts") or []:
+        options = mount.get("options") or []
+        if "bind" in options or "rbind" in options:
+            source = os.path.normpath(os.path.join(bundle, mount.get("source") or ""))
+            found.append((os.path.normpath("/" + mount["destination"]), source))
+    return found
+
+
+def make_points(config: "Config", rootfs: str, bundle: str) -> None:
+    """Makes what is missing to mount on: an imported root filesystem has none of the directories that create made."""
+    root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sources = dict(binds(config, bundle))
+    try:
+        covered: "list[str]" = []
+        for mount in config.get("mounts") or []:
+            point = os.path.normpath("/" + mount["destination"])
+            if not any(point.startswith(above + "/") for above in covered):
+                _make(root, point, os.path.isfile(sources.get(point, "")))
+            covered.append(point)
+    finally:
+        os.close(root)
+
+
+def _make(root: int, point: str, is_file: bool) -> None:
+    from pyoci import kernel
+    from pyoci._shim import lib
+
+    done = ""
+    parts = [part for part in point.split("/") if part]
+    for number, part in enumerate(parts):
+        done += f"/{part}"
+        flags = kernel.O_PATH | os.O_CLOEXEC
+        fd = lib.shim_openat2(root, done.encode(), flags, 0, kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS)
+        if fd >= 0:
+            os.close(fd)
+            continue
+        above = done.rsplit("/", 1)[0] or "/"
+        parent = lib.shim_openat2(root, above.encode(), flags | os.O_DIRECTORY, 0, kernel.RESOLVE_IN_ROOT)
+        if parent < 0:
+            raise Error(f"open {above} in the rootfs", errno=-parent)
+        try:
+            if is_file and number == len(parts) - 1:
+                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
+            else:
+                os.mkdir(part, 0o755, dir_fd=parent)
+        except OSError as problem:
+            raise Error(f"make {done} in the rootfs", errno=problem.errno or 0) from None
+        finally:
+            os.close(parent)

@@ -1,0 +1,86 @@
+"""What a caller asks of checkpoint and of restore, and what of it goes to CRIU in both directions."""
+
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_CLONE_NEWNET = 0x40000000
+
+
+class CriuOptions:
+    """Options of checkpoint and restore; the names are those of the command's flags.
+
+    images: directory of the image files; work: of the log, "" for that of the images
+    flags:  names of those flags without a value that were given
+    """
+
+    __slots__ = (
+        "criu",
+        "empty_ns",
+        "flags",
+        "images",
+        "lsm_mount_context",
+        "lsm_profile",
+        "manage_cgroups_mode",
+        "page_server",
+        "parent_path",
+        "status_fd",
+        "work",
+    )
+
+    def __init__(self, images: str, work: str = "", criu: str = "") -> None:
+        self.images = images
+        self.work = work
+        self.criu = criu
+        self.flags: "set[str]" = set()
+        self.manage_cgroups_mode = ""
+        self.empty_ns: "list[str]" = []
+        self.page_server = ""
+        self.parent_path = ""
+        self.status_fd = -1
+        self.lsm_profile = ""
+        self.lsm_mount_context = ""
+
+    def has(self, flag: str) -> bool:
+        return flag in self.flags
+
+
+def common(messages: "Any", options: CriuOptions, config: "dict[str, Any]") -> "Any":
+    """CRIU's options that mean the same in both directions."""
+    result = messages.Options(
+        log_level=4, notify_scripts=True, orphan_pts_master=True,
+        tcp_established=options.has("tcp-established"), ext_unix_sk=options.has("ext-unix-sk"),
+        shell_job=options.has("shell-job"), file_locks=options.has("file-locks"),
+        auto_dedup=options.has("auto-dedup"), lazy_pages=options.has("lazy-pages"),
+    )  # fmt: skip
+    mode = options.manage_cgroups_mode or "soft"
+    if mode not in messages.CGROUP_MODES:
+        words = "soft, full, strict or ignore"
+        raise Error(f"Invalid manage cgroups mode {mode!r}", location="--manage-cgroups-mode", hint=words)
+    result.manage_cgroups, result.manage_cgroups_mode = True, messages.CGROUP_MODES[mode]
+    for name in options.empty_ns:
+        if name != "network":
+            raise Error(f"namespace {name} is not supported", location="--empty-ns", hint="only network is")
+        result.empty_ns = _CLONE_NEWNET
+    settings = (config.get("annotations") or {}).get("org.criu.config", "/etc/criu/runc.conf")
+    if settings and (settings != "/etc/criu/runc.conf" or _is_file(settings)):
+        result.config_file = settings
+    return result
+
+
+def _is_file(path: str) -> bool:
+    import os
+
+    return os.path.isfile(path)
+
+
+def joined(config: "dict[str, Any]") -> "list[tuple[str, str, str]]":
+    """(CRIU's word for the type, name for CRIU, path) of namespaces by path that CRIU leaves alone."""
+    words = {"network": ("net", "extRootNetNS"), "pid": ("pid", "extRootPidNS")}
+    found = []
+    for space in (config.get("linux") or {}).get("namespaces") or ():
+        if space.get("path") and space["type"] in words:
+            found.append((*words[space["type"]], space["path"]))
+    return found

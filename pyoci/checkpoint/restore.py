@@ -1,0 +1,181 @@
+"""restore: makes a container of image files that checkpoint has written."""
+
+import json
+import os
+
+from pyoci import cgroups
+from pyoci._shim import lib
+from pyoci.checkpoint import mounts
+from pyoci.checkpoint.criu import Criu, Directories, load_messages
+from pyoci.checkpoint.dump import DESCRIPTORS
+from pyoci.checkpoint.options import CriuOptions, common, joined
+from pyoci.container.bundle import read_bundle
+from pyoci.container.create import Created, Creation
+from pyoci.container.files import write_pid_file
+from pyoci.container.state import start_time
+from pyoci.errors import Error
+from pyoci.hooks import hook_state, run_hooks
+from pyoci.launch import Process, check
+from pyoci.plan.model import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.container.state import Entry, Store
+    from pyoci.options import CreateOptions
+
+ROOT = "criu-root"
+
+
+def restore(store: "Store", container: str, options: "CreateOptions", wanted: CriuOptions, driver: str) -> Created:
+    """Restores a container, which runs then.
+
+    options: bundle, sockets and files, as for create; wanted: where the images are, and CRIU's options
+    Errors: Error with CRIU's first error; then nothing is left.
+    """
+    load_messages()
+    data, config = read_bundle(options.bundle)
+    manager = cgroups.plan(config, container, driver=driver)
+    directories = Directories(wanted.images, wanted.work)
+    try:
+        entry = store.make(container)
+        creation = Creation(entry, config, manager, Plan(), options)
+        try:
+            creation.note(data)
+            process = _Restoration(creation, wanted, directories).run()
+        except BaseException as problem:
+            unmount(entry)
+            creation.undo(problem)
+            raise
+    finally:
+        directories.close()
+    return Created(entry, process, creation.master)
+
+
+def unmount(entry: "Entry") -> None:
+    """Takes away what CRIU was given as a root."""
+    lib.shim_unpin(entry.fd, ROOT.encode())
+    try:
+        os.rmdir(ROOT, dir_fd=entry.fd)
+    except FileNotFoundError:
+        pass
+    entry.record.pop("criu_root", None)
+
+
+class _Restoration:
+    """One restore. opened: descriptors that CRIU inherits, to be closed here afterwards."""
+
+    def __init__(self, creation: Creation, wanted: CriuOptions, directories: Directories) -> None:
+        self.creation = creation
+        self.wanted = wanted
+        self.directories = directories
+        self.messages = load_messages()
+        self.request = common(self.messages, wanted, creation.config)
+        self.opened: "list[int]" = []
+
+    def run(self) -> Process:
+        """Does it; the first process is our child then."""
+        creation = self.creation
+        rootfs: str = creation.entry.record["rootfs"]
+        creation.manager.create()
+        creation.entry.record["cgroup"] = creation.manager.record()
+        creation.entry.save()
+        mounts.make_points(creation.config, rootfs, creation.options.bundle)
+        self._mount(rootfs)
+        self._fill(f"{creation.entry.path}/{ROOT}")
+        criu = Criu(self.wanted.criu, self.directories)
+        criu.on_spawn, criu.on_notify = self._on_spawn, self._on_notify
+        try:
+            self._streams()
+            self._namespaces()
+            criu.descriptors = self.opened
+            answer = criu.run(self.messages.RESTORE, "restore", self.request)
+        finally:
+            for fd in self.opened:
+                os.close(fd)
+        unmount(creation.entry)
+        creation.manager.apply()
+        return self._finish(answer.restore.pid)
+
+    def _mount(self, rootfs: str) -> None:
+        """CRIU wants a mount point as the container's root. Noted first: delete is to find it."""
+        entry = self.creation.entry
+        entry.record["criu_root"] = True
+        entry.save()
+        os.mkdir(ROOT, 0o700, dir_fd=entry.fd)
+        fd = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            check(lib.shim_pin(fd, entry.fd, ROOT.encode()), f"bind {rootfs}", "root.path")
+        finally:
+            os.close(fd)
+
+    def _fill(self, place: str) -> None:
+        request = self.request
+        request.images_dir_fd, request.work_dir_fd = self.directories.images, self.directories.work
+        request.log_file, request.root, request.rst_sibling = "restore.log", place, True
+        for name, source in mounts.binds(self.creation.config, self.creation.options.bundle):
+            request.ext_mnt.add(key=name, val=source)
+        for key in ("lsm_profile", "lsm_mount_context"):
+            if getattr(self.wanted, key):
+                setattr(request, key, getattr(self.wanted, key))
+
+    def _streams(self) -> None:
+        """Pipes of the container's standard streams become ours."""
+        try:
+            with open(f"{self.directories.images_path}/{DESCRIPTORS}", encoding="utf-8") as file:
+                names = json.load(file)
+        except (OSError, ValueError) as problem:
+            text = f"{self.directories.images_path}/{DESCRIPTORS}: {problem}"
+            raise Error(text, location="--image-path", hint="is it a checkpoint?") from None
+        for number, name in enumerate(names):
+            if name.startswith("pipe:"):
+                self._inherit(name, os.dup(number))
+
+    def _namespaces(self) -> None:
+        for _, name, path in joined(self.creation.config):
+            try:
+                self._inherit(name, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            except OSError as problem:
+                raise Error(f"open {path}", location="linux.namespaces", errno=problem.errno or 0) from None
+
+    def _inherit(self, key: str, fd: int) -> None:
+        self.opened.append(fd)
+        self.request.inherit_fd.add(key=key, fd=fd)
+
+    def _on_spawn(self, pid: int) -> None:
+        """What CRIU starts is in its cgroups: the container's."""
+        self.creation.manager.join(pid)
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            for line in file:
+                number, controllers, path = line.rstrip("\n").split(":", 2)
+                if controllers:
+                    self.request.cg_root.add(ctrl=controllers, path=path)
+                elif number == "0":
+                    self.request.cg_root.add(path=path)
+
+    def _on_notify(self, script: str, pid: int, fd: int) -> None:
+        creation = self.creation
+        if script == "setup-namespaces":
+            creation.hooked = True
+            state = hook_state(creation.config, creation.entry.container, creation.options.bundle, "creating", pid)
+            for kind in ("prestart", "createRuntime"):
+                run_hooks(creation.config, kind, state)
+        elif script == "post-restore":
+            self._remember(pid)
+        elif script == "orphan-pts-master" and fd >= 0:
+            creation._on_console(fd)
+            fd = -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _remember(self, pid: int) -> None:
+        record = self.creation.entry.record
+        record["init_process_pid"], record["init_process_start"] = pid, start_time(pid)
+        record["ready"] = record["started"] = True
+        self.creation.entry.save()
+
+    def _finish(self, pid: int) -> Process:
+        process = Process(pid, check(lib.shim_pidfd_open(pid), "open a pidfd"))
+        self._remember(pid)
+        if self.creation.options.pid_file:
+            write_pid_file(self.creation.options.pid_file, pid)
+        return process

@@ -1,0 +1,48 @@
+"""The commands checkpoint and restore."""
+
+from pyoci.options import CreateOptions, check_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.checkpoint.options import CriuOptions
+    from pyoci.cli.call import Call
+
+
+def checkpoint(call: "Call") -> int:
+    """Saves a container to files."""
+    name = check_id(call.arguments[0])
+    call.runtime().checkpoint(name, _criu_options(call))
+    return 0
+
+
+def restore(call: "Call") -> int:
+    """Makes a container of such files; unless detached waits for it, and the status is its process's."""
+    from pyoci.cli.lifecycle import working_directory
+
+    name = check_id(call.arguments[0])
+    wanted = CreateOptions(
+        call.path("bundle") or working_directory(),
+        console_socket=call.path("console-socket"),
+        pid_file=call.path("pid-file"),
+        no_pivot=call.yes("no-pivot"),
+        detach=call.yes("detach"),
+        no_subreaper=call.yes("no-subreaper"),
+    )
+    return call.runtime().restore(name, wanted, _criu_options(call))
+
+
+def _criu_options(call: "Call") -> "CriuOptions":
+    from pyoci.checkpoint.options import CriuOptions
+    from pyoci.cli.lifecycle import working_directory
+
+    images = call.path("image-path") or f"{working_directory()}/checkpoint"
+    options = CriuOptions(images, call.path("work-path"), call.criu)
+    options.flags = {name for name, value in call.flags.items() if value is True}
+    options.manage_cgroups_mode = call.text("manage-cgroups-mode")
+    options.empty_ns = call.flags.get("empty-ns") or []
+    options.page_server = call.text("page-server")
+    options.parent_path = call.text("parent-path")
+    options.status_fd = call.number("status-fd", -1)
+    options.lsm_profile = call.text("lsm-profile")
+    options.lsm_mount_context = call.text("lsm-mount-context")
+    return options

@@ -1,0 +1,283 @@
+"""checkpoint and restore with a real CRIU, that of $PYOCI_CRIU or the installed one, where it works on this kernel."""
+
+import os
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from support.box import Box
+from support.bundle import Bundle
+from support.command import PATIENCE, Result
+from support.pty import ConsoleSocket
+
+CRIU = os.environ.get("PYOCI_CRIU") or shutil.which("criu") or ""
+COUNTER = "i=0; while :; do i=$((i + 1)); echo $i > /tmp/count; sleep 0.05; done"
+
+
+def why_not() -> str:
+    """Why CRIU cannot be tested here, "" when it can."""
+    pytest.importorskip("google.protobuf", reason="needs the Python library protobuf")
+    if not CRIU:
+        return "needs criu"
+    done = subprocess.run([CRIU, "check"], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else f"criu does not work on this kernel: {done.stderr.strip()[-200:]}"
+
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+
+
+def has_soft_dirty() -> bool:
+    """Whether the kernel tells which pages were written (criu check --feature mem_dirty_track)."""
+    words = [CRIU, "check", "--feature", "mem_dirty_track"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def until(happened: "Callable[[], object]") -> None:
+    """Waits for something that nobody can tell us of."""
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        select.select([], [], [], 0.02)
+
+
+def number(path: Path) -> int:
+    try:
+        return int(path.read_text() or 0)
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+class Saved:
+    """A container that counts, and its images."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self.bundle = box.bundle().shell(COUNTER)
+        self.count = self.bundle.rootfs / "tmp" / "count"
+        self.images = box.path / "images"
+
+    def start(self, name: str = "c") -> None:
+        self.bundle.write()
+        result = self.box.create(self.bundle, name, **devnull())
+        assert result.ok, result
+        self.box.ok("start", name)
+        until(lambda: number(self.count) > 2)
+
+    def checkpoint(self, *flags: str, name: str = "c") -> Result:
+        return self.box.call("--criu", CRIU, "checkpoint", "--image-path", str(self.images), *flags, name)
+
+    def restore(self, *flags: str, name: str = "c", bundle: "Bundle | None" = None) -> Result:
+        place = str((bundle or self.bundle).path)
+        words = ["--criu", CRIU, "restore", "--image-path", str(self.images), "--bundle", place, "--detach"]
+        return self.box.call(*words, *flags, name)
+
+
+def devnull() -> "dict[str, object]":
+    """Files outside of the container cannot be saved: its streams must be none."""
+    return {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+@pytest.fixture
+def saved(box: Box) -> Saved:
+    return Saved(box)
+
+
+def good(result: Result) -> None:
+    assert result.ok, result
+
+
+def test_counter_goes_on(saved: Saved) -> None:
+    saved.start()
+    good(saved.checkpoint())
+    assert saved.box.names() == []
+    stopped_at = number(saved.count)
+    pid_file = saved.box.path / "pid"
+    good(saved.restore("--pid-file", str(pid_file)))
+    until(lambda: number(saved.count) > stopped_at + 3)
+    state = saved.box.state()
+    assert (state["status"], state["pid"]) == ("running", int(pid_file.read_text()))
+    assert saved.box.ok("exec", "c", "cat", "/proc/1/cmdline").out.startswith("sh\0-c\0")
+    saved.box.ok("delete", "--force", "c")
+    assert saved.box.left() == []
+
+
+def test_the_container_goes_on_when_asked(saved: Saved) -> None:
+    saved.start()
+    good(saved.checkpoint("--leave-running"))
+    at = number(saved.count)
+    until(lambda: number(saved.count) > at)
+    assert saved.box.state()["status"] == "running"
+
+
+def test_to_another_directory_and_name(saved: Saved) -> None:
+    """As an engine does on another host: a rootfs without the directories that create made."""
+    saved.bundle.mount("/made/here", type="tmpfs", source="tmpfs")
+    saved.start()
+    good(saved.checkpoint())
+    at = number(saved.count)
+    other = saved.box.bundle()
+    shutil.copytree(saved.bundle.rootfs / "tmp", other.rootfs / "tmp", dirs_exist_ok=True)
+    cgroup = other.linux["cgroupsPath"]
+    other.config = {**saved.bundle.config, "linux": {**saved.bundle.linux, "cgroupsPath": cgroup}}
+    other.write()
+    good(saved.restore(name="other", bundle=other))
+    until(lambda: number(other.rootfs / "tmp" / "count") > at + 2)
+    assert number(saved.count) == at
+    pid = saved.box.state("other")["pid"]
+    groups = Path(f"/proc/{pid}/cgroup").read_text()
+    assert cgroup in groups
+
+
+def test_bind_mounts_masks_and_read_only_paths(saved: Saved) -> None:
+    shared = saved.box.path / "shared"
+    shared.mkdir()
+    saved.bundle.bind(shared, "/shared", "rbind")
+    saved.bundle.linux["maskedPaths"] = ["/proc/kcore", "/proc/keys", "/sys/firmware"]
+    saved.bundle.linux["readonlyPaths"] = ["/proc/sys", "/etc"]
+    saved.start()
+    good(saved.checkpoint())
+    good(saved.restore())
+    saved.box.ok("exec", "c", "sh", "-c", "echo from inside > /shared/file")
+    assert (shared / "file").read_text() == "from inside\n"
+    assert saved.box.ok("exec", "c", "cat", "/proc/keys").out == ""
+    assert not saved.box.call("exec", "c", "touch", "/etc/x").ok
+
+
+def test_network_namespace_by_path(saved: Saved) -> None:
+    holder = saved.box.started(saved.box.bundle().args("sleep", "1000"), "holder")
+    path = f"/proc/{holder['pid']}/ns/net"
+    saved.bundle.namespace("network", path)
+    saved.start()
+    good(saved.checkpoint())
+    good(saved.restore())
+    assert os.stat(f"/proc/{saved.box.state()['pid']}/ns/net").st_ino == os.stat(path).st_ino
+    saved.box.ok("delete", "--force", "c")
+
+
+def test_process_tree_with_pipes_on_a_terminal(saved: Saved) -> None:
+    saved.bundle.process["terminal"] = True
+    saved.bundle.shell("echo ready; while read line; do echo $line | sed s/a/b/ | cat; done")
+    listener = ConsoleSocket(saved.box.path / "console")
+    saved.bundle.write()
+    good(saved.box.create(saved.bundle, "c", "--console-socket", str(listener.path)))
+    screen, _ = listener.receive()
+    saved.box.ok("start", "c")
+    screen.expect("ready\r\n")
+    good(saved.checkpoint())
+    screen.close()
+    good(saved.restore("--console-socket", str(listener.path)))
+    screen, _ = listener.receive()
+    screen.type("xay\r")
+    screen.expect("xby\r\n")
+    saved.box.ok("delete", "--force", "c")
+    screen.close()
+    listener.close()
+
+
+def test_tcp_connection_over_loopback(saved: Saved) -> None:
+    if not shutil.which("iptables-restore"):
+        pytest.skip("CRIU locks connections with iptables-restore")
+    server = "mkfifo /tmp/f; nc -l -p 99 < /tmp/f > /tmp/got & exec 3> /tmp/f;"
+    client = "while ! grep -qs ':0063 .* 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done;"
+    loop = "i=0; while :; do i=$((i + 1)); echo $i; echo $i > /tmp/count; sleep 0.05; done"
+    saved.bundle.shell(f"{server} {client} ( {loop} ) | nc 127.0.0.1 99")
+    saved.start()
+    got = saved.bundle.rootfs / "tmp" / "got"
+    until(lambda: got.exists() and got.stat().st_size > 4)
+    refused = saved.checkpoint()
+    assert not refused.ok
+    assert saved.box.state()["status"] == "running"
+    good(saved.checkpoint("--tcp-established"))
+    size = got.stat().st_size
+    good(saved.restore("--tcp-established"))
+    until(lambda: got.stat().st_size > size + 10)
+    lines = got.read_text().split()
+    assert lines == [str(n) for n in range(1, len(lines) + 1)]
+
+
+def test_pre_dump_and_what_changed_since(saved: Saved) -> None:
+    if not has_soft_dirty():
+        pytest.skip("this kernel does not track which pages were written")
+    saved.start()
+    parent = saved.box.path / "parent"
+    words = ["--criu", CRIU, "checkpoint", "--pre-dump", "--image-path", str(parent), "c"]
+    good(saved.box.call(*words))
+    assert saved.box.state()["status"] == "running"
+    good(saved.checkpoint("--parent-path", "../parent"))
+    at = number(saved.count)
+    good(saved.restore())
+    until(lambda: number(saved.count) > at)
+
+
+def test_foreground_gives_the_exit_status(saved: Saved) -> None:
+    saved.bundle.shell("echo 3 > /tmp/count; while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 7")
+    saved.start()
+    good(saved.checkpoint())
+    (saved.bundle.rootfs / "tmp" / "end").write_text("")
+    words = ["--criu", CRIU, "restore", "--image-path", str(saved.images), "--bundle", str(saved.bundle.path), "c"]
+    assert saved.box.call(*words, **devnull()).status == 7
+    assert saved.box.left() == []
+
+
+def test_only_what_runs_can_be_saved(saved: Saved) -> None:
+    saved.bundle.write()
+    good(saved.box.create(saved.bundle, "c", **devnull()))
+    failed = saved.checkpoint()
+    assert "Container cannot be checkpointed in created state" in failed.err
+    saved.box.ok("start", "c")
+    saved.box.ok("kill", "c", "KILL")
+    until(lambda: saved.box.state()["status"] == "stopped")
+    assert "Container cannot be checkpointed in stopped state" in saved.checkpoint().err
+
+
+def test_a_failure_quotes_criu_and_names_its_log(saved: Saved) -> None:
+    """A file of the host as standard output: nothing could be put in its place."""
+    outside = saved.box.path / "outside"
+    with open(outside, "w") as file:
+        saved.bundle.write()
+        good(saved.box.create(saved.bundle, "c", stdin=subprocess.DEVNULL, stdout=file, stderr=file))
+    saved.box.ok("start", "c")
+    work = saved.box.path / "work"
+    work.mkdir()
+    failed = saved.checkpoint("--work-path", str(work))
+    assert failed.status == 1
+    assert "dump: criu failed: Error (" in failed.err
+    assert str(outside) in failed.err
+    assert f"log: {work}/dump.log" in failed.err
+    assert saved.box.state()["status"] == "running"
+
+
+def test_a_failing_restore_leaves_nothing(saved: Saved) -> None:
+    saved.start()
+    good(saved.checkpoint())
+    (saved.images / "pstree.img").unlink()
+    failed = saved.restore()
+    assert failed.status == 1
+    assert f"log: {saved.images}/restore.log" in failed.err
+    assert saved.box.left() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["checkpoint", "--manage-cgroups-mode", "some"], "--manage-cgroups-mode"),
+        (["checkpoint", "--empty-ns", "pid"], "--empty-ns"),
+        (["checkpoint", "--parent-path", "/abs"], "--parent-path"),
+        (["checkpoint", "--page-server", "nowhere"], "--page-server"),
+    ],
+)
+def test_bad_values_are_refused(saved: Saved, words: "list[str]", told: str) -> None:
+    saved.start()
+    failed = saved.checkpoint(*words[1:])
+    assert (failed.status, told in failed.err) == (1, True)
+    assert saved.box.state()["status"] == "running"
+
+
+def test_a_criu_that_is_not_there(saved: Saved) -> None:
+    saved.start()
+    failed = saved.box.call("--criu", "/no/criu", "checkpoint", "--image-path", str(saved.images), "c")
+    assert "start /no/criu: no such file or directory (ENOENT) (install criu, or name it with --criu)" in failed.err
