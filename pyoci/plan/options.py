@@ -79,7 +79,8 @@ class Options:
         self.data: "list[str]" = []
         self.id_map: "int | None" = None
         for option in options:
-            self._take(option, where)
+            if option:  # buildah writes an empty one for a volume without options
+                self._take(option, where)
 
     def _take(self, option: str, where: str) -> None:
         if option in ATTRIBUTES:
