@@ -3,8 +3,12 @@
 import posix
 
 from pyoci._shim import lib
-from pyoci.container.state import Entry, Store, start_time
+from pyoci.container.state import Entry, Store, is_exiting, start_time
 from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.cgroups import Manager
 
 _SIGKILL = 9
 
@@ -59,18 +63,18 @@ def end(entry: Entry) -> None:
         lib.shim_pidfd_signal(pidfd, _SIGKILL)
         if manager.frozen():  # on v1 a frozen process cannot even die
             manager.thaw()
-        _await_end(pidfd, manager)
+        _await_end(pid, pidfd, manager)
         _reap(pid)
     finally:
         posix.close(pidfd)
 
 
-def _await_end(pidfd: int, manager: "Manager") -> None:
+def _await_end(pid: int, pidfd: int, manager: "Manager") -> None:
     """Ten seconds at most. The first process of a pid namespace is not quite dead before the parents of all others have
-    taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: an empty cgroup
-    is as good."""
-    for _ in range(100):
-        if lib.shim_poll(pidfd, 100) or manager.empty():
+    taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: that it runs
+    no more, and nobody else is in the cgroup, is as good."""
+    for _ in range(1000):
+        if lib.shim_poll(pidfd, 10) or (is_exiting(pid) and manager.empty()):
             return
 
 

@@ -270,15 +270,26 @@ class Entry:
 def start_time(pid: int) -> int:
     """When a process was started, in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it has ended, were it
     a zombie still."""
+    fields = _stat(pid)
+    return 0 if not fields or fields[0] in (b"Z", b"X", b"x") else int(fields[19])
+
+
+def is_exiting(pid: int) -> bool:
+    """Whether a process runs no more, though it may not have ended (PF_EXITING in field 9)."""
+    fields = _stat(pid)
+    return not fields or bool(int(fields[6]) & 4)
+
+
+def _stat(pid: int) -> "list[bytes]":
+    """/proc/<pid>/stat from field 3 on, [] when there is no such process."""
     try:
         fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
-        return 0
+        return []
     try:
         text = posix.read(fd, 4096)
     except OSError:
-        return 0
+        return []
     finally:
         posix.close(fd)
-    fields = text[text.rindex(b")") + 2 :].split(b" ")
-    return 0 if fields[0] in (b"Z", b"X", b"x") else int(fields[19])
+    return text[text.rindex(b")") + 2 :].split(b" ")

@@ -152,6 +152,17 @@ def test_failure_names_place_step_and_errno(box: Box, operation: int) -> None:
     assert "\n" not in line
 
 
+def test_last_words_are_heard_though_ours_were_not_read(box: Box) -> None:
+    """Init fails without reading the answer: the socket then tells of a reset before it gives the words."""
+    for _ in range(20):
+        plan = Plan()
+        filter_, flags = refusing("recvfrom", "recvmsg")[1:]
+        plan.add(ops.SECCOMP, "before", filter_, flags)
+        plan.add(ops.SYNC, WHERE, ops.SYNC_HOOKS)
+        plan.add(ops.EXECUTE, "after", ["x"], [])
+        assert failure_of(plan).location == WHERE
+
+
 def test_a_plan_that_is_no_plan_changes_nothing(box: Box) -> None:
     """Init checks all of it before the first step."""
     root = box.bundle().rootfs

@@ -89,7 +89,7 @@ class Box:
 
     def left(self) -> list[str]:
         """What is on the host that this test brought there, in words."""
-        leftovers.reap()
+        leftovers.settle()
         found = [f"state {name}" for name in self.names()]
         processes = leftovers.descendants() - self.before
         found += [f"process {leftovers.describe(pid)}" for pid in sorted(processes)]

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def reap() -> None:
                 os.waitpid(int(name), os.WNOHANG)
             except ChildProcessError:
                 pass
+
+
+def settle() -> None:
+    """Reaps, and waits for those that have begun to end: the first process of a pid namespace ends after all the others."""
+    reap()
+    for pid in descendants():
+        try:
+            flags = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[6])
+            fd = os.pidfd_open(pid)
+        except OSError:
+            continue
+        if flags & 4:  # PF_EXITING
+            select.select([fd], [], [], 10)
+        os.close(fd)
+    reap()
 
 
 def descendants() -> set[int]:
