@@ -25,6 +25,9 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
     status = entry.status()
     if status not in ("running", "paused"):
         raise Error(f"Container cannot be checkpointed in {status} state")
+    if entry.record.get("network_devices"):
+        text = "a container with devices of the host's network cannot be checkpointed"
+        raise Error(text, location="linux.netDevices", hint="they would be lost: CRIU cannot bring them back")
     messages = load_messages()
     config = entry.config()
     pid = entry.pid()

@@ -61,8 +61,13 @@ def binds(config: "Config", bundle: str) -> "list[tuple[str, str]]":
         options = mount.get("options") or []
         if "bind" in options or "rbind" in options:
             source = os.path.normpath(os.path.join(bundle, mount.get("source") or ""))
-            found.append((os.path.normpath("/" + mount["destination"]), source))
+            found.append((_point(mount), source))
     return found
+
+
+def _point(mount: "dict[str, Any]") -> str:
+    # normpath(3posix) keeps two slashes at the beginning
+    return os.path.normpath("/" + mount["destination"].lstrip("/"))
 
 
 def make_points(config: "Config", rootfs: str, bundle: str) -> None:
@@ -72,7 +77,7 @@ def make_points(config: "Config", rootfs: str, bundle: str) -> None:
     try:
         covered: "list[str]" = []
         for mount in config.get("mounts") or []:
-            point = os.path.normpath("/" + mount["destination"])
+            point = _point(mount)
             if not any(point.startswith(above + "/") for above in covered):
                 _make(root, point, os.path.isfile(sources.get(point, "")))
             covered.append(point)
