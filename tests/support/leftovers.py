@@ -49,7 +49,7 @@ def reap() -> None:
 
 
 def settle() -> None:
-    """Reaps, and waits for those that have begun to end: the first process of a pid namespace ends after all the others."""
+    """Reaps, and waits for those that have begun to end: the first of a pid namespace ends after all the others."""
     reap()
     for pid in descendants():
         try:
