@@ -133,6 +133,7 @@ def become(request: Request, plan: Plan) -> None:
     """Adds the end: label, identity, capabilities, the program. The order is the kernel's: a step takes away what the
     next ones no longer need (credentials(7), capabilities(7))."""
     process, user = request.process, _user(request)
+    _check_ids(user)
     compile_labels(request, plan)
     umask = user.get("umask")
     plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
@@ -194,6 +195,14 @@ def _environment(process: "dict[str, Any]") -> "dict[str, str]":
 def _user(request: Request) -> "dict[str, Any]":
     user = request.process.get("user") or {}
     return {"uid": user.get("uid") or 0, "gid": user.get("gid") or 0, **user}
+
+
+def _check_ids(user: "dict[str, Any]") -> None:
+    """(uid_t)-1 is how one says `unchanged` to the kernel: asked for, it would leave root."""
+    for key in ("uid", "gid", "additionalGids"):
+        value = user.get(key) or 0
+        if 2**32 - 1 in (value if type(value) is list else (value,)):
+            raise Error(f"{2**32 - 1} is no id", location=f"process.user.{key}", hint=f"the highest is {2**32 - 2}")
 
 
 def _identity_flags(request: Request, user: "dict[str, Any]") -> int:

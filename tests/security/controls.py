@@ -84,7 +84,7 @@ class Crun(Control):
 
     def words(self, *words: str) -> "list[str]":
         flags = ["--cgroup-manager=disabled", "--root", str(self.root)]
-        inner = ["timeout", "-s", "KILL", "30", "crun", *flags, *words]
+        inner = ["timeout", "-s", "KILL", "30", *self.program, "crun", *flags, *words]
         return ["unshare", "-m", "sh", "-c", "ulimit -f 200000; " + _PLAIN, "sh", *inner]
 
     def run(self, bundle: Bundle, *options: str, name: str = "control", **popen: Any) -> Result:
