@@ -151,8 +151,14 @@ int step_enter_cwd(struct context *c, const struct step *step)
         return prove_inside(c);
     SCOPED_FD dir = sys_openat2(AT_FDCWD, f->path.s.bytes, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
     c->doing = "chdir";
-    if (dir < 0 || fchdir(dir) < 0)
-        return errno == EACCES && (f->flags.i & PLAN_CWD_TRY) ? 0 : -errno;
+    if (dir < 0 || fchdir(dir) < 0) {
+        int error = -errno;
+
+        if (error == -EACCES && (f->flags.i & PLAN_CWD_TRY))
+            return 0;
+        snprintf(c->detail, sizeof c->detail, "\"%.200s\"", f->path.s.bytes);
+        return error;
+    }
     c->in_cwd = true;
     return prove_inside(c);
 }

@@ -78,6 +78,8 @@ def _program_error(message: Message) -> Error:
     hint = ""
     if message.number == errno.ENOENT and message.operation == ops.FIND_EXECUTABLE:
         reason = f"stat {name}: {reason}" if "/" in name else "executable file not found in $PATH"
+    elif message.number == errno.EISDIR:
+        reason += ": permission denied"  # execve's own answer, out of which docker reads its status 126
     elif message.number == errno.ENOENT:
         hint = "the file is there: its interpreter (#!) or dynamic loader is missing"
     elif message.number == errno.ENOEXEC:
