@@ -47,5 +47,5 @@ fuzz: build
 	$(RUN) tests/fuzz/run.py $(or $(SECONDS),600)s
 
 clean:
-	rm -rf build pyoci/init pyoci/_shim*.so pyoci/kernel.py pyoci/plan/ops.py
+	rm -rf build pyoci/init pyoci/_shim*.so pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

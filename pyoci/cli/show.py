@@ -24,10 +24,10 @@ def version_text() -> str:
     import sys
 
     import pyoci
+    from pyoci.commit import COMMIT
 
-    commit = getattr(pyoci, "COMMIT", "unknown")
     python = ".".join(str(part) for part in sys.version_info[:3])
-    return f"pyoci version {pyoci.__version__}\ncommit: {commit}\nspec: {pyoci.SPEC_VERSION}\npython: {python}\n"
+    return f"pyoci version {pyoci.__version__}\ncommit: {COMMIT}\nspec: {pyoci.SPEC_VERSION}\npython: {python}\n"
 
 
 def features(call: "Call") -> int:
