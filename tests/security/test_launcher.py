@@ -1,0 +1,242 @@
+"""The launcher's rules: nothing of the caller's surroundings becomes code of the runtime, or part of a container."""
+
+import os
+import subprocess
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controls import Control
+from support.box import Box
+from support.command import PYOCI, run
+
+covers = pytest.mark.covers
+SLEEP = "while :; do sleep 0.1; done"
+LOOK = "grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; env | sort; ls /proc/self/fd"
+
+
+def poison(directory: Path, canary: Path) -> None:
+    """Python files that tell when they are imported, under every name that one might look for."""
+    directory.mkdir(parents=True, exist_ok=True)
+    code = f"import posix; posix.close(posix.open({str(canary)!r}, posix.O_CREAT | posix.O_WRONLY, 0o600))\n"
+    names = ["json", "os", "re", "posix", "struct", "sitecustomize", "usercustomize", "pyoci", "_cffi_backend", "errno"]
+    for name in [*names, "encodings", "codecs", "site", "evil", "typing", "enum", "select", "zipimport"]:
+        (directory / f"{name}.py").write_text(code)
+        (directory / name).mkdir(exist_ok=True)
+        (directory / name / "__init__.py").write_text(code)
+    (directory / "evil.pth").write_text("import evil\n")
+    (directory / "pyvenv.cfg").write_text(f"home = {directory}\ninclude-system-site-packages = true\n")
+
+
+def library(directory: Path, canary: Path) -> Path:
+    """A shared library that tells when it is loaded."""
+    source = directory / "evil.c"
+    source.write_text(
+        "#include <fcntl.h>\n#include <unistd.h>\n__attribute__((constructor)) static void load(void)"
+        f' {{ int fd = open("{canary}", O_WRONLY | O_CREAT, 0600); if (write(fd, "loaded", 6) < 0) return; }}\n'
+    )
+    target = directory / "evil.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(target), str(source)], check=True)
+    return target
+
+
+def variants(place: Path, evil: Path) -> "dict[str, dict[str, str]]":
+    poisoned = str(place / "poison")
+    return {
+        "PYTHONPATH": {"PYTHONPATH": poisoned},
+        "PYTHONHOME": {"PYTHONHOME": poisoned},
+        "PYTHONSTARTUP": {"PYTHONSTARTUP": f"{poisoned}/evil.py", "PYTHONINSPECT": "1"},
+        "PYTHONWARNINGS": {"PYTHONPATH": poisoned, "PYTHONWARNINGS": "error::evil.Warning"},
+        "PYTHONUSERBASE": {"PYTHONUSERBASE": poisoned, "HOME": poisoned},
+        "PYTHONPLATLIBDIR": {"PYTHONPLATLIBDIR": poisoned, "PYTHONCASEOK": "1", "PYTHONDEBUG": "3"},
+        "PYTHONBREAKPOINT": {"PYTHONPATH": poisoned, "PYTHONBREAKPOINT": "evil.x", "PYTHONDEVMODE": "1"},
+        "PYTHONPYCACHEPREFIX": {"PYTHONPYCACHEPREFIX": poisoned, "PYTHONTRACEMALLOC": "5"},
+        "LD_PRELOAD": {"LD_PRELOAD": str(evil)},
+        "LD_AUDIT": {"LD_AUDIT": str(evil), "LD_LIBRARY_PATH": str(evil.parent)},
+        "GCONV_PATH": {"GCONV_PATH": poisoned, "LOCPATH": poisoned, "LC_ALL": "evil.EVIL", "LANGUAGE": "evil"},
+        "MALLOC": {"MALLOC_CHECK_": "3", "GLIBC_TUNABLES": "glibc.malloc.check=3", "MALLOC_TRACE": f"{poisoned}/trace"},
+        "CFFI": {"CFFI_TMPDIR": poisoned, "TMPDIR": poisoned, "__PYVENV_LAUNCHER__": f"{poisoned}/python"},
+    }
+
+
+@covers("P1", "P4")
+@pytest.mark.parametrize("name", sorted(variants(Path("/"), Path("/x/y"))))
+def test_a_hostile_environment(box: Box, name: str) -> None:
+    """It neither runs anything nor is to be seen in the container."""
+    canary = box.path / "canary"
+    poison(box.path / "poison", canary)
+    more = variants(box.path, library(box.path, canary))[name]
+    bundle = box.bundle().shell("env")
+    plain = box.output(bundle)
+    canary.unlink(missing_ok=True)
+    dressed = box.run(bundle, env={**os.environ, **more})
+    assert dressed.ok, dressed
+    assert dressed.out == plain
+    assert not canary.exists(), canary.read_text()
+
+
+@covers("P1", "P4")
+def test_the_canaries_of_a_hostile_environment_sing(box: Box) -> None:
+    """A runtime started as pip starts programs would have run them."""
+    import sys
+
+    canary = box.path / "canary"
+    poison(box.path / "poison", canary)
+    evil = library(box.path, canary)
+    for more in ({"PYTHONPATH": str(box.path / "poison")}, {"LD_PRELOAD": str(evil)}):
+        canary.unlink(missing_ok=True)
+        words = [sys.executable, "-c", "import json"]
+        subprocess.run(words, check=False, env={**os.environ, **more}, stderr=subprocess.DEVNULL)
+        assert canary.exists(), more
+
+
+@covers("P2", "CVE-2026-40226")
+@pytest.mark.parametrize("command", ["run", "state", "spec", "features", "list", "--version"])
+def test_a_bundle_full_of_python(box: Box, command: str) -> None:
+    canary = box.path / "canary"
+    bundle = box.bundle().args("true")
+    poison(bundle.path, canary)
+    for name in ("pyoci.conf", "box.nspawn", "sitecustomize.py"):
+        (bundle.path / name).touch()
+        (bundle.rootfs / name).touch()
+    bundle.write()
+    options = {"run": ["c"], "state": ["c"], "spec": ["--bundle", str(box.path)]}.get(command, [])
+    box.call(command, *options, cwd=str(bundle.path))
+    assert not canary.exists(), canary.read_text()
+
+
+@covers("P3")
+def test_another_interpreter_first_in_path(box: Box) -> None:
+    canary = box.path / "canary"
+    place = box.path / "bin"
+    place.mkdir()
+    for name in ("python3", "python", "env", "sh", "newuidmap"):
+        (place / name).write_text(f"#!/bin/busybox sh\necho {name} >> {canary}\n")
+        (place / name).chmod(0o755)
+    result = box.run(box.bundle().args("true"), env={**os.environ, "PATH": f"{place}:{os.environ['PATH']}"})
+    assert result.ok, result
+    assert not canary.exists()
+
+
+@covers("P5", "D11")
+def test_how_the_interpreter_is_started(box: Box) -> None:
+    out = box.path / "trace"
+    words = ["strace", "-f", "-e", "trace=execve", "-v", "-s", "400", "-o", str(out), PYOCI, "--version"]
+    if subprocess.run(["which", "strace"], stdout=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("needs strace")
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": "/x", "LD_X": "y"})
+    line = [line for line in out.read_text().splitlines() if "execve(" in line][-1]
+    for flag in ('"-I"', '"-S"', '"-B"', '"--check-hash-based-pycs", "always"'):
+        assert flag in line, line
+    assert "PYTHONPATH" not in line
+    assert "LD_X" not in line
+
+
+# What the caller's process hands down
+
+
+@covers("P8")
+@pytest.mark.parametrize("command", ["run", "exec"])
+@pytest.mark.parametrize("closed", list(product((False, True), repeat=3)), ids=str)
+def test_closed_streams(box: Box, closed: "tuple[bool, ...]", command: str) -> None:
+    """No file of the runtime's own takes the place of a stream that the caller closed."""
+    bundle = box.bundle().shell("ls -l /proc/self/fd > /tmp/seen")
+    if command == "exec":
+        box.started(bundle.shell(SLEEP))
+        words = box.words("exec", "c", "sh", "-c", "ls -l /proc/self/fd > /tmp/seen")
+    else:
+        bundle.write()
+        words = box.words("run", "--bundle", str(bundle.path), "c")
+    close = "".join(f" {n}{'<' if n == 0 else '>'}&-" for n in range(3) if closed[n])
+    assert run(["sh", "-c", f'exec "$@"{close}', "sh", *words]).ok
+    lines = (bundle.rootfs / "tmp" / "seen").read_text().splitlines()
+    shown = {line.split()[8]: line.split("-> ")[-1] for line in lines if "->" in line}
+    for number in (0, 2):
+        if closed[number]:
+            assert shown[str(number)] == "/dev/null"
+    assert all(name == "/tmp/seen" or "/state/" not in name for name in shown.values()), shown
+    assert set(shown) <= {"0", "1", "2", "3"}, "3 is the directory that ls has open"
+
+
+@covers("P9", "P10", "P11")
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_nothing_else_is_handed_down(box: Box, command: str) -> None:
+    """Signals that are ignored or blocked, descriptors 3 to 50, variables."""
+    bundle = box.bundle()
+    bundle.process["env"] = ["PATH=/bin", "A=b", "HOME=/h"]
+    opened = "; ".join(f"exec {n}</" for n in range(3, 10))
+    shell = f'trap "" PIPE XFSZ USR1 HUP; {opened}; exec "$@"'
+    if command == "exec":
+        box.started(bundle.shell(SLEEP))
+        words = box.words("exec", "c", "sh", "-c", LOOK)
+    else:
+        bundle.shell(LOOK).write()
+        words = box.words("run", "--bundle", str(bundle.path), "c")
+    result = run(["sh", "-c", shell, "sh", *words], env={**os.environ, "LC_CTYPE": "C.UTF-8", "SECRET": "x"})
+    assert result.ok, result
+    lines = result.out.splitlines()
+    signals = dict(line.split(":\t") for line in lines[:3])
+    assert {int(value, 16) for value in signals.values()} == {0}
+    shells = ("PWD=", "SHLVL=", "OLDPWD=", "_=")
+    variables = [line for line in lines[3:] if "=" in line and not line.startswith(shells)]
+    assert variables == ["A=b", "HOME=/h", "PATH=/bin"]
+    assert [line for line in lines[3:] if line.isdigit()] == ["0", "1", "2", "3"]
+
+
+KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+
+
+@covers("CVE-2025-23266", "P10", "P11")
+def test_hooks_get_nothing_of_the_containers(box: Box) -> None:
+    out = box.path / "hooks"
+    out.mkdir(mode=0o777)
+    out.chmod(0o777)
+    bundle = box.bundle().args("true")
+    bundle.process["env"] += ["LD_PRELOAD=./x.so", "PYTHONPATH=.", "CONTAINERS=own"]
+    bundle.bind(out, "/out", "bind")
+    for kind in KINDS:
+        place = "/out" if kind == "startContainer" else str(out)
+        script = f"env > {place}/{kind}; ls -l /proc/self/fd | grep -c -- '->' >> {place}/{kind}"
+        bundle.hook(kind, "/bin/sh", args=["sh", "-c", script])
+    assert run(["sh", "-c", 'exec 7</ 8</; exec "$@"', "sh", *_run_words(box, bundle)]).ok
+    for kind in KINDS:
+        text = (out / kind).read_text()
+        for name in ("LD_PRELOAD", "PYTHONPATH", "CONTAINERS", "LC_CTYPE"):
+            assert name not in text, (kind, text)
+        assert int(text.splitlines()[-1]) <= 4, f"{kind}: streams, and what ls has open"
+
+
+def _run_words(box: Box, bundle: Any) -> "list[str]":
+    bundle.write()
+    return box.words("run", "--bundle", str(bundle.path), "c")
+
+
+@covers("CVE-2025-23266")
+def test_a_runtime_that_gives_hooks_the_containers_environment_is_caught(box: Box, runc: Control) -> None:
+    bundle = box.bundle().args("true")
+    bundle.process["env"].append("CONTAINERS=own")
+    seen = box.path / "seen"
+    bundle.hook("createContainer", "/bin/sh", args=["sh", "-c", f"env > {seen}"])
+    runc.run(bundle)
+    runc.failed("CONTAINERS=own" in seen.read_text())
+
+
+@covers("P20")
+def test_errors_tell_no_secrets(box: Box) -> None:
+    """What fails inside is told on the caller's stream, in one line, without the environment."""
+    for change in (
+        {"args": ["/no/such"]},
+        {"cwd": "/bin/busybox/x"},
+        {"user": {"uid": 2**32 - 1, "gid": 0}},
+        {"env": ["SECRET=hidden", "broken"]},
+    ):
+        bundle = box.bundle().args("true")
+        bundle.process["env"].append("SECRET=hidden")
+        bundle.process.update(change)
+        result = box.run(bundle)
+        assert result.status != 0
+        assert "hidden" not in result.err
+        assert "Traceback" not in result.err
+        assert result.err.count("\n") == 1
+        assert result.out == ""
