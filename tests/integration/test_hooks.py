@@ -150,6 +150,15 @@ def test_environment_and_arguments_are_the_hooks_own(box: Box, kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_empty_environment_is_not_an_absent_one(box: Box, kind: str) -> None:
+    bundle = box.bundle().args("true")
+    file = "/log" if kind == "startContainer" else str(bundle.rootfs / "log")
+    bundle.hook(kind, "/bin/sh", args=["sh", "-c", f"/bin/cat /proc/self/environ > {file}"], env=[])
+    assert box.run(bundle, env={"PATH": "/bin:/usr/bin", "TERM": "of-the-caller"}).ok
+    assert "of-the-caller" not in (bundle.rootfs / "log").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_env_a_hook_gets_no_environment_of_the_container(box: Box, kind: str) -> None:
     bundle = box.bundle().args("true")
     bundle.process["env"] += ["LD_PRELOAD=/evil.so", "CONTAINER=1"]
