@@ -1,0 +1,91 @@
+"""dockerd, unpacked from its package, with private data, execution root and sockets: `$K` is docker, `$R` a run."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import List, Optional, Set
+
+import compare
+from support import leftovers
+
+from engines.base import Engine, busybox_root, image_archive
+from engines.containerd import Daemon
+
+IMAGE = "bb:latest"
+UNPACKED = Path(os.environ.get("DOCKER", str(Path(__file__).parents[3] / "build" / "callers" / "docker")))
+
+
+class Docker(Engine):
+    name = "dockerd"
+
+    def start(self) -> None:
+        here = self.directory
+        for name in ("bin", "home", "tmp"):
+            (here / name).mkdir()
+        # what runs containers without asking for the default runtime, as BuildKit does, finds ours by this name, too
+        (here / "bin" / "runc").symlink_to(self.binary)
+        (here / "bin" / "docker-init").symlink_to("/usr/bin/tini-static")
+        image_archive(busybox_root(here / "rootfs"), here / "image.tar", IMAGE)
+        path = f"{here}/bin:{UNPACKED}/usr/bin:{UNPACKED}/usr/sbin:{os.environ['PATH']}"
+        self.environment.update(
+            PATH=path, HOME=str(here / "home"), TMPDIR=str(here / "tmp"), DOCKER_HOST=f"unix://{here}/d.sock",
+            I=IMAGE, K="docker", R="docker run --rm --network none", RT=self.runtime, D=str(here),
+        )
+        self.daemon: Optional[Daemon] = None
+        self.begin()
+        loaded = self.script("$K load -q -i image.tar")
+        assert loaded.status == 0, loaded
+
+    def begin(self) -> None:
+        here = self.directory
+        words = [
+            "dockerd", "--data-root", str(here / "data"), "--exec-root", str(here / "exec"),
+            "--pidfile", str(here / "pid"), "--host", f"unix://{here}/d.sock", "--bridge=none", "--iptables=false",
+            "--ip-forward=false", "--ip-masq=false", "--ip6tables=false", "--storage-driver", "overlay2",
+            "--cgroup-parent", f"/{here.parent.name}-{self.runtime}",
+            "--add-runtime", f"{self.runtime}-under-test={self.binary}", "--default-runtime", f"{self.runtime}-under-test",
+            "--live-restore", "--config-file", str(here / "daemon.json"),
+        ]
+        (here / "daemon.json").write_text("{}")
+        self.daemon = Daemon(words, str(here / "log"), self.environment, str(here / "d.sock"))
+
+    def after(self, script: str) -> None:
+        if " -d" in script or "--name" in script or "create" in script:
+            self.script("$K rm -f $($K ps -aq)")
+
+    def shims(self) -> Set[int]:
+        return _with(b"containerd-shim", f"{self.directory}/".encode())
+
+    def containerds(self) -> Set[int]:
+        return _with(b"containerd\0--config", f"{self.directory}/".encode())
+
+    def stop(self) -> None:
+        self.script("$K rm -f $($K ps -aq); $K volume rm -f $($K volume ls -q)")
+        if self.daemon is not None:
+            self.daemon.end()
+        leftovers.kill(self.containerds())  # only after dockerd was killed itself
+        leftovers.remove_cgroups(f"{self.directory.parent.name}-{self.runtime}")
+        for point in reversed(leftovers.mounts_below(str(self.directory))):
+            subprocess.run(["umount", "-l", point], check=False)
+
+    def remains(self) -> List[str]:
+        state = self.directory / "exec" / f"runtime-{self.runtime}-under-test" / "moby"
+        return [str(path) for path in state.iterdir() if path.name != "@seccomp"] if state.exists() else []
+
+    def version(self) -> str:
+        docker = str(UNPACKED / "usr/sbin/dockerd")
+        out = subprocess.run([docker, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        return "docker " + out.split()[2].split("+")[0]
+
+
+def _with(*marks: bytes) -> Set[int]:
+    """Pids below this process whose command line has all marks."""
+    found = set()
+    for pid in leftovers.descendants():
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if all(mark in line for mark in marks):
+            found.add(pid)
+    return found
