@@ -162,6 +162,16 @@ class Container:
             except ChildProcessError:
                 self.others.remove(pid)
 
+    def end_others(self) -> None:
+        """End and reap the further processes: delete --force waits for the first one, which waits for them."""
+        for pid in self.others:
+            try:
+                os.kill(pid, 9)
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                continue
+        self.others = []
+
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines printed so far and not yet taken."""
         self.output.fill()
@@ -183,6 +193,7 @@ class Container:
 
     def discard(self) -> None:
         """Whatever became of it: end it and take it away."""
+        self.end_others()
         if self.created:
             self.runtime.call("delete", "--force", self.id)
         if self.pidfd >= 0:
