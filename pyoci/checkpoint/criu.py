@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import tempfile
 
 from pyoci.errors import Error
 
@@ -69,37 +70,44 @@ class Criu:
         """Does a request. name: its name for errors. Errors: Error with CRIU's first error and the place of its log."""
         messages = load_messages()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with tempfile.TemporaryFile() as words:
+            try:
+                process = self._spawn(theirs, words)
+            finally:
+                theirs.close()
+            try:
+                if self.on_spawn is not None:
+                    self.on_spawn(process.pid)
+                options.images_dir_fd, options.work_dir_fd = self.directories.images, self.directories.work
+                ours.send(messages.Request(type=kind, opts=options).SerializeToString())
+                return self._talk(ours, name)
+            except OSError:
+                process.wait()
+                words.seek(0)
+                last = words.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+                text = f"{self.program} ended without an answer"
+                raise Error(f"{text}: {last}" if last else text, step=name, hint=_HINT + self._log(name)) from None
+            finally:
+                ours.close()
+                process.wait()
+
+    def _spawn(self, theirs: socket.socket, words: "Any") -> "subprocess.Popen[bytes]":
         handed = [theirs.fileno(), self.directories.images, self.directories.work, *self.descriptors]
-        words = [self.program, "swrk", str(theirs.fileno())]
-        environment = {"PATH": os.environ.get("PATH") or _PATH}
         try:
-            process = subprocess.Popen(
-                words, pass_fds=handed, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+            return subprocess.Popen(
+                [self.program, "swrk", str(theirs.fileno())], pass_fds=handed,
+                env={"PATH": os.environ.get("PATH") or _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=words,
             )  # fmt: skip
         except OSError as problem:
-            ours.close()
-            theirs.close()
             raise Error(f"start {self.program}", errno=problem.errno or 0, hint=_HINT) from None
-        theirs.close()
-        try:
-            if self.on_spawn is not None:
-                self.on_spawn(process.pid)
-            request = messages.Request(type=kind, opts=options)
-            ours.send(request.SerializeToString())
-            return self._talk(ours, kind, name)
-        except OSError:
-            raise Error(f"{self.program} ended without an answer", hint=_HINT) from None
-        finally:
-            ours.close()
-            process.wait()
 
-    def _talk(self, ours: socket.socket, kind: int, name: str) -> "Any":
+    def _talk(self, ours: socket.socket, name: str) -> "Any":
         messages = load_messages()
         while True:
             data, passed, _, _ = socket.recv_fds(ours, 1 << 16, 1)
             if not data:
-                raise Error(f"{self.program} ended without an answer", hint=_HINT + self._log(name))
+                raise OSError
             answer = messages.Response()
             answer.ParseFromString(data)
             fd = passed[0] if passed else -1

@@ -35,7 +35,6 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
     directories = Directories(options.images, options.work)
     try:
         request = _request(messages, options, config, entry, pid)
-        request.images_dir_fd, request.work_dir_fd = directories.images, directories.work
         criu = Criu(options.criu, directories)
         if options.status_fd >= 0:
             criu.descriptors.append(options.status_fd)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     Config = dict[str, Any]
 
 # Filesystems of the kernel's own data: CRIU makes them anew, though they share a superblock with the host's
-_VIRTUAL = ("proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2")
+_VIRTUAL = ("proc", "sysfs", "mqueue", "devpts", "cgroup2")
 NULL = "/dev/null"
 
 
@@ -67,7 +67,18 @@ def binds(config: "Config", bundle: str) -> "list[tuple[str, str]]":
 
 def _point(mount: "dict[str, Any]") -> str:
     # normpath(3posix) keeps two slashes at the beginning
-    return os.path.normpath("/" + mount["destination"].lstrip("/"))
+    destination: str = mount["destination"]
+    return os.path.normpath("/" + destination.lstrip("/"))
+
+
+def hierarchies(config: "Config", parts: "list[dict[str, Any]]") -> "list[tuple[str, str]]":
+    """(name for CRIU, host path) of the hierarchies of cgroup v1 that a mount of type cgroup shows; CRIU makes the one
+    tree of v2 by itself. parts: as pyoci.cgroups.mounts has them"""
+    found = []
+    for mount in config.get("mounts") or []:
+        if mount.get("type") == "cgroup":
+            found += [(f"{_point(mount)}/{p['name']}", p["source"]) for p in parts if p["filesystem"] == "cgroup"]
+    return found
 
 
 def make_points(config: "Config", rootfs: str, bundle: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyoci.options import CreateOptions
 
 ROOT = "criu-root"
+_OWN_MOUNTS = ".criu."  # what the names of its directories begin with
 
 
 def restore(store: "Store", container: str, options: "CreateOptions", wanted: CriuOptions, driver: str) -> Created:
@@ -43,7 +44,8 @@ def restore(store: "Store", container: str, options: "CreateOptions", wanted: Cr
             creation.note(data)
             process = _Restoration(creation, wanted, directories).run()
         except BaseException as problem:
-            unmount(entry)
+            if entry.record.get("criu_work"):
+                unmount(entry)
             creation.undo(problem)
             raise
     finally:
@@ -52,13 +54,22 @@ def restore(store: "Store", container: str, options: "CreateOptions", wanted: Cr
 
 
 def unmount(entry: "Entry") -> None:
-    """Takes away what CRIU was given as a root."""
+    """Takes away what CRIU was given as a root, and what it mounts for itself where it works and leaves when killed."""
     lib.shim_unpin(entry.fd, ROOT.encode())
     try:
         os.rmdir(ROOT, dir_fd=entry.fd)
     except FileNotFoundError:
         pass
-    entry.record.pop("criu_root", None)
+    work = os.path.realpath(entry.record.pop("criu_work"))
+    own = f"{work}/{_OWN_MOUNTS}"
+    for mount in reversed(mounts.read("self")):
+        if mount.point.startswith(own):
+            directory, _, name = mount.point.rpartition("/")
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            lib.shim_unpin(fd, os.fsencode(name))
+            if directory == work:
+                os.rmdir(name, dir_fd=fd)
+            os.close(fd)
 
 
 class _Restoration:
@@ -97,9 +108,9 @@ class _Restoration:
         return self._finish(answer.restore.pid)
 
     def _mount(self, rootfs: str) -> None:
-        """CRIU wants a mount point as the container's root. Noted first: delete is to find it."""
+        """CRIU wants a mount point as the container's root. Noted first, with where CRIU works, for delete to find."""
         entry = self.creation.entry
-        entry.record["criu_root"] = True
+        entry.record["criu_work"] = self.directories.work_path
         entry.save()
         os.mkdir(ROOT, 0o700, dir_fd=entry.fd)
         fd = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -110,9 +121,11 @@ class _Restoration:
 
     def _fill(self, place: str) -> None:
         request = self.request
-        request.images_dir_fd, request.work_dir_fd = self.directories.images, self.directories.work
         request.log_file, request.root, request.rst_sibling = "restore.log", place, True
-        for name, source in mounts.binds(self.creation.config, self.creation.options.bundle):
+        config = self.creation.config
+        sources = mounts.binds(config, self.creation.options.bundle)
+        sources += mounts.hierarchies(config, self.creation.manager.mounts([]))
+        for name, source in sources:
             request.ext_mnt.add(key=name, val=source)
         for key in ("lsm_profile", "lsm_mount_context"):
             if getattr(self.wanted, key):
@@ -128,16 +141,19 @@ class _Restoration:
             raise Error(text, location="--image-path", hint="is it a checkpoint?") from None
         for number, name in enumerate(names):
             if name.startswith("pipe:"):
-                self._inherit(name, os.dup(number))
+                self._inherit(name, number)
 
     def _namespaces(self) -> None:
         for _, name, path in joined(self.creation.config):
             try:
-                self._inherit(name, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as problem:
                 raise Error(f"open {path}", location="linux.namespaces", errno=problem.errno or 0) from None
+            self._inherit(name, fd)
+            os.close(fd)
 
     def _inherit(self, key: str, fd: int) -> None:
+        fd = os.dup(fd)
         self.opened.append(fd)
         self.request.inherit_fd.add(key=key, fd=fd)
 

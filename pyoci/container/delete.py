@@ -94,7 +94,7 @@ def destroy(entry: Entry) -> None:
     if not manager.empty():
         manager.kill(_SIGKILL)
     manager.destroy()
-    if entry.record.get("criu_root"):
+    if entry.record.get("criu_work"):
         from pyoci.checkpoint.restore import unmount
 
         unmount(entry)

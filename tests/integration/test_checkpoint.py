@@ -11,7 +11,7 @@ from typing import Callable
 import pytest
 from support.box import Box
 from support.bundle import Bundle
-from support.command import PATIENCE, Result
+from support.command import PATIENCE, Result, run
 from support.pty import ConsoleSocket
 
 CRIU = os.environ.get("PYOCI_CRIU") or shutil.which("criu") or ""
@@ -281,3 +281,34 @@ def test_a_criu_that_is_not_there(saved: Saved) -> None:
     saved.start()
     failed = saved.box.call("--criu", "/no/criu", "checkpoint", "--image-path", str(saved.images), "c")
     assert "start /no/criu: no such file or directory (ENOENT) (install criu, or name it with --criu)" in failed.err
+
+
+def test_cgroup_mount(saved: Saved) -> None:
+    """On v1 its hierarchies are the host's, and after the restore those of the new container."""
+    saved.bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro"])
+    saved.start()
+    good(saved.checkpoint())
+    good(saved.restore())
+    listed = saved.box.ok("exec", "c", "ls", "/sys/fs/cgroup").out.split()
+    assert listed
+    saved.box.ok("delete", "--force", "c")
+    assert saved.box.left() == []
+
+
+def test_restore_killed_leaves_what_delete_finds(saved: Saved) -> None:
+    """The runtime ends at each message it would send to CRIU or to its mounts; CRIU may go on without it."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    saved.start()
+    good(saved.checkpoint())
+    for count in range(1, 30):
+        calls = "sendto,sendmsg,recvmsg,move_mount,umount2"
+        tracer = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={calls}"]
+        tracer += ["-e", f"inject={calls}:signal=KILL:when={count}"]
+        words = ["--criu", CRIU, "restore", "--image-path", str(saved.images), "--bundle", str(saved.bundle.path)]
+        done = run([*tracer, *saved.box.words(*words), "--detach", "c"])
+        saved.box.ok("delete", "--force", "c")
+        until(lambda: saved.box.left() == [])
+        if done.ok:
+            return
+    pytest.fail(f"killed at every call up to {count}")
