@@ -110,12 +110,10 @@ def steady(text: str, directory: str) -> str:
     return text
 
 
-def shell(script: str, environment: Dict[str, str], cwd: Path, user: Optional[int] = None) -> Outcome:
+def shell(script: str, environment: Dict[str, str], cwd: Path, prefix: List[str]) -> Outcome:
     """Runs a script. Streams are files: what outlives the script keeps them open, and a pipe would not end."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        words = ["/bin/sh", "-c", PRELUDE + script]
-        if user is not None:
-            words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *words]
+        words = [*prefix, "/bin/sh", "-c", PRELUDE + script]
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=cwd, start_new_session=True
         )

@@ -15,7 +15,7 @@ from support.command import Result, Started, run
 
 # An interpreter may lie below a home directory that is closed to others: in a mount namespace of its own, the way to it
 # alone is open
-_OPEN = """
+OPEN = """
 prefix=$1 closed=$2; shift 2
 hold=$(mktemp -d) && mount --bind "$prefix" "$hold" && mount -t tmpfs -o mode=711 tmpfs "$closed" || exit 99
 (umask 022 && mkdir -p "$prefix") && mount --bind "$hold" "$prefix" && umount "$hold" && rmdir "$hold" || exit 99
@@ -66,7 +66,7 @@ class Stranger:
         interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
         closed = closed_directory(interpreter)
         prefix = str(Path(interpreter).parents[1])
-        opened = ["unshare", "-m", "sh", "-c", _OPEN, "sh", prefix, closed] if closed else []
+        opened = ["unshare", "-m", "sh", "-c", OPEN, "sh", prefix, closed] if closed else []
         numbers = [f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
         environment = ["env", "-i", "PATH=/usr/bin:/bin", "HOME=/", f"XDG_RUNTIME_DIR={self.runtime}"]
         return [*opened, "setpriv", *numbers, *environment, *self.box.words(*words)]

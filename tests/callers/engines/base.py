@@ -61,7 +61,10 @@ class Engine:
     def __init__(self, directory: Path, runtime: str, binary: str) -> None:
         self.directory, self.runtime, self.binary = directory, runtime, binary
         self.environment: Dict[str, str] = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        self.user: Optional[int] = None
+        self.prefix: List[str] = []  # words before the shell of every script
+
+    # why this machine's runtime cannot be called by the engine's user
+    unusable: Optional[str] = None
 
     def start(self) -> None:
         """Makes the configuration and the image, and starts daemons."""
@@ -77,7 +80,7 @@ class Engine:
 
     def script(self, script: str) -> Outcome:
         """Runs a script of the engine's words, and returns what it did without what changes from run to run."""
-        outcome = compare.shell(script, self.environment, self.directory, self.user)
+        outcome = compare.shell(script, self.environment, self.directory, self.prefix)
         where = str(self.directory)
         return Outcome(outcome.status, compare.steady(outcome.out, where), compare.steady(outcome.err, where))
 

@@ -2,44 +2,58 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import List
+
+from support import stranger
 
 from engines.podman import Podman
 
 USER = 64321
-_RANGE = f"{USER}:5000000:65536\n"
+NAME = "pyoci-test"
+_RANGE = f"{NAME}:5000000:65536\n"
+# The user exists in a mount namespace only: the host's files stay as they are
+_BECOME = (
+    "for f in passwd group subuid subgid; do mount --bind {etc}/$f /etc/$f || exit 1; done; "
+    f"exec setpriv --reuid={USER} --regid={USER} --clear-groups \"$@\""
+)
 
 
 class Rootless(Podman):
-    """The ranges are put into /etc/subuid and /etc/subgid: newuidmap reads no other file."""
-
     name = "podman, rootless"
 
     def _prepare(self) -> None:
-        self.user = USER
-        for file in ("/etc/subuid", "/etc/subgid"):
-            path = Path(file)
-            text = path.read_text() if path.exists() else ""
-            if _RANGE not in text:
-                path.write_text(text + _RANGE)
+        etc = self.directory / "etc"
+        etc.mkdir()
+        for name, line in (("passwd", f"{NAME}:x:{USER}:{USER}::/:/bin/sh\n"), ("group", f"{NAME}:x:{USER}:\n")):
+            (etc / name).write_text((Path("/etc") / name).read_text() + line)
+        for name in ("subuid", "subgid"):
+            (Path("/etc") / name).touch()
+            (etc / name).write_text(_RANGE)
         (self.directory / "xdg").mkdir()
         (self.directory / "xdg").chmod(0o700)
-        self.environment.update(XDG_RUNTIME_DIR=str(self.directory / "xdg"), USER="pyocitest", LOGNAME="pyocitest")
+        self.environment.update(XDG_RUNTIME_DIR=str(self.directory / "xdg"), USER=NAME, LOGNAME=NAME)
         subprocess.run(["chown", "-R", "-h", f"{USER}:{USER}", str(self.directory)], check=True)
-        self.directory.parent.chmod(0o755)
-
-    def after(self, script: str) -> None:
-        super().after(script)
+        self.prefix = ["sh", "-c", _BECOME.format(etc=etc), "become"]
+        closed = stranger.closed_directory(sys.base_prefix)
+        if closed:
+            self.prefix = ["sh", "-c", stranger.OPEN, "open", sys.base_prefix, closed, *self.prefix]
+        self.prefix = ["unshare", "-m", *self.prefix]
+        program = subprocess.run(
+            [*self.prefix, self.binary, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        # a runtime (or its interpreter) below /root is nobody else's
+        self.unusable = program.stderr.decode().strip() if program.returncode != 0 else None
 
     def stop(self) -> None:
-        self.script("$P pod rm -af -t 0; $P rm -af -t 0; $P volume rm -af; $P rmi -af; "
-                    "p=$(cat xdg/libpod/tmp/pause.pid tmp/pause.pid 2>/dev/null) && kill $p")
-        for file in ("/etc/subuid", "/etc/subgid"):
-            path = Path(file)
-            path.write_text(path.read_text().replace(_RANGE, ""))
-        # what the user's containers own is not the user's outside: root removes it
-        os.chmod(self.directory, 0o711)
+        super().stop()
+        pause = [path for path in (self.directory / "xdg").rglob("pause.pid")] + list(self.directory.glob("tmp/pause.pid"))
+        for path in pause:
+            try:
+                os.kill(int(path.read_text()), 9)
+            except ProcessLookupError:
+                pass
 
     def remains(self) -> List[str]:
         state = self.directory / "xdg" / self.runtime
