@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py pyoci/seccomp/library_build.py
 
-.PHONY: all setup build demo check test test-unit test-integration test-vm test-mutants conformance fuzz clean
+.PHONY: all setup build demo check test test-unit test-integration test-callers test-callers-core test-vm test-mutants conformance fuzz clean
 
 all: build
 
@@ -38,6 +38,16 @@ test-unit: build
 
 test-integration: build
 	$(RUN) -m pytest -q -n $(JOBS) tests/integration
+
+# Debian's engines with runc, then with pyoci: writes docs/engines-table.md
+test-callers: build
+	tests/callers/install.sh $(VENV) build/callers
+	$(RUN) -m pytest -q -n $(JOBS) tests/callers --engines-table docs/engines-table.md
+
+# What of it every change must pass
+test-callers-core: build
+	tests/callers/install.sh $(VENV) build/callers
+	$(RUN) -m pytest -q -n $(JOBS) tests/callers -m core
 
 test-vm: build
 	tests/vm/run

@@ -1,5 +1,7 @@
 """containerd through ctr: `$K` is `ctr run` with the runtime's binary, `$C` ctr, `$F` where the fifos are."""
 
+import signal
+
 import pytest
 from compare import Operation
 from engines.containerd import Containerd
@@ -107,6 +109,25 @@ TASK = [
 ]
 
 
-@pytest.mark.parametrize("operation", RUN + TASK, ids=lambda operation: operation.name)
+def containerd_killed(engine: Containerd) -> str:
+    """Tasks go on without containerd, and the next one finds them."""
+    assert engine.daemon is not None
+    up = engine.script(UP + "true")
+    engine.daemon.end(signal.SIGKILL)
+    engine.begin()
+    found = engine.script("$C task ls | grep -c RUNNING; $C task exec $F --exec-id k1 c1 echo still; $C task kill -s TERM c1; "
+                          "until_ '$C task ls | grep c1 | grep -q STOPPED'; $C task rm c1 2>&1 | grep -o 'code [0-9]*'")
+    return f"{up.status} {found.out}"
+
+
+KILLED = [
+    _up("the shim is killed", "kill -9 $(ps -eo pid,args | grep \"[c]ontainerd-shim-runc-v2.*-id c1 -address $D/\" | awk "
+        "'{print $1}'); until_ '! $C task ls | grep c1 | grep -q RUNNING'; $C task rm -f c1 >/dev/null 2>&1; $C c rm c1; "
+        "$C c ls -q | grep -c c1; ps -eo args | grep -c '[t]ouch /ready'", "^0$", status=1, core=True),
+    Operation("containerd is killed and starts again", containerd_killed, out="^0 1\nstill\ncode 3"),
+]
+
+
+@pytest.mark.parametrize("operation", RUN + TASK + KILLED, ids=lambda operation: operation.name)
 def test_containerd(same, operation):  # type: ignore[no-untyped-def]
     same(Containerd, operation)

@@ -1,5 +1,7 @@
 """dockerd: each operation with runc, then with pyoci. `$R` runs a container that is removed at its end."""
 
+import signal
+
 import pytest
 from compare import Operation
 from engines.docker import UNPACKED, Docker
@@ -128,6 +130,25 @@ BUILD = [
 ]
 
 
-@pytest.mark.parametrize("operation", RUN + LIFE + EXEC + BUILD, ids=lambda operation: operation.name)
+def dockerd_killed(engine: Docker) -> str:
+    """Containers go on without dockerd (live-restore), and the next one finds them."""
+    assert engine.daemon is not None
+    up = engine.script(UP + "true")
+    engine.daemon.end(signal.SIGKILL)
+    engine.begin()
+    found = engine.script("$K inspect -f '{{.State.Status}}' c1; $K exec c1 echo still; $K stop -t 20 c1; "
+                          "$K inspect -f '{{.State.ExitCode}}' c1")
+    return f"{up.status} {found.out}"
+
+
+KILLED = [
+    Operation("dockerd is killed and starts again", dockerd_killed, out="^0 running\nstill\nc1\n3"),
+    _up("the shim is killed", "i=$($K inspect -f '{{.Id}}' c1); kill -9 $(ps -eo pid,args | grep \"[c]ontainerd-shim.*-id "
+        "$i\" | awk '{print $1}'); until_ '$K inspect -f {{.State.Status}} c1 | grep -q exited'; $K rm -f c1; $K ps -aq | wc "
+        "-l", "0$"),
+]
+
+
+@pytest.mark.parametrize("operation", RUN + LIFE + EXEC + BUILD + KILLED, ids=lambda operation: operation.name)
 def test_docker(same, operation):  # type: ignore[no-untyped-def]
     same(Docker, operation)

@@ -260,6 +260,15 @@ EXEC = [
         "0 1 2 3 4 5 6 7 8 9"),
 ]
 
+KILLED = [
+    _up("conmon is killed", "p=$($P inspect -f '{{.State.Pid}}' c1); kill -9 $($P inspect -f '{{.State.ConmonPid}}' c1); "
+        "$P exec c1 echo still; $P rm -f -t 0 c1; until_ '! test -d /proc/$p'; $P ps -aq | wc -l", "^0$", core=True),
+    _up("the container's process is killed from outside", "kill -9 $($P inspect -f '{{.State.Pid}}' c1); $P wait c1; "
+        "$P start c1 && $P exec c1 echo again", "^137\nc1\nagain$"),
+    _up("conmon and the container are killed", "p=$($P inspect -f '{{.State.Pid}}' c1); kill -9 $($P inspect -f "
+        "'{{.State.ConmonPid}}' c1) $p; $P ps -a --format '{{.Names}}'; $P rm -f -t 0 c1; $P ps -aq | wc -l", "0$"),
+]
+
 CHECKPOINT = [
     Operation("checkpoint and restore", "$P run -d --name ck --network none $I sleep 1000 >/dev/null; $P container "
               "checkpoint ck && $P container restore ck && $P exec ck ps", out="sleep 1000", needs=CRIU),
@@ -271,6 +280,6 @@ CHECKPOINT = [
 ]
 
 
-@pytest.mark.parametrize("operation", RUN + VOLUMES + LIFE + EXEC + CHECKPOINT, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", RUN + VOLUMES + LIFE + EXEC + KILLED + CHECKPOINT, ids=lambda operation: operation.name)
 def test_podman(same, operation):  # type: ignore[no-untyped-def]
     same(Podman, operation)

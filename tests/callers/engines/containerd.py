@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import List, Optional, Set
+from typing import Any, List, Optional, Set
 
 import compare
 from support import leftovers
@@ -103,8 +103,8 @@ class Containerd(Engine):
             ["containerd", "-c", str(here / "config.toml")], str(here / "log"), environment, str(here / "c.sock")
         )
 
-    def after(self, script: str) -> None:
-        if "c1" in script:
+    def after(self, script: Any) -> None:
+        if not isinstance(script, str) or "c1" in script:
             self.script("$C task kill -s SIGKILL -a c1; $C task rm -f c1; $C c rm c1")
 
     def shims(self) -> Set[int]:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
-from typing import List, Optional, Set
+from typing import Any, List, Optional, Set
 
 import compare
 from support import leftovers
@@ -49,8 +49,8 @@ class Docker(Engine):
         (here / "daemon.json").write_text("{}")
         self.daemon = Daemon(words, str(here / "log"), self.environment, str(here / "d.sock"))
 
-    def after(self, script: str) -> None:
-        if " -d" in script or "--name" in script or "create" in script:
+    def after(self, script: Any) -> None:
+        if not isinstance(script, str) or " -d" in script or "--name" in script or "create" in script:
             self.script("$K rm -f $($K ps -aq)")
 
     def shims(self) -> Set[int]:
