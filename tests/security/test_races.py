@@ -1,0 +1,95 @@
+"""Races against whoever shares a volume, made deterministic: a name is exchanged at every call that takes a path."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controls import Canary
+from support.box import Box
+from support.bundle import Bundle
+from support.command import run
+
+covers = pytest.mark.covers
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def stepper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("stepper") / "stepper"
+    words = [os.environ.get("CC", "cc"), "-O1", "-o", str(program), str(HERE / "stepper.c")]
+    done = subprocess.run(words, check=False, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        pytest.skip(f"the stepper cannot be built here: {done.stderr[:200]}")
+    return program
+
+
+class Race:
+    """A bundle whose volume holds a directory and, beside it, a link that leads out, to take its place."""
+
+    def __init__(self, box: Box, stepper: Path, target: str) -> None:
+        self.box = box
+        self.stepper = stepper
+        self.canary = Canary(box.path / "outside")
+        self.volume = box.path / "volume"
+        (self.volume / "way" / "in").mkdir(parents=True)
+        (self.volume / "other").symlink_to(target.format(self.canary.path))
+        self.bundle: Bundle = box.bundle().args("true")
+        self.bundle.bind(self.volume, "/vol", "bind")
+        self.bundle.mount("/vol/way/new", type="tmpfs", source="tmpfs")
+        self.bundle.bind(self.volume, "/vol/way/in/deeper", "bind")
+        self.bundle.linux["devices"] = [{"path": "/vol/way/device", "type": "c", "major": 1, "minor": 3}]
+        self.bundle.linux["maskedPaths"] = ["/vol/way/in"]
+        self.bundle.linux["readonlyPaths"] = ["/vol/way"]
+        self.bundle.write()
+
+    def step(self, number: int, words: "list[str]") -> int:
+        """Runs with an exchange at the N-th call; how many there were."""
+        count = self.box.path / "count"
+        names = [str(self.volume / "way"), str(self.volume / "other")]
+        run([str(self.stepper), str(number), *names, str(count), *words])
+        if (self.volume / "way").is_symlink():  # back again
+            os.rename(self.volume / "way", self.volume / "third")
+            os.rename(self.volume / "other", self.volume / "way")
+            os.rename(self.volume / "third", self.volume / "other")
+        return int(count.read_text())
+
+    def words(self, number: int) -> "list[str]":
+        return self.box.words("run", "--bundle", str(self.bundle.path), f"c{number}")
+
+
+def mounts_below(path: Path) -> "list[str]":
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(path) in line]
+
+
+@covers("CVE-2021-30465", "CVE-2024-45310", "CVE-2023-27561", "CVE-2025-31133", "GHSA-3q8j-pf29-vwv8", "P21")
+@pytest.mark.parametrize("target", ["{}", "../../../../../../../../../..{}"], ids=["absolute", "relative"])
+def test_a_directory_becomes_a_link_at_every_instant(box: Box, stepper: Path, target: str) -> None:
+    race = Race(box, stepper, target)
+    total = race.step(0, race.words(0))
+    assert total > 50
+    for number in range(1, total + 1):
+        race.step(number, race.words(number))
+        assert not race.canary.touched(), f"exchanged at call {number} of {total}"
+        assert mounts_below(race.canary.path) == []
+    assert box.names() == []
+
+
+@covers("CVE-2021-30465")
+def test_a_runtime_that_walks_by_path_loses_the_race(box: Box, stepper: Path, mutant: Any) -> None:
+    broken = mutant(
+        "walk.c",
+        "    return sys_openat2(c->root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);",
+        "    (void)resolve; path += *path == '/'; return openat(c->root, *path ? path : \".\", flags);",
+    )
+    race = Race(box, stepper, "{}")
+    words = [*broken.program, "--root", str(broken.root), "run", "--bundle", str(race.bundle.path), "c"]
+    total = race.step(0, words)
+    lost = 0
+    for number in range(1, total + 1):
+        race.step(number, words)
+        if race.canary.touched():
+            lost += 1
+            race.canary.restore()
+    broken.failed(lost > 0, total)
