@@ -68,7 +68,7 @@ def mounts_below(path: Path) -> "list[str]":
 def test_a_directory_becomes_a_link_at_every_instant(box: Box, stepper: Path, target: str) -> None:
     race = Race(box, stepper, target)
     total = race.step(0, race.words(0))
-    assert total > 50
+    assert total > 20
     for number in range(1, total + 1):
         race.step(number, race.words(number))
         assert not race.canary.touched(), f"exchanged at call {number} of {total}"
@@ -91,5 +91,5 @@ def test_a_runtime_that_walks_by_path_loses_the_race(box: Box, stepper: Path, mu
         race.step(number, words)
         if race.canary.touched():
             lost += 1
-            race.canary.restore()
+            break
     broken.failed(lost > 0, total)
