@@ -352,7 +352,8 @@ static void do_wait_signals(const char *operand)
     json_open("signals", '[');
     while (wanted > 0) {
         int sig;
-        if (!sigwait(&all, &sig) && sig != SIGCHLD && sig != SIGCONT) {
+        /* SIGURG: runtimes written in Go send it to themselves, and some pass it on */
+        if (!sigwait(&all, &sig) && sig != SIGCHLD && sig != SIGCONT && sig != SIGURG) {
             json_number(NULL, sig);
             wanted--;
         }
