@@ -14,7 +14,7 @@ class Request:
     host:       facts about the host
     bundle:     absolute path of the bundle
     container:  the container's id
-    state:      gives, for a status, the state document's text before and after its pid: what hooks get on standard input
+    state:      gives, for a status, the state document's text before and after its pid: what hooks get on stdin
     cgroup_mounts:  what a mount of type cgroup consists of (pyoci/cgroups/mounts.py); called with its data options
     filters:    the state root, where compiled seccomp filters are kept; "" for nowhere
     """

@@ -99,5 +99,6 @@ def document(plan: Plan) -> "dict[str, Any]":
         }
         for step in plan.steps
     ]
-    parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in plan.parent + plan.network + plan.last]
+    acts = plan.parent + plan.network + plan.last
+    parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in acts]
     return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, "warnings": plan.warnings}
