@@ -4,6 +4,7 @@ A tracer kills the runtime as it enters one of its system calls, which is drawn,
 first that changes anything.
 """
 
+import os
 import random
 import shutil
 from collections import Counter
@@ -116,11 +117,23 @@ def test_delete_killed(box: Box, part: int) -> None:
     assert killed >= 8, "the tracer hit too few"
 
 
+def test_delete_by_force_while_create_hangs_in_a_hook(box: Box) -> None:
+    """create holds the container's lock, and waits for init, which waits for a hook that may never end."""
+    bundle = box.bundle().args("sleep", "1000")
+    os.mkfifo(box.path / "up")
+    bundle.hook("createContainer", "/bin/sh", args=["sh", "-c", f"echo up > {box.path}/up; exec sleep 1000"])
+    bundle.write()
+    hanging = box.begin("create", "--bundle", str(bundle.path), "c")
+    assert (box.path / "up").read_text() == "up\n"
+    assert box.state()["status"] == "creating"
+    box.ok("delete", "--force", "c")
+    assert hanging.finish().status == 1
+    assert box.left() == []
+
+
 def test_run_killed_in_the_foreground(box: Box) -> None:
     """The container goes on; it is not orphaned from its state."""
     bundle = box.bundle().shell("echo up > /up; exec sleep 1000")
-    import os
-
     os.mkfifo(bundle.rootfs / "up")
     bundle.write()
     running = box.begin("run", "--bundle", str(bundle.path), "c")
