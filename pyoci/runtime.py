@@ -145,7 +145,10 @@ class Runtime:
         from pyoci.container.update import update
 
         with self.store.open(container).load() as entry:
-            update(entry, resources)
+            ignored = update(entry, resources)
+        if self.warn is not None:
+            for warning in ignored:
+                self.warn(warning)
 
     def update_classes(self, container: str, schemas: "dict[str, str]") -> None:
         """Changes Intel RDT; schemas: l3CacheSchema and memBwSchema, as in linux.intelRdt."""

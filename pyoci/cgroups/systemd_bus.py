@@ -84,6 +84,8 @@ class Bus:
 
     def _receive(self, deadline: float, complaint: str) -> "Any":
         """The next message; results of jobs are noted on the way."""
+        import socket
+
         while (message := self._parser.get_next_message()) is None:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -91,7 +93,7 @@ class Bus:
             self._socket.settimeout(left)
             try:
                 data = self._socket.recv(65536)
-            except TimeoutError:
+            except socket.timeout:  # TimeoutError itself only since Python 3.10
                 continue
             if not data:
                 raise Error("systemd closed the connection", step="systemd")

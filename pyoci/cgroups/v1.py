@@ -281,6 +281,7 @@ class Manager:
             from .compile import check_room
 
             check_room(resources, "", int(read_file(self.paths["memory"] + "/memory.usage_in_bytes")))
+        self.warnings = limits.warnings
         if not resources.get("devices"):
             limits.rules = None
         limits.write(self.paths, change_all)

@@ -268,6 +268,7 @@ class Manager:
             from .compile import check_room
 
             check_room(resources, "", int(read_file(self.path + "/memory.current")))
+        self.warnings = limits.warnings
         if not resources.get("devices"):
             limits.rules = None
         limits.write(self.path, change_all)

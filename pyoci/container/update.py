@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pyoci.container.state import Entry
 
 
-def update(entry: "Entry", resources: "dict[str, Any]") -> None:
-    """Changes limits and notes them in the kept config. What is absent or null stays as it is.
+def update(entry: "Entry", resources: "dict[str, Any]") -> "list[str]":
+    """Changes limits and notes them in the kept config. What is absent or null stays as it is; gives what was ignored.
 
     resources: as linux.resources in config.json
     Errors: Error "container not running", or with the property that the kernel refused; then the limits are as before.
@@ -20,10 +20,12 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> None:
     from pyoci.jsondoc import dump
 
     config = entry.config()
-    entry.manager().update(resources)
+    manager = entry.manager()
+    manager.update(resources)
     linux = config.setdefault("linux", {})
     linux["resources"] = merged(linux.get("resources") or {}, resources)
     entry.save_config(dump(config).encode())
+    return manager.warnings
 
 
 def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:

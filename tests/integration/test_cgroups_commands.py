@@ -161,7 +161,8 @@ def wait_for_status(box: Box, status: str) -> None:
 def test_each_flag_of_update(box: Box, flags: "list[str]", on_v1: "tuple[str, str]", on_v2: "tuple[str, str]") -> None:
     driven = Driven(box, "cgroupfs")
     driven.start(driven.bundle(pids={"limit": 50}, cpu={"quota": 20000}).args(*SLEEP))
-    box.ok("update", *flags, "c")
+    done = box.ok("--debug", "update", *flags, "c")
+    assert ("memory.kernel is ignored" in done.err) == (flags[0] == "--kernel-memory")
     file, value = on_v2 if V2 else on_v1
     assert driven.read(file).splitlines()[0] == value
 
