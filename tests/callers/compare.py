@@ -5,6 +5,8 @@ import re
 import shlex
 import subprocess
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -13,7 +15,8 @@ from support import leftovers
 REFERENCE = os.environ.get("REFERENCE", "/usr/sbin/runc")
 PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))
 RUNTIMES = (("runc", REFERENCE), ("pyoci", PYOCI))
-PATIENCE = 120  # seconds: a guard against hangs, not a measure
+_CHILDREN = threading.Lock()  # a child is known as ours before anybody takes the status of orphans
+PATIENCE = 60  # seconds: a guard against hangs, not a measure
 
 # Shell words that operations share. `until_` polls a condition: PATIENCE ends what never comes.
 PRELUDE = """
@@ -114,23 +117,37 @@ def shell(script: str, environment: Dict[str, str], cwd: Path, prefix: List[str]
     """Runs a script. Streams are files: what outlives the script keeps them open, and a pipe would not end."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         words = [*prefix, "/bin/sh", "-c", PRELUDE + script]
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=cwd, start_new_session=True
-        )
-        leftovers.OWN.add(process.pid)
+        with _CHILDREN:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=cwd, start_new_session=True
+            )
+            leftovers.OWN.add(process.pid)
         try:
-            status = process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
-            status = -9
+            status = _wait(process)
         finally:
-            leftovers.OWN.discard(process.pid)
+            with _CHILDREN:
+                leftovers.OWN.discard(process.pid)
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8", "replace"))
     return Outcome(status, texts[0], texts[1])
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """The status of a command. Meanwhile this process, which adopts orphans, takes theirs: an engine waits for the end
+    of a container whose monitor is dead."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            with _CHILDREN:
+                leftovers.reap()
+        if time.monotonic() > deadline:
+            os.killpg(process.pid, 9)
+            process.wait()
+            return -9
 
 
 def quoted(words: List[str]) -> str:

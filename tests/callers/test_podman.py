@@ -148,7 +148,7 @@ VOLUMES = [
          "^in$", status=1, err="Read-only", core=True),
     _run("volume with options", "mkdir -p vol; $R -v $D/vol:/v:rw,rslave,noexec,nosuid,nodev "
          "--mount type=tmpfs,destination=/t,tmpfs-size=1m --mount type=devpts,destination=/dp $I sh -c "
-         "'grep -E \" /(v|t|dp) \" /proc/self/mounts | cut -d\" \" -f2-4'", "noexec"),
+         "'grep -E \" /(v|t|dp) \" /proc/self/mounts | cut -d\" \" -f2-4 | sort'", "noexec"),
     _run("volume by name", "$R -v nv$RT:/nv $I sh -c 'echo ok >/nv/f; cat /nv/f'", "^ok$", core=True),
     _run("volume with Z", "mkdir -p vol; echo in >vol/f; $R -v $D/vol:/v:Z $I cat /v/f", "^in$"),
     _run("volume with U", "mkdir -p volu; $R --user 1000 -v $D/volu:/v:U $I sh -c 'touch /v/f; stat -c %u /v /v/f'",
@@ -233,7 +233,7 @@ while b"READY=1" not in words: words += s.recv(4096) + b"\\n"
 print(sorted(w.split("=")[0] for w in words.decode().split()), p.wait()); os.unlink("n.sock")
 Y
 python3 n.py $R --sdnotify conmon $I true""", out="READY.*0"),
-    Operation("run --sdnotify=ignore", "NOTIFY_SOCKET=$D/nobody $R --sdnotify ignore $I env", out="PATH"),
+    Operation("run --sdnotify=ignore", "NOTIFY_SOCKET=$D/nobody $R --sdnotify ignore $I env | sort", out="PATH"),
     Operation("info names the runtime", "$P info -f '{{.Host.OCIRuntime.Name}}'", out="RUNTIME"),
 ]
 
@@ -261,12 +261,14 @@ EXEC = [
 ]
 
 KILLED = [
-    _up("conmon is killed", "p=$($P inspect -f '{{.State.Pid}}' c1); kill -9 $($P inspect -f '{{.State.ConmonPid}}' c1); "
-        "$P exec c1 echo still; $P rm -f -t 0 c1; until_ '! test -d /proc/$p'; $P ps -aq | wc -l", "^0$", core=True),
+    _up("conmon is killed", "i=$($P inspect -f '{{.Id}}' c1); p=$($P inspect -f '{{.State.Pid}}' c1); kill -9 $($P inspect -f "
+        "'{{.State.ConmonPid}}' c1); $P exec c1 echo still; $P rm -f -t 0 c1; until_ '! test -d /proc/$p'; $P ps -aq | wc -l; "
+        "$RTBIN delete --force $i 2>/dev/null; true", "^0$", core=True),
     _up("the container's process is killed from outside", "kill -9 $($P inspect -f '{{.State.Pid}}' c1); $P wait c1; "
         "$P start c1 && $P exec c1 echo again", "^137\nc1\nagain$"),
-    _up("conmon and the container are killed", "p=$($P inspect -f '{{.State.Pid}}' c1); kill -9 $($P inspect -f "
-        "'{{.State.ConmonPid}}' c1) $p; $P ps -a --format '{{.Names}}'; $P rm -f -t 0 c1; $P ps -aq | wc -l", "0$"),
+    _up("conmon and the container are killed", "i=$($P inspect -f '{{.Id}}' c1); kill -9 $($P inspect -f '{{.State.ConmonPid}} "
+        "{{.State.Pid}}' c1); $P ps -a --format '{{.Names}}'; $P rm -f -t 0 c1; $P ps -aq | wc -l; $RTBIN delete --force $i "
+        "2>/dev/null; true", "0$"),
 ]
 
 CHECKPOINT = [

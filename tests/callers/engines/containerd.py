@@ -41,6 +41,7 @@ class Daemon:
         leftovers.OWN.add(self.process.pid)
         deadline = time.monotonic() + 60  # a guard
         while not self._answers():
+            leftovers.reap()  # dockerd waits for the end of the containerd of a dead one
             if self.process.poll() is not None or time.monotonic() > deadline:
                 with open(log) as text:
                     raise RuntimeError(f"{words[0]} does not start:\n{text.read()[-3000:]}")
