@@ -31,7 +31,7 @@ check: build
 	$(RUN) tests/fuzz/run.py 100000
 
 test: build
-	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration
+	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration tests/security
 
 test-unit: build
 	$(RUN) -m pytest -q -n $(JOBS) tests/unit
@@ -49,8 +49,17 @@ test-callers-core: build
 	tests/callers/install.sh $(VENV) build/callers
 	$(RUN) -m pytest -q -n $(JOBS) tests/callers -m core
 
+# cgroup v2, systemd, AppArmor: makes the machine's image first, some minutes
 test-vm: build
 	tests/vm/run
+
+# conformance/ judges pyoci
+conformance: build
+	$(RUN) -m conformance --runtime build/bin/pyoci --jobs $(JOBS)
+
+# and broken runtimes judge conformance/
+test-mutants: build
+	$(RUN) -m tests.mutants
 
 # make fuzz SECONDS=3600
 fuzz: build
