@@ -121,9 +121,9 @@ def containerd_killed(engine: Containerd) -> str:
 
 
 KILLED = [
-    _up("the shim is killed", "kill -9 $(ps -eo pid,args | grep \"[c]ontainerd-shim-runc-v2.*-id c1 -address $D/\" | awk "
+    _up("the shim is killed", "p=$($C task ls | awk '/^c1 /{print $2}'); kill -9 $(ps -eo pid,args | grep \"[c]ontainerd-shim-runc-v2.*-id c1 -address $D/\" | awk "
         "'{print $1}'); until_ '! $C task ls | grep c1 | grep -q RUNNING'; $C task rm -f c1 >/dev/null 2>&1; $C c rm c1; "
-        "$C c ls -q | grep -c c1; ps -eo args | grep -c '[t]ouch /ready'", "^0$", status=1, core=True),
+        "until_ '! test -d /proc/$p'; $C c ls -q | grep -c c1", "^0$", status=1, core=True),
     Operation("containerd is killed and starts again", containerd_killed, out="^0 1\nstill\ncode 3"),
 ]
 
