@@ -92,9 +92,16 @@ int step_open_root(struct context *c, const struct step *step)
         return error ? error : attach_root(c, f->taken.i);
     SCOPED_FD dir = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC);
     TRY(c, "open", dir);
+    /* The copy first: of a rootfs that is a shared mount itself it becomes a follower, which hears of the host's mounts
+     * and is not heard. Only what is unbindable cannot be copied before it is private. */
+    const unsigned copy = OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH;
+    c->root = sys_open_tree(dir, "", copy);
+    if (c->root >= 0)
+        TRY(c, "make it a slave", sys_mount_setattr(c->root, 0, 0, 0, MS_SLAVE));
     if ((error = make_parent_private(c, dir)) != 0)
         return error;
-    TRY(c, "open_tree", c->root = sys_open_tree(dir, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH));
+    if (c->root < 0)
+        TRY(c, "open_tree", c->root = sys_open_tree(dir, "", copy));
     TRY(c, "move_mount", sys_move_mount(c->root, dir));
     return 0;
 }

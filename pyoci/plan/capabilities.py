@@ -1,7 +1,6 @@
 """process.capabilities → masks; names this kernel lacks are left out with a warning (config.md, "capabilities")."""
 
 from pyoci import kernel
-from pyoci.errors import Error
 from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
@@ -14,8 +13,8 @@ SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[str]") -> "dict[str, int]":
     """The five sets as bit masks.
 
-    Ambient capabilities that are not permitted and inheritable too are left out with a warning: what cannot be
-    granted shall not fail (config.md, "capabilities"). Errors: Error when a set holds what the runtime has not itself.
+    What cannot be granted is left out with a warning, and is no failure (config.md, "capabilities"): names this kernel
+    lacks, what the runtime does not have itself, ambient ones that are not permitted and inheritable too.
     """
     last = request.host.last_capability()
     unknown: "list[str]" = []
@@ -23,14 +22,14 @@ def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[
     if unknown:
         names = " ".join(dict.fromkeys(unknown))
         warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")
+    if request.namespace("user") is None:
+        _leave_out_missing(request, masks, warnings)
     # the kernel raises no other (capabilities(7)); buildah asks for an ambient set and names no inheritable one
     refused = masks["ambient"] & ~(masks["permitted"] & masks["inheritable"])
     if refused:
         names = " ".join(_names(refused))
         warnings.append(f"process.capabilities.ambient: left out, being not permitted and inheritable: [{names}]")
         masks["ambient"] &= ~refused
-    if request.namespace("user") is None:
-        _check_own(request, masks)
     return masks
 
 
@@ -49,14 +48,12 @@ def _names(mask: int) -> "list[str]":
     return [name for name, bit in kernel.CAPABILITIES.items() if mask >> bit & 1]
 
 
-def _check_own(request: Request, masks: "dict[str, int]") -> None:
-    """capset would answer no more than EPERM. The bounding set can only shrink: what is missing there is missing."""
+def _leave_out_missing(request: Request, masks: "dict[str, int]", warnings: "list[str]") -> None:
+    """What the runtime does not have itself it cannot give. The bounding set only shrinks: there is nothing to do."""
     own = request.host.permitted()
+    missing = 0
     for name in ("effective", "permitted", "inheritable", "ambient"):
-        missing = masks[name] & ~own
-        if missing:
-            raise Error(
-                f"the runtime does not have {', '.join(_names(missing))} itself",
-                location=f"process.capabilities.{name}",
-                hint="give pyoci more capabilities, or leave these out",
-            )
+        missing |= masks[name] & ~own
+        masks[name] &= own
+    if missing:
+        warnings.append(f"process.capabilities: the runtime does not have these itself: [{' '.join(_names(missing))}]")

@@ -78,7 +78,7 @@ def finish_mounts(request: Request, plan: Plan) -> None:
         if "ro" not in (entry.get("options") or []):
             continue
         mount = Mount(index, entry)
-        if _is_late(mount):
+        if _is_late(mount) and mount.options.set & kernel.MOUNT_ATTR_RDONLY:
             plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
 
 

@@ -210,13 +210,14 @@ def test_user_of_the_host_needs_a_user_namespace() -> None:
 # Process
 
 
-def test_capabilities_that_the_runtime_lacks_are_refused() -> None:
+def test_capabilities_that_the_runtime_lacks_are_left_out() -> None:
     host = FakeHost()
-    host.permitted_now = 0
-    sets = {"permitted": ["CAP_KILL"], "bounding": ["CAP_KILL"]}
-    problem = refusal(small(process={"capabilities": sets}), host)
-    assert problem.location == "process.capabilities.permitted"
-    assert "CAP_KILL" in problem.text
+    host.permitted_now = 1 << kernel.CAPABILITIES["CAP_CHOWN"]
+    sets = {name: ["CAP_KILL", "CAP_CHOWN"] for name in ("bounding", "permitted", "effective")}
+    plan = compiled(small(process={"capabilities": sets}), host)
+    step = next(step for step in plan.steps if step.operation == ops.CAPABILITIES)
+    assert step.fields[:3] == (1, 1, 0)
+    assert any("does not have these itself: [CAP_KILL]" in warning for warning in plan.warnings)
     # of the bounding set nothing has to be had: it is only dropped from
     compiled(small(process={"capabilities": {"bounding": ["CAP_KILL"]}}), host)
 
