@@ -15,6 +15,14 @@ class Host:
         self.egid = posix.getegid()
         self._status: "Optional[dict[str, str]]" = None
 
+    def confined(self) -> bool:
+        """Whether the runtime lacks root's rights over the host: another user, or root of a user namespace only, as
+        rootless engines run it."""
+        if self.euid != 0:
+            return True
+        own = (self.read("/proc/self/uid_map") or "").split()
+        return own not in ([], ["0", "0", "4294967295"])
+
     def read(self, path: str) -> "Optional[str]":
         """A small file's text without the last newline, None where it cannot be read."""
         try:

@@ -63,9 +63,13 @@ def _numbers(device: "dict[str, Any]") -> "tuple[int, ...]":
     )
 
 
+def _must_borrow(request: Request) -> bool:
+    return request.namespace("user") is not None or request.host.confined()
+
+
 def _node(request: Request, plan: Plan, where: str, path: str, numbers: "tuple[int, ...]") -> None:
     """In a user namespace no device can be made: there the host's of the same name is bound, if it is the same."""
-    if numbers[0] & kernel.S_IFMT == kernel.S_IFIFO or (request.namespace("user") is None and request.host.euid == 0):
+    if numbers[0] & kernel.S_IFMT == kernel.S_IFIFO or not _must_borrow(request):
         plan.add(ops.MAKE_NODE, where, path, *numbers)
         return
     kind, major, minor = numbers[0] & kernel.S_IFMT, numbers[1], numbers[2]

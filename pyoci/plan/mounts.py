@@ -223,6 +223,6 @@ def _hierarchy(request: Request, mount: Mount, part: "dict[str, Any]", plan: Pla
         plan.add(ops.MOUNT_NEW, where, place, kind, "cgroup", data, o.set, o.propagation, spread)
     else:
         source = part["source"]
-        if request.host.euid != 0:  # who may not make cgroups goes without
+        if request.host.confined():  # who may not make cgroups goes without
             spread |= ops.MOUNT_OPTIONAL
         plan.add(ops.MOUNT_BIND, where, place, source, o.set, o.clear, 0, 0, o.propagation, spread, NOT_TAKEN)

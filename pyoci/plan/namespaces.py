@@ -123,7 +123,7 @@ def _staged(request: Request, spaces: Spaces, plan: Plan) -> None:
 
 
 def _show(request: Request, spaces: Spaces, plan: Plan) -> None:
-    if "user" in spaces.new and request.host.euid != 0:
+    if "user" in spaces.new and request.host.confined():
         plan.add(ops.DUMPABLE, spaces.where["user"])
 
 
