@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Optional
 
 from support import leftovers
 
@@ -57,7 +57,7 @@ class Operation:
         status: int = 0,
         out: str = "",
         err: str = "",
-        needs: Optional[Tuple[str, str]] = None,
+        needs: Optional[tuple[str, str]] = None,
         core: bool = False,
         blank: Optional[str] = None,
     ) -> None:
@@ -78,14 +78,16 @@ class Operation:
     def failure(self, outcome: Outcome) -> Optional[str]:
         """How an outcome falls short of what the operation is there for."""
         if outcome.status != self.status:
-            return f"exit status {outcome.status}, not {self.status}: {last_line(outcome.err) or last_line(outcome.out)}"
+            return (
+                f"exit status {outcome.status}, not {self.status}: {last_line(outcome.err) or last_line(outcome.out)}"
+            )
         if re.search(self.out, outcome.out, re.MULTILINE) is None:
             return f"output {outcome.out[-200:]!r} is not what was asked for"
         if re.search(self.err, outcome.err, re.MULTILINE) is None:
             return f"error {outcome.err[-200:]!r} is not the expected one"
         return None
 
-    def differences(self, reference: Outcome, ours: Outcome) -> List[str]:
+    def differences(self, reference: Outcome, ours: Outcome) -> list[str]:
         found = []
         if ours.status != reference.status:
             found.append(f"exit status {ours.status}, runc's {reference.status}: {last_line(ours.err)}")
@@ -113,13 +115,19 @@ def steady(text: str, directory: str) -> str:
     return text
 
 
-def shell(script: str, environment: Dict[str, str], cwd: Path, prefix: List[str]) -> Outcome:
+def shell(script: str, environment: dict[str, str], cwd: Path, prefix: list[str]) -> Outcome:
     """Runs a script. Streams are files: what outlives the script keeps them open, and a pipe would not end."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         words = [*prefix, "/bin/sh", "-c", PRELUDE + script]
         with _CHILDREN:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=cwd, start_new_session=True
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
             )
             leftovers.OWN.add(process.pid)
         try:
@@ -150,5 +158,5 @@ def _wait(process: "subprocess.Popen[bytes]") -> int:
             return -9
 
 
-def quoted(words: List[str]) -> str:
+def quoted(words: list[str]) -> str:
     return " ".join(shlex.quote(word) for word in words)

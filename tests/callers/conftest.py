@@ -4,20 +4,21 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple, Type
+from typing import Any, Callable
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import compare  # noqa: E402
-import table  # noqa: E402
-from compare import Operation  # noqa: E402
-from engines.base import Engine, settle  # noqa: E402
-from support import leftovers  # noqa: E402
+import compare
+import table
+from compare import Operation
+from engines.base import Engine, settle
+from support import leftovers
 
-Pair = Tuple[Engine, Engine]
+Pair = tuple[Engine, Engine]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(table.Collector(config), "engines-table")
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/callers/" in str(item.path):
             item.add_marker(pytest.mark.engine)
@@ -39,14 +40,14 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def engines() -> Iterator[Callable[[Type[Engine]], Pair]]:
+def engines() -> Iterator[Callable[[type[Engine]], Pair]]:
     """Starts an engine twice, for runc and for pyoci, when a test first asks for it; all end with the session."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     leftovers.adopt_orphans()
-    made: Dict[Type[Engine], List[Engine]] = {}
+    made: dict[type[Engine], list[Engine]] = {}
 
-    def pair(kind: Type[Engine]) -> Pair:
+    def pair(kind: type[Engine]) -> Pair:
         if kind not in made:
             made[kind] = []
             base = Path(tempfile.mkdtemp(prefix="e-"))  # short: podman refuses a runroot of more than 50 characters
@@ -79,11 +80,11 @@ def engines() -> Iterator[Callable[[Type[Engine]], Pair]]:
 
 @pytest.fixture
 def same(
-    engines: Callable[[Type[Engine]], Pair], record_property: Callable[[str, Any], None]
-) -> Callable[[Type[Engine], Operation], None]:
+    engines: Callable[[type[Engine]], Pair], record_property: Callable[[str, Any], None]
+) -> Callable[[type[Engine], Operation], None]:
     """Runs an operation with runc, then with pyoci; fails where pyoci's outcome is another one."""
 
-    def judge(kind: Type[Engine], operation: Operation) -> None:
+    def judge(kind: type[Engine], operation: Operation) -> None:
         def note(verdict: str, reason: str = "") -> None:
             record_property("engine", [kind.name, versions, operation.name, verdict, reason])
 

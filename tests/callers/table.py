@@ -4,7 +4,7 @@ import datetime
 import os
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Optional
 
 import compare
 import pytest
@@ -18,15 +18,15 @@ machine that wrote the table, for the reason given.
 """
 
 
-def _first_line(words: List[str]) -> str:
+def _first_line(words: list[str]) -> str:
     return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")[0]
 
 
 class Collector:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.rows: Dict[str, Dict[str, List[str]]] = {}
-        self.versions: Dict[str, str] = {}
+        self.rows: dict[str, dict[str, list[str]]] = {}
+        self.versions: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown" or hasattr(self.config, "workerinput"):
@@ -38,7 +38,7 @@ class Collector:
                 if versions:
                     self.versions[engine] = versions
 
-    def _summary(self) -> List[str]:
+    def _summary(self) -> list[str]:
         lines = ["| engine | versions | same | different | cannot be tested here |", "|---|---|--:|--:|--:|"]
         for engine in sorted(self.rows):
             verdicts = [row[0] for row in self.rows[engine].values()]
@@ -52,7 +52,9 @@ class Collector:
         terminalreporter.section("engines: pyoci compared with runc")
         for engine in sorted(self.rows):
             for operation, (verdict, reason) in sorted(self.rows[engine].items()):
-                terminalreporter.write_line(f"{engine:18} {verdict:22} {operation}" + (f" ({reason})" if reason else ""))
+                terminalreporter.write_line(
+                    f"{engine:18} {verdict:22} {operation}" + (f" ({reason})" if reason else "")
+                )
         terminalreporter.write_line("")
         for line in self._summary():
             terminalreporter.write_line(line)

@@ -1,4 +1,5 @@
 """buildah: RUN and `buildah run` with its OCI isolation. `$RUN` runs in the working container w1, `$BUD` builds."""
+# ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
 from compare import Operation

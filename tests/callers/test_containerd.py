@@ -1,4 +1,5 @@
 """containerd through ctr: `$K` is `ctr run` with the runtime's binary, `$C` ctr, `$F` where the fifos are."""
+# ruff: noqa: E501 - a table of scripts, one a line
 
 import signal
 

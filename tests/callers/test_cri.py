@@ -1,7 +1,8 @@
 """containerd's CRI plugin: what a kubelet does with a pod whose RuntimeClass names the handler."""
+# ruff: noqa: E501 - a table of scripts, one a line
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
 from compare import Operation
@@ -14,13 +15,13 @@ SLEEPER = ["sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; 
 
 def _up(cri: Cri, **more: Any) -> str:
     """A running container in a pod."""
-    security: Dict[str, Any] = more.pop("security", {})
+    security: dict[str, Any] = more.pop("security", {})
     id = cri.container(cri.pod("p"), more.pop("command", SLEEPER), _host(cri, security), **more)
     cri.begin_container(id)
     return id
 
 
-def _host(cri: Cri, security: Dict[str, Any]) -> Dict[str, Any]:
+def _host(cri: Cri, security: dict[str, Any]) -> dict[str, Any]:
     return dict({"namespace_options": cri.messages.NamespaceOption(network=NODE)}, **security)
 
 
@@ -126,7 +127,7 @@ def resources(cri: Cri) -> str:
     m = cri.messages
     id = _up(cri, resources={"memory_limit_in_bytes": 64 << 20, "cpu_quota": 50000, "cpu_period": 100000,
                              "cpu_shares": 300, "oom_score_adj": 900})
-    seen: List[str] = [limits(cri, id), cri.exec(id, "cat", "/proc/1/oom_score_adj")]
+    seen: list[str] = [limits(cri, id), cri.exec(id, "cat", "/proc/1/oom_score_adj")]
     cri.client.UpdateContainerResources(m.UpdateContainerResourcesRequest(
         container_id=id, linux=m.LinuxContainerResources(memory_limit_in_bytes=32 << 20, cpu_quota=20000)))
     return "\n".join([*seen, limits(cri, id)])

@@ -2,7 +2,6 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import List
 
 import pytest
 from engines.base import Engine
@@ -12,14 +11,15 @@ from engines.podman import Podman
 WIDTH = 10
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
 
-PODMAN = """$P run -d --name {name} --network none $I sh -c 'trap "exit 0" TERM; while :; do sleep 0.05; done' >/dev/null &&
+PODMAN = """$P run -d --name {name} --network none $I sh -c 'trap "exit 0" TERM; while :; do sleep 0.05; done' \\
+>/dev/null &&
 [ "$($P exec {name} echo {name})" = {name} ] && $P stop -t 20 {name} >/dev/null && $P rm {name} >/dev/null"""
 CONTAINERD = """$K -d --null-io $I {name} sleep 1000 && $C task exec $F --exec-id e {name} true &&
 $C task kill -s SIGKILL {name} && until_ '$C task ls | grep "^{name} " | grep -q STOPPED' &&
 {{ $C task rm {name} 2>/dev/null; $C c rm {name}; }}"""
 
 
-def _rounds(engine: Engine, script: str, number: int) -> List[str]:
+def _rounds(engine: Engine, script: str, number: int) -> list[str]:
     """What went wrong with one container, made again and again."""
     problems = []
     for turn in range(ROUNDS):

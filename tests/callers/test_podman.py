@@ -1,4 +1,5 @@
 """podman as root: each operation with runc, then with pyoci. `$R` runs a container that is removed at its end."""
+# ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
 from compare import Operation

@@ -1,4 +1,5 @@
 """podman of an ordinary user: each operation with runc, then with pyoci."""
+# ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
 from compare import Operation
@@ -43,7 +44,7 @@ OPERATIONS = [
     _run("cgroups=disabled", "$R --cgroups=disabled $I echo ok", "^ok$"),
     _run("sysctl, host name, ulimit", "$R --sysctl kernel.msgmax=9000 --hostname hh --ulimit nofile=100:200 $I sh -c "
          "'cat /proc/sys/kernel/msgmax; hostname; ulimit -n'", "^9000\nhh\n100$"),
-    _run("mounts, without cgroups'", "$R $I sh -c 'cut -d\" \" -f2 /proc/mounts | grep -v cgroup/ | sort'", "/dev/pts"),
+    _run("mounts, but for cgroups", "$R $I sh -c 'cut -d\" \" -f2 /proc/mounts | grep -v cgroup/ | sort'", "/dev/pts"),
     _up("exec", "$P exec c1 sh -c 'echo ok; exit 9'", "^ok$", status=9),
     _up("exec: terminal", "tty_ \"$P exec -t c1 tty\"", "/dev/pts/"),
     _up("exec: user", "$P exec -u 1000 c1 id", "uid=1000"),

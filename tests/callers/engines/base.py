@@ -6,7 +6,7 @@ import tarfile
 import time
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Optional
 
 import compare
 from compare import Outcome
@@ -40,7 +40,7 @@ def tar_of(root: Path, archive: Path) -> Path:
     return archive
 
 
-def settle(keep: int = 0) -> List[str]:
+def settle(keep: int = 0) -> list[str]:
     """Waits until no process is left below this one but the first `keep` trees; returns those that never end.
 
     Engines clean up after a container in the background: its end is not theirs."""
@@ -60,8 +60,8 @@ class Engine:
 
     def __init__(self, directory: Path, runtime: str, binary: str) -> None:
         self.directory, self.runtime, self.binary = directory, runtime, binary
-        self.environment: Dict[str, str] = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        self.prefix: List[str] = []  # words before the shell of every script
+        self.environment: dict[str, str] = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        self.prefix: list[str] = []  # words before the shell of every script
 
     # why this machine's runtime cannot be called by the engine's user
     unusable: Optional[str] = None
@@ -88,7 +88,7 @@ class Engine:
         return Outcome(outcome.status, compare.steady(outcome.out, where), compare.steady(outcome.err, where))
 
 
-def image_archive(root: Path, archive: Path, reference: str, command: Optional[List[str]] = None) -> Path:
+def image_archive(root: Path, archive: Path, reference: str, command: Optional[list[str]] = None) -> Path:
     """An archive in the form of `docker save`: one layer, a command, a PATH."""
     import hashlib
     import json
@@ -109,8 +109,11 @@ def image_archive(root: Path, archive: Path, reference: str, command: Optional[L
     name = hashlib.sha256(config).hexdigest()
     manifest = json.dumps([{"Config": f"{name}.json", "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}])
     with tarfile.open(archive, "w") as tar:
-        for path, data in ((f"{digest}/layer.tar", layer.getvalue()), (f"{name}.json", config),
-                           ("manifest.json", manifest.encode())):
+        for path, data in (
+            (f"{digest}/layer.tar", layer.getvalue()),
+            (f"{name}.json", config),
+            ("manifest.json", manifest.encode()),
+        ):
             info = tarfile.TarInfo(path)
             info.size = len(data)
             tar.addfile(info, BytesIO(data))

@@ -1,7 +1,6 @@
 """buildah with a private store: `$B` is its command, `$I` the image, `$RUN` runs in the working container w1."""
 
 import subprocess
-from typing import List
 
 import compare
 
@@ -11,15 +10,33 @@ from engines.podman import IMAGE, Podman
 class Buildah(Podman):
     name = "buildah"
 
-    def command(self) -> List[str]:
+    def command(self) -> list[str]:
         here = self.directory
-        return ["podman", "--root", str(here / "root"), "--runroot", str(here / "run"), "--tmpdir", str(here / "tmp"),
-                "--storage-driver", "overlay", "--runtime", self.runtime]
+        return [
+            "podman",
+            "--root",
+            str(here / "root"),
+            "--runroot",
+            str(here / "run"),
+            "--tmpdir",
+            str(here / "tmp"),
+            "--storage-driver",
+            "overlay",
+            "--runtime",
+            self.runtime,
+        ]
 
     def _prepare(self) -> None:
         here = self.directory
-        buildah = ["buildah", "--root", str(here / "root"), "--runroot", str(here / "run"),
-                   "--storage-driver", "overlay"]
+        buildah = [
+            "buildah",
+            "--root",
+            str(here / "root"),
+            "--runroot",
+            str(here / "run"),
+            "--storage-driver",
+            "overlay",
+        ]
         self.environment.update(
             B=compare.quoted(buildah),
             RUN=compare.quoted([*buildah, "run", "--runtime", self.binary]),

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, List, Optional, Set
+from typing import Any, Optional
 
 import compare
 from support import leftovers
@@ -32,7 +32,7 @@ disabled_plugins = [{disabled}]
 class Daemon:
     """A program that runs until it is told to end; it is alive when its socket answers."""
 
-    def __init__(self, words: List[str], log: str, environment: "dict[str, str]", address: str) -> None:
+    def __init__(self, words: list[str], log: str, environment: "dict[str, str]", address: str) -> None:
         self.address = address
         with open(log, "ab") as file:
             self.process = subprocess.Popen(
@@ -74,19 +74,30 @@ class Containerd(Engine):
         (here / "bin").mkdir()
         (here / "bin" / "runc").symlink_to(self.binary)  # what is found by name is our runtime, too
         (here / "fifo").mkdir()
-        (here / "config.toml").write_text(
-            _CONF.format(directory=here, disabled=self.disabled, plugins=self._plugins())
-        )
+        (here / "config.toml").write_text(_CONF.format(directory=here, disabled=self.disabled, plugins=self._plugins()))
         image_archive(busybox_root(here / "rootfs"), here / "image.tar", IMAGE)
         self.daemon: Optional[Daemon] = None
         self.begin()
         command = ["ctr", "--address", str(here / "c.sock")]
-        run = [*command, "run", "--runtime", "io.containerd.runc.v2", "--runc-binary", self.binary,
-               "--fifo-dir", str(here / "fifo")]
+        run = [
+            *command,
+            "run",
+            "--runtime",
+            "io.containerd.runc.v2",
+            "--runc-binary",
+            self.binary,
+            "--fifo-dir",
+            str(here / "fifo"),
+        ]
         self.environment["CONTAINERD_NAMESPACE"] = self.space
         self.environment.update(
-            I=IMAGE, D=str(here), RT=self.runtime, RTBIN=self.binary,
-            C=compare.quoted(command), K=compare.quoted(run), F=f"--fifo-dir {here}/fifo",
+            I=IMAGE,
+            D=str(here),
+            RT=self.runtime,
+            RTBIN=self.binary,
+            C=compare.quoted(command),
+            K=compare.quoted(run),
+            F=f"--fifo-dir {here}/fifo",
         )
         loaded = self.script("$C images import image.tar")
         assert loaded.status == 0, loaded
@@ -108,7 +119,7 @@ class Containerd(Engine):
         if not isinstance(script, str) or "c1" in script:
             self.script("$C task kill -s SIGKILL -a c1; $C task rm -f c1; $C c rm c1")
 
-    def shims(self) -> Set[int]:
+    def shims(self) -> set[int]:
         """Pids of this containerd's shims."""
         found = set()
         mark = f"{self.directory}/".encode()
@@ -128,7 +139,7 @@ class Containerd(Engine):
             self.daemon.end()
         leftovers.remove_cgroups(f"{self.directory.parent.name}-{self.runtime}")
 
-    def remains(self) -> List[str]:
+    def remains(self) -> list[str]:
         """What the runtime has kept of containers that are gone."""
         state = Path("/run/containerd/runc") / self.space
         shutil.rmtree(state / "@seccomp", ignore_errors=True)  # compiled profiles: a store, not a container's

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple, Union
+from typing import Any, Callable, Union
 
 import compare
 from compare import Outcome
@@ -35,7 +35,7 @@ CREATED, RUNNING, EXITED = range(3)
 POD, CONTAINER, NODE = range(3)
 
 
-def _generated() -> Tuple[Any, Any]:
+def _generated() -> tuple[Any, Any]:
     """The client's modules, made from cri.proto."""
     import importlib
 
@@ -62,11 +62,25 @@ class Cri(Containerd):
     def _plugins(self) -> str:
         cni = self.directory / "cni"
         cni.mkdir()
-        (cni / "net.conflist").write_text(json.dumps({
-            "cniVersion": "0.4.0", "name": "pods", "plugins": [{
-                "type": "ptp", "ipMasq": False,
-                "ipam": {"type": "host-local", "ranges": [[{"subnet": f"10.97.{len(self.runtime)}.0/24"}]],
-                         "dataDir": str(self.directory / "ipam")}}]}))
+        (cni / "net.conflist").write_text(
+            json.dumps(
+                {
+                    "cniVersion": "0.4.0",
+                    "name": "pods",
+                    "plugins": [
+                        {
+                            "type": "ptp",
+                            "ipMasq": False,
+                            "ipam": {
+                                "type": "host-local",
+                                "ranges": [[{"subnet": f"10.97.{len(self.runtime)}.0/24"}]],
+                                "dataDir": str(self.directory / "ipam"),
+                            },
+                        }
+                    ],
+                }
+            )
+        )
         return _PLUGIN.format(pause=PAUSE, directory=self.directory) + "".join(
             HANDLER.format(name=name, binary=binary) for name, binary in compare.RUNTIMES
         )
@@ -85,7 +99,7 @@ class Cri(Containerd):
         self.messages, stubs = _generated()
         self.channel = grpc.insecure_channel(f"unix://{here}/c.sock")
         self.client = stubs.RuntimeServiceStub(self.channel)
-        self.pods: List[str] = []
+        self.pods: list[str] = []
         self.logs = here / "logs"
         self.logs.mkdir()
 
@@ -112,7 +126,7 @@ class Cri(Containerd):
         self.channel.close()
         super().stop()
 
-    def pod(self, name: str, **security: Any) -> Tuple[str, Any]:
+    def pod(self, name: str, **security: Any) -> tuple[str, Any]:
         """Runs a pod in the host's network, if nothing else is said; returns its id and configuration."""
         m = self.messages
         privileged = security.pop("privileged", False)
@@ -131,7 +145,7 @@ class Cri(Containerd):
         self.pods.append(answer.pod_sandbox_id)
         return answer.pod_sandbox_id, config
 
-    def container(self, pod: Tuple[str, Any], command: List[str], security: Dict[str, Any], **more: Any) -> str:
+    def container(self, pod: tuple[str, Any], command: list[str], security: dict[str, Any], **more: Any) -> str:
         """Creates a container of a pod; its output goes to a file `log`."""
         m = self.messages
         (self.logs / "log").unlink(missing_ok=True)

@@ -3,9 +3,8 @@
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, List, Optional, Set
+from typing import Any, Optional
 
-import compare
 from support import leftovers
 
 from engines.base import Engine, busybox_root, image_archive
@@ -28,8 +27,15 @@ class Docker(Engine):
         image_archive(busybox_root(here / "rootfs"), here / "image.tar", IMAGE)
         path = f"{here}/bin:{UNPACKED}/usr/bin:{UNPACKED}/usr/sbin:{os.environ['PATH']}"
         self.environment.update(
-            PATH=path, HOME=str(here / "home"), TMPDIR=str(here / "tmp"), DOCKER_HOST=f"unix://{here}/d.sock",
-            I=IMAGE, K="docker", R="docker run --rm --network none", RT=self.runtime, D=str(here),
+            PATH=path,
+            HOME=str(here / "home"),
+            TMPDIR=str(here / "tmp"),
+            DOCKER_HOST=f"unix://{here}/d.sock",
+            I=IMAGE,
+            K="docker",
+            R="docker run --rm --network none",
+            RT=self.runtime,
+            D=str(here),
         )
         self.daemon: Optional[Daemon] = None
         self.begin()
@@ -39,12 +45,31 @@ class Docker(Engine):
     def begin(self) -> None:
         here = self.directory
         words = [
-            "dockerd", "--data-root", str(here / "data"), "--exec-root", str(here / "exec"),
-            "--pidfile", str(here / "pid"), "--host", f"unix://{here}/d.sock", "--bridge=none", "--iptables=false",
-            "--ip-forward=false", "--ip-masq=false", "--ip6tables=false", "--storage-driver", "overlay2",
-            "--cgroup-parent", f"/{here.parent.name}-{self.runtime}",
-            "--add-runtime", f"{self.runtime}-under-test={self.binary}", "--default-runtime", f"{self.runtime}-under-test",
-            "--live-restore", "--config-file", str(here / "daemon.json"),
+            "dockerd",
+            "--data-root",
+            str(here / "data"),
+            "--exec-root",
+            str(here / "exec"),
+            "--pidfile",
+            str(here / "pid"),
+            "--host",
+            f"unix://{here}/d.sock",
+            "--bridge=none",
+            "--iptables=false",
+            "--ip-forward=false",
+            "--ip-masq=false",
+            "--ip6tables=false",
+            "--storage-driver",
+            "overlay2",
+            "--cgroup-parent",
+            f"/{here.parent.name}-{self.runtime}",
+            "--add-runtime",
+            f"{self.runtime}-under-test={self.binary}",
+            "--default-runtime",
+            f"{self.runtime}-under-test",
+            "--live-restore",
+            "--config-file",
+            str(here / "daemon.json"),
         ]
         (here / "daemon.json").write_text("{}")
         self.daemon = Daemon(words, str(here / "log"), self.environment, str(here / "d.sock"))
@@ -53,10 +78,10 @@ class Docker(Engine):
         if not isinstance(script, str) or " -d" in script or "--name" in script or "create" in script:
             self.script("$K rm -f $($K ps -aq)")
 
-    def shims(self) -> Set[int]:
+    def shims(self) -> set[int]:
         return _with(b"containerd-shim", f"{self.directory}/".encode())
 
-    def containerds(self) -> Set[int]:
+    def containerds(self) -> set[int]:
         return _with(b"containerd\0--config", f"{self.directory}/".encode())
 
     def stop(self) -> None:
@@ -68,7 +93,7 @@ class Docker(Engine):
         for point in reversed(leftovers.mounts_below(str(self.directory))):
             subprocess.run(["umount", "-l", point], check=False)
 
-    def remains(self) -> List[str]:
+    def remains(self) -> list[str]:
         state = self.directory / "exec" / f"runtime-{self.runtime}-under-test" / "moby"
         return [str(path) for path in state.iterdir() if path.name != "@seccomp"] if state.exists() else []
 
@@ -78,7 +103,7 @@ class Docker(Engine):
         return "docker " + out.split()[2].split("+")[0]
 
 
-def _with(*marks: bytes) -> Set[int]:
+def _with(*marks: bytes) -> set[int]:
     """Pids below this process whose command line has all marks."""
     found = set()
     for pid in leftovers.descendants():

@@ -3,7 +3,6 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import List
 
 import compare
 from support import leftovers
@@ -40,9 +39,7 @@ class Podman(Engine):
         policy.parent.mkdir(parents=True)
         policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         (here / "networks").mkdir()
-        (here / "containers.conf").write_text(
-            _CONF.format(runtime=self.runtime, binary=self.binary, directory=here)
-        )
+        (here / "containers.conf").write_text(_CONF.format(runtime=self.runtime, binary=self.binary, directory=here))
         image_archive(busybox_root(here / "rootfs"), here / "image.tar", IMAGE)
         self.environment.update(
             HOME=str(here / "home"),
@@ -58,7 +55,7 @@ class Podman(Engine):
         loaded = self.script("$P load -q -i image.tar")
         assert loaded.status == 0, loaded
 
-    def command(self) -> List[str]:
+    def command(self) -> list[str]:
         here = self.directory
         return [
             "podman",
@@ -79,7 +76,7 @@ class Podman(Engine):
             for point in reversed(leftovers.mounts_below(str(self.directory / name))):
                 subprocess.run(["umount", "-l", point], check=False)
 
-    def containers(self) -> List[str]:
+    def containers(self) -> list[str]:
         """Ids of all containers there ever were."""
         ids = set()
         log = self.directory / "tmp" / "events" / "events.log"
@@ -89,7 +86,7 @@ class Podman(Engine):
                 ids.add(event["ID"])
         return sorted(ids)
 
-    def remains(self) -> List[str]:
+    def remains(self) -> list[str]:
         """State of the runtime and cgroups of containers that are gone."""
         found = []
         cgroups = leftovers.cgroups_named("libpod-")

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
 
 from support import stranger
 
@@ -16,7 +15,7 @@ _RANGE = f"{NAME}:5000000:65536\n"
 # The user exists in a mount namespace only: the host's files stay as they are
 _BECOME = (
     "for f in passwd group subuid subgid; do mount --bind {etc}/$f /etc/$f || exit 1; done; "
-    f"exec setpriv --reuid={USER} --regid={USER} --clear-groups \"$@\""
+    f'exec setpriv --reuid={USER} --regid={USER} --clear-groups "$@"'
 )
 
 
@@ -41,21 +40,24 @@ class Rootless(Podman):
             self.prefix = ["sh", "-c", stranger.OPEN, "open", sys.base_prefix, closed, *self.prefix]
         self.prefix = ["unshare", "-m", *self.prefix]
         program = subprocess.run(
-            [*self.prefix, self.binary, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [*self.prefix, self.binary, "--version"],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         # a runtime (or its interpreter) below /root is nobody else's
         self.unusable = program.stderr.decode().strip() if program.returncode != 0 else None
 
     def stop(self) -> None:
         super().stop()
-        pause = [path for path in (self.directory / "xdg").rglob("pause.pid")] + list(self.directory.glob("tmp/pause.pid"))
+        pause = list((self.directory / "xdg").rglob("pause.pid")) + list(self.directory.glob("tmp/pause.pid"))
         for path in pause:
             try:
                 os.kill(int(path.read_text()), 9)
             except ProcessLookupError:
                 pass
 
-    def remains(self) -> List[str]:
+    def remains(self) -> list[str]:
         state = self.directory / "xdg" / self.runtime
         ids = set(self.containers())
         return [str(path) for path in state.iterdir() if path.name in ids] if state.exists() else []
