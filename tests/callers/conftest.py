@@ -1,6 +1,7 @@
 """Engines for the tests of a session, and the table of what is the same with pyoci as with runc."""
 
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -50,7 +51,9 @@ def engines() -> Iterator[Callable[[type[Engine]], Pair]]:
     def pair(kind: type[Engine]) -> Pair:
         if kind not in made:
             made[kind] = []
-            base = Path(tempfile.mkdtemp(prefix="e-"))  # short: podman refuses a runroot of more than 50 characters
+            # short: podman refuses a runroot of more than 50 characters; its name is part of names of containerd's
+            base = Path(tempfile.gettempdir(), f"e-{secrets.token_hex(4)}")
+            base.mkdir()
             base.chmod(0o711)
             for runtime, binary in compare.RUNTIMES:
                 (base / runtime).mkdir()

@@ -90,7 +90,7 @@ LIFE = [
     _up("logs", "$K logs c1", "^ready$"),
     Operation("attach", "$K run -d -i --name ca --network none $I sh -c 'read l; echo got $l; read l; echo end' >/dev/null; "
               "mkfifo in; $K attach ca <in >seen & exec 7>in; echo word >&7; until_ 'grep -q got seen'; echo x >&7; "
-              "exec 7>&-; $K wait ca; wait; rm in; cat seen", out="got word"),
+              "exec 7>&-; $K wait ca; wait; rm in; grep got seen", out="got word"),
     _up("cp", "$K cp c1:/etc/passwd - | tar xO; echo x >f; $K cp f c1:/f && $K exec c1 cat /f", "root:x"),
     _up("commit", "$K exec c1 touch /new; $K commit c1 made >/dev/null && $R made ls /new; $K rmi made >/dev/null", "^/new$"),
     _up("diff, export", "$K exec c1 touch /new; $K diff c1 | grep new; $K export c1 | tar t | grep -c busybox", "A /new"),
