@@ -76,8 +76,10 @@ def engines() -> Iterator[Callable[[type[Engine]], Pair]]:
         for engine in both:
             problems += [f"mount {path}" for path in leftovers.mounts_below(str(engine.directory))]
             problems += [f"{kind.name} with {engine.runtime}: {path}" for path in getattr(engine, "remains", list)()]
-            if not problems:
-                shutil.rmtree(engine.directory.parent, ignore_errors=True)
+    for both in made.values():
+        base = both[0].directory.parent
+        if not leftovers.mounts_below(str(base)):
+            shutil.rmtree(base, ignore_errors=True)
     assert not problems, "left on the host:\n" + "\n".join(problems)
 
 

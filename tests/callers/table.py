@@ -22,6 +22,16 @@ def _first_line(words: list[str]) -> str:
     return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")[0]
 
 
+def _remove_podmans_cgroups() -> None:
+    """podman leaves its parent of cgroups, whatever the runtime; in use by another podman it cannot be removed."""
+    for pattern in ("*/libpod_parent/conmon", "*/libpod_parent"):
+        for path in Path("/sys/fs/cgroup").glob(pattern):
+            try:
+                path.rmdir()
+            except OSError:
+                pass
+
+
 class Collector:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -60,6 +70,10 @@ class Collector:
             terminalreporter.write_line(line)
 
     def pytest_sessionfinish(self) -> None:
+        if hasattr(self.config, "workerinput"):
+            return
+        if self.rows:
+            _remove_podmans_cgroups()
         path: Optional[str] = self.config.getoption("--engines-table")
         if path and self.rows:
             Path(path).write_text(self.text())

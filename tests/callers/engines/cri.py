@@ -1,7 +1,7 @@
 """containerd's CRI plugin, as a kubelet uses it: pods and containers by gRPC, the runtime by a RuntimeClass handler."""
 
 import json
-import os
+import shutil
 import sys
 import tempfile
 import time
@@ -50,9 +50,7 @@ def _generated() -> tuple[Any, Any]:
         return importlib.import_module("cri_pb2"), importlib.import_module("cri_pb2_grpc")
     finally:
         sys.path.remove(made)
-        for name in os.listdir(made):
-            if name.endswith(".py"):
-                os.unlink(os.path.join(made, name))
+        shutil.rmtree(made)
 
 
 class Cri(Containerd):
