@@ -31,8 +31,8 @@ INTERPRETER = re.compile(
 OF_PYTHON = {"_cffi_backend", "_json", "_struct", "struct", "errno", "gc", "fcntl", "select", "termios"}
 
 COMMON = """
-    pyoci pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container pyoci.container.state
-    pyoci.errors pyoci.jsondoc pyoci.kernel pyoci.options pyoci.runtime
+    pyoci pyoci._shim pyoci.boot pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
+    pyoci.container.state pyoci.errors pyoci.jsondoc pyoci.kernel pyoci.options pyoci.runtime
 """
 LAUNCH = """
     pyoci.container.bundle pyoci.container.create pyoci.container.files pyoci.hooks pyoci.host pyoci.launch pyoci.plan

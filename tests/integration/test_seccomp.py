@@ -77,7 +77,8 @@ def test_what_a_filter_must_allow_with_no_new_privs(box: Box) -> None:
     bundle = box.bundle().args("/bin/true")
     busybox = [
         "arch_prctl", "brk", "execve", "exit", "exit_group", "getuid", "geteuid", "getgid", "getegid", "mprotect",
-        "prctl", "readlink", "readlinkat", "rseq", "set_robust_list", "set_tid_address", "setuid", "setgid",
+        "prctl", "prlimit64", "readlink", "readlinkat", "rseq", "set_robust_list", "set_tid_address", "setuid",
+        "setgid",
         "getrandom", "uname",
     ]  # fmt: skip
     rules = [rule(*busybox, action="SCMP_ACT_ALLOW")]

