@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py
 
-.PHONY: all setup build demo check test test-unit test-integration test-callers test-callers-core test-vm test-mutants conformance fuzz clean
+.PHONY: all setup build demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance fuzz clean
 
 all: build
 
@@ -52,6 +52,10 @@ test-callers-core: build
 # cgroup v2, systemd, AppArmor: makes the machine's image first, some minutes
 test-vm: build
 	tests/vm/run
+
+# What of it every change must pass
+test-vm-core: build
+	tests/vm/run core
 
 # conformance/ judges pyoci
 conformance: build

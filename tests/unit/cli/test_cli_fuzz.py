@@ -23,7 +23,12 @@ GLOBAL = st.one_of(st.sampled_from(GLOBALS), st.tuples(st.sampled_from(GLOBALS),
 LINE = st.tuples(st.lists(GLOBAL, max_size=3), st.lists(st.sampled_from(NAMES), max_size=1), st.lists(WORD, max_size=6))
 
 
-@settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(LINE)
 def test_any_command_line(runtime, environment, tmp_path, monkeypatch, capfd, line):
     monkeypatch.chdir(tmp_path)

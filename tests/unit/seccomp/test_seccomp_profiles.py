@@ -81,8 +81,8 @@ def profiles(draw: Any) -> dict[str, Any]:
     document["architectures"] = draw(st.sampled_from([[], ["SCMP_ARCH_X86"], ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]]))
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=8)):
         action, number = draw(actions)
-        # libseccomp 2.5.4 forgets an alternative where two orderings of one argument meet (arg < 2^32 or arg >= 1), with
-        # whatever runtime; found here, and kept out until a library does better
+        # libseccomp 2.5.4 forgets an alternative where two orderings of one argument meet (arg < 2^32 or arg >= 1),
+        # with whatever runtime; found here, and kept out until a library does better
         args = draw(st.lists(conditions(), max_size=3, unique_by=lambda condition: condition["index"]))
         rule = {"names": [name, "no_such_call"], "action": action, "args": args}
         document["syscalls"].append(rule if number is None else {**rule, "errnoRet": number})
