@@ -30,6 +30,7 @@ _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[^ \"]*"), "TIME"),
     (re.compile(r"(/[^ :\"]*)?\b(runc|pyoci)\b"), "RUNTIME"),
     (re.compile(r"\r"), ""),
+    (re.compile(r"\^[@D](\x08\x08)?"), ""),  # a terminal's echo of the end of its input, at any time
 )
 
 
