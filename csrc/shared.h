@@ -6,15 +6,15 @@
 
 #include <string.h>
 
-/* A caller's handlers do not survive exec, but what it ignores or blocks does (Python ignores SIGPIPE and SIGXFSZ) */
+/* A caller's handlers do not survive exec, but what it ignores or blocks does (Python ignores SIGPIPE and SIGXFSZ). By
+ * system call: the C library will not touch the two signals that it keeps for itself. Zeroes are SIG_DFL and no mask. */
 static inline void default_signals(void)
 {
-    sigset_t none;
+    const uint64_t action[4] = { 0 }, none = 0;
 
-    for (int n = 1; n < NSIG; n++)
-        signal(n, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int n = 1; n <= 64; n++)
+        syscall(SYS_rt_sigaction, n, action, NULL, sizeof none);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
 /* Sends one packet; a descriptor goes along when it is not -1 (unix(7), SCM_RIGHTS). -errno when it cannot be sent. */
