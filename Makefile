@@ -31,7 +31,8 @@ check: build
 	$(RUN) tests/fuzz/run.py 100000
 
 test: build
-	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration tests/security
+	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests/security
 
 test-unit: build
 	$(RUN) -m pytest -q -n $(JOBS) tests/unit
