@@ -11,6 +11,7 @@ from pyoci.errors import Error
 from pyoci.hooks import environment, hook_state, run_all_hooks, run_hooks
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, check, obey
+from pyoci.options import check_terminal
 from pyoci.plan import ops
 from pyoci.plan.compile import compile_create
 from pyoci.plan.request import Request
@@ -232,7 +233,8 @@ def create(
     Errors: Error; then nothing is left.
     """
     data, config, manager, plan = compile_bundle(store, container, options, driver)
-    _check_terminal(config, options)
+    terminal = bool((config.get("process") or {}).get("terminal"))
+    check_terminal(terminal, options.detach, options.console_socket)
     for warning in plan.warnings if warn is not None else ():
         warn(warning)  # type: ignore[misc]
     entry = store.make(container)
@@ -252,18 +254,6 @@ def _has_own_pids(config: "dict[str, Any]") -> bool:
         if space["type"] == "pid":
             return not space.get("path")
     return False
-
-
-def _check_terminal(config: "dict[str, Any]", options: "CreateOptions") -> None:
-    terminal = bool((config.get("process") or {}).get("terminal"))
-    if terminal and options.detach and not options.console_socket:
-        raise Error(
-            "cannot allocate tty if pyoci will detach without setting console socket",
-            location="process.terminal",
-            hint="give --console-socket, or set process.terminal to false",
-        )
-    if options.console_socket and not (terminal and options.detach):
-        raise Error("cannot use console socket if pyoci will not detach or allocate tty", location="--console-socket")
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ from pyoci.container.state import Entry, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, obey
+from pyoci.options import check_terminal
 from pyoci.plan import ops
 from pyoci.plan.compile import compile_exec
 from pyoci.plan.request import Request
@@ -39,7 +40,7 @@ def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> 
     """
     pid = _running(entry, options)
     check_process(process)
-    _check_terminal(process, options)
+    check_terminal(bool(process.get("terminal")), options.detach, options.console_socket)
     pidfd = lib.shim_pidfd_open(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("cannot exec in a stopped container")
@@ -56,14 +57,6 @@ def _running(entry: Entry, options: "ExecOptions") -> int:
     if status in ("stopped", "creating"):
         raise Error(f"cannot exec in a {status} container")
     return entry.pid()
-
-
-def _check_terminal(process: "dict[str, Any]", options: "ExecOptions") -> None:
-    terminal = bool(process.get("terminal"))
-    if terminal and options.detach and not options.console_socket:
-        raise Error("cannot allocate tty if pyoci will detach without setting console socket")
-    if options.console_socket and not (terminal and options.detach):
-        raise Error("cannot use console socket if pyoci will not detach or allocate tty", location="--console-socket")
 
 
 def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
