@@ -17,20 +17,22 @@ from conformance import SPEC_VERSION, host
 from conformance.builder import NoProbe, build_probe
 from conformance.report import FORMATS
 from conformance.requirements import Requirement, chosen
-from conformance.results import UNOBSERVABLE, UNTESTED, Run, read_records, summary, summed_up
+from conformance.results import UNOBSERVABLE, UNTESTED, Run, merged_rounds, read_records, summary, summed_up
 from conformance.verdict import ERROR, FAIL, PASS, SKIP
 
 PACKAGE = Path(__file__).parent
 NO_TEST, PYTEST_INTERRUPTED = 5, 2
 
 EPILOG = """\
-Exit status: 0 when nothing that was judged failed and nothing was left behind on the host; 1 when something
-failed; 2 for wrong usage; 3 when the suite could not be run. With --level must only MUST and MUST NOT count.
+Exit status: 0 when nothing that was judged failed, nothing was left behind on the host, and all rounds came to
+the same verdicts; 1 otherwise; 2 for wrong usage; 3 when the suite could not be run. With --level must only MUST and
+MUST NOT count.
 
 examples:
   pyoci-conformance --runtime /usr/bin/runc
   pyoci-conformance --runtime runc --runtime crun --report html --output matrix.html --jobs 2
   pyoci-conformance --runtime runc --select linux.seccomp --level must
+  pyoci-conformance --runtime runc --repeat 5
   pyoci-conformance --coverage
 """
 
@@ -57,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
     add("--report", choices=sorted(FORMATS), help="write a report")
     add("--output", metavar="FILE", help="where the report goes (default: standard output)")
     add("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="tests at the same time")
+    add(
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="N",
+        help="judge each runtime N times, and name the verdicts that were not the same every time",
+    )
     add("--rootless", action="store_true", help="run as an ordinary user: tests that need root are left out")
     add(
         "--cgroup-manager",
@@ -89,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     runs = []
     for runtime in options.runtime:
         try:
-            run = run_suite(options, shutil.which(runtime) or runtime, wanted)
+            run = run_rounds(options, shutil.which(runtime) or runtime, wanted)
         except NoProbe as missing:
             print(f"pyoci-conformance: {missing}", file=sys.stderr)
             return 3
@@ -109,6 +118,8 @@ def wrong_usage(options: argparse.Namespace, wanted: dict[str, Requirement]) -> 
     for runtime in options.runtime:
         if not shutil.which(runtime):
             return f"{runtime}: no such program"
+    if options.repeat < 1 or options.jobs < 1:
+        return "--repeat and --jobs want a number from 1"
     if not wanted:
         return "no requirement is chosen: see --list"
     if os.geteuid() != 0 and not options.rootless:
@@ -128,6 +139,20 @@ def make_place() -> Path:
     place = Path(tempfile.mkdtemp(prefix="cf-"))
     place.chmod(0o711)  # ids of user namespaces have to come through
     return place
+
+
+def run_rounds(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
+    """One runtime through all chosen tests, as often as asked."""
+    rounds: list[Run] = []
+    for number in range(1, options.repeat + 1):
+        run = run_suite(options, runtime, wanted)
+        if run is None:
+            return None
+        rounds.append(run)
+        if options.repeat > 1:
+            failed = len(run.failures())
+            print(f"round {number} of {options.repeat}: {failed} failed, {run.seconds:.0f} s", file=sys.stderr)
+    return merged_rounds(rounds)
 
 
 def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
@@ -271,10 +296,12 @@ def tell(run: Run, verbose: bool) -> None:
             print(str(record.get("text", "")), file=out)
     for thing in run.left:
         print(f"LEFT  {thing}", file=out)
-    print(
-        f"{run.runtime}: {(run.version or 'no version').splitlines()[0]}, {len(run.tests)} tests, {run.seconds:.0f} s",
-        file=out,
-    )
+    for row in run.unsteady:
+        print(f"UNSTEADY {row}", file=out)
+    version = (run.version or "no version").splitlines()[0]
+    print(f"{run.runtime}: {version}, {len(run.tests)} tests, {run.seconds:.0f} s", file=out)
+    if run.rounds > 1:
+        print(f"  {run.rounds} rounds, {len(run.unsteady)} verdicts that were not the same in all of them", file=out)
     for row in summary(run):
         told = [
             f"{row[result]} {result}" for result in (PASS, FAIL, ERROR, SKIP, UNTESTED, UNOBSERVABLE) if row[result]

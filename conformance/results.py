@@ -22,6 +22,18 @@ class Finding:
 
 
 @dataclass
+class Unsteady:
+    """A verdict that was not the same in every round of a run; results has one entry a round."""
+
+    requirement: str
+    test: str
+    results: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.requirement} in {self.test}: {', '.join(self.results)}"
+
+
+@dataclass
 class Run:
     """All that is known of one runtime's run.
 
@@ -31,6 +43,8 @@ class Run:
     tests:    records as the plugin wrote them
     findings: by requirement id, in the catalogue's order
     left:     what the run found left behind on the host after all tests
+    rounds:   how many times all tests were run
+    unsteady: verdicts that differ among the rounds
     """
 
     runtime: str
@@ -40,6 +54,8 @@ class Run:
     findings: dict[str, Finding]
     left: list[str]
     cgroup_manager: str = "cgroupfs"
+    rounds: int = 1
+    unsteady: list[Unsteady] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -55,14 +71,15 @@ class Run:
         return [one for one in self.findings.values() if one.result in (FAIL, ERROR)]
 
     def passed(self, level: str) -> bool:
-        """Does the run count as good: no failure at a judged level (SHOULD counts when asked for), nothing left?
+        """Does the run count as good: no failure at a judged level (SHOULD counts when asked for), nothing left, and
+        no verdict that came out differently in another round?
 
         The de-facto interface counts only when it alone was chosen, or everything was.
         """
         judged = self.findings.values()
         if level == "must":
             judged = [one for one in judged if one.requirement.level in MUST_LEVELS]  # type: ignore[assignment]
-        return not self.left and not any(one.result in (FAIL, ERROR) for one in judged)
+        return not self.left and not self.unsteady and not any(one.result in (FAIL, ERROR) for one in judged)
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -87,6 +104,44 @@ def summed_up(records: list[dict[str, Any]], chosen: dict[str, Requirement]) -> 
             result = UNOBSERVABLE
         findings[name] = Finding(requirement, result, verdicts[name])
     return findings
+
+
+def verdict_results(run: Run) -> dict[tuple[str, str], str]:
+    """The result of every test for every requirement that it judges in this run."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, finding in run.findings.items():
+        for verdict in finding.verdicts:
+            found.setdefault((name, verdict["test"]), []).append(verdict["result"])
+    return {key: min(results, key=WEIGHT.index) for key, results in found.items()}
+
+
+def merged_rounds(rounds: list[Run]) -> Run:
+    """Several rounds of one runtime as one run: of every requirement the worst finding, and what was not steady.
+
+    seconds is what a round took in the mean.
+    """
+    first = rounds[0]
+    order = (*WEIGHT, UNTESTED, UNOBSERVABLE)
+    findings: dict[str, Finding] = {}
+    for name in dict.fromkeys(name for one in rounds for name in one.findings):
+        of_rounds = [one.findings[name] for one in rounds if name in one.findings]
+        findings[name] = min(of_rounds, key=lambda one: order.index(one.result))
+    by_round = [verdict_results(one) for one in rounds]
+    keys = dict.fromkeys(key for results in by_round for key in results)
+    rows = [Unsteady(*key, [results.get(key, UNTESTED) for results in by_round]) for key in keys]
+    records = {str(record["test"]): record for one in rounds for record in one.tests}
+    failed = {str(record["test"]): record for one in rounds for record in one.tests if record["outcome"] == "failed"}
+    return Run(
+        runtime=first.runtime,
+        version=first.version,
+        seconds=sum(one.seconds for one in rounds) / len(rounds),
+        tests=list({**records, **failed}.values()),
+        findings=findings,
+        left=[thing for one in rounds for thing in one.left],
+        cgroup_manager=first.cgroup_manager,
+        rounds=len(rounds),
+        unsteady=[row for row in rows if len(set(row.results)) > 1],
+    )
 
 
 def level_groups() -> list["tuple[str, tuple[str, ...]]"]:

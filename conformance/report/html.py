@@ -114,6 +114,8 @@ def counts(runs: list[Run]) -> str:
         told += f" · {run.seconds:.0f} s" + "".join(
             f'<br><span class="left">left behind: {text(one)}</span>' for one in run.left
         )
+        unsteady = f"not the same in all {run.rounds} rounds"
+        told += "".join(f'<br><span class="left">{unsteady}: {text(row)}</span>' for row in run.unsteady)
         groups = summary(run)
         for index, row in enumerate(groups):
             first = f'<td rowspan="{len(groups)}">{told}</td>' if index == 0 else ""

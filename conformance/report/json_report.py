@@ -1,6 +1,7 @@
 """Everything as JSON: for programs."""
 
 import json
+from dataclasses import asdict
 
 from conformance import SPEC_VERSION
 from conformance.results import Run, summary
@@ -16,6 +17,8 @@ def render(runs: list[Run]) -> str:
                 "version": run.version,
                 "seconds": run.seconds,
                 "left": run.left,
+                "rounds": run.rounds,
+                "unsteady": [asdict(row) for row in run.unsteady],
                 "summary": summary(run),
                 "requirements": [
                     {

@@ -22,6 +22,9 @@ def render(runs: list[Run]) -> str:
         )
         for finding in run.findings.values():
             add_case(suite, finding)
+        if run.unsteady:
+            told = "\n".join(f"not the same in all {run.rounds} rounds: {row}" for row in run.unsteady)
+            tree.SubElement(suite, "system-out").text = clean(told)
     tree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + tree.tostring(root, encoding="unicode") + "\n"
 

@@ -17,6 +17,7 @@ def render(runs: list[Run]) -> str:
     for run in runs:
         lines += ["", f"## {run.name}", "", f"`{run.runtime}`, {first_line(run.version)}; {run.seconds:.0f} s."]
         lines += [f"* **left behind**: {escape(thing)}" for thing in run.left]
+        lines += [f"* **not the same in all {run.rounds} rounds**: {escape(str(row))}" for row in run.unsteady]
         lines.append("")
         for finding in run.failures():
             requirement = finding.requirement

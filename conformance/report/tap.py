@@ -22,6 +22,9 @@ def render(runs: list[Run]) -> str:
                 lines += ["  ---", f"  asked: {quoted(verdict['asked'])}", f"  seen: {quoted(verdict['seen'])}"]
                 lines += [f"  test: {quoted(verdict['test'])}", "  ..."]
                 break
+    for run in runs:
+        told = f"# not the same in all {run.rounds} rounds: {run.name}"
+        lines += [f"{told}: {one_line(str(row))}" for row in run.unsteady]
     return "\n".join(lines) + "\n"
 
 

@@ -268,7 +268,15 @@ def test_scheduler_of_time_sharing(case: Case) -> None:
     case.equal("config.process.scheduler.nice", "nice", 5, seen["nice"])
     idle = case.observe(process(case, scheduler={"policy": "SCHED_IDLE"}), may_refuse=OPTIONAL)["scheduler"]
     case.equal("config.process.scheduler.policy", "policy SCHED_IDLE", IDLE, idle["policy"])
-    case.equal("config.process.scheduler.nice", "nice, not given", 0, idle["nice"])
+
+
+@pytest.mark.judges("config.process.scheduler.nice")
+def test_nice_value_that_is_not_given(case: Case) -> None:
+    """The caller has another one. (Not with SCHED_IDLE: sched_setattr(2) leaves its nice value as it was.)"""
+    case.needs(host.capable(23), "needs CAP_SYS_NICE")
+    config = process(case, scheduler={"policy": "SCHED_BATCH"})
+    seen = case.observe(config, may_refuse=OPTIONAL, preexec_fn=lambda: os.nice(3))["scheduler"]
+    case.equal("config.process.scheduler.nice", "nice, not given", 0, seen["nice"])
 
 
 @pytest.mark.judges("config.process.scheduler.policy", "config.process.scheduler.priority")

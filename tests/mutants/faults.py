@@ -173,6 +173,7 @@ config("halves-oom-score", "config.process.oom-score-adj.set", change("process.o
 config("resets-oom-score", "config.process.oom-score-adj.unset", default("process.oomScoreAdj", 77))
 config("drops-scheduler", "config.process.scheduler.policy config.process.scheduler.nice", drop("process.scheduler"))
 config("drops-nice", "config.process.scheduler.nice", drop("process.scheduler.nice"))
+config("keeps-callers-nice", "config.process.scheduler.nice", lambda c: (c.get("process") or {}).get("scheduler", {"nice": 0}).setdefault("nice", os.nice(0)))
 config("drops-scheduler-flags", "config.process.scheduler.flags", drop("process.scheduler.flags"))
 config("takes-any-policy-for-other", "config.process.scheduler.policy-error", put("process.scheduler.policy", "SCHED_OTHER"))
 config("drops-io-priority", "config.process.io-priority", drop("process.ioPriority"))

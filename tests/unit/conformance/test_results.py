@@ -8,7 +8,7 @@ import pytest
 
 from conformance.report import FORMATS
 from conformance.requirements import load
-from conformance.results import Run, summary, summed_up
+from conformance.results import Run, merged_rounds, summary, summed_up
 from conformance.verdict import Verdict, explain
 
 IDS = [
@@ -124,3 +124,32 @@ def test_an_explanation_has_everything() -> None:
     for part in ("config.hostname (MUST, config.md#configHostname, since 1.0.0)", "name a", "name b", "repeat this"):
         assert part in text
     assert "runc create x" in text and '"hostname":"a"' in text
+
+
+def test_rounds_are_merged_to_the_worst_and_what_differs_is_named() -> None:
+    good = run(record("t", ("config.hostname", "pass")), record("u", ("config.hostname", "pass")))
+    bad = run(record("t", ("config.hostname", "fail")), record("u", ("config.hostname", "pass")))
+    merged = merged_rounds([good, bad, good])
+    assert [(row.requirement, row.test, row.results) for row in merged.unsteady] == [
+        ("config.hostname", "t", ["pass", "fail", "pass"])
+    ]
+    assert merged.findings["config.hostname"].result == "fail"
+    assert (merged.rounds, len(merged.tests)) == (3, 2)
+    assert merged_rounds([good, good]).unsteady == [] and merged_rounds([bad, bad]).unsteady == []
+
+
+def test_a_verdict_that_changes_fails_the_run_even_between_pass_and_skip() -> None:
+    merged = merged_rounds([run(record("t", ("config.hostname", one))) for one in ("pass", "skip")])
+    assert not merged.passed("must")
+    assert merged_rounds([run(record("t", ("config.hostname", "pass")))] * 2).passed("must")
+
+
+def test_a_test_that_was_missing_in_one_round_is_unsteady() -> None:
+    merged = merged_rounds([run(record("t", ("config.hostname", "pass"))), run()])
+    assert [row.results for row in merged.unsteady] == [["pass", "untested"]]
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_every_report_names_what_is_unsteady(name: str) -> None:
+    merged = merged_rounds([run(record("t", ("config.hostname", one))) for one in ("pass", "skip")])
+    assert "in all 2 rounds" in FORMATS[name]([merged]) or '"unsteady": [\n    {' in FORMATS[name]([merged])
