@@ -26,7 +26,7 @@ MOUNT_EXTENSIONS = {"idmap": {"enabled": True}}
 NET_DEVICES = {"enabled": True}
 
 # Annotations that change what the runtime does on the host; an engine must not take them from strangers.
-UNSAFE_ANNOTATIONS = ("org.systemd.property.", "org.criu.config")
+UNSAFE_ANNOTATIONS = ("org.systemd.property.", "org.criu.config", "org.pyoci.netDevices.return")
 
 
 def document() -> "dict[str, Any]":

@@ -1,10 +1,12 @@
-"""Network devices of a container: moved in with their addresses, and back when it goes.
+"""Network devices of a container: moved in with their addresses, and back where that is asked for.
 
-A device in a network namespace that ends is destroyed, unless it is a physical one. So the state directory keeps the
-namespace: it is mounted on the file `netns` there until the devices are back, whatever happens to the container's
-processes. A namespace that is not the container's own (`path`), or that others use too, keeps its devices, as
-config-linux.md, "Network Devices" wants. Not restored are routes and the bridge that a device was a port of: the kernel
-forgets them when a device moves.
+config-linux.md, "Namespace Lifecycle and Container Termination", forbids a runtime to move a device out of the namespace
+before it deletes that. The kernel ends it then: physical devices go back to the host, without addresses, under a name
+that is free; virtual ones are destroyed. With the annotation RETURN they come back with name and addresses instead. For
+this the state directory keeps the namespace: it is mounted on the file `netns` there until the devices are back, whatever
+happens to the container's processes; without the annotation only until the container is created, for a create that
+fails. A namespace that is not the container's own (`path`), or that others use too, keeps its devices in any case. Not
+restored are routes and the bridge that a device was a port of: the kernel forgets them when a device moves.
 """
 
 import errno
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pyoci.plan.model import ParentStep
 
 PIN = "netns"
+RETURN = "org.pyoci.netDevices.return"  # annotation; "true": back to the host, as they were, when the container goes
 _FILE = posix.O_RDONLY | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
@@ -50,8 +53,14 @@ def move_in(entry: "Entry", steps: "list[ParentStep]", pid: int, path: str) -> N
         posix.close(namespace)
 
 
+def settle(entry: "Entry") -> None:
+    """The container is created: unless its devices are to come back, the namespace now ends when its processes do."""
+    if not _is_returning(entry):
+        lib.shim_unpin(entry.fd, PIN.encode())
+
+
 def move_back(entry: "Entry") -> "list[Error]":
-    """Puts devices back as they were and lets go of the namespace; what could not be done.
+    """Puts devices back as they were, where that is due, and lets go of the namespace; what could not be done.
 
     The container's processes have ended.
     """
@@ -161,7 +170,7 @@ def _inside(here: Netlink, there: Netlink, device: "dict[str, Any]") -> "Optiona
 def _reach(entry: "Entry") -> int:
     """The namespace to take devices from, -1 when they are to stay there, or went with it."""
     path: str = entry.record["network_path"]
-    if path and entry.record.get("ready"):
+    if entry.record.get("ready") and (path or not _is_returning(entry)):
         return -1
     try:
         if path:
@@ -174,6 +183,10 @@ def _reach(entry: "Entry") -> int:
         return fd
     posix.close(fd)
     return -1
+
+
+def _is_returning(entry: "Entry") -> bool:
+    return bool(entry.record["annotations"].get(RETURN) == "true")
 
 
 def _has_others(namespace: int) -> bool:

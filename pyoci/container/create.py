@@ -205,6 +205,10 @@ class Creation:
             obey(step, process.pid)
         self.entry.record["ready"] = True
         self._remember(process)
+        if self.plan.network:
+            from pyoci.netdevices import settle
+
+            settle(self.entry)
         if self.options.pidfd_socket:
             send_descriptor(self.options.pidfd_socket, "--pidfd-socket", b"standard", process.pidfd)
         if self.options.pid_file:

@@ -125,6 +125,7 @@ CATALOG = {
     "mount-option-duplicate": (SHOULD, "config.md#linux-mount-options", "an option given twice"),
     "hook-deprecated": (SHOULD, "config.md#posix-platform-hooks", "a prestart hook"),
     "annotation-reserved": (SHOULD, "config.md#annotations", "a reserved name"),
+    "annotation-value": (SHOULD, "config.md#annotations", "a value that an annotation of pyoci's does not know"),
     "process-args-first": (SHOULD, "config.md#process", "an empty name of the program"),
     "console-size-ignored": (SHOULD, "config.md#process", "a size without a terminal"),
     "umask-range": (SHOULD, "config.md#posix-platform-user", "a umask of more than nine bits"),

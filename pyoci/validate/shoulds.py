@@ -22,6 +22,7 @@ CAPABILITIES = tuple(
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 STATUSES = ("creating", "created", "running", "stopped")
 FILE_TYPES = {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}  # inode(7)
+NET_DEVICES_RETURN = "org.pyoci.netDevices.return"  # pyoci/netdevices.py
 MAX_MAPPINGS = 340  # user_namespaces(7)
 
 
@@ -41,6 +42,10 @@ def config_advice(config: "Json", out: "list[Finding]") -> None:
         if name.startswith("org.opencontainers.") and not name.startswith("org.opencontainers.image."):
             sentence = "names that begin with org.opencontainers. are reserved for the specification"
             out.append(("annotation-reserved", ("annotations", name), sentence, ""))
+    back = config.get("annotations", {}).get(NET_DEVICES_RETURN, "false")
+    if back not in ("true", "false"):
+        sentence = f'"{back}" is neither "true" nor "false": network devices are not put back'
+        out.append(("annotation-value", ("annotations", NET_DEVICES_RETURN), sentence, 'write "true"'))
     linux = config.get("linux", {})
     _user_namespace(linux, out)
     _devices(linux.get("devices", ()), ("linux", "devices"), out)

@@ -1,4 +1,4 @@
-"""linux.netDevices: devices go in with their addresses and come back, whatever ends the container."""
+"""linux.netDevices: devices go in with their addresses; with the annotation they come back, whatever ends init."""
 
 import json
 import os
@@ -25,7 +25,7 @@ V4, V6 = "10.213.77.5/24", "2001:db8:77::5/64"
 def ip(*words: str, netns: str = "") -> Any:
     """What ip(8) says, as JSON; in the namespace at a path when one is given."""
     enter = ["nsenter", f"--net={netns}"] if netns else []
-    done = subprocess.run([*enter, "ip", "-json", *words], capture_output=True, text=True, check=True)
+    done = subprocess.run([*enter, "ip", "-json", *words], capture_output=True, text=True, check=True, close_fds=False)
     return json.loads(done.stdout) if done.stdout.strip() else []
 
 
@@ -96,9 +96,45 @@ def taking(bundle: Bundle, device: Device, name: str = "") -> Bundle:
     return bundle.shell("sleep 1000")
 
 
+def lending(bundle: Bundle, device: Device, name: str = "") -> Bundle:
+    """The device is to come back."""
+    bundle.config["annotations"] = {"org.pyoci.netDevices.return": "true"}
+    return taking(bundle, device, name)
+
+
+def indices(namespace: int) -> "list[int]":
+    """Devices of the namespace of a descriptor, but for the loopback."""
+    links = ip("link", "show", netns=f"/proc/self/fd/{namespace}")
+    return [link["ifindex"] for link in links if link["ifname"] != "lo"]
+
+
+@pytest.mark.parametrize("word", [None, "false", "yes"])
+def test_delete_moves_nothing_out_of_the_namespace(box: Box, device: Device, word: "str | None") -> None:
+    """config-linux.md, "Namespace Lifecycle and Container Termination". A descriptor keeps the namespace for us to look
+    at; with its end the virtual device ends."""
+    bundle = taking(box.bundle(), device, "inside0")
+    if word is not None:
+        bundle.config["annotations"] = {"org.pyoci.netDevices.return": word}
+    state = box.started(bundle)
+    namespace = os.open(f"/proc/{state['pid']}/ns/net", os.O_RDONLY)
+    os.set_inheritable(namespace, True)
+    try:
+        before = indices(namespace)
+        assert before == [device.before[0]]
+        assert leftovers.mounts_below(str(box.root)) == []  # nothing of ours keeps the namespace
+        os.kill(state["pid"], signal.SIGKILL)
+        _ended(box, state["pid"])
+        box.ok("delete", "c")
+        assert indices(namespace) == before
+        assert device.name not in names()
+    finally:
+        os.close(namespace)
+    assert box.left() == []
+
+
 @pytest.mark.parametrize("name", ["", "inside0"])
 def test_device_moves_with_its_addresses_and_comes_back(box: Box, device: Device, name: str) -> None:
-    state = box.started(taking(box.bundle(), device, name))
+    state = box.started(lending(box.bundle(), device, name))
     inside = f"/proc/{state['pid']}/ns/net"
     wanted = name or device.name
     assert sorted(names(inside)) == sorted(["lo", wanted])
@@ -129,7 +165,7 @@ def _ended(box: Box, pid: int) -> None:
 
 def test_back_after_init_was_killed_from_outside(box: Box, device: Device) -> None:
     """Nobody holds the namespace then but the state directory: a virtual device would be destroyed with it."""
-    state = box.started(taking(box.bundle(), device, "inside0"))
+    state = box.started(lending(box.bundle(), device, "inside0"))
     os.kill(state["pid"], signal.SIGKILL)
     _ended(box, state["pid"])
     assert box.state()["status"] == "stopped"
@@ -139,7 +175,7 @@ def test_back_after_init_was_killed_from_outside(box: Box, device: Device) -> No
 
 
 def test_back_though_the_container_renamed_it(box: Box, dummy: Device) -> None:
-    state = box.started(taking(box.bundle(), dummy, "inside0"))
+    state = box.started(lending(box.bundle(), dummy, "inside0"))
     inside = f"/proc/{state['pid']}/ns/net"
     ip("link", "set", "inside0", "down", netns=inside)
     ip("address", "flush", "dev", "inside0", netns=inside)
@@ -150,14 +186,14 @@ def test_back_though_the_container_renamed_it(box: Box, dummy: Device) -> None:
 
 def test_a_device_that_was_down_is_down_again(box: Box, dummy: Device) -> None:
     ip("link", "set", dummy.name, "down")
-    state = box.started(taking(box.bundle(), dummy))
+    state = box.started(lending(box.bundle(), dummy))
     assert is_up(dummy.name, f"/proc/{state['pid']}/ns/net")
     box.ok("delete", "--force", "c")
     assert not is_up(dummy.name)
 
 
 def test_foreground_run_puts_it_back(box: Box, dummy: Device) -> None:
-    bundle = taking(box.bundle(), dummy, "inside0").shell("cat /proc/net/dev")
+    bundle = lending(box.bundle(), dummy, "inside0").shell("cat /proc/net/dev")
     assert "inside0:" in box.output(bundle)
     assert dummy.seen() == dummy.before
 
@@ -171,14 +207,14 @@ def test_a_failing_create_puts_it_back(box: Box, dummy: Device) -> None:
 
 
 def test_template_is_completed_by_the_kernel(box: Box, dummy: Device) -> None:
-    state = box.started(taking(box.bundle(), dummy, "many%d"))
+    state = box.started(lending(box.bundle(), dummy, "many%d"))
     assert "many0" in names(f"/proc/{state['pid']}/ns/net")
     box.ok("delete", "--force", "c")
     assert dummy.seen() == dummy.before
 
 
 def test_its_name_was_taken_meanwhile(box: Box, dummy: Device) -> None:
-    box.started(taking(box.bundle(), dummy))
+    box.started(lending(box.bundle(), dummy))
     add(dummy.name, "dummy")
     before = names()
     done = box.ok("delete", "--force", "c")
@@ -190,7 +226,7 @@ def test_its_name_was_taken_meanwhile(box: Box, dummy: Device) -> None:
 
 
 def test_in_a_new_user_namespace(box: Box, dummy: Device) -> None:
-    bundle = taking(box.bundle(), dummy, "inside0")
+    bundle = lending(box.bundle(), dummy, "inside0")
     bundle.namespace("user")
     bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
     os.chown(bundle.rootfs, 100000, 100000)
@@ -207,7 +243,7 @@ def test_namespace_of_others_keeps_the_device(box: Box, dummy: Device) -> None:
     """config-linux.md: the owner of a network namespace decides about its devices."""
     holder = box.started(box.bundle().shell("sleep 1000"), "holder")
     path = f"/proc/{holder['pid']}/ns/net"
-    bundle = taking(box.bundle(), dummy, "inside0")
+    bundle = lending(box.bundle(), dummy, "inside0")
     bundle.namespace("network", path)
     box.started(bundle)
     assert addresses("inside0", path)[0] == V4
@@ -217,7 +253,7 @@ def test_namespace_of_others_keeps_the_device(box: Box, dummy: Device) -> None:
 
 
 def test_own_namespace_that_others_joined_keeps_the_device(box: Box, dummy: Device) -> None:
-    owner = box.started(taking(box.bundle(), dummy, "inside0"))
+    owner = box.started(lending(box.bundle(), dummy, "inside0"))
     guest = box.bundle().shell("sleep 1000")
     guest.namespace("network", f"/proc/{owner['pid']}/ns/net")
     state = box.started(guest, "guest")
@@ -276,7 +312,7 @@ def test_killed_at_any_call_nothing_is_lost(box: Box, dummy: Device) -> None:
     """`create` killed by strace at each netlink request, and `delete` too: `delete --force` finds the device."""
     if not shutil.which("strace"):
         pytest.skip("needs strace")
-    bundle = taking(box.bundle(), dummy, "inside0")
+    bundle = lending(box.bundle(), dummy, "inside0")
     bundle.write()
     for command in ("create", "delete"):
         for number in range(1, 40):

@@ -263,6 +263,10 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     # --- annotations, hooks
     ({"annotations": {"": "x"}}, [("annotation-key-empty", 'annotations[""]')]),
     ({"annotations": {"org.opencontainers.x": "1"}}, [("annotation-reserved", 'annotations["org.opencontainers.x"]')]),
+    (
+        {"annotations": {"org.pyoci.netDevices.return": "yes"}},
+        [("annotation-value", 'annotations["org.pyoci.netDevices.return"]')],
+    ),
     ({"hooks": {"poststop": [{"path": "bin/x"}]}}, [("hook-path-relative", "hooks.poststop[0].path")]),
     (
         {"hooks": {"createRuntime": [{"path": "/x"}, {"path": "y"}]}},
@@ -735,7 +739,8 @@ NEAR_MISSES: "list[dict[str, Any]]" = [
     {"hostname": "a" * 64, "domainname": "é" * 32},
     {"hostname": "", "linux": {}},
     {"hostname": "a", "linux/namespaces/2/path": "/proc/1/ns/uts"},
-    {"annotations": {"org.opencontainers.image.title": "x", "a": "\0"}},
+    {"annotations": {"org.opencontainers.image.title": "x", "a": "\0", "org.pyoci.netDevices.return": "true"}},
+    {"annotations": {"org.pyoci.netDevices.return": "false"}},
     {"mounts/0": {"destination": "/x", "source": "y", "type": "none", "options": ["rbind", "rslave"]}},
     {"mounts/0": {"destination": "/", "options": ["rslave"]}},
     {"mounts/0": {"destination": "/x", "options": ["remount", "ro"]}},
