@@ -162,6 +162,17 @@ class Container:
             except ChildProcessError:
                 self.others.remove(pid)
 
+    def find_others(self) -> None:
+        """Learn of further processes in its pid namespace whose pid nobody told: while they run."""
+        for entry in Path("/proc").iterdir():
+            try:
+                inside = entry.name.isdecimal() and os.path.samefile(entry / "ns/pid", f"/proc/{self.pid}/ns/pid")
+                stat = (entry / "stat").read_text() if inside else ""
+            except OSError:
+                continue
+            if inside and stat.rpartition(")")[2].split()[1] == str(os.getpid()) and int(entry.name) != self.pid:
+                self.others.append(int(entry.name))
+
     def end_others(self) -> None:
         """End and reap the further processes: delete --force waits for the first one, which waits for them."""
         for pid in self.others:

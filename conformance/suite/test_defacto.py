@@ -310,7 +310,7 @@ def test_exec_detached(case: Case) -> None:
     result = executed(case, container, *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     case.judge("defacto.exec-detach", result.ok, "exec --detach succeeds", result)
     text = pid_file.read_text() if pid_file.exists() else ""
-    container.others += [int(text)] if text.isdecimal() else []
+    container.find_others()
     alive = text.isdecimal() and Path(f"/proc/{text}").exists()
     case.judge("defacto.exec-detach", alive, "the pid of a living process in --pid-file", text)
     container.kill("KILL")
