@@ -1,12 +1,13 @@
 """Network devices of a container: moved in with their addresses, and back where that is asked for.
 
 config-linux.md, "Namespace Lifecycle and Container Termination", forbids a runtime to move a device out of the
-namespace before it deletes that. The kernel ends it then: physical devices go back to the host, without addresses, under
-a name that is free; virtual ones are destroyed. With the annotation RETURN they come back with name and addresses
-instead. For this the state directory keeps the namespace: it is mounted on the file `netns` there until the devices are
-back, whatever happens to the container's processes; without the annotation only until the container is created, for a
-create that fails. A namespace that is not the container's own (`path`), or that others use too, keeps its devices in any
-case. Not restored are routes and the bridge that a device was a port of: the kernel forgets them when a device moves.
+namespace before it deletes that. The kernel ends it then: physical devices go back to the host, without addresses,
+under a name that is free; virtual ones are destroyed. With the annotation RETURN they come back with name and
+addresses instead. For this the state directory keeps the namespace: it is mounted on the file `netns` there until the
+devices are back, whatever happens to the container's processes; without the annotation only until the container is
+created, for a create that fails. A namespace that is not the container's own (`path`), or that others use too, keeps
+its devices in any case. Not restored are routes and the bridge that a device was a port of: the kernel forgets them
+when a device moves.
 """
 
 import errno
