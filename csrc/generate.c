@@ -58,7 +58,7 @@
     K(RLIMIT_MSGQUEUE) K(RLIMIT_NICE) K(RLIMIT_NOFILE) K(RLIMIT_NPROC) K(RLIMIT_RSS) K(RLIMIT_RTPRIO)           \
     K(RLIMIT_RTTIME) K(RLIMIT_SIGPENDING) K(RLIMIT_STACK)                                                       \
     K(SOCK_STREAM) K(SOCK_SEQPACKET) K(SOCK_DGRAM)                                                              \
-    K(LOCK_EX) K(LOCK_SH) K(LOCK_NB)                                                                            \
+    K(LOCK_EX) K(LOCK_SH) K(LOCK_NB) K(LOCK_UN)                                                                            \
     K(PR_SET_DUMPABLE) K(PR_SET_CHILD_SUBREAPER)                                                                \
     K(BPF_PROG_LOAD) K(BPF_PROG_ATTACH) K(BPF_PROG_DETACH) K(BPF_PROG_QUERY) K(BPF_PROG_GET_FD_BY_ID)           \
     K(BPF_PROG_TYPE_CGROUP_DEVICE) K(BPF_CGROUP_DEVICE) K(BPF_F_ALLOW_MULTI) K(BPF_F_REPLACE)

@@ -76,21 +76,27 @@ static int64_t now(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Wait for the end of the hook itself: a daemon that it left behind may hold the pipe for ever */
+/* Wait for the end of the hook itself: a daemon that it left behind may hold the pipe for ever. That its owner has ended
+ * counts only while the hook runs: `delete --force` kills the owner to get hold of a container that waits for a hook. */
 static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct hook_result *r)
 {
     int64_t deadline = now() + h->timeout;
-    struct pollfd waits[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = output, .events = POLLIN } };
+    struct pollfd waits[3] = { { .fd = pidfd, .events = POLLIN },
+                               { .fd = output, .events = POLLIN },
+                               { .fd = h->owner, .events = POLLIN } };
 
     while (!(waits[0].revents & POLLIN)) {
         int64_t left = h->timeout ? deadline - now() : -1;
-        if (h->timeout && left <= 0) {
+        if (waits[2].revents)
+            r->ending = HOOK_OWNER_ENDED;
+        else if (h->timeout && left <= 0)
+            r->ending = HOOK_TIMED_OUT;
+        if (r->ending != HOOK_ENDED) {
             kill(-pid, SIGKILL);
             kill(pid, SIGKILL);
-            r->timed_out = 1;
             break;
         }
-        if (poll(waits, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+        if (poll(waits, 3, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
             break;
         if (waits[1].revents && !drain(output, r))
             waits[1].fd = -1;
@@ -129,7 +135,7 @@ int hook_run(const struct hook *h, struct hook_result *r)
     int state = state_file(h);
 
     r->output = 0;
-    r->timed_out = 0;
+    r->ending = HOOK_ENDED;
     r->status = 0;
     if (state < 0)
         return -errno;

@@ -15,16 +15,19 @@ struct hook {
     const char *state; /* given on standard input: head, number, tail */
     size_t state_length;
     int timeout; /* milliseconds, 0: none */
+    int owner;   /* pidfd of the process that waits for it: should that end, the hook is killed; or -1 */
 };
 
+enum { HOOK_ENDED, HOOK_TIMED_OUT, HOOK_OWNER_ENDED };
+
 struct hook_result {
-    int status;    /* as waitpid gives it; meaningless when timed_out */
-    int timed_out;
+    int status;    /* as waitpid gives it; meaningless unless HOOK_ENDED */
+    int ending;    /* by itself, or why we killed it */
     size_t output; /* bytes kept of what it printed: the last ones */
     char text[HOOK_OUTPUT_MAX];
 };
 
-/* 0 when the hook was run to its end or timed out (see the result), -errno when it could not be run */
+/* 0 when the hook was run to its end or killed (see the result), -errno when it could not be run */
 int hook_run(const struct hook *hook, struct hook_result *result);
 
 #endif

@@ -470,16 +470,16 @@ int shim_seccomp_knows(unsigned flags)
 
 /* Bytes of output kept (not more than room), or -errno when the hook could not be started */
 int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
-              int timeout, int *status, int *timed_out, char *output, size_t room)
+              int timeout, int owner, int *status, int *ending, char *output, size_t room)
 {
-    struct hook hook = { path, args, env, cwd, state, length, timeout };
+    struct hook hook = { path, args, env, cwd, state, length, timeout, owner };
     struct hook_result result;
     int error = hook_run(&hook, &result);
 
     if (error)
         return error;
     *status = result.status;
-    *timed_out = result.timed_out;
+    *ending = result.ending;
     size_t kept = result.output < room ? result.output : room;
     memcpy(output, result.text + (result.output - kept), kept);
     return (int)kept;

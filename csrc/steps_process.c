@@ -319,7 +319,7 @@ static int hook_failure(struct context *c, const struct hook_result *r, int64_t 
 {
     int length;
 
-    if (r->timed_out)
+    if (r->ending == HOOK_TIMED_OUT)
         length = snprintf(c->detail, sizeof c->detail, "hook ran past specified timeout of %g s", (double)timeout / 1e3);
     else if (WIFSIGNALED(r->status))
         length = snprintf(c->detail, sizeof c->detail, "killed by signal %d", WTERMSIG(r->status));
@@ -349,7 +349,8 @@ int step_hook(struct context *c, const struct step *step)
     list_fill(&f->args.l, argv);
     list_fill(&f->env.l, envp);
     snprintf(room, length + 1, "%s%s%s", f->state_head.s.bytes, number, f->state_tail.s.bytes);
-    struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i };
+    struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i,
+                         -1 };
     mode_t ours = umask(022); /* 0 since the rootfs was opened: modes of devices and directories are exact */
     int error = hook_run(&hook, &result);
     umask(ours);
@@ -358,7 +359,7 @@ int step_hook(struct context *c, const struct step *step)
         c->doing = "start it";
         return error;
     }
-    return result.timed_out || result.status ? hook_failure(c, &result, f->timeout.i) : 0;
+    return result.ending != HOOK_ENDED || result.status ? hook_failure(c, &result, f->timeout.i) : 0;
 }
 
 /* Was it taken? A label reads as it was written; AppArmor puts the mode behind it: "name (enforce)" */

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
 _OUTPUT = 1024
+_OWNER_ENDED = 2  # csrc/hook.h
 
 
 def environment() -> "list[str]":
@@ -35,24 +36,25 @@ def hook_state(config: "dict[str, Any]", container: str, bundle: str, status: st
     }
 
 
-def run_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> None:
+def run_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owner: int = -1) -> None:
     """Runs the hooks of a kind, in order, the state document on their standard input.
 
+    owner: pidfd of the process that waits for them; a hook that still runs when that ends is killed
     Errors: Error of the first that fails.
     """
-    for problem in _run_each(config, kind, state):
+    for problem in _run_each(config, kind, state, owner):
         if problem is not None:
             raise problem
 
 
 def run_all_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> "list[Error]":
     """Runs all hooks of a kind whether they fail or not; what failed is returned."""
-    return [problem for problem in _run_each(config, kind, state) if problem is not None]
+    return [problem for problem in _run_each(config, kind, state, -1) if problem is not None]
 
 
-def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> "Any":
+def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owner: int) -> "Any":
     for index, hook in enumerate((config.get("hooks") or {}).get(kind) or []):
-        yield _run(hook, f"hooks.{kind}[{index}] ({hook['path']})", state)
+        yield _run(hook, f"hooks.{kind}[{index}] ({hook['path']})", state, owner)
 
 
 def _strings(values: "list[str]", keep: "list[Any]") -> "Any":
@@ -62,21 +64,23 @@ def _strings(values: "list[str]", keep: "list[Any]") -> "Any":
     return ffi.new("char *[]", [*own, ffi.NULL])
 
 
-def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]") -> "Optional[Error]":
+def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]", owner: int) -> "Optional[Error]":
     keep: "list[Any]" = []
     env = hook.get("env")
     args = _strings(hook.get("args") or [hook["path"]], keep)
     variables = _strings(environment() if env is None else env, keep)
     document = dump(state).encode()
     timeout = int(hook.get("timeout") or 0) * 1000
-    status, timed_out, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
+    status, ending, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
     path, cwd, size = hook["path"].encode(), state["bundle"].encode(), len(document)
-    kept = lib.shim_hook(path, args, variables, cwd, document, size, timeout, status, timed_out, output, _OUTPUT)
+    kept = lib.shim_hook(path, args, variables, cwd, document, size, timeout, owner, status, ending, output, _OUTPUT)
     if kept < 0:
         return Error(location=where, step="start hook", errno=-kept)
-    if not timed_out[0] and status[0] == 0:
+    if not ending[0] and status[0] == 0:
         return None
-    if timed_out[0]:
+    if ending[0] == _OWNER_ENDED:
+        text = "killed, since the container's first process has ended meanwhile"
+    elif ending[0]:
         text = f"hook ran past specified timeout of {timeout / 1000:.1f}s"
     elif status[0] & 0x7F:
         text = f"killed by signal {status[0] & 0x7F}"

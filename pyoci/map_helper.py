@@ -16,11 +16,11 @@ def write_map(path: str, pid: int, numbers: "list[str]", where: str) -> None:
     """
     keep = [ffi.new("char[]", word.encode()) for word in (path, str(pid), *numbers)]
     args, env = ffi.new("char *[]", [*keep, ffi.NULL]), ffi.new("char *[]", [ffi.NULL])
-    status, timed_out, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
-    kept = lib.shim_hook(path.encode(), args, env, b"/", b"", 0, _PATIENCE, status, timed_out, output, _OUTPUT)
+    status, ending, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
+    kept = lib.shim_hook(path.encode(), args, env, b"/", b"", 0, _PATIENCE, -1, status, ending, output, _OUTPUT)
     if kept < 0:
         raise Error(f"start {path}", location=where, errno=-kept)
-    if timed_out[0]:
+    if ending[0]:
         raise Error(f"{path} does not end", location=where)
     if status[0] != 0:
         words = " ".join(bytes(ffi.buffer(output, kept)).decode("utf-8", "replace").split())

@@ -197,8 +197,8 @@ class Creation:
     def _on_hooks(self, process: Process) -> None:
         self.hooked = True
         state = hook_state(self.config, self.entry.container, self.options.bundle, "creating", process.pid)
-        run_hooks(self.config, "prestart", state)
-        run_hooks(self.config, "createRuntime", state)
+        run_hooks(self.config, "prestart", state, process.pidfd)
+        run_hooks(self.config, "createRuntime", state, process.pidfd)
 
     def _on_created(self, process: Process) -> None:
         for step in self.plan.last:

@@ -30,9 +30,10 @@ def start(entry: Entry) -> None:
         _go(entry)
         entry.record["started"] = True
         entry.save()
-        _poststart(entry)
+        if "poststart" in entry.record["hooks"]:
+            _poststart(entry)
     except Error as problem:
-        if problem.location.startswith("hooks."):
+        if entry.fd >= 0 and problem.location.startswith("hooks."):
             from pyoci.container.delete import destroy
 
             destroy(entry)
@@ -87,8 +88,13 @@ def _hand_on(entry: Entry, listener: int) -> None:
 
 
 def _poststart(entry: Entry) -> None:
-    if "poststart" in entry.record["hooks"]:
-        from pyoci.hooks import hook_state, run_hooks
+    """The container may be deleted while a hook runs, which may outlive the program: then entry is closed."""
+    from pyoci.hooks import hook_state, run_hooks
 
-        config, pid = entry.config(), entry.record["init_process_pid"]
-        run_hooks(config, "poststart", hook_state(config, entry.container, entry.record["bundle"], "running", pid))
+    config, pid = entry.config(), entry.record["init_process_pid"]
+    state = hook_state(config, entry.container, entry.record["bundle"], "running", pid)
+    entry.release()
+    try:
+        run_hooks(config, "poststart", state)
+    finally:
+        entry.regain()

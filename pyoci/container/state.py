@@ -161,6 +161,19 @@ class Entry:
             posix.close(self.fd)
             self.fd = -1
 
+    def release(self) -> None:
+        """Lets others have the lock for a while: what may take for ever must not keep `delete --force` waiting."""
+        lib.shim_flock(self.fd, kernel.LOCK_UN)
+
+    def regain(self) -> bool:
+        """Locks and loads again after release(); False, and closed, when the container was deleted meanwhile."""
+        lib.shim_flock(self.fd, kernel.LOCK_EX)
+        if _still_there(self.fd, self.path):
+            self.load()
+            return True
+        self.close()
+        return False
+
     def __enter__(self) -> "Entry":
         return self
 

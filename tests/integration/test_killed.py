@@ -7,7 +7,9 @@ first that changes anything.
 import os
 import random
 import shutil
+import signal
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from support.box import Box
@@ -117,17 +119,62 @@ def test_delete_killed(box: Box, part: int) -> None:
     assert killed >= 8, "the tracer hit too few"
 
 
-def test_delete_by_force_while_create_hangs_in_a_hook(box: Box) -> None:
-    """create holds the container's lock, and waits for init, which waits for a hook that may never end."""
+def hanging_hook(box: Box, kind: str) -> tuple[Bundle, Path]:
+    """A bundle with a hook that never ends by itself, and the fifo that it opens when it runs."""
     bundle = box.bundle().args("sleep", "1000")
-    os.mkfifo(box.path / "up")
-    bundle.hook("createContainer", "/bin/sh", args=["sh", "-c", f"echo up > {box.path}/up; exec sleep 1000"])
+    fifo = bundle.rootfs / "up"
+    os.mkfifo(fifo)
+    path = "/up" if kind == "startContainer" else fifo
+    bundle.hook(kind, "/bin/sh", args=["sh", "-c", f"echo $$ > {path}; exec sleep 1000"])
     bundle.write()
-    hanging = box.begin("create", "--bundle", str(bundle.path), "c")
-    assert (box.path / "up").read_text() == "up\n"
-    assert box.state()["status"] == "creating"
+    return bundle, fifo
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer"])
+def test_delete_by_force_while_a_hook_hangs(box: Box, kind: str) -> None:
+    """create, or start, holds the container's lock, and waits for a hook, as init does."""
+    bundle, fifo = hanging_hook(box, kind)
+    words = ["create", "--bundle", str(bundle.path), "c"]
+    if kind == "startContainer":
+        box.ok(*words)
+        words = ["start", "c"]
+    hanging = box.begin(*words)
+    fifo.read_text()
+    assert box.state()["status"] in ("creating", "created")
     box.ok("delete", "--force", "c")
+    result = hanging.finish()
+    if kind != "startContainer":  # to `start` a program that was killed at once and one never begun look alike
+        assert result.status == 1, result
+    if kind in ("prestart", "createRuntime"):
+        assert f"hooks.{kind}[0]" in result.err and "first process has ended" in result.err, result
+    assert box.left() == []
+
+
+def test_kill_while_a_hook_hangs(box: Box) -> None:
+    """The program never was: create fails, and takes everything back."""
+    bundle, fifo = hanging_hook(box, "createRuntime")
+    hanging = box.begin("create", "--bundle", str(bundle.path), "c")
+    fifo.read_text()
+    box.ok("kill", "c", "KILL")
     assert hanging.finish().status == 1
+    assert box.left() == []
+
+
+@pytest.mark.parametrize("words", [["delete", "--force", "c"], ["kill", "c", "KILL"]])
+def test_nobody_waits_for_a_poststart_hook(box: Box, words: list[str]) -> None:
+    """It may outlive the program. start goes on waiting for it; everybody else gets at the container."""
+    bundle, fifo = hanging_hook(box, "poststart")
+    box.ok("create", "--bundle", str(bundle.path), "c")
+    hanging = box.begin("start", "c")
+    hook = os.pidfd_open(int(fifo.read_text()))
+    box.ok(*words)
+    if words[0] == "kill":
+        box.ok("delete", "--force", "c")
+    assert box.names() == []
+    signal.pidfd_send_signal(hook, signal.SIGKILL)
+    result = hanging.finish()
+    assert result.status == 1 and "hooks.poststart[0]" in result.err and "killed by signal 9" in result.err, result
+    os.close(hook)
     assert box.left() == []
 
 
