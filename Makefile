@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py
 
-.PHONY: all setup build demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance fuzz clean
+.PHONY: all setup build criu demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance fuzz clean
 
 all: build
 
@@ -30,23 +30,27 @@ check: build
 	$(RUN) tests/tools/analyze.py
 	$(RUN) tests/fuzz/run.py 100000
 
-test: build
+# A CRIU that knows this kernel, for the tests of checkpoint and restore; where none can be had they say so and skip
+criu:
+	@tests/tools/criu.sh build/criu
+
+test: build criu
 	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration
 	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests/security
 
 test-unit: build
 	$(RUN) -m pytest -q -n $(JOBS) tests/unit
 
-test-integration: build
+test-integration: build criu
 	$(RUN) -m pytest -q -n $(JOBS) tests/integration
 
 # Debian's engines with runc, then with pyoci: writes docs/engines-table.md
-test-callers: build
+test-callers: build criu
 	tests/callers/install.sh $(VENV) build/callers
 	$(RUN) -m pytest -q -n $(JOBS) tests/callers --engines-table docs/engines-table.md
 
 # What of it every change must pass
-test-callers-core: build
+test-callers-core: build criu
 	tests/callers/install.sh $(VENV) build/callers
 	$(RUN) -m pytest -q -n $(JOBS) tests/callers -m core
 

@@ -1,4 +1,4 @@
-"""checkpoint and restore with a real CRIU, that of $PYOCI_CRIU or the installed one, where it works on this kernel."""
+"""checkpoint and restore with a real CRIU: $PYOCI_CRIU, that of tests/tools/criu.sh, or the installed one."""
 
 import os
 import select
@@ -14,7 +14,8 @@ from support.bundle import Bundle
 from support.command import PATIENCE, Result, run
 from support.pty import ConsoleSocket
 
-CRIU = os.environ.get("PYOCI_CRIU") or shutil.which("criu") or ""
+_BROUGHT = Path(__file__).parents[2] / "build" / "criu" / "criu"
+CRIU = os.environ.get("PYOCI_CRIU") or (str(_BROUGHT) if _BROUGHT.exists() else shutil.which("criu") or "")
 COUNTER = "i=0; while :; do i=$((i + 1)); echo $i > /tmp/count; sleep 0.05; done"
 
 
