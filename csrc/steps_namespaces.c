@@ -26,12 +26,23 @@ int step_open_namespace(struct context *c, const struct step *step)
     return ioctl(*fd, NS_GET_NSTYPE) == f->type.i ? 0 : -EINVAL;
 }
 
+/* The host's groups are no use in a user namespace, and there setgroups(2) may be denied for good. Without privilege it
+ * is refused here, too: then the groups are the caller's own. */
+static void leave_groups(int64_t types)
+{
+    if (types & CLONE_NEWUSER) {
+        int refused = setgroups(0, NULL);
+        (void)refused;
+    }
+}
+
 int step_join_namespace(struct context *c, const struct step *step)
 {
     FIELDS(join_namespace, step);
 
     if (f->slot.i < 0 || f->slot.i >= NAMESPACE_SLOTS)
         return -EINVAL;
+    leave_groups(f->type.i);
     TRY(c, "setns", setns(c->spaces[f->slot.i], (int)f->type.i));
     close(c->spaces[f->slot.i]);
     c->spaces[f->slot.i] = -1;
@@ -44,6 +55,7 @@ int step_join_process(struct context *c, const struct step *step)
     FIELDS(join_process, step);
     int pidfd = c->base + FD_EXTRA;
 
+    leave_groups(f->types.i);
     TRY(c, "setns", setns(pidfd, (int)f->types.i));
     close(pidfd);
     return 0;

@@ -468,6 +468,20 @@ int step_bounding(struct context *c, const struct step *step)
     return 0;
 }
 
+/* A user namespace can deny setgroups(2) for good (user_namespaces(7)): who has no groups and wants none needs none */
+static int set_groups(struct context *c, const struct fields_identity *f)
+{
+    c->doing = "setgroups";
+    if (setgroups(f->groups.b.length / sizeof(gid_t), (const gid_t *)f->groups.b.bytes) == 0)
+        return 0;
+    if (errno != EPERM)
+        return -errno;
+    if (f->groups.b.length == 0 && getgroups(0, NULL) == 0)
+        return 0;
+    c->doing = "setgroups, which the user namespace may deny for good";
+    return -EPERM;
+}
+
 /* Everything here is read back: setresuid(-1) would succeed and change nothing */
 int step_identity(struct context *c, const struct step *step)
 {
@@ -479,8 +493,9 @@ int step_identity(struct context *c, const struct step *step)
     if (f->uid.i < 0 || f->uid.i >= UINT32_MAX || f->gid.i < 0 || f->gid.i >= UINT32_MAX)
         return -EINVAL;
     TRY(c, "keep capabilities", prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
-    if (!(f->flags.i & PLAN_IDENTITY_NO_GROUPS))
-        TRY(c, "setgroups", setgroups(f->groups.b.length / sizeof(gid_t), (const gid_t *)f->groups.b.bytes));
+    int error = f->flags.i & PLAN_IDENTITY_NO_GROUPS ? 0 : set_groups(c, f);
+    if (error)
+        return error;
     TRY(c, "setgid", setresgid(gid, gid, gid));
     TRY(c, "setuid", setresuid(uid, uid, uid));
     TRY(c, "make undumpable", prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));

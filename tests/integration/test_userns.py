@@ -108,13 +108,14 @@ def test_exec_joins_the_user_namespace(box: Box, bundle: Bundle) -> None:
     assert words(out)[-1] == ["CapEff:", "0" * 16]
 
 
-@pytest.fixture
-def others_namespace() -> Iterator[str]:
-    """A user namespace that somebody else made."""
+@pytest.fixture(params=["allow", "deny"])
+def others_namespace(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A user namespace that somebody else made; what it says of setgroups(2) holds for good."""
     waits = ["unshare", "-U", "sh", "-c", "echo; read x"]
     process = subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
+    Path(f"/proc/{process.pid}/setgroups").write_text(request.param)
     for name, first in (("uid_map", UIDS), ("gid_map", GIDS)):
         Path(f"/proc/{process.pid}/{name}").write_text(f"0 {first} 65536")
     yield f"/proc/{process.pid}/ns/user"
@@ -124,11 +125,27 @@ def others_namespace() -> Iterator[str]:
 
 def test_a_user_namespace_by_path(box: Box, others_namespace: str) -> None:
     bundle = in_user_namespace(box.bundle(), others_namespace)
-    bundle.shell("readlink /proc/self/ns/user; cat /proc/self/uid_map; touch /tmp/x; ls -ln /tmp/x")
-    lines = words(box.output(bundle))
+    bundle.shell("readlink /proc/self/ns/user; cat /proc/self/uid_map; id -G; touch /tmp/x; ls -ln /tmp/x")
+    lines = words(box.output(bundle, preexec_fn=lambda: os.setgroups([7, 8])))
     assert lines[0] == [os.readlink(others_namespace)]
     assert lines[1] == ["0", str(UIDS), "65536"]
+    assert lines[2] == ["0"], "the caller's groups came along"
     assert (bundle.rootfs / "tmp" / "x").stat().st_uid == UIDS
+
+
+def test_exec_in_a_user_namespace_by_path(box: Box, others_namespace: str) -> None:
+    box.started(in_user_namespace(box.bundle(), others_namespace).shell(SLEEP))
+    words = ["exec", "-u", "7:8", "c", "id", "-G"]
+    assert box.ok(*words, preexec_fn=lambda: os.setgroups([7, 8])).out == "8\n"
+
+
+@pytest.mark.parametrize("others_namespace", ["deny"], indirect=True)
+def test_groups_that_a_user_namespace_denies(box: Box, others_namespace: str) -> None:
+    bundle = in_user_namespace(box.bundle(), others_namespace).args("true")
+    bundle.process["user"]["additionalGids"] = [7]
+    result = box.run(bundle)
+    assert result.status == 1, result
+    assert "process.user" in result.err and "setgroups, which the user namespace may deny" in result.err, result
 
 
 # What its root can have
