@@ -2,7 +2,7 @@
 """The parts of vm.sh that are no matter of shell: QMP, the agent's port, the kernel's payload, a tiny initial ramdisk.
 
 machine.py exec LIVE USER SECONDS COMMAND | resume LIVE | save LIVE FILE | await SOCKET PIDFILE | end PIDFILE
-           vmlinux VMLINUZ OUT | initrd BUSYBOX VIRTIO_BLK OUT
+           vmlinux VMLINUZ OUT | initrd BUSYBOX OUT MODULE...
 """
 
 import base64
@@ -165,8 +165,8 @@ def vmlinux(source, target):
     Path(target).write_bytes(plain if plain[:4] == b"\x7fELF" else image)
 
 
-INIT = b"""#!/bin/busybox sh
-/bin/busybox insmod /virtio_blk.ko
+INIT = """#!/bin/busybox sh
+for name in {modules}; do /bin/busybox insmod /$name; done
 /bin/busybox mount -t devtmpfs dev /dev
 while [ ! -b /dev/vda ]; do /bin/busybox usleep 20000; done
 /bin/busybox mount -t ext4 /dev/vda /new
@@ -175,13 +175,16 @@ exec /bin/busybox switch_root /new /sbin/init
 """
 
 
-def initrd(busybox, module, target):
-    """An archive (cpio, newc) that loads the disk's driver, a module in this kernel, and goes on to the disk."""
+def initrd(busybox, target, *modules):
+    """An archive (cpio, newc) that loads what the disk needs and this kernel has as modules, and goes on to the disk."""
     entries = [(name, 0o40755, b"", 0, 0) for name in ("bin", "dev", "new")]
     entries.append(("dev/console", 0o20600, b"", 5, 1))
     entries.append(("bin/busybox", 0o100755, Path(busybox).read_bytes(), 0, 0))
-    entries.append(("virtio_blk.ko", 0o100644, Path(module).read_bytes(), 0, 0))
-    entries.append(("init", 0o100755, INIT, 0, 0))
+    names = []
+    for module in map(Path, modules):
+        names.append(module.name)
+        entries.append((module.name, 0o100644, module.read_bytes(), 0, 0))
+    entries.append(("init", 0o100755, INIT.format(modules=" ".join(names)).encode(), 0, 0))
     entries.append(("TRAILER!!!", 0, b"", 0, 0))
     archive = bytearray()
     for inode, (name, mode, data, major, minor) in enumerate(entries, 1):

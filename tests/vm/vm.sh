@@ -1,19 +1,30 @@
 #!/bin/bash
 # A Debian machine with cgroup v2, systemd as PID 1, AppArmor and an unprivileged user, emulated by QEMU in software.
-#   vm.sh build                                  make the image, about a minute besides downloads
+#   vm.sh build                                  make the image, two minutes besides downloads
 #   vm.sh save                                   boot it once and keep the booted state
 #   vm.sh start [-d DIRECTORY]                   resume that state (or boot, if there is none); DIRECTORY is its /host
 #   vm.sh exec [-u USER] [-t SECONDS] COMMAND    run a shell command in it; its output and status are ours
 #   vm.sh stop                                   end it; what it changed on its disk is forgotten
-# Needs root. Everything lies in $PYOCI_VM (default ~/.cache/pyoci-vm). One machine at a time: it takes two CPUs whole.
+# Needs root. Everything lies in $PYOCI_VM (default ~/.cache/pyoci-vm). A machine takes two CPUs whole.
+# PYOCI_VM_CGROUPS  v2 (default); or with Debian 12's own kernel, which has all of v1, and InfiniBand in software:
+#                   v1 and hybrid, as systemd set machines up before; v2-old
+# PYOCI_VM_LIVE     a directory of a second machine's own, to run beside another
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 store=${PYOCI_VM:-${XDG_CACHE_HOME:-$HOME/.cache}/pyoci-vm}
 root=$store/root            # the image's files, also for building pyoci with the image's own Python
 qemu=$store/qemu
-live=$store/live            # sockets, logs and pids of the running machine
+cgroups=${PYOCI_VM_CGROUPS:-v2}
+saved=$store/saved-$cgroups # the booted state: .img and .ram
+live=${PYOCI_VM_LIVE:-$store/live-$cgroups} # sockets, logs and pids of the running machine
 memory=${PYOCI_VM_MEMORY:-3072}
+
+case $cgroups in
+    v2) kernel=cloud ;;
+    v1 | hybrid | v2-old) kernel=stock ;;
+    *) echo "PYOCI_VM_CGROUPS is v2, v2-old, hybrid or v1, not $cgroups" >&2; exit 2 ;;
+esac
 
 say() { echo "vm: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -49,17 +60,24 @@ apt_beside() {
     apt-get "${apt[@]}" update
 }
 
+# What a kernel's metapackage stands for: kernel_of NAME/SUITE
+kernel_of() {
+    apt-cache "${apt[@]}" show "$1" | sed -n 's/^Depends: *\(linux-image[^ ]*\).*/\1/p' | head -n 1
+}
+
+# Two kernels: a recent one, whose v1 memory and cpuset Debian leaves out, and Debian 12's own, which has all of v1.
 fetch() {
-    local kernel
-    kernel=$(apt-cache "${apt[@]}" show linux-image-cloud-amd64/bookworm-backports | sed -n 's/^Depends: *\(linux-image[^ ]*\).*/\1/p' | head -n 1)
+    local cloud stock deb
+    cloud=$(kernel_of linux-image-cloud-amd64/bookworm-backports)
+    stock=$(kernel_of linux-image-amd64/bookworm)
     mkdir -p "$store/debs"
-    rm -rf "$store"/debs/* "$qemu" "$store/kernel" "$store/mmdebstrap"
-    say "downloading $kernel, QEMU and mmdebstrap"
-    (cd "$store/debs" && apt-get "${apt[@]}" download "$kernel" mmdebstrap \
+    rm -rf "$store"/debs/* "$qemu" "$store"/kernel* "$store/mmdebstrap"
+    say "downloading $cloud, $stock, QEMU and mmdebstrap"
+    (cd "$store/debs" && apt-get "${apt[@]}" download "$cloud" "$stock" mmdebstrap \
         qemu-system-x86/bookworm-backports qemu-system-common/bookworm-backports qemu-system-data/bookworm-backports)
-    local deb
     for deb in "$store"/debs/qemu-*.deb; do dpkg -x "$deb" "$qemu"; done
-    dpkg -x "$store"/debs/linux-image-*.deb "$store/kernel"
+    dpkg -x "$store/debs/$cloud"_*.deb "$store/kernel-cloud"
+    dpkg -x "$store/debs/$stock"_*.deb "$store/kernel-stock"
     dpkg -x "$store"/debs/mmdebstrap_*.deb "$store/mmdebstrap"
 }
 
@@ -68,7 +86,7 @@ fetch() {
 image_packages() {
     tr -s ' \n' , <<'LIST' | sed 's/^,//; s/,$//'
 systemd systemd-sysv dbus dbus-user-session libpam-systemd udev kmod apparmor apparmor-utils
-python3 python3-cffi python3-jeepney python3-jsonschema python3-setuptools python3-wheel python3-pytest
+python3 python3-cffi python3-jeepney python3-jsonschema python3-protobuf python3-setuptools python3-wheel python3-pytest
 python3-pytest-xdist python3-hypothesis python3-dev gcc libc6-dev libseccomp-dev libseccomp2 pkg-config
 busybox-static runc crun podman buildah conmon containerd criu catatonit golang-github-containers-common
 uidmap iproute2 iptables netavark aardvark-dns slirp4netns fuse-overlayfs jq procps strace util-linux-extra
@@ -88,28 +106,36 @@ build() {
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
         --aptopt='APT::Install-Recommends "false"' --include="$(image_packages)" \
         bookworm "$root" "$store/apt/image.list" > "$store/install.log" 2>&1 || { tail -n 20 "$store/install.log" >&2; die "that failed"; }
-    install_modules
+    install_kernel cloud
+    install_kernel stock
     install -m 755 "$here/guest/agent.py" "$root/usr/local/sbin/vm-agent"
     cp "$here/guest/vm-agent.service" "$root/etc/systemd/system/"
     chroot "$root" /bin/bash -s < "$here/guest/configure.sh"
-    "$here/machine.py" vmlinux "$store"/kernel/boot/vmlinuz-* "$store/vmlinux"
-    "$here/machine.py" initrd "$root/bin/busybox" "$(find "$root/lib/modules" -name virtio_blk.ko)" "$store/initrd"
-    rm -f "$store"/disk.img "$store"/saved.*
+    rm -f "$store"/disk.img "$store"/saved*
     mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1,nodiscard -d "$root" "$store/disk.img" 4G
     say "the image is made: $(du -sh "$store/disk.img" | cut -f 1)"
 }
 
-# Only what a virtual machine can use, and unpacked: emulated, every decompression takes long.
-install_modules() {
-    local version modules
-    version=$(ls "$store/kernel/lib/modules")
+# install_kernel NAME: its modules, only those a virtual machine can use, and unpacked: emulated, every decompression
+# takes long. Then the kernel itself without its decompressor, and a ramdisk that finds the disk.
+install_kernel() {
+    local version modules wanted
+    version=$(ls "$store/kernel-$1/lib/modules")
     modules=$root/lib/modules/$version
     mkdir -p "$root/lib/modules"
-    cp -a "$store/kernel/lib/modules/$version" "$root/lib/modules/"
-    (cd "$modules/kernel" && rm -rf sound drivers/{infiniband,gpu,media,scsi,staging,usb,hid,input,iio,ata,target,xen,hv,video,md} \
-        drivers/net/{ethernet,wireless,can} net/{sunrpc,can,bluetooth,mac80211,wireless,tipc,sctp,openvswitch,ceph})
+    cp -a "$store/kernel-$1/lib/modules/$version" "$root/lib/modules/"
+    (cd "$modules/kernel" && rm -rf sound drivers/infiniband/{hw,ulp} drivers/{gpu,media,scsi,staging,usb,hid,input,iio,ata} \
+        drivers/{target,xen,hv,video,md,mtd,isdn,nvme,power,thunderbolt,platform,firewire,leds,mmc,hwmon,i2c,edac,comedi} \
+        drivers/net/{ethernet,wireless,can,phy,wwan,usb,dsa,fddi,hamradio,arcnet,ieee802154} drivers/{net/plip,nfc,bluetooth} \
+        net/{sunrpc,can,bluetooth,mac80211,wireless,tipc,sctp,openvswitch,ceph,rds,batman-adv,dccp,nfc,appletalk} \
+        fs/{xfs,ocfs2,gfs2,f2fs,jfs,nfs,nfsd,ceph,smb,cifs,ntfs3,ubifs,reiserfs,btrfs,bcachefs,dlm,afs,orangefs,hfs,hfsplus})
     find "$modules" -name '*.xz' -exec unxz -f {} +
     chroot "$root" depmod -a "$version"
+    mapfile -t wanted < <(for name in virtio_pci virtio_blk virtio_console ext4; do
+        chroot "$root" modprobe -S "$version" --show-depends "$name"
+    done | sed -n "s|^insmod \([^ ]*\).*|$root\1|p" | awk '!seen[$0]++')
+    "$here/machine.py" initrd "$root/bin/busybox" "$store/initrd-$1" "${wanted[@]}"
+    "$here/machine.py" vmlinux "$store/kernel-$1"/boot/vmlinuz-* "$store/vmlinux-$1"
 }
 
 # ------------------------------------------------------------------------------------------------------- the machine
@@ -126,7 +152,7 @@ boot() {
         -nodefaults -no-user-config -display none -no-reboot -M pc,memory-backend=ram,hpet=off,usb=off \
         -accel tcg,thread=multi,tb-size=1024 -cpu max,la57=off -smp 2 -m "$memory" \
         -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
-        -kernel "$store/vmlinux" -initrd "$store/initrd" -append "$(command_line)" -serial "file:$live/console.log" \
+        -kernel "$store/vmlinux-$kernel" -initrd "$store/initrd-$kernel" -append "$(command_line)" -serial "file:$live/console.log" \
         -drive "file=$disk,format=raw,if=none,id=disk,snapshot=$snapshot,cache=unsafe" -device virtio-blk-pci,drive=disk \
         -device virtio-serial-pci -chardev "socket,id=agent,path=$live/agent.sock,server=on,wait=off" \
         -device virtserialport,chardev=agent,name=vm-agent \
@@ -136,8 +162,11 @@ boot() {
 }
 
 command_line() {
+    local unified=0 legacy=0
+    case $cgroups in v2*) unified=1 ;; v1) legacy=1 ;; esac
     echo "console=ttyS0 quiet loglevel=4 panic=-1 audit=0 mitigations=off nokaslr random.trust_cpu=on tsc=reliable" \
-        "no_timer_check net.ifnames=0 apparmor=1 security=apparmor systemd.unified_cgroup_hierarchy=1 systemd.show_status=0"
+        "no_timer_check net.ifnames=0 apparmor=1 security=apparmor systemd.show_status=0" \
+        "systemd.unified_cgroup_hierarchy=$unified systemd.legacy_systemd_cgroup_controller=$legacy"
 }
 
 share() {
@@ -155,8 +184,8 @@ start() {
     rm -rf "$live"
     mkdir -p "$live"
     share "$directory"
-    if [ -e "$store/saved.ram" ]; then
-        boot "$store/saved.img" resume -incoming "file:$store/saved.ram"
+    if [ -e "$saved.ram" ]; then
+        boot "$saved.img" resume -incoming "file:$saved.ram"
         "$here/machine.py" resume "$live"
     else
         boot "$store/disk.img" fresh -chardev "socket,id=share,path=$live/share.sock" \
@@ -168,12 +197,12 @@ start() {
 # The saved state has no shared directory: that device cannot be saved, and is plugged in after each resume.
 save() {
     running && die "a machine runs already ($live); vm.sh stop ends it"
-    rm -rf "$live" "$store"/saved.*
+    rm -rf "$live" "$saved".*
     mkdir -p "$live"
-    cp --sparse=always "$store/disk.img" "$store/saved.img"
-    boot "$store/saved.img" fresh
+    cp --sparse=always "$store/disk.img" "$saved.img"
+    boot "$saved.img" fresh
     "$here/machine.py" exec "$live" root 300 "$(cat "$here/guest/warm.sh")"
-    "$here/machine.py" save "$live" "$store/saved.ram" || { rm -f "$store/saved.ram"; stop; die "the state was not saved"; }
+    "$here/machine.py" save "$live" "$saved.ram" || { rm -f "$saved.ram"; stop; die "the state was not saved"; }
     stop
 }
 
@@ -203,5 +232,5 @@ case $command in
     start) start "$@" ;;
     exec) run_in "$@" ;;
     root) echo "$root" ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
