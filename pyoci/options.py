@@ -79,7 +79,6 @@ class ExecOptions:
 
     cgroup:         sub-cgroups to join, each `PATH` or `CONTROLLER[,CONTROLLER]:PATH`, as given
     ignore_paused:  run it although the container is paused
-    tty:            the process gets a terminal (the same as its document's `terminal`)
     """
 
     __slots__ = (
@@ -90,7 +89,6 @@ class ExecOptions:
         "pid_file",
         "pidfd_socket",
         "preserve_fds",
-        "tty",
     )
 
     def __init__(
@@ -103,7 +101,6 @@ class ExecOptions:
         preserve_fds: int = 0,
         cgroup: "list[str]" = [],  # noqa: B006 - never changed
         ignore_paused: bool = False,
-        tty: bool = False,
     ) -> None:
         self.detach = detach
         self.pid_file = pid_file
@@ -112,7 +109,6 @@ class ExecOptions:
         self.preserve_fds = preserve_fds
         self.cgroup = cgroup
         self.ignore_paused = ignore_paused
-        self.tty = tty
 
 
 def check_id(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from pyoci.cli import exec_process
 from pyoci.errors import Error
-from pyoci.options import ExecOptions, check_id, check_terminal
+from pyoci.options import ExecOptions, check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,18 +21,13 @@ def main(call: "Call") -> int:
         raise Error("process args cannot be empty", hint="name a command after the id, or pass --process FILE")
     else:
         process = exec_process.from_flags(call, runtime.config(name))
-    terminal = bool(process.get("terminal"))
-    detach = call.yes("detach")
-    console_socket = call.path("console-socket")
-    check_terminal(terminal, detach, console_socket)
     wanted = ExecOptions(
-        detach=detach,
+        detach=call.yes("detach"),
         pid_file=call.path("pid-file"),
-        console_socket=console_socket,
+        console_socket=call.path("console-socket"),
         pidfd_socket=call.path("pidfd-socket"),
         preserve_fds=call.number("preserve-fds"),
         cgroup=call.texts("cgroup"),
         ignore_paused=call.yes("ignore-paused"),
-        tty=terminal,
     )
     return runtime.exec(name, process, wanted)

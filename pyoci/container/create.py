@@ -5,7 +5,7 @@ import posix
 from pyoci import cgroups
 from pyoci._shim import lib
 from pyoci.container.bundle import read_bundle
-from pyoci.container.files import send_descriptor, write_pid_file
+from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import NOTIFY, SOCKET, Entry, Store, start_time
 from pyoci.errors import Error
 from pyoci.hooks import environment, hook_state, run_all_hooks, run_hooks
@@ -215,13 +215,7 @@ class Creation:
             write_pid_file(self.options.pid_file, process.pid)
 
     def _on_console(self, master: int) -> None:
-        if self.options.console_socket:
-            try:
-                send_descriptor(self.options.console_socket, "--console-socket", b"/dev/ptmx", master)
-            finally:
-                posix.close(master)
-        else:
-            self.master = master
+        self.master = hand_over_console(self.options.console_socket, master)
 
     def _why_dead(self) -> str:
         return "container init was OOM-killed (memory limit too low?)" if self.manager.oom_kills() else ""

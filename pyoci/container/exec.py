@@ -3,7 +3,7 @@
 import posix
 
 from pyoci._shim import lib
-from pyoci.container.files import send_descriptor, write_pid_file
+from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import Entry, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
@@ -117,10 +117,4 @@ class _Execution:
         send_listener(config, state, process.pid, listener)
 
     def _on_console(self, master: int) -> None:
-        if self.options.console_socket:
-            try:
-                send_descriptor(self.options.console_socket, "--console-socket", b"/dev/ptmx", master)
-            finally:
-                posix.close(master)
-        else:
-            self.master = master
+        self.master = hand_over_console(self.options.console_socket, master)

@@ -26,6 +26,20 @@ def write_pid_file(path: str, pid: int) -> None:
         raise Error(f"write {path}", location="--pid-file", errno=problem.errno or 0) from None
 
 
+def hand_over_console(socket: str, master: int) -> int:
+    """Sends a pty's master to the caller's --console-socket and closes it here; without one ("") it stays ours.
+
+    Returns the master, -1 when it has gone. Errors: as send_descriptor.
+    """
+    if not socket:
+        return master
+    try:
+        send_descriptor(socket, "--console-socket", b"/dev/ptmx", master)
+    finally:
+        posix.close(master)
+    return -1
+
+
 def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
     """Sends a descriptor over the stream socket at path; flag is the command's option that named it.
 

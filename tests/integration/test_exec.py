@@ -186,3 +186,20 @@ def test_signals_reach_the_process_in_the_foreground(running: Box) -> None:
 
     begun.process.send_signal(signal.SIGUSR1)
     assert begun.finish().status == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-t", "-d"], "cannot allocate tty if pyoci will detach without setting console socket"),
+        (["-t", "--console-socket", "/s"], "cannot use console socket if pyoci will not detach or allocate tty"),
+        (["-d", "--console-socket", "/s"], "cannot use console socket if pyoci will not detach or allocate tty"),
+    ],
+)
+def test_a_terminal_needs_one_who_takes_it(running: Box, words: list[str], message: str) -> None:
+    before = leftovers.descendants()
+    result = running.call("exec", *words, "c", "touch", "/was-here")
+    assert result.status == 255, result
+    assert "process.terminal" in result.err and message in result.err, result
+    assert not (running.path / "b1" / "rootfs" / "was-here").exists()
+    assert leftovers.descendants() == before

@@ -22,7 +22,7 @@ def test_the_containers_process_with_another_command(cli, runtime):
     name, process, options = asked(runtime)
     assert name == "c1"
     assert process == {**PROCESS, "args": ["ls", "-l", "--", "-x"], "terminal": False}
-    assert (options.detach, options.tty, options.cgroup, options.ignore_paused) == (True, False, [], False)
+    assert (options.detach, options.cgroup, options.ignore_paused) == (True, [], False)
     assert before == PROCESS, "the container's own document was changed"
 
 
@@ -124,11 +124,11 @@ def test_the_terminal_of_a_process_file_counts_not_the_flag(cli, runtime, tmp_pa
     file = tmp_path / "process.json"
     file.write_text('{"args": ["sh"], "cwd": "/", "terminal": true}')
     assert cli("exec", "--process", file, "--detach", "--console-socket", "/s", "c1")[0] == 0
-    assert asked(runtime)[2].tty is True
+    assert asked(runtime)[1]["terminal"] is True
     file.write_text('{"args": ["sh"], "cwd": "/"}')
     runtime.calls.clear()
     assert cli("exec", "--process", file, "--tty", "--detach", "c1")[0] == 0
-    assert asked(runtime)[2].tty is False
+    assert not asked(runtime)[1].get("terminal")
 
 
 @pytest.mark.parametrize(
@@ -192,22 +192,10 @@ def test_a_command_is_needed_but_the_container_comes_first(cli, runtime):
     assert "exec failed: container does not exist" in err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["-t", "-d"], "cannot allocate tty if pyoci will detach without setting console socket"),
-        (["-t", "--console-socket", "/s"], "cannot use console socket if pyoci will not detach or allocate tty"),
-        (["-d", "--console-socket", "/s"], "cannot use console socket if pyoci will not detach or allocate tty"),
-    ],
-)
-def test_a_terminal_needs_one_who_takes_it(cli, runtime, words, message):
-    status, _, err = cli("exec", *words, "c1", "sh")
-    assert status == 255
-    assert message in err
-    assert not [call for call in runtime.calls if call[0] == "exec"]
-
-
 @pytest.mark.parametrize("words", [["-t"], ["-t", "-d", "--console-socket", "/s"], []])
-def test_terminals_that_are_fine(cli, runtime, words):
+def test_the_terminal_and_who_takes_it_are_handed_on(cli, runtime, words):
+    """Whether they fit is for the operation to say: tests/integration/test_exec.py."""
     assert cli("exec", *words, "c1", "sh")[0] == 0
-    assert asked(runtime)[2].tty is ("-t" in words)
+    _, process, options = asked(runtime)
+    assert process["terminal"] is ("-t" in words)
+    assert (options.detach, options.console_socket) == ("-d" in words, "/s" if "-d" in words else "")
