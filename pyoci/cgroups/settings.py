@@ -136,7 +136,7 @@ def former(text: str, file: str, new: str) -> str:
             return line
     if file == "io.max":
         return f"{device} rbps=max wbps=max riops=max wiops=max"
-    return f"{device} {'default' if file.startswith('io.') else '0'}"
+    return f"{device} {'default' if 'weight' in file else '0'}"
 
 
 def _write(host: Host, fd: int, setting: Setting) -> bool:

@@ -92,40 +92,49 @@ def pids(resources: Section) -> "list[Setting]":
     return [Setting("pids", section.at("limit"), ("pids.max", "max" if limit == -1 else str(limit or 1)), idle="max")]
 
 
-THROTTLES = (
-    ("throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps"),
-    ("throttleWriteBpsDevice", "blkio.throttle.write_bps_device", "wbps"),
-    ("throttleReadIOPSDevice", "blkio.throttle.read_iops_device", "riops"),
-    ("throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops"),
-)
+def block_io(resources: Section) -> "list[tuple[str, str, int, str]]":
+    """What blockIO asks for, for both versions: (property, major:minor or "" for all devices, value, place).
+
+    Weights are 10 to 1000, 0 leaves them; throttles are bytes or operations per second, 0 for none.
+    """
+    section = resources.section("blockIO")
+    found = []
+    for entry, device in [(section, ""), *_by_device(section, "weightDevice")]:
+        for key in ("weight", "leafWeight"):
+            if weight := entry.integer(key):
+                found.append((key, device, weight, entry.at(key)))
+    for key in _THROTTLES:
+        for entry, device in _by_device(section, key):
+            found.append((key, device, entry.integer("rate") or 0, entry.at("rate")))
+    return found
 
 
-def device_number(entry: Section) -> str:
-    """major:minor of a block device's entry."""
-    return f"{entry.integer('major') or 0}:{entry.integer('minor') or 0}"
+def _by_device(section: Section, key: str) -> "list[tuple[Section, str]]":
+    return [
+        (entry, f"{entry.integer('major') or 0}:{entry.integer('minor') or 0}") for entry in section.items(key)
+    ]
+
+
+_THROTTLES = {
+    "throttleReadBpsDevice": "read_bps",
+    "throttleWriteBpsDevice": "write_bps",
+    "throttleReadIOPSDevice": "read_iops",
+    "throttleWriteIOPSDevice": "write_iops",
+}
 
 
 def blkio(resources: Section) -> "list[Setting]":
-    """Weights 10 to 1000 (0: leave it), for all or for a device; throttles in bytes or operations per second."""
-    section = resources.section("blockIO")
+    """Weights, which BFQ has taken over from a scheduler that is gone, and throttles; see block_io()."""
     settings = []
-    if weight := section.integer("weight"):
-        choices = ("blkio.weight", str(weight)), ("blkio.bfq.weight", str(weight))
-        settings.append(Setting("blkio", section.at("weight"), *choices))
-    if leaf := section.integer("leafWeight"):
-        settings.append(Setting("blkio", section.at("leafWeight"), ("blkio.leaf_weight", str(leaf))))
-    for entry in section.items("weightDevice"):
-        if weight := entry.integer("weight"):
-            value = f"{device_number(entry)} {weight}"
-            choices = ("blkio.weight_device", value), ("blkio.bfq.weight_device", value)
-            settings.append(Setting("blkio", entry.at("weight"), *choices))
-        if leaf := entry.integer("leafWeight"):
-            value = f"{device_number(entry)} {leaf}"
-            settings.append(Setting("blkio", entry.at("leafWeight"), ("blkio.leaf_weight_device", value)))
-    for key, file, _ in THROTTLES:
-        for entry in section.items(key):
-            rate = entry.integer("rate") or 0
-            settings.append(Setting("blkio", entry.at("rate"), (file, f"{device_number(entry)} {rate}")))
+    for key, device, value, place in block_io(resources):
+        ending, line = ("_device", f"{device} {value}") if device else ("", str(value))
+        if key == "weight":
+            choices = [("blkio.weight" + ending, line), ("blkio.bfq.weight" + ending, line)]
+        elif key == "leafWeight":
+            choices = [("blkio.leaf_weight" + ending, line)]
+        else:
+            choices = [(f"blkio.throttle.{_THROTTLES[key]}_device", line)]
+        settings.append(Setting("blkio", place, *choices))
     return settings
 
 

@@ -3,13 +3,16 @@
 from ..errors import Error
 from .convert import check_shares, io_weight, swap_only, weight_from_shares
 from .settings import Section, Setting
-from .settings_v1 import THROTTLES, cpuset, device_number, pids, rdma
+from .settings_v1 import block_io, cpuset, pids, rdma
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["cpu", "cpuset", "hugetlb", "io", "memory", "network", "pids", "rdma", "unified"]
+
+
+_ONLY_V1 = "only cgroup v1 has a file for it"
 
 
 def _limit(value: int) -> str:
@@ -20,7 +23,7 @@ def _v1_only(section: Section, key: str) -> None:
     raise Error(
         f"cannot set memory {key} with cgroup v2" if section.where.endswith("memory") else f"cgroup v2 has no {key}",
         location=section.at(key),
-        hint="only cgroup v1 has a file for it",
+        hint=_ONLY_V1,
     )
 
 
@@ -74,27 +77,26 @@ def cpu(resources: Section) -> "list[Setting]":
     return settings
 
 
+_THROTTLES = {
+    "throttleReadBpsDevice": "rbps",
+    "throttleWriteBpsDevice": "wbps",
+    "throttleReadIOPSDevice": "riops",
+    "throttleWriteIOPSDevice": "wiops",
+}
+
+
 def io(resources: Section) -> "list[Setting]":
-    """Weights and throttles. io.bfq.weight counts as v1 did; io.weight runs from 1 to 10000."""
-    section = resources.section("blockIO")
-    if section.integer("leafWeight"):
-        _v1_only(section, "leafWeight")
+    """Weights and throttles, see block_io(). io.bfq.weight counts as v1 did; io.weight runs from 1 to 10000."""
     settings = []
-    if weight := section.integer("weight"):
-        choices = ("io.bfq.weight", str(weight)), ("io.weight", f"default {io_weight(weight)}")
-        settings.append(Setting("io", section.at("weight"), *choices))
-    for entry in section.items("weightDevice"):
-        if entry.integer("leafWeight"):
-            _v1_only(entry, "leafWeight")
-        if weight := entry.integer("weight"):
-            device = device_number(entry)
-            choices = ("io.bfq.weight", f"{device} {weight}"), ("io.weight", f"{device} {io_weight(weight)}")
-            settings.append(Setting("io", entry.at("weight"), *choices))
-    for key, _, name in THROTTLES:
-        for entry in section.items(key):
-            rate = entry.integer("rate") or 0
-            value = f"{device_number(entry)} {name}={rate or 'max'}"
-            settings.append(Setting("io", entry.at("rate"), ("io.max", value)))
+    for key, device, value, place in block_io(resources):
+        if key == "weight":
+            bfq = f"{device} {value}" if device else str(value)
+            choices = [("io.bfq.weight", bfq), ("io.weight", f"{device or 'default'} {io_weight(value)}")]
+        elif key == "leafWeight":
+            raise Error("cgroup v2 has no leafWeight", location=place, hint=_ONLY_V1)
+        else:
+            choices = [("io.max", f"{device} {_THROTTLES[key]}={value or 'max'}")]
+        settings.append(Setting("io", place, *choices))
     return settings
 
 

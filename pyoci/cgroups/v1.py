@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
 FREEZE_SECONDS = 10.0
 SIGKILL = 9
-# whose cgroup.procs we read: these are joined on every machine
-_PROCESS_LISTS = ("devices", "pids", "freezer", "memory", "name=systemd")
 
 
 def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resources: "dict[str, Any]") -> "Manager":
@@ -133,7 +131,7 @@ class Manager:
 
     def check_unused(self) -> None:
         """Refuse cgroups that somebody uses."""
-        if path := self._process_list():
+        for path, _ in self.directories():
             tree.refuse_if_used(path)
 
     def forget(self) -> None:
@@ -165,16 +163,16 @@ class Manager:
 
     # state
 
-    def _process_list(self) -> str:
-        for name in _PROCESS_LISTS:
-            if name in self.paths:
-                return self.paths[name]
-        return next(iter(self.paths.values()), "")
-
     def pids(self) -> "list[int]":
-        """The container's processes, those in cgroups below its own included; our pid numbers."""
-        path = self._process_list()
-        return tree.all_pids(path) if path else []
+        """The container's processes, those in cgroups below its own included; our pid numbers.
+
+        All hierarchies are asked: a process may have been moved out of one of them, or caught on its way in.
+        """
+        found: "dict[int, None]" = {}
+        for path, _ in self.directories():
+            for pid in tree.all_pids(path):
+                found[pid] = None
+        return list(found)
 
     def empty(self) -> bool:
         """Whether no process is left."""
@@ -235,10 +233,10 @@ class Manager:
 
         SIGKILL needs a paused container to run again, else v1 would not deliver it; others leave it paused.
         """
-        if "freezer" not in self.paths:
-            tree.signal_all(self.pids(), number)
-            return
         if self.empty():
+            return
+        if "freezer" not in self.paths:
+            self._signal(number)
             return
         stay_frozen = number != SIGKILL and self.frozen()
         try:
@@ -247,10 +245,19 @@ class Manager:
             if number != SIGKILL:
                 raise  # SIGKILL reaches what cannot be stopped as well
         try:
-            tree.signal_all(self.pids(), number)
+            self._signal(number)
         finally:
             if not stay_frozen:
                 self.thaw()
+
+    def _signal(self, number: int) -> None:
+        """To each process; SIGKILL also to those that one outside of the freezer's cgroup has made meanwhile."""
+        seen: "set[int]" = set()
+        while found := [pid for pid in self.pids() if pid not in seen]:
+            tree.signal_all(found, number)
+            seen.update(found)
+            if number != SIGKILL:
+                return
 
     def oom_kills(self) -> "Optional[int]":
         """How many processes the kernel killed for memory; None where that is not counted."""

@@ -176,7 +176,7 @@ exec /bin/busybox switch_root /new /sbin/init
 
 
 def initrd(busybox, target, *modules):
-    """An archive (cpio, newc) that loads what the disk needs and this kernel has as modules, and goes on to the disk."""
+    """An archive (cpio, newc) that loads the modules and goes on to the disk."""
     entries = [(name, 0o40755, b"", 0, 0) for name in ("bin", "dev", "new")]
     entries.append(("dev/console", 0o20600, b"", 5, 1))
     entries.append(("bin/busybox", 0o100755, Path(busybox).read_bytes(), 0, 0))

@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+from fake_cgroups import V1_FILES
 
 from pyoci import cgroups
 from pyoci.cgroups import subpath, tree
@@ -129,7 +130,12 @@ def test_destroying_twice_or_nothing_is_fine(host, version):
     manager.destroy()
 
 
-@pytest.mark.parametrize(("version", "file"), [(1, "devices/c/cgroup.procs"), (2, "c/cgroup.procs")])
+# any hierarchy may be the one that somebody is in
+IN_USE = [(1, "devices/c/cgroup.procs"), (1, "systemd/c/cgroup.procs"), (12, "unified/c/cgroup.procs")]
+IN_USE += [(2, "c/cgroup.procs")]
+
+
+@pytest.mark.parametrize(("version", "file"), IN_USE)
 def test_a_cgroup_in_use_is_refused(host, version, file):
     machine = host(version)
     plan(machine, "/c").create()
@@ -141,7 +147,7 @@ def test_a_cgroup_in_use_is_refused(host, version, file):
     assert machine.directories() == before
 
 
-@pytest.mark.parametrize(("version", "file"), [(1, "devices/c/cgroup.procs"), (2, "c/cgroup.procs")])
+@pytest.mark.parametrize(("version", "file"), IN_USE)
 def test_a_cgroup_that_somebody_took_meanwhile_is_left_alone(host, version, file):
     """Between our plan and our create another container was made there: undoing ours must not harm it."""
     machine = host(version)
@@ -312,6 +318,43 @@ def test_processes_of_the_whole_subtree_are_listed_once(host):
         with open(f"{machine.root}/{path}/cgroup.procs", "w") as file:
             file.write(text)
     assert sorted(manager.pids()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("without", ["devices", "memory", ""])
+def test_v1_finds_a_process_in_whatever_hierarchy_it_is(host, without):
+    """Not every machine mounts all of them, and a process may have been moved out of some."""
+    machine = host(1, controllers=[name for name in V1_FILES if name != without])
+    manager = plan(machine, "/c", resources={"devices": [{"allow": True, "access": "rwm"}]})
+    manager.create()
+    for pid, place in ((7, "pids/c"), (8, "systemd/c"), (7, "cpu/c")):
+        with open(f"{machine.root}/{place}/cgroup.procs", "w") as file:
+            file.write(f"{pid}\n")
+    assert sorted(reload(manager, machine).pids()) == [7, 8]
+    assert not manager.empty()
+
+
+def test_v1_signals_what_was_forked_while_it_looked(host, monkeypatch):
+    """Without a freezer nothing stands still: SIGKILL goes on until nobody new is there; others are sent once."""
+    machine = host(1, controllers=["pids", "memory"])
+    manager = plan(machine, "/c", resources={"devices": [{"allow": True, "access": "rwm"}]})
+    manager.create()
+    sent = []
+
+    def signalled(pids, number):
+        sent.append((pids, number))
+        with open(machine.root + "/pids/c/cgroup.procs", "a") as file:
+            file.write("12\n")
+
+    monkeypatch.setattr(tree, "signal_all", signalled)
+    with open(machine.root + "/pids/c/cgroup.procs", "w") as file:
+        file.write("11\n")
+    manager.kill(signal.SIGTERM)
+    assert sent == [([11], signal.SIGTERM)]
+    with open(machine.root + "/pids/c/cgroup.procs", "w") as file:
+        file.write("11\n")
+    sent.clear()
+    manager.kill(signal.SIGKILL)
+    assert sent == [([11], signal.SIGKILL), ([12], signal.SIGKILL)]
 
 
 def test_kill_v2_is_one_write(host):
