@@ -209,6 +209,17 @@ def join(tree: Tree, record: "dict[str, Any]", pid: int) -> None:
         tree.write(f"{record['monitor']}/tasks", str(pid), "enableMonitoring")
 
 
+def threads(pids: "list[int]") -> "list[int]":
+    """All threads of processes: resctrl takes one at a time, and only a new one is in the class of its maker."""
+    found: "list[int]" = []
+    for pid in pids:
+        try:
+            found += [int(name) for name in posix.listdir(f"/proc/{pid}/task")]
+        except FileNotFoundError:  # it has ended meanwhile
+            pass
+    return found
+
+
 def leave(entry: "Entry") -> "list[Error]":
     """Removes what was made for the container alone, or for one that never came to be; what could not be removed."""
     record = entry.record.get("resctrl")
@@ -249,7 +260,7 @@ def change(entry: "Entry", path: str, schemas: "dict[str, str]", pids: "list[int
         _write_lines(Tree(record["tree"]), wish)
     else:
         check(Tree(path), wish)
-        enter(entry, Tree(path), wish, pids)
+        enter(entry, Tree(path), wish, threads(pids))
 
 
 def statistics(entry: "Entry") -> "dict[str, Any]":

@@ -15,11 +15,15 @@ from pyoci.container.files import write_pid_file
 from pyoci.container.state import start_time
 from pyoci.errors import Error
 from pyoci.hooks import hook_state, run_hooks
+from pyoci.host import Host
 from pyoci.launch import Process, check
 from pyoci.plan.model import Plan
+from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyoci.container.state import Entry, Store
     from pyoci.options import CreateOptions
 
@@ -35,11 +39,15 @@ def restore(store: "Store", container: str, options: "CreateOptions", wanted: Cr
     """
     load_messages()
     data, config = read_bundle(options.bundle)
+    if (config.get("linux") or {}).get("netDevices"):
+        text = "a container with devices of the host's network cannot be restored"
+        raise Error(text, location="linux.netDevices", hint="give them to its network namespace by a hook")
     manager = cgroups.plan(config, container, driver=driver)
+    plan = _class_of_service(config, container, options.bundle)
     directories = Directories(wanted.images, wanted.work)
     try:
         entry = store.make(container)
-        creation = Creation(entry, config, manager, Plan(), options)
+        creation = Creation(entry, config, manager, plan, options)
         try:
             creation.note(data)
             process = _Restoration(creation, wanted, directories).run()
@@ -51,6 +59,16 @@ def restore(store: "Store", container: str, options: "CreateOptions", wanted: Cr
     finally:
         directories.close()
     return Created(entry, process, creation.master)
+
+
+def _class_of_service(config: "dict[str, Any]", container: str, bundle: str) -> Plan:
+    """A plan of linux.intelRdt alone: the class is compared, or made, as create would do it."""
+    plan = Plan()
+    if "intelRdt" in (config.get("linux") or {}):
+        from pyoci.plan.intel_rdt import compile_intel_rdt
+
+        compile_intel_rdt(Request(config, Host(), bundle, container), plan)
+    return plan
 
 
 def unmount(entry: "Entry") -> None:
@@ -158,8 +176,10 @@ class _Restoration:
         self.request.inherit_fd.add(key=key, fd=fd)
 
     def _on_spawn(self, pid: int) -> None:
-        """What CRIU starts is in its cgroups: the container's."""
+        """What CRIU starts is in its cgroups and its class of service: the container's."""
         self.creation.manager.join(pid)
+        for step in self.creation.plan.parent:
+            self.creation.enter_class(str(step.fields[0]), pid)
         with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
             for line in file:
                 number, controllers, path = line.rstrip("\n").split(":", 2)

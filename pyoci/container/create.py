@@ -178,14 +178,15 @@ class Creation:
         self.manager.apply()
         for step in self.plan.parent:
             if step.name == "resctrl":
-                self._enter_class(str(step.fields[0]), process)
+                self.enter_class(str(step.fields[0]), process.pid)
             else:
                 obey(step, process.pid)
 
-    def _enter_class(self, path: str, process: Process) -> None:
+    def enter_class(self, path: str, pid: int) -> None:
+        """linux.intelRdt: puts a process, and what it starts, into the container's class of service."""
         from pyoci.rdt import Tree, Wish, enter
 
-        enter(self.entry, Tree(path), Wish(self.config["linux"]["intelRdt"], self.entry.container), [process.pid])
+        enter(self.entry, Tree(path), Wish(self.config["linux"]["intelRdt"], self.entry.container), [pid])
 
     def _on_network(self, process: Process) -> None:
         from pyoci.netdevices import move_in

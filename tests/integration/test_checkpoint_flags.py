@@ -467,3 +467,12 @@ def is_socket(path: Path) -> bool:
         return stat.S_ISSOCK(path.stat().st_mode)
     except FileNotFoundError:
         return False
+
+
+def test_network_devices_are_not_saved_and_not_restored(asked: Asked) -> None:
+    asked.other.linux["netDevices"] = {"nobody0": {}}
+    asked.other.write()
+    words = ["restore", "--image-path", str(asked.saved.images), "--bundle", str(asked.other.path), "--detach", "r"]
+    failed = asked.saved.box.call(*words)
+    assert "linux.netDevices: a container with devices of the host's network cannot be restored" in failed.err
+    assert asked.saved.box.names() == ["c"]

@@ -1,7 +1,10 @@
 """linux.intelRdt on a resctrl of plain files: what is made, written, joined, removed, and refused."""
 
 import json
+import os
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from support import fake_resctrl
 from support.box import Box
 from support.bundle import Bundle
 from support.command import Result, run
+from test_checkpoint import COUNTER, CRIU, number, until, why_not
 
 pytestmark = pytest.mark.root
 COMMAND = str(Path(fake_resctrl.__file__))
@@ -23,14 +27,14 @@ class Resctrl:
         self.box = box
         self.path = fake_resctrl.make_tree(box.path / "resctrl")
 
-    def call(self, *words: str) -> Result:
-        return run([sys.executable, COMMAND, str(self.path), "--root", str(self.box.root), *words])
+    def call(self, *words: str, **popen: Any) -> Result:
+        return run([sys.executable, COMMAND, str(self.path), "--root", str(self.box.root), *words], **popen)
 
-    def create(self, rdt: "dict[str, Any]", name: str = "c", args: str = "sleep 1000") -> Result:
+    def create(self, rdt: "dict[str, Any]", name: str = "c", args: str = "sleep 1000", **popen: Any) -> Result:
         bundle = self.box.bundle().shell(args)
         bundle.linux["intelRdt"] = rdt
         bundle.write()
-        return self.call("create", "--bundle", str(bundle.path), name)
+        return self.call("create", "--bundle", str(bundle.path), name, **popen)
 
     def created(self, rdt: "dict[str, Any]", name: str = "c") -> int:
         result = self.create(rdt, name)
@@ -57,7 +61,7 @@ def resctrl(box: Box) -> Resctrl:
 def test_class_named_after_the_container(resctrl: Resctrl) -> None:
     pid = resctrl.created({"l3CacheSchema": L3})
     assert resctrl.text("c/schemata").startswith(L3 + "\n")
-    assert resctrl.text("c/tasks") == str(pid)
+    assert resctrl.text("c/tasks") == f"{pid}\n"
     resctrl.delete()
     assert resctrl.groups() == []
 
@@ -88,7 +92,7 @@ def test_class_of_clos_id_is_made_and_stays(resctrl: Resctrl) -> None:
 def test_class_made_before_is_joined_and_not_written(resctrl: Resctrl) -> None:
     fake_resctrl.make_group(str(resctrl.path / "gold"))
     pid = resctrl.created({"closID": "gold"})
-    assert resctrl.text("gold/tasks") == str(pid)
+    assert resctrl.text("gold/tasks") == f"{pid}\n"
     assert resctrl.text("gold/schemata") == fake_resctrl.ROOT_SCHEMATA
     resctrl.delete()
     assert resctrl.groups() == ["gold"]
@@ -96,7 +100,7 @@ def test_class_made_before_is_joined_and_not_written(resctrl: Resctrl) -> None:
 
 def test_root_class(resctrl: Resctrl) -> None:
     pid = resctrl.created({"closID": "/"})
-    assert resctrl.text("tasks") == str(pid)
+    assert resctrl.text("tasks") == f"{pid}\n"
     resctrl.delete()
     assert resctrl.path.is_dir()
 
@@ -131,7 +135,7 @@ def test_every_line_is_written_in_order(resctrl: Resctrl, monkeypatch: pytest.Mo
 
 def test_monitoring_group_comes_and_goes(resctrl: Resctrl) -> None:
     pid = resctrl.created({"closID": "/", "enableMonitoring": True})
-    assert resctrl.text("mon_groups/c/tasks") == str(pid)
+    assert resctrl.text("mon_groups/c/tasks") == f"{pid}\n"
     resctrl.box.ok("start", "c")
     stats = json.loads(resctrl.call("events", "--stats", "c").out)["data"]["intel_rdt"]
     assert stats["cmt_stats"] == [{"llc_occupancy": 4096}]
@@ -147,7 +151,7 @@ def test_exec_joins_too(resctrl: Resctrl) -> None:
     resctrl.box.ok("start", "c")
     assert resctrl.call("exec", "--detach", "c", "sleep", "1000").ok
     assert resctrl.text("c/tasks") == resctrl.text("c/mon_groups/c/tasks")
-    assert int(resctrl.text("c/tasks")) != pid
+    assert int(resctrl.text("c/tasks").split()[-1]) != pid
     resctrl.delete()
 
 
@@ -212,7 +216,7 @@ def test_update_gives_a_class_to_a_container_without(resctrl: Resctrl) -> None:
     bundle: Bundle = resctrl.box.bundle().shell("sleep 1000")
     state = resctrl.box.started(bundle)
     assert resctrl.call("update", "--l3-cache-schema", L3, "c").ok
-    assert resctrl.text("c/tasks") == str(state["pid"])
+    assert resctrl.text("c/tasks") == f"{state['pid']}\n"
     resctrl.delete()
     assert resctrl.groups() == []
 
@@ -230,3 +234,57 @@ def test_where_there_is_no_resctrl(box: Box) -> None:
     assert (failed.status, "Intel RDT/CAT: l3 cache schema is not enabled" in failed.err) == (1, True)
     failed = box.call("update", "--mem-bw-schema", MB, "c")
     assert (failed.status, "Intel RDT/MBA: memory bandwidth schema is not enabled" in failed.err) == (1, True)
+
+
+def test_all_threads_of_a_process_go_over() -> None:
+    """update's way: writing a process's id to tasks moves its first thread alone."""
+    from pyoci.rdt import threads
+
+    ended = threading.Event()
+    second = threading.Thread(target=ended.wait)
+    second.start()
+    try:
+        assert second.native_id in threads([os.getpid()])
+    finally:
+        ended.set()
+        second.join()
+    assert threads([2**30]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("name", ["", "gold"])
+def test_restored_container_is_in_its_class(resctrl: Resctrl, name: str) -> None:
+    """Restored processes are children of CRIU's own, which joins the class before it begins."""
+    rdt: "dict[str, Any]" = {"l3CacheSchema": L3, "enableMonitoring": True, **({"closID": name} if name else {})}
+    devnull: "dict[str, Any]" = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    result = resctrl.create(rdt, "c", COUNTER, **devnull)
+    assert result.ok, result
+    resctrl.box.ok("start", "c")
+    count = Path(resctrl.box.state()["bundle"], "rootfs", "tmp", "count")
+    until(lambda: number(count) > 2)
+    place = ["--image-path", str(resctrl.box.path / "images")]
+    bundle = resctrl.box.state()["bundle"]
+    assert resctrl.call("--criu", CRIU, "checkpoint", *place, "c").ok
+    assert resctrl.groups() == ([name] if name else [])
+    before = resctrl.text(f"{name}/tasks") if name else ""
+    result = resctrl.call("--criu", CRIU, "restore", *place, "--bundle", bundle, "--detach", "c", **devnull)
+    assert result.ok, result
+    group = name or "c"
+    assert resctrl.groups() == [group, f"{group}/mon_groups/c"]
+    joined = resctrl.text(f"{group}/tasks")[len(before) :]
+    assert joined == resctrl.text(f"{group}/mon_groups/c/tasks")
+    assert len(joined.split()) == 1
+    resctrl.delete()
+    assert resctrl.groups() == ([name] if name else [])
+
+
+def test_restore_without_its_class_is_refused(resctrl: Resctrl) -> None:
+    bundle = resctrl.box.bundle()
+    bundle.linux["intelRdt"] = {"closID": "nobody-made-it"}
+    bundle.write()
+    images = resctrl.box.path / "images"
+    images.mkdir()
+    failed = resctrl.call("restore", "--image-path", str(images), "--bundle", str(bundle.path), "--detach", "c")
+    assert (failed.status, "linux.intelRdt.closID: clos dir not accessible" in failed.err) == (1, True), failed
+    assert resctrl.box.left() == []

@@ -328,3 +328,11 @@ def test_killed_at_any_call_nothing_is_lost(box: Box, dummy: Device) -> None:
                 break
         else:
             pytest.fail(f"{command} was killed at every call up to {number}")
+
+
+def test_checkpoint_is_refused(box: Box, dummy: Device) -> None:
+    """CRIU could not bring the device back."""
+    box.started(taking(box.bundle(), dummy))
+    failed = box.call("checkpoint", "--image-path", str(box.path / "images"), "c")
+    assert "linux.netDevices: a container with devices of the host's network cannot be checkpointed" in failed.err
+    assert box.state()["status"] == "running"

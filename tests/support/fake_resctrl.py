@@ -59,6 +59,24 @@ def main() -> int:
         def __getattr__(self, name: str) -> object:
             return getattr(posix, name)
 
+        def __init__(self) -> None:
+            self.tasks: set[int] = set()
+
+        def open(self, path: str, flags: int) -> int:
+            """What is written to tasks is added to it."""
+            if not path.endswith("/tasks"):
+                return posix.open(path, flags)
+            fd = posix.open(path, flags | posix.O_APPEND)
+            self.tasks.add(fd)
+            return fd
+
+        def write(self, fd: int, data: bytes) -> int:
+            return posix.write(fd, data + b"\n" if fd in self.tasks else data)
+
+        def close(self, fd: int) -> None:
+            self.tasks.discard(fd)
+            posix.close(fd)
+
         def mkdir(self, path: str, mode: int) -> None:
             make_group(path)
 
