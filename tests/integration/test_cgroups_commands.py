@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from cgroup_tools import ROOT, SYSTEMD, V2
 from support.box import Box
 from support.bundle import Bundle
+from support.command import run
+from support.pty import Interactive
+
+from pyoci.cgroups.host import Host
 
 pytestmark = [pytest.mark.root, pytest.mark.cgroup_v2 if V2 else pytest.mark.cgroup_v1]
 MEGA = 1 << 20
@@ -74,6 +79,34 @@ def test_the_first_instruction_runs_inside(driven: Driven) -> None:
     name = bundle.linux["cgroupsPath"].rpartition(":")[2].strip("/")
     assert lines
     assert all(name in line.split(":", 2)[2] for line in lines)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_the_program_is_executed_after_its_process_is_in_every_cgroup(driven: Driven) -> None:
+    """A trace of all system calls: what moves init, or gives it birth in its cgroup, comes before the program."""
+    trace = driven.box.path / "trace"
+    bundle = driven.bundle(pids={"limit": 23}).args("/bin/true", "here it is")
+    bundle.write()
+    calls = "trace=clone3,clone,execve,execveat,write,sendto,sendmsg"
+    words = driven.box.words("--cgroup-manager", driven.driver, "run", "--bundle", str(bundle.path), "c")
+    done = run(["strace", "-f", "-y", "-s", "256", "-e", calls, "-o", str(trace), *words])
+    assert done.ok, done
+    lines = trace.read_text().splitlines()
+    program = next(n for n, line in enumerate(lines) if line.split()[1][:4] == "exec" and "here it is" in line)
+    tag = bundle.linux["cgroupsPath"].rpartition(":")[2].strip("/")
+    init = lines[program].split()[0]
+    if V2 and driven.driver == "cgroupfs":
+        births = [line for line in lines[:program] if "clone3(" in line and "CLONE_INTO_CGROUP" in line]
+        assert [f"/{tag}>" in line for line in births] == [True]
+        return
+    if driven.driver == "systemd":
+        assert any("StartTransientUnit" in line for line in lines[:program])
+    moved = {line.partition("<")[2].partition("/cgroup.procs>")[0] for line in lines[:program] if f'"{init}"' in line}
+    if not V2:
+        layout = Host().layout()
+        wanted = {hierarchy.mount for hierarchy in layout.hierarchies} | ({layout.unified} - {""})
+        ours = [path for path in moved if tag in path]
+        assert {place for place in wanted if any(path.startswith(f"{place}/") for path in ours)} == wanted
 
 
 @pytest.mark.skipif(not V2, reason="v1 charges less, and has nothing to start in")
@@ -270,6 +303,26 @@ def test_stats_of_several_containers(box: Box) -> None:
     wait_for_one(box, "one")
     assert "one" not in box.ok("stats", "--once", "--interval", "50ms").out
     assert "stopped" in box.ok("stats", "--once", "--interval", "50ms", "--all").out
+
+
+def test_the_interrupt_key_ends_stats_and_leaves_the_terminal_as_it_was(box: Box) -> None:
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle().args(*SLEEP))
+    terminal = Interactive(box.words("stats", "--interval", "50ms"))
+    try:
+        for _ in range(2):  # it goes on by itself
+            terminal.screen.expect(r"ID +STATUS.*\n.*c +running.*\n")
+        terminal.screen.type("\x03")
+        assert terminal.wait() == 0
+        assert terminal.mode() == terminal.before
+        os.write(terminal.slave, b"all said")
+        end = terminal.screen.expect(r"(?s)(.*)all said").group(1)
+    finally:
+        terminal.close()
+    assert "Traceback" not in end
+    assert "error" not in end
+    assert "\x1b[?" not in end  # no cursor hidden, no other screen: nothing that would have to be put back
+    assert box.state()["status"] == "running"
 
 
 def wait_for_one(box: Box, name: str) -> None:
