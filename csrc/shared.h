@@ -51,9 +51,9 @@ static inline int receive_packet(int fd, void *bytes, size_t room, int *passed)
         char room[CMSG_SPACE(sizeof(int))];
     } control = { 0 };
     struct iovec piece = { bytes, room };
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = passed ? sizeof control : 0
-    };
+    /* CMSG_LEN, not CMSG_SPACE: into the padding the kernel would put a second descriptor that nobody closes */
+    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = passed ? CMSG_LEN(sizeof(int)) : 0 };
     ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
 
     if (!passed)

@@ -20,6 +20,7 @@ ffibuilder.set_source(
     "pyoci._shim",
     '#include "shim.h"',
     sources=["csrc/shim.c", "csrc/hook.c"],
+    depends=["csrc/shim.h", "csrc/shared.h", "csrc/kernel.h", "csrc/hook.h"],  # else a changed header makes no new shim
     include_dirs=["csrc"],
     extra_compile_args=["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter", "-pthread"],
     extra_link_args=["-pthread"],

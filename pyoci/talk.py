@@ -1,6 +1,7 @@
 """What init and the runtime say to each other (csrc/plan.h), and what a failed step means to people."""
 
 import errno
+import posix
 import sys
 
 from pyoci._shim import ffi, lib
@@ -47,14 +48,25 @@ def receive(fd: int) -> "Optional[Message]":
     passed = ffi.new("int *")
     while True:
         got = lib.shim_receive(fd, buffer, room, passed)
-        if got >= ops.REPORT_HEAD:
-            return Message(bytes(ffi.buffer(buffer, got)), passed[0])
+        if got > 0 or passed[0] >= 0:
+            return _checked(bytes(ffi.buffer(buffer, got)), passed[0])
         # A peer that closed without reading what we sent is told of first, its own last words come after (unix(7))
         if got in (-errno.EINTR, -errno.ECONNRESET):
             continue
         if got < 0:
             raise Error("read from init", errno=-got)
         return None
+
+
+def _checked(data: bytes, passed: int) -> Message:
+    """A descriptor comes with the reports that are about one, and with no other."""
+    message = Message(data, passed)
+    has = message.kind in (ops.REPORT_CONSOLE, ops.REPORT_SECCOMP)
+    if has != (passed >= 0) or len(data) < ops.REPORT_HEAD or message.operation >= len(ops.OPERATIONS):
+        if passed >= 0:
+            posix.close(passed)
+        raise Error("init sent what is no report")
+    return message
 
 
 def send(fd: int, kind: int) -> None:

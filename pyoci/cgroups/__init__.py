@@ -103,7 +103,9 @@ def owner(config: "dict[str, Any]") -> "Optional[int]":
 
 
 def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
-    """The manager of a container from what record() gave; looks at nothing."""
+    """The manager of a container from what record() gave; looks at nothing. Errors: Error for what it did not give."""
+    if not _is_record(record):
+        raise Error("what state.json says of the container's cgroups is not what pyoci writes")
     if record["driver"] == "disabled":
         from .disabled import Manager as Disabled
 
@@ -114,6 +116,21 @@ def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
 
         return systemd.load(host, record)
     return load_files(host, record)
+
+
+def _is_record(record: "dict[str, Any]") -> bool:
+    if record.get("driver") == "disabled":
+        return True
+    paths, made = record.get("cgroup_paths"), record.get("made") or []
+    if type(paths) is not dict or type(made) is not list or record.get("version") not in (1, 2):
+        return False
+    for text in (*paths.values(), *made, record.get("unified") or ""):
+        if type(text) is not str:
+            return False
+    if record.get("driver") == "cgroupfs":
+        return True
+    texts = type(record.get("unit")) is type(record.get("slice")) is str
+    return record.get("driver") == "systemd" and texts and type(record.get("user")) is bool
 
 
 def load_files(host: Host, record: "dict[str, Any]") -> "ManagerV1 | ManagerV2":

@@ -55,6 +55,11 @@ def swap_only(limit: int, swap: int, where: str) -> "Optional[int]":
     return swap - limit
 
 
+def decimal(text: str) -> int:
+    """The value of ASCII digits, -1 for anything else; also where int() would refuse, for there are thousands."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+
+
 def cpu_list(text: str, location: str) -> "set[int]":
     """The numbers in a list such as ``0-3,7`` (man 7 cpuset, List format)."""
     numbers: "set[int]" = set()
@@ -63,10 +68,9 @@ def cpu_list(text: str, location: str) -> "set[int]":
         if not part:
             continue
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise Error(f"{text!r} is not a list of numbers such as 0-3,7", location=location)
-        low, high = int(first), int(last or first)
-        if low > high or high > 65535:
+        low = decimal(first)
+        high = decimal(last) if dash else low
+        if low < 0 or low > high or high > 65535:
             raise Error(f"{text!r} is not a list of numbers such as 0-3,7", location=location)
         numbers.update(range(low, high + 1))
     return numbers

@@ -96,20 +96,22 @@ class Host:
     def _own(self) -> "dict[str, str]":
         """Our cgroup by controller; "" is the v2 tree."""
         own = {}
-        for line in read_file(self.proc + "/self/cgroup").splitlines():
-            _, names, path = line.split(":", 2)
-            for name in names.split(","):
+        for line in read_file(self.proc + "/self/cgroup").split("\n"):  # a name may hold what else ends a line
+            _, colon, path = line.partition(":")[2].partition(":")
+            for name in line.split(":")[1].split(",") if colon else ():
                 own[name] = path
         return own
 
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
         """(type, root, mount point, superblock options) of the cgroup mounts at or below `root`."""
         found = []
-        for line in read_file(self.proc + "/self/mountinfo").splitlines():
-            if " - cgroup" not in line:
-                continue
+        for line in read_file(self.proc + "/self/mountinfo").split("\n"):
             left, _, right = line.partition(" - ")
+            if right[:6] != "cgroup":
+                continue
             fields, after = left.split(" "), right.split(" ")
+            if len(fields) < 5 or len(after) < 3:
+                continue
             mount = _unescape(fields[4])
             if mount.startswith(self.root + "/"):
                 found.append((after[0], _unescape(fields[3]), mount, after[2].split(",")))
@@ -172,4 +174,8 @@ def _unescape(field: str) -> str:
     if "\\" not in field:
         return field
     head, *rest = field.split("\\")
-    return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
+    return head + "".join(_character(part[:3]) + part[3:] for part in rest)
+
+
+def _character(octal: str) -> str:
+    return chr(int(octal, 8)) if octal and not octal.strip("01234567") else octal

@@ -3,6 +3,7 @@
 Times are nanoseconds, sizes bytes. What the kernel does not count stays 0, or is left out where runc leaves it out.
 """
 
+from .convert import decimal
 from .host import read_file
 
 TYPE_CHECKING = False
@@ -36,8 +37,12 @@ def text(path: str) -> str:
 
 def number(path: str) -> int:
     """A file of one number; "max" is UNLIMITED, no file is 0."""
-    word = text(path).strip()
-    return UNLIMITED if word == "max" else int(word or 0)
+    return count(text(path).strip())
+
+
+def count(word: str) -> int:
+    """A number as the kernel writes it; what is none, as in a format that is younger than we are, counts nothing."""
+    return UNLIMITED if word == "max" else max(0, decimal(word))
 
 
 def pairs(path: str) -> "dict[str, int]":
@@ -45,7 +50,7 @@ def pairs(path: str) -> "dict[str, int]":
     found = {}
     for line in text(path).splitlines():
         name, _, value = line.partition(" ")
-        found[name] = UNLIMITED if value == "max" else int(value)
+        found[name] = count(value)
     return found
 
 
@@ -63,10 +68,15 @@ def pressure(path: str) -> "dict[str, Any]":
     """
     found: "dict[str, Any]" = {}
     for line in text(path).splitlines():
-        kind, *words = line.split()
-        values = dict(word.split("=") for word in words)
-        found[kind] = {name: int(value) if name == "total" else float(value) for name, value in values.items()}
+        kind, *words = line.split() or [""]
+        values = [word.partition("=") for word in words]
+        found[kind] = {name: count(value) if name == "total" else _share(value) for name, _, value in values}
     return found
+
+
+def _share(text: str) -> float:
+    whole, _, part = text.partition(".")
+    return float(text) if decimal(whole) >= 0 and decimal(part or "0") >= 0 else 0.0
 
 
 def add_pressure(found: "dict[str, Any]", path: str) -> None:
@@ -79,4 +89,4 @@ def add_pressure(found: "dict[str, Any]", path: str) -> None:
 def entry(device: str, op: str, value: int) -> "dict[str, Any]":
     """One line of a block device's figures."""
     major, _, minor = device.partition(":")
-    return {"major": int(major), "minor": int(minor), "op": op, "value": value}
+    return {"major": count(major), "minor": count(minor), "op": op, "value": value}

@@ -44,10 +44,10 @@ def _cpuacct(usage: "dict[str, Any]", path: str) -> None:
     usage["user"] = stats.number(path + "/cpuacct.usage_user")
     rows = [line.split() for line in stats.text(path + "/cpuacct.usage_all").splitlines()[1:]]
     if rows:
-        usage["percpu_user"] = [int(user) for _, user, _ in rows]
-        usage["percpu_kernel"] = [int(system) for _, _, system in rows]
+        usage["percpu_user"] = [stats.count(row[1]) for row in rows if len(row) == 3]
+        usage["percpu_kernel"] = [stats.count(row[2]) for row in rows if len(row) == 3]
     if each := stats.text(path + "/cpuacct.usage_percpu").split():
-        usage["percpu"] = [int(word) for word in each]
+        usage["percpu"] = [stats.count(word) for word in each]
 
 
 def _throttling(cpu: "dict[str, Any]", path: str) -> None:
@@ -114,8 +114,9 @@ def _blkio(blkio: "dict[str, Any]", path: str) -> None:
     for ours, file in _BLKIO:
         for prefix in ("blkio.bfq.", "blkio.", "blkio.throttle."):
             lines = [line.split() for line in stats.text(f"{path}/{prefix}{file}").splitlines()]
-            entries = [stats.entry(line[0], line[1], int(line[2])) for line in lines if len(line) == 3]
-            entries += [stats.entry(line[0], "", int(line[1])) for line in lines if len(line) == 2 and ":" in line[0]]
+            entries = [stats.entry(line[0], line[1], stats.count(line[2])) for line in lines if len(line) == 3]
+            plain = [line for line in lines if len(line) == 2 and ":" in line[0]]
+            entries += [stats.entry(line[0], "", stats.count(line[1])) for line in plain]
             if entries:
                 blkio[ours] = entries
                 break

@@ -69,14 +69,14 @@ def _memory(memory: "dict[str, Any]", path: str) -> None:
 
 def _io(blkio: "dict[str, Any]", path: str) -> None:
     for line in stats.text(path + "/io.stat").splitlines():
-        device, *words = line.split()
+        device, *words = line.split() or [""]
         if ":" not in device:
             continue
         for word in words:
             name, _, value = word.partition("=")
             kind = _IO_NAMES.get(name)
             if kind:
-                blkio.setdefault(kind[0], []).append(stats.entry(device, kind[1], int(value)))
+                blkio.setdefault(kind[0], []).append(stats.entry(device, kind[1], stats.count(value)))
 
 
 _IO_NAMES = {

@@ -335,7 +335,7 @@ def _version(text: str) -> int:
     """252 from ``252.39-1~deb12u1`` or ``v252``."""
     digits = ""
     for character in text.lstrip("v"):
-        if not character.isdigit():
+        if character not in "0123456789":
             break
         digits += character
     return int(digits or 0)

@@ -114,7 +114,7 @@ def _unified(key: str, value: str, location: str, version: int) -> "list[tuple[s
 
 
 def _number(text: str, location: str) -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()) or len(text) > 20:
         raise Error(f"{text!r} is not a number", location=location)
     return int(text)
 

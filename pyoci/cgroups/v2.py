@@ -167,10 +167,11 @@ class Manager:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
-        for line in read_file(f"{self.host.proc}/{init_pid}/cgroup").splitlines():
-            number, _, path = line.split(":", 2)
-            if number == "0" and ".." not in path:
-                return tree.join(self.base, tree.components(path))
+        # The container chooses the name: it may hold all but a newline and a slash
+        for line in read_file(f"{self.host.proc}/{init_pid}/cgroup").split("\n"):
+            if line[:3] == "0::" and "/../" not in f"{line[3:]}/":
+                home = tree.join(self.base, tree.components(line[3:]))
+                return home if home.startswith(self.path + "/") else self.path
         return self.path
 
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:

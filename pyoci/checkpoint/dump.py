@@ -81,7 +81,7 @@ def _request(
 
 def _page_server(text: str) -> "tuple[str, int]":
     address, _, port = text.rpartition(":")
-    if not address or not port.isdecimal():
+    if not address or not port.isdecimal() or len(port) > 5:
         raise Error(f"Use --page-server ADDRESS:PORT, not {text!r}", location="--page-server")
     return address.strip("[]"), int(port)
 

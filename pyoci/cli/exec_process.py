@@ -119,8 +119,11 @@ def check(process: "dict[str, Any]") -> "dict[str, Any]":
         raise Error("Cwd property must not be empty", location="process.cwd")
     if cwd[0] != "/":
         raise Error("Cwd must be an absolute path", location="process.cwd")
-    for index, variable in enumerate(process.get("env") or []):
-        if not isinstance(variable, str) or "=" not in variable[1:]:
+    variables = process.get("env") or []
+    if not isinstance(variables, list) or not all(isinstance(variable, str) for variable in variables):
+        raise Error("every variable must be a string", location="process.env")
+    for index, variable in enumerate(variables):
+        if "=" not in variable[1:]:
             reason = "environment variable name cannot be empty" if variable[:1] == "=" else "missing '='"
             raise Error(f"invalid environment variable: {reason}", location=f"process.env[{index}]")
     return process

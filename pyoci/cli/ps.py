@@ -32,7 +32,7 @@ def main(call: "Call") -> int:
 
 def only(pids: "list[int]", listing: str) -> str:
     """The header of a listing of ps and the lines whose PID column is one of pids. Raises Error."""
-    lines = listing.splitlines()
+    lines = listing.split("\n")  # what else ends a line may stand in a process's own words
     fields = lines[0].split() if lines else []
     if _FIELD not in fields:
         raise Error("couldn't find PID field in ps output", hint="ask ps for it, as in: -o pid,args")

@@ -32,6 +32,7 @@ _NUMBERS = {
 }
 _TEXTS = {"cpuset-cpus": ("cpu", "cpus"), "cpuset-mems": ("cpu", "mems")}
 _UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_DIGITS = 20  # of 2^64; int() refuses some thousands, float() makes infinity of some hundreds
 _SCHEMAS = {"l3-cache-schema": "l3CacheSchema", "mem-bw-schema": "memBwSchema"}
 
 
@@ -62,7 +63,8 @@ def from_flags(call: "Call") -> "dict[str, Any]":
 
 def number(value: str, flag: str) -> int:
     """A decimal number, perhaps negative."""
-    if not value.lstrip("-").isdigit() or not value.isascii():
+    digits = value[1:] if value[:1] == "-" else value
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _DIGITS:
         raise Error(f"invalid value {value!r}", location=flag, hint="a number is expected")
     return int(value)
 
@@ -84,7 +86,7 @@ def size(value: str, flag: str) -> int:
     unit = _UNITS.get(short[-1:], 0)
     digits = short[:-1] if unit else short
     whole, dot, part = digits.partition(".")
-    if not digits.isascii() or not whole.isdigit() or (dot and not part.isdigit()):
+    if not digits.isascii() or not whole.isdigit() or (dot and not part.isdigit()) or len(digits) > _DIGITS:
         raise Error(f"invalid value {value!r}", location=flag, hint="a size is expected, such as 512m")
     return int(float(digits) * unit) if dot else int(whole) * (unit or 1)
 

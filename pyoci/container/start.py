@@ -72,6 +72,8 @@ def _go(entry: Entry) -> None:
             if message.kind == ops.REPORT_SECCOMP:
                 _hand_on(entry, message.passed)
                 send(peer, ops.REPORT_GO)
+            elif message.passed >= 0:
+                posix.close(message.passed)
     finally:
         posix.close(peer)
 

@@ -22,6 +22,16 @@ NOTIFY = "notify"
 _STATE, _CONFIG = "state.json", "config.json"
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _LARGEST = 64 << 20
+# What create always notes, and what comes to it
+_SHAPE = {
+    "id": str, "oci_version": str, "created": str, "bundle": str, "rootfs": str, "hooks": list, "cgroup": dict,
+    "init_process_pid": int, "init_process_start": int, "own_pids": bool, "no_pivot": bool, "no_new_keyring": bool,
+}  # fmt: skip
+_MORE = {
+    "annotations": dict, "owner": str, "notify": bool, "ready": bool, "started": bool, "network_path": str,
+    "network_devices": list, "resctrl": dict,
+}  # fmt: skip
+_LAST_PID = 2**31 - 1
 
 
 class Store:
@@ -132,7 +142,7 @@ class Entry:
                 hint="`delete --force` removes what a command that was killed has left",
             )
         record = parse(data, name=f"{self.path}/{_STATE}")
-        if type(record) is not dict or type(record.get("init_process_pid")) is not int or "bundle" not in record:
+        if type(record) is not dict or not _is_state(record):
             raise Error(f"{self.path}/{_STATE} is not a container's state")
         self.record = record
         return self
@@ -201,12 +211,17 @@ class Entry:
 
     def _read(self, name: str) -> "Optional[bytes]":
         try:
-            fd = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=self.fd)
+            flags = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+            fd = posix.open(name, flags, dir_fd=self.fd)
         except FileNotFoundError:
             return None
+        except OSError as problem:
+            raise Error(f"open {self.path}/{name}", errno=problem.errno or 0) from None
         try:
-            size = posix.fstat(fd).st_size
-            return posix.read(fd, size) if size <= _LARGEST else None
+            found = posix.fstat(fd)
+            if found.st_mode & 0o170000 != 0o100000:
+                raise Error(f"{self.path}/{name} is no file")
+            return posix.read(fd, found.st_size) if found.st_size <= _LARGEST else None
         finally:
             posix.close(fd)
 
@@ -278,6 +293,18 @@ class Entry:
             result["annotations"] = record["annotations"]
         result["owner"] = record.get("owner", "")
         return result
+
+
+def _is_state(record: "dict[str, Any]") -> bool:
+    """Whether every value has the type that we give it."""
+    for name, kind in _SHAPE.items():
+        if type(record.get(name)) is not kind:
+            return False
+    for name, kind in _MORE.items():
+        if name in record and type(record[name]) is not kind:
+            return False
+    pid: int = record["init_process_pid"]
+    return 0 <= pid <= _LAST_PID
 
 
 def start_time(pid: int) -> int:

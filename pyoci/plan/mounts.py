@@ -174,8 +174,8 @@ def _data(request: Request, mount: Mount, plan: Plan) -> "list[str]":
 
 
 def _is_mapped(mappings: "Any", text: str) -> bool:
-    if not text.isdigit():
-        return True
+    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+        return True  # the kernel says what is wrong with it
     return any(m["containerID"] <= int(text) < m["containerID"] + m["size"] for m in mappings or ())
 
 
