@@ -2,7 +2,9 @@
 writes what the target starts from. A target is a module with `seeds()`, `test(data)`, and perhaps `JSON = True`."""
 
 import importlib
+import os
 import sys
+import traceback
 from pathlib import Path
 
 import atheris
@@ -31,8 +33,12 @@ def main() -> None:
     hook.__enter__()  # for good: what functions import is wanted, too
     target = importlib.import_module(name)
     options = {"custom_mutator": _mutate} if getattr(target, "JSON", False) else {}
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], target.test, **options)
-    atheris.Fuzz()
+    try:
+        atheris.Setup([sys.argv[0], *sys.argv[2:]], target.test, **options)
+        atheris.Fuzz()
+    except BaseException:  # at an ordinary exit atheris waits for ever for the lock that it holds
+        traceback.print_exc()
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -129,10 +129,10 @@ def fuzz(target: str, seconds: int, seed: int, kept: "Path | None") -> "tuple[bo
         options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={LENGTHS.get(target, 65536)}"]
         options += ["-timeout=20", "-rss_limit_mb=1500", "-print_final_stats=1"]
         options += [f"-artifact_prefix={scratch}/artifact-", str(corpus)]
-        done = subprocess.run(
-            cage.words(name, [*words, *options]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-        )
-        said = done.stdout.decode("utf-8", "replace")
+        with (scratch / "said").open("w+b") as said_file:
+            caged = cage.words(name, [*words, *options])
+            done = subprocess.run(caged, stdout=said_file, stderr=subprocess.STDOUT, check=False)
+        said = (scratch / "said").read_text(errors="replace")
         if done.returncode:
             return False, report(target, words, scratch, said)
         if kept is not None:

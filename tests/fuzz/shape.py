@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,11 @@ def _text(rng: random.Random, text: str) -> str:
 def _fresh(rng: random.Random, old: Any, document: Any) -> Any:
     kind = rng.randrange(4)
     if kind == 0:
-        return rng.choice(ODD)
+        return deepcopy(rng.choice(ODD))
     if kind == 1:
         slots = _slots(document, [])
         container, key = rng.choice(slots) if slots else ([old], 0)
-        return json.loads(json.dumps(container[key]))
+        return deepcopy(container[key])
     if isinstance(old, bool) or not isinstance(old, (int, str)):
         return rng.choice((rng.choice(NUMBERS), rng.choice(WORDS), not old))
     return rng.choice((old + 1, old - 1, rng.choice(NUMBERS))) if isinstance(old, int) else _text(rng, old)
@@ -78,11 +79,11 @@ def _change(rng: random.Random, document: Any) -> None:
     if kind == 0:
         del container[key]
     elif kind == 1 and isinstance(container, list):
-        container.insert(key, json.loads(json.dumps(container[key])))
+        container.insert(key, deepcopy(container[key]))
     elif kind == 1:
-        container[rng.choice(KEYS)] = container[key]
+        container[rng.choice(KEYS)] = deepcopy(container[key])
     elif kind == 2 and isinstance(container[key], dict):
-        container[key][rng.choice(KEYS)] = rng.choice((rng.choice(NUMBERS), rng.choice(WORDS), rng.choice(ODD)))
+        container[key][rng.choice(KEYS)] = deepcopy(rng.choice(rng.choice((NUMBERS, WORDS, ODD))))
     else:
         container[key] = _fresh(rng, container[key], document)
 
