@@ -5,7 +5,7 @@ _pyoci() {
   while ((index < COMP_CWORD)); do
     word="${COMP_WORDS[index]}"
     case "$word" in
-      --log|--log-format|--root|--cgroup-manager|--rootless|--criu) ((index++)) ;;
+      --log|--log-format|--root|--cgroup-manager|--rootless|--criu|--trace) ((index++)) ;;
       -*|=) ;;
       *) command="$word"; break ;;
     esac
@@ -23,6 +23,8 @@ _pyoci() {
     :--rootless)
       COMPREPLY=($(compgen -W "true false auto" -- "$current")); return ;;
     :--criu)
+      COMPREPLY=($(compgen -f -- "$current")); return ;;
+    :--trace)
       COMPREPLY=($(compgen -f -- "$current")); return ;;
     checkpoint:--image-path)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
@@ -162,7 +164,7 @@ _pyoci() {
       COMPREPLY=($(compgen -d -- "$current")); return ;;
   esac
   case "$command" in
-    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --help -h --version -v checkpoint create delete events exec features help kill list pause plan ps restore resume run spec start state stats update validate version" ;;
+    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete events exec features help kill list pause plan ps restore resume run spec start state stats update validate version" ;;
     checkpoint) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --parent-path --leave-running --tcp-skip-in-flight --link-remap --status-fd --page-server --pre-dump --help -h" ;;
     create) word="--bundle -b --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --detach --help -h" ;;
     delete) word="--force -f --help -h" ;;

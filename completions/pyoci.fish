@@ -12,6 +12,7 @@ complete -c pyoci -n '__fish_use_subcommand' -l systemd-cgroup -d 'let systemd m
 complete -c pyoci -n '__fish_use_subcommand' -l cgroup-manager -x -a 'cgroupfs systemd disabled' -d 'who makes the cgroups: cgroupfs, systemd, or disabled for none (default: cgroupfs)'
 complete -c pyoci -n '__fish_use_subcommand' -l rootless -x -a 'true false auto' -d 'go on without cgroups where they may not be made: true, false or auto (default: auto)'
 complete -c pyoci -n '__fish_use_subcommand' -l criu -r -d 'the criu program for checkpoint and restore'
+complete -c pyoci -n '__fish_use_subcommand' -l trace -r -d 'write where the command\'s time goes, for a browser\'s trace viewer'
 complete -c pyoci -n '__fish_use_subcommand' -l help -s h -d 'show help'
 complete -c pyoci -n '__fish_use_subcommand' -l version -s v -d 'print the version'
 complete -c pyoci -n __fish_use_subcommand -a checkpoint -d 'save a running container to files'

@@ -57,6 +57,10 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
         int error = functions[step.operation](c, &step);
         if (error < 0)
             give_up(c, error);
+        if (step.operation == OP_SECCOMP)
+            c->begin = 0; /* the filter may not let us speak, and what follows is little */
+        if (c->begin)
+            report_step(c);
     }
     c->doing = "the plan ended without a program";
     give_up(c, -EPROTO);

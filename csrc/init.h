@@ -54,6 +54,7 @@ struct context {
     int spaces[NAMESPACE_SLOTS];
     int taken[MAX_TAKEN]; /* detached mounts that the runtime made for us */
     bool in_cwd;
+    int64_t begin; /* of the step under way, CLOCK_MONOTONIC in nanoseconds; 0 when nobody wants to know */
     const struct step *step;
     const char *doing; /* the call under way, for the report */
     char detail[1024];
@@ -67,6 +68,7 @@ int plan_next(const struct plan *plan, uint32_t *at, struct step *step);
 
 /* report.c */
 int report_send(struct context *c, enum plan_report_kind kind, int number, int fd);
+void report_step(struct context *c);
 int report_await(struct context *c, enum plan_report_kind kind);
 int receive_kind(int fd);
 int receive_mount(struct context *c, int *mount);

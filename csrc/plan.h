@@ -83,7 +83,9 @@ struct plan_header {
     OP(CAPABILITIES, capabilities, "set capabilities")                    \
     OP(UMASK, umask, "set umask")                                         \
     OP(CLOSE_FILES, close_files, "close files")                           \
-    OP(EXECUTE, execute, "execute")
+    OP(EXECUTE, execute, "execute")                                       \
+    /* watching */                                                        \
+    OP(TIMED, timed, "time the steps")
 
 #define FIELDS_OPEN_NAMESPACE(F) F(i, slot) F(i, type) F(s, path)
 #define FIELDS_JOIN_NAMESPACE(F) F(i, slot) F(i, type)
@@ -142,6 +144,7 @@ struct plan_header {
 #define FIELDS_UMASK(F) F(i, mask)
 #define FIELDS_CLOSE_FILES(F) F(i, keep)
 #define FIELDS_EXECUTE(F) F(l, args) F(l, env)
+#define FIELDS_TIMED(F)
 
 /* taken: the number of a mount that the runtime has opened for us, in the order of TAKE_MOUNTS, or -1 */
 
@@ -189,7 +192,8 @@ struct plan_report {
     P(REPORT_WARNING)                                          \
     P(REPORT_MOUNT)   /* from the runtime: a mount comes along */ \
     P(REPORT_GO)      /* from the runtime: go on */            \
-    P(REPORT_START)   /* from `start`: run the program */
+    P(REPORT_START)   /* from `start`: run the program */ \
+    P(REPORT_STEP)    /* a step was done; text is its begin and its end, CLOCK_MONOTONIC in nanoseconds */
 
 #define PLAN_ENUMERATE(name, ...) name,
 enum plan_sync_point { PLAN_SYNC_POINTS(PLAN_ENUMERATE) SYNC_POINTS };

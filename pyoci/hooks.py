@@ -2,6 +2,7 @@
 
 import posix
 
+import pyoci
 from pyoci._shim import ffi, lib
 from pyoci.errors import Error
 from pyoci.jsondoc import dump
@@ -53,6 +54,7 @@ def run_all_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") 
 
 
 def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owner: int) -> "Any":
+    pyoci.mark("hooks")
     for index, hook in enumerate((config.get("hooks") or {}).get(kind) or []):
         yield _run(hook, f"hooks.{kind}[{index}] ({hook['path']})", state, owner)
 

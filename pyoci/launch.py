@@ -6,6 +6,7 @@ Knows processes and plans, no config. The talk is described in csrc/plan.h.
 import errno
 import posix
 
+import pyoci
 from pyoci._shim import ffi, lib
 from pyoci.errors import Error
 from pyoci.plan import ops
@@ -66,10 +67,11 @@ class Launch:
     on_sync:    what to do at each sync point, called with the Process
     on_console: called with the pty's master, which it then owns
     on_listener: called with the seccomp listener, which it then owns; init waits meanwhile
+    on_step:    called with init's report of each step done, when somebody wants their times
     on_death:   called when init ends without a word: gives a hint why
     """
 
-    __slots__ = ("cgroup", "extra", "on_console", "on_death", "on_listener", "on_sync", "plan", "process")
+    __slots__ = ("cgroup", "extra", "on_console", "on_death", "on_listener", "on_step", "on_sync", "plan", "process")
 
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
@@ -79,6 +81,7 @@ class Launch:
         self.on_console: "Optional[Callable[[int], None]]" = None
         self.on_listener: "Optional[Callable[[int], None]]" = None
         self.on_death: "Optional[Callable[[], str]]" = None
+        self.on_step = pyoci.on_step
         self.process = Process(0, -1)
 
     def run(self) -> Process:
@@ -97,6 +100,9 @@ class Launch:
         return self.process
 
     def _spawn(self) -> int:
+        pyoci.mark("launch")
+        if self.on_step is not None:
+            self.plan.time_steps()
         encoded = self.plan.encode()
         executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
         plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
@@ -120,6 +126,7 @@ class Launch:
 
     def _talk(self, report: int) -> None:
         while True:
+            pyoci.mark("init")
             message = receive(report)
             if message is None:
                 if self._awaits_start():
@@ -135,6 +142,8 @@ class Launch:
             elif message.kind == ops.REPORT_SECCOMP:
                 self._hand_over(self.on_listener, message.passed)
                 send(report, ops.REPORT_GO)
+            elif message.kind == ops.REPORT_STEP and self.on_step is not None:
+                self.on_step(message)
             elif message.kind == ops.REPORT_SYNC:
                 self._act(message.number, report)
                 send(report, ops.REPORT_GO)

@@ -16,11 +16,21 @@ def main(argv: "list[str]") -> int:
     """Runs the command line argv (without the program's name) and returns the exit status. Raises nothing."""
     call = Call()
     try:
-        return _run(call, argv)
+        status = _run(call, argv)
     except BaseException as problem:  # the last line of defence: no traceback ever reaches the caller
-        from pyoci.cli.log import report
+        status = _report(call, problem)
+    if call.trace is not None:
+        try:
+            call.trace.finish()
+        except BaseException as problem:
+            return _report(call, problem)
+    return status
 
-        return report(call, problem)
+
+def _report(call: Call, problem: BaseException) -> int:
+    from pyoci.cli.log import report
+
+    return report(call, problem)
 
 
 def _run(call: Call, argv: "list[str]") -> int:
@@ -46,6 +56,8 @@ def _run(call: Call, argv: "list[str]") -> int:
         # Before any descriptor of our own is opened: it could be taken for one of the caller's.
         check_preserved(call.flags["preserve-fds"])
     _open_log(call)
+    if call.trace_path:
+        _begin_trace(call, argv)
     return _function(command)(call)
 
 
@@ -80,6 +92,16 @@ def _open_log(call: Call) -> None:
         except OSError as problem:
             path, call.log_path = call.log_path, ""
             raise Error(f"open {path}", errno=problem.errno or 0, hint="the --log file cannot be written") from None
+
+
+def _begin_trace(call: Call, argv: "list[str]") -> None:
+    """Opens the file now, for the same reason."""
+    import time
+
+    began = time.monotonic_ns()
+    from pyoci.trace import Trace
+
+    call.trace = Trace(call.trace_path, argv, began)
 
 
 def _function(command: table.Command) -> "Callable[[Call], int]":

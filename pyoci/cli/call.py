@@ -10,9 +10,10 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Optional
 
     from pyoci.runtime import Runtime
+    from pyoci.trace import Trace
 
 _MANAGERS = ("cgroupfs", "systemd", "disabled")
 
@@ -36,6 +37,8 @@ class Call:
         "root",
         "root_given",
         "rootless",
+        "trace",
+        "trace_path",
     )
 
     def __init__(self) -> None:
@@ -51,6 +54,8 @@ class Call:
         self.cgroup_manager = "cgroupfs"
         self.rootless = "auto"
         self.criu = ""
+        self.trace_path = ""
+        self.trace: "Optional[Trace]" = None
 
     def text(self, name: str, default: str = "") -> str:
         """The value of a text flag."""
@@ -109,6 +114,8 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     call.log_path = absolute(log) if log else ""
     call.debug = values.get("debug", False)
     call.criu = values.get("criu", "")
+    trace = values.get("trace", "")
+    call.trace_path = absolute(trace) if trace else ""
     manager = values.get("cgroup-manager", "")
     if not manager:
         manager = "systemd" if values.get("systemd-cgroup", False) else "cgroupfs"

@@ -30,6 +30,7 @@ GLOBAL = (
     ("cgroup-manager", "", "text"),
     ("rootless", "", "text"),
     ("criu", "", "text"),
+    ("trace", "", "text"),
     ("help", "h", "bool"),
     ("version", "v", "bool"),
 )

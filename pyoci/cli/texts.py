@@ -23,6 +23,7 @@ GLOBAL = {
     "cgroup-manager": ("NAME", "who makes the cgroups: cgroupfs, systemd, or disabled for none (default: cgroupfs)"),
     "rootless": ("WHEN", "go on without cgroups where they may not be made: true, false or auto (default: auto)"),
     "criu": ("FILE", "the criu program for checkpoint and restore"),
+    "trace": ("FILE", "write where the command's time goes, for a browser's trace viewer"),
     "help": ("", "show help"),
     "version": ("", "print the version"),
 }

@@ -2,6 +2,7 @@
 
 import posix
 
+import pyoci
 from pyoci.errors import Error
 from pyoci.jsondoc import MAX_BYTES, parse
 from pyoci.validate import check_runnable_config
@@ -17,8 +18,10 @@ def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
     Errors: Error when it is missing, is no JSON, or breaks a rule; `process` must be there, since runc and its callers
     have no create without it.
     """
+    pyoci.mark("load")
     data = _read(f"{bundle}/config.json", bundle)
     config = parse(data, name="config.json")
+    pyoci.mark("check")
     check_runnable_config(config, raw=data)
     if type(config) is not dict:
         raise Error("config.json is not an object")

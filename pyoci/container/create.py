@@ -2,6 +2,7 @@
 
 import posix
 
+import pyoci
 from pyoci import cgroups
 from pyoci._shim import lib
 from pyoci.container.bundle import read_bundle
@@ -50,6 +51,7 @@ def compile_bundle(
     Errors: Error for everything in the config that cannot be done.
     """
     data, config = read_bundle(options.bundle)
+    pyoci.mark("compile")
     manager = cgroups.plan(config, container, driver=driver)
     request = Request(config, Host(), options.bundle, container)
     request.cgroup_mounts = manager.mounts
@@ -119,6 +121,7 @@ class Creation:
 
     def make(self) -> Process:
         """Makes cgroups and the process. Errors: Error; then undo() is to be called."""
+        pyoci.mark("cgroup")
         self.manager.create()
         self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         launch = Launch(self.plan)
@@ -143,6 +146,7 @@ class Creation:
 
     def undo(self, problem: BaseException) -> None:
         """Takes back what was made. What goes wrong meanwhile must not hide the reason we are here."""
+        pyoci.mark("undo")
         location = problem.location if isinstance(problem, Error) else ""
         if self.master >= 0:
             posix.close(self.master)
@@ -167,15 +171,18 @@ class Creation:
         self.entry.remove()
 
     def _remember(self, process: Process) -> None:
+        pyoci.mark("state")
         record = self.entry.record
         record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
         self.entry.save()
 
     def _on_namespaces(self, process: Process) -> None:
         self._remember(process)
+        pyoci.mark("cgroup")
         if not self.born_in_cgroup:
             self.manager.join(process.pid)
         self.manager.apply()
+        pyoci.mark("limits")
         for step in self.plan.parent:
             if step.name == "resctrl":
                 self.enter_class(str(step.fields[0]), process.pid)
@@ -236,6 +243,7 @@ def create(
     check_terminal(terminal, options.detach, options.console_socket)
     for warning in plan.warnings if warn is not None else ():
         warn(warning)  # type: ignore[misc]
+    pyoci.mark("state")
     entry = store.make(container)
     creation = Creation(entry, config, manager, plan, options)
     try:

@@ -2,6 +2,7 @@
 
 import posix
 
+import pyoci
 from pyoci._shim import lib
 from pyoci.container.state import Entry, Store, is_exiting, start_time
 from pyoci.errors import Error
@@ -59,6 +60,7 @@ def end(entry: Entry) -> None:
     try:
         if start_time(pid) != entry.record["init_process_start"]:
             return
+        pyoci.mark("kill")
         manager = entry.manager()
         lib.shim_pidfd_signal(pidfd, _SIGKILL)
         if manager.frozen():  # on v1 a frozen process cannot even die
@@ -90,6 +92,7 @@ def destroy(entry: Entry) -> None:
     """Ends what is left of a locked container and removes everything, the state directory last: a command killed
     halfway is to be finished by the next one. poststop hooks that fail do not stop it (runtime.md, step 13)."""
     end(entry)
+    pyoci.mark("cgroup")
     manager = entry.manager()
     if not manager.empty():
         manager.kill(_SIGKILL)

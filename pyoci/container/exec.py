@@ -2,6 +2,7 @@
 
 import posix
 
+import pyoci
 from pyoci._shim import lib
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import Entry, start_time
@@ -39,6 +40,7 @@ def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> 
     Errors: Error; then the container is as it was.
     """
     pid = _running(entry, options)
+    pyoci.mark("check")
     check_process(process)
     check_terminal(bool(process.get("terminal")), options.detach, options.console_socket)
     pidfd = lib.shim_pidfd_open(pid)
@@ -60,6 +62,7 @@ def _running(entry: Entry, options: "ExecOptions") -> int:
 
 
 def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
+    pyoci.mark("compile")
     config = {**entry.config(), "process": process}
     request = Request(config, Host(), entry.record["bundle"], entry.container)
     request.filters = entry.path.rpartition("/")[0]
@@ -98,6 +101,7 @@ class _Execution:
         return Joined(process, self.master)
 
     def _on_namespaces(self, process: Process) -> None:
+        pyoci.mark("cgroup")
         from pyoci.cgroups.subpath import parse
 
         self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)

@@ -3,6 +3,7 @@
 import posix
 import select
 
+import pyoci
 from pyoci._shim import lib
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ class Foreground:
 
         master: the pty's, which is copied from and to our own streams; -1 for none
         """
+        pyoci.mark("wait")
         if master < 0:
             return self._loop(process, None)
         from pyoci.container.terminal import Terminal

@@ -2,6 +2,7 @@
 
 import posix
 
+import pyoci
 from pyoci import kernel
 from pyoci._shim import lib
 from pyoci.container.state import SOCKET, Entry
@@ -28,6 +29,7 @@ def start(entry: Entry) -> None:
         raise Error(_REFUSALS[status])
     try:
         _go(entry)
+        pyoci.mark("state")
         entry.record["started"] = True
         entry.save()
         if "poststart" in entry.record["hooks"]:
@@ -61,6 +63,7 @@ def _go(entry: Entry) -> None:
     peer = lib.shim_connect(entry.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
     if peer < 0:
         raise Error("connect to the container's init", errno=-peer)
+    pyoci.mark("init")
     try:
         send(peer, ops.REPORT_START)
         while True:
@@ -69,6 +72,8 @@ def _go(entry: Entry) -> None:
                 return
             if message.kind == ops.REPORT_FAILED:
                 raise message.error()
+            if message.kind == ops.REPORT_STEP and pyoci.on_step is not None:
+                pyoci.on_step(message)
             if message.kind == ops.REPORT_SECCOMP:
                 _hand_on(entry, message.passed)
                 send(peer, ops.REPORT_GO)

@@ -6,6 +6,7 @@ is doing is asked of the kernel at every call, never read from the file.
 
 import posix
 
+import pyoci
 from pyoci import kernel
 from pyoci._shim import lib
 from pyoci.errors import Error
@@ -135,6 +136,7 @@ class Entry:
 
     def load(self) -> "Entry":
         """Reads state.json into record. Errors: Error when it is missing or is not what we wrote."""
+        pyoci.mark("state")
         data = self._read(_STATE)
         if data is None:
             raise Error(
@@ -192,6 +194,7 @@ class Entry:
 
     def remove(self) -> None:
         """Removes the directory and lets go of it. Only names that we make are expected, and nothing is followed."""
+        pyoci.mark("state")
         for name in posix.listdir(self.fd):
             try:
                 posix.unlink(name, dir_fd=self.fd)

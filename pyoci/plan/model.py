@@ -107,6 +107,10 @@ class Plan:
             raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB")
         return head + body + data
 
+    def time_steps(self) -> None:
+        """Has init tell how long each step takes."""
+        self.steps.insert(0, Step(ops.TIMED, ""))
+
     def lines(self) -> "list[str]":
         """The plan for people, a step a line."""
         from pyoci.plan.show import lines

@@ -97,7 +97,7 @@ CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
     ops.CLOSE_FILES: (0, [refusing("close_range")], (0,), "EIO"),
     ops.EXECUTE: (0, [], (["x"], []), "ENOENT"),
 }
-CANNOT_FAIL = {ops.FIND_HOME, ops.UMASK}
+CANNOT_FAIL = {ops.FIND_HOME, ops.UMASK, ops.TIMED}
 
 
 def name_of(operation: int) -> str:
