@@ -405,17 +405,18 @@ def test_a_fork_bomb_stops_at_the_limit(driver):
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_cpu_quota_holds(driver):
-    """20 % of one CPU over two seconds of the container's own time, give or take two periods of 100 ms."""
+    """20 % of one CPU within three points, in the kernel's own periods: how loaded the machine is does not matter."""
     with Group(driver, {"cpu": {"quota": 20000, "period": 100000}}) as group:
         group.make()
         start = time.monotonic()
         group.run(["sh", "-c", "while :; do :; done"])
-        time.sleep(2.5)  # the measure itself
-        used = group.manager.stats()["cpu"]["usage"]["total"] / 1e9
-        share = used / (time.monotonic() - start)
-        throttled = group.manager.stats()["cpu"]["throttling"]["throttledPeriods"]
-    assert 0.10 < share < 0.26
-    assert throttled > 10
+        while (cpu := group.manager.stats()["cpu"])["throttling"]["throttledPeriods"] < 40:
+            time.sleep(0.05)
+        took = time.monotonic() - start
+    used, counts = cpu["usage"]["total"] / 1e9, cpu["throttling"]
+    print(f"{used:.2f} s of CPU in {took:.2f} s, {counts['throttledPeriods']} of {counts['periods']} periods throttled")
+    assert used / took < 0.23
+    assert counts["throttledPeriods"] * 0.1 * 0.17 < used < (counts["periods"] + 1) * 0.1 * 0.23
 
 
 OPEN = """
@@ -478,19 +479,16 @@ def test_the_last_rule_decides(driver, nodes):
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_throttle_on_a_loop_device_holds(driver, loop):
-    """4 MiB at 2 MiB a second take two seconds; unthrottled, a fraction of one."""
-    entry = on_loop(loop, rate=2 << 20)
-    rules = [{"allow": True, "access": "rwm"}]
+    """4 MiB at 2 MiB a second; unthrottled they take no tenth of a second."""
+    throttle = {"throttleReadBpsDevice": [on_loop(loop, rate=2 << 20)]}
     words = ["dd", f"if={loop}", "of=/dev/null", "bs=64k", "count=64", "iflag=direct", "status=none"]
-    took = []
-    for throttles in ([entry], []):
-        with Group(driver, {"blockIO": {"throttleReadBpsDevice": throttles}, "devices": rules}) as group:
-            group.make()
-            start = time.monotonic()
-            assert group.run(words).wait() == 0
-            took.append(time.monotonic() - start)
-    assert took[0] > 1.5
-    assert took[1] < took[0] / 2
+    with Group(driver, {"blockIO": throttle, "devices": [{"allow": True, "access": "rwm"}]}) as group:
+        group.make()
+        start = time.monotonic()
+        assert group.run(words).wait() == 0
+        took = time.monotonic() - start
+    print(f"4 MiB in {took:.2f} s: {4 / took:.2f} MiB a second")
+    assert 4 / took < 2.3
 
 
 # Pause and kill

@@ -11,7 +11,7 @@ import pytest
 from cgroup_tools import ROOT, SYSTEMD, V2
 from support.box import Box
 from support.bundle import Bundle
-from support.command import run
+from support.command import PATIENCE, run
 from support.pty import Interactive
 
 from pyoci.cgroups.host import Host
@@ -366,7 +366,7 @@ def test_kill_all_reaches_what_outlived_the_first_process(driven: Driven) -> Non
 def wait_for_end(pidfd: int) -> None:
     import select
 
-    assert select.select([pidfd], [], [], 60)[0]
+    assert select.select([pidfd], [], [], PATIENCE)[0]
     os.close(pidfd)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from support import leftovers
 
 PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))
-PATIENCE = 60  # seconds: a guard against hangs, not a measure
+PATIENCE = int(os.environ.get("PYOCI_PATIENCE", "60"))  # seconds: a guard against hangs, not a measure
 
 
 class Result:
