@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,6 +155,9 @@ def main() -> int:
     given = parser.parse_args()
     seconds = int(given.words.pop()) if given.words and given.words[-1].isdigit() else 10
     targets = given.words or [*IN_C, *IN_PYTHON]
+    if not find_spec("atheris") and set(targets) & set(IN_PYTHON):
+        print("left out, for there is no atheris for this Python:", *[name for name in targets if name in IN_PYTHON])
+        targets = [name for name in targets if name in IN_C]
     if given.input:
         with tempfile.TemporaryDirectory(prefix="pyoci-fuzz-") as name:
             copy = shutil.copy(given.input, name)

@@ -21,6 +21,7 @@ runc /usr/sbin/runc
 crun /usr/bin/crun
 clang /usr/bin/clang
 clang-tools /usr/bin/scan-build
+llvm /usr/bin/llvm-cov
 libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.asan-x86_64.a
 valgrind /usr/bin/valgrind
 LIST
