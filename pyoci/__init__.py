@@ -7,6 +7,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional
 
+    from pyoci.errors import Error as Error
+    from pyoci.options import CreateOptions as CreateOptions
+    from pyoci.options import ExecOptions as ExecOptions
     from pyoci.runtime import Runtime as Runtime
     from pyoci.talk import Message
 
@@ -18,10 +21,11 @@ def mark(phase: str) -> None:
 on_step: "Optional[Callable[[Message], None]]" = None  # likewise, for the times of init's steps
 
 
-def __getattr__(name: str) -> object:
-    """pyoci.Runtime, for programs; commands do not load it before they need it."""
-    if name == "Runtime":
-        from pyoci.runtime import Runtime
+# For programs (docs/api.md). Commands load none of it before they need it.
+_PUBLIC = {"Runtime": "runtime", "CreateOptions": "options", "ExecOptions": "options", "Error": "errors"}
 
-        return Runtime
-    raise AttributeError(f"module 'pyoci' has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pyoci' has no attribute {name!r}")
+    return getattr(__import__(f"pyoci.{_PUBLIC[name]}", None, None, [name]), name)

@@ -102,7 +102,7 @@ class Runtime:
         with self.store.look(container) as entry:
             return entry.config()
 
-    def kill(self, container: str, signal: int, everything: bool) -> None:
+    def kill(self, container: str, signal: int, everything: bool = False) -> None:
         """Sends a signal (its number) to the first process, or to every process."""
         from pyoci.container.kill import kill, kill_everything
 
@@ -112,7 +112,7 @@ class Runtime:
             else:
                 kill(entry, signal)
 
-    def delete(self, container: str, force: bool) -> None:
+    def delete(self, container: str, force: bool = False) -> None:
         """Removes a stopped container; by force one that runs, too, and what killed commands have left."""
         from pyoci.container.delete import delete, delete_by_force
 

@@ -4,7 +4,7 @@ import posix
 
 import pyoci
 from pyoci._shim import lib
-from pyoci.container.state import Entry, Store, is_exiting, start_time
+from pyoci.container.state import Entry, Store, begin_time, is_exiting, start_time
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -66,7 +66,6 @@ def end(entry: Entry) -> None:
         if manager.frozen():  # on v1 a frozen process cannot even die
             manager.thaw()
         _await_end(pid, pidfd, manager)
-        _reap(pid)
     finally:
         posix.close(pidfd)
 
@@ -80,10 +79,14 @@ def _await_end(pid: int, pidfd: int, manager: "Manager") -> None:
             return
 
 
-def _reap(pid: int) -> None:
-    """It is our own child when `run` cleans up; somebody else's otherwise."""
+def _reap(entry: Entry) -> None:
+    """Takes the status of a first process that is our own child, as when `run` cleans up, or when a program has the
+    runtime in it. Such a program may have taken it, and have another child of that number."""
+    pid = entry.record["init_process_pid"]
     try:
-        posix.waitpid(pid, posix.WNOHANG)
+        ended = pid and posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
+        if ended and begin_time(pid) == entry.record["init_process_start"]:
+            posix.waitpid(pid, posix.WNOHANG)
     except ChildProcessError:
         pass
 
@@ -92,6 +95,7 @@ def destroy(entry: Entry) -> None:
     """Ends what is left of a locked container and removes everything, the state directory last: a command killed
     halfway is to be finished by the next one. poststop hooks that fail do not stop it (runtime.md, step 13)."""
     end(entry)
+    _reap(entry)
     pyoci.mark("cgroup")
     manager = entry.manager()
     if not manager.empty():

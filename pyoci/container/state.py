@@ -317,6 +317,12 @@ def start_time(pid: int) -> int:
     return 0 if not fields or fields[0] in (b"Z", b"X", b"x") else int(fields[19])
 
 
+def begin_time(pid: int) -> int:
+    """The same, of a zombie, too; 0 when there is no such process."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
+
+
 def is_exiting(pid: int) -> bool:
     """Whether a process runs no more, though it may not have ended (PF_EXITING in field 9)."""
     fields = _stat(pid)

@@ -1,0 +1,78 @@
+"""docs/api.md: its program works as it stands there, its table has every method as it is, and a service leaves no zombies."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.box import Box
+
+import pyoci
+
+TREE = Path(__file__).parents[2]
+PAGE = (TREE / "docs" / "api.md").read_text()
+
+
+def program(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Python with pyoci on its path."""
+    environment = {**os.environ, "PYTHONPATH": str(TREE)}
+    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.root
+def test_the_program_of_the_page(box: Box, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "example.py").write_text(example)
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.write()
+    done = program(str(tmp_path / "example.py"), str(box.root), str(bundle.path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "status: running\nexec: 0\ncontainers: ['example'] []\n"
+    assert box.left() == []
+
+
+def test_every_method_is_in_the_table_as_it_is() -> None:
+    found = set()
+    for name, method in vars(pyoci.Runtime).items():
+        if inspect.isfunction(method) and name[0] != "_":
+            signature = inspect.signature(method)
+            parameters = [p for p in signature.parameters.values() if p.name != "self"]
+            text = str(signature.replace(parameters=parameters))
+            found.add(name + re.sub(r"(: |-> )'([^']*)'", r"\1\2", text))
+    assert found == set(re.findall(r"^\| `(\w+\([^`]*)` \|", PAGE, re.MULTILINE))
+
+
+def test_the_public_names() -> None:
+    from pyoci import errors, options, runtime
+
+    assert pyoci.Runtime is runtime.Runtime and pyoci.Error is errors.Error
+    assert pyoci.CreateOptions is options.CreateOptions and pyoci.ExecOptions is options.ExecOptions
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        pyoci.nothing  # type: ignore[attr-defined] # noqa: B018
+    assert (TREE / "pyoci" / "py.typed").exists()
+
+
+@pytest.mark.root
+def test_a_service_is_left_with_no_zombies(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.write()
+    service = f"""
+import os, select, pyoci
+runtime = pyoci.Runtime({str(box.root)!r})
+for force in (False, True):
+    runtime.create("c", pyoci.CreateOptions({str(bundle.path)!r}, detach=True))
+    pidfd = os.pidfd_open(runtime.state("c")["pid"])
+    runtime.start("c")
+    select.select([pidfd], [], [])
+    assert runtime.state("c")["status"] == "stopped"
+    runtime.delete("c", force=force)
+    try:
+        print("left:", os.waitpid(-1, os.WNOHANG))
+    except ChildProcessError:
+        print("none left")
+"""
+    done = program("-c", service)
+    assert (done.stdout, done.stderr) == ("none left\nnone left\n", "")
