@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MAX_BYTES = 8 * 1024 * 1024  # engines write 3 to 20 KB; a config that lists every syscall with arguments, 1 MB
+MAX_VALUES = 250_000  # each costs microseconds in every check; the config with all those syscalls has a tenth of it
 MAX_DEPTH = 100  # the spec itself nests 8 deep
 INT_MIN = -(2**63)
 INT_MAX = 2**64 - 1
@@ -74,10 +75,11 @@ def parse(data: bytes, *, name: str = "config.json") -> object:
     name: what to call the document in an error
 
     Raises Error with line and column for anything JSON or the list at the top of this module forbids. Time is linear in
-    len(data), which is refused above MAX_BYTES; nesting is refused above MAX_DEPTH.
+    len(data), which is refused above MAX_BYTES; values are refused above MAX_VALUES, nesting above MAX_DEPTH.
     """
-    if len(data) > MAX_BYTES:
-        raise Error(f"{len(data)} bytes are more than the {MAX_BYTES} a document may have", location=name)
+    excess = too_large(data)
+    if excess:
+        raise Error(excess, location=name)
     try:
         text = data.decode()
     except UnicodeDecodeError as problem:
@@ -95,6 +97,19 @@ def parse(data: bytes, *, name: str = "config.json") -> object:
     if "\\ud" in text or "\\uD" in text:
         return _parse_slowly(text, name)
     return value
+
+
+def too_large(data: bytes) -> str:
+    """Why a document is not even looked at, or nothing."""
+    if len(data) > MAX_BYTES:
+        return f"{len(data)} bytes are more than the {MAX_BYTES} a document may have"
+    if data.count(b",") > MAX_VALUES:
+        import re
+
+        commas = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", data, flags=re.DOTALL).count(b",")
+        if commas > MAX_VALUES:
+            return f"{commas} values are more than the {MAX_VALUES} a document may have"
+    return ""
 
 
 def _may_be_deep(data: bytes) -> bool:

@@ -9,6 +9,7 @@ from .settings import Section
 READ, WRITE, MKNOD = 1, 2, 4
 EVERY = READ | WRITE | MKNOD
 ANY = -1  # every major, every minor
+MOST_RULES = 4096  # v1's kernel goes through all of them for each one more; v2 has a million instructions for them
 
 _BITS = {"r": READ, "w": WRITE, "m": MKNOD}
 
@@ -106,13 +107,29 @@ def reduce(rules: "list[Rule]") -> "list[Rule]":
     Order stays: for each access the last rule that names it decides, and nothing is allowed without one.
     """
     kept: "list[Rule]" = []
+    decided: "dict[tuple[str, int, int], set[int]]" = {}  # accesses by devices, of the rules kept
     for rule in reversed(rules):
-        if not any(later.covers(rule) for later in kept):
+        if not _covered(rule, decided):
             kept.append(rule)
+            decided.setdefault((rule.kind, rule.major, rule.minor), set()).add(rule.access)
+    if len(kept) > MOST_RULES:
+        text = f"{len(kept)} device rules that differ; at most {MOST_RULES} can be applied"
+        raise Error(text, location=kept[0].location, hint="one with `major` or `minor` left out covers many devices")
     kept.reverse()
     while kept and not kept[0].allow:
         kept.pop(0)
     return kept
+
+
+def _covered(rule: Rule, decided: "dict[tuple[str, int, int], set[int]]") -> bool:
+    """Whether one of the rules in `decided` covers this one: Rule.covers() without asking each."""
+    for kind in ("a", rule.kind):
+        for major in (ANY, rule.major):
+            for minor in (ANY, rule.minor):
+                for access in decided.get((kind, major, minor), ()):
+                    if rule.access & ~access == 0:
+                        return True
+    return False
 
 
 def allows_everything(rules: "list[Rule]") -> bool:
@@ -146,7 +163,8 @@ class State:
             self._withdraw(rule)
 
     def _withdraw(self, rule: Rule) -> None:
-        for key, access in list(self.exceptions.items()):
+        for key in self._near(rule):
+            access = self.exceptions[key]
             exception = Rule(rule.allow, *key, access)
             if not rule.meets(exception):
                 continue
@@ -161,6 +179,15 @@ class State:
                 self.exceptions[key] = left
             else:
                 del self.exceptions[key]
+
+
+    def _near(self, rule: Rule) -> "list[tuple[str, int, int]]":
+        """The exceptions among which are all that the rule meets."""
+        if ANY in (rule.major, rule.minor):
+            majors = (ANY, rule.major)
+            return [key for key in self.exceptions if rule.major == ANY or key[1] in majors]
+        keys = [(rule.kind, major, minor) for major in (ANY, rule.major) for minor in (ANY, rule.minor)]
+        return [key for key in keys if key in self.exceptions]
 
 
 def state_of(rules: "list[Rule]") -> State:

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PATH_MAX = 4096  # the kernel's, limits.h
 REMOVE_SECONDS = 5.0  # a killed process may need this long to leave, on a loaded machine
 
 
@@ -19,6 +20,10 @@ def components(path: str) -> "list[str]":
     if "\0" in path or "\n" in path:
         raise Error(
             "a cgroup's path cannot contain a NUL or a newline", location="linux.cgroupsPath", errno=errno.EINVAL
+        )
+    if len(path) >= _PATH_MAX:
+        raise Error(
+            f"a cgroup's path of {len(path)} characters", location="linux.cgroupsPath", errno=errno.ENAMETOOLONG
         )
     names: "list[str]" = []
     for name in path.split("/"):

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    _Known = set[tuple[Any, ...]]
+
 NAME = "libseccomp.so.2"
 ACTIONS = {
     "SCMP_ACT_KILL": kernel.SECCOMP_RET_KILL_THREAD,
@@ -39,6 +41,7 @@ _WITH_NUMBER = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 _API_LEVEL = 6
 # From here on a search by halves is quicker than a list
 _MANY_RULES = 32
+_MOST_RULES = 2 * kernel.BPF_MAXINSNS  # each is an instruction or more, but for those that others make superfluous
 _WHERE = "linux.seccomp"
 
 
@@ -110,8 +113,9 @@ def compile_profile(profile: "dict[str, Any]") -> Compiled:
         rules = profile.get("syscalls") or []
         if len(rules) > _MANY_RULES:  # refused by libraries before 2.5, which then keep to the list
             library.call.seccomp_attr_set(filter, library.call.SCMP_FLTATR_CTL_OPTIMIZE, 2)
+        known: "_Known" = set()
         for index, rule in enumerate(rules):
-            _rule(library, filter, default, rule, f"{_WHERE}.syscalls[{index}]")
+            _rule(library, filter, default, rule, f"{_WHERE}.syscalls[{index}]", known)
         program = unknown_calls(library, profile, tokens) + _export(library, filter)
     finally:
         library.call.seccomp_release(filter)
@@ -143,7 +147,10 @@ def _architectures(library: Library, filter: "Any", profile: "dict[str, Any]") -
     return tokens
 
 
-def _rule(library: Library, filter: "Any", default: int, rule: "dict[str, Any]", where: str) -> None:
+def _rule(
+    library: Library, filter: "Any", default: int, rule: "dict[str, Any]", where: str, known: "_Known"
+) -> None:
+    """Adds what a rule says and `known` has not got: the library takes the longer the more rules it has."""
     action = _action(rule["action"], rule.get("errnoRet"))
     if action == default:  # the library refuses what would change nothing
         return
@@ -153,6 +160,12 @@ def _rule(library: Library, filter: "Any", default: int, rule: "dict[str, Any]",
         if number == library.call.NR_SCMP_ERROR:
             continue  # unknown: to be skipped, says the spec
         for group in groups:
+            if (number, *group) in known:
+                continue  # the first one counts
+            known.add((number, *group))
+            if len(known) > _MOST_RULES:
+                text = f"more than {_MOST_RULES} different rules make no filter of {kernel.BPF_MAXINSNS} instructions"
+                raise Error(text, location=where, hint="fewer rules with args make a smaller one")
             conditions = ffi.new("struct scmp_arg_cmp[]", group)
             result = library.call.seccomp_rule_add_array(filter, action, number, len(group), conditions)
             if result < 0 and result != -errno.EEXIST:

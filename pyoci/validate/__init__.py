@@ -8,7 +8,7 @@ from ..errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Callable, Optional
 
     from .analysis import Problem
     from .musts import Finding
@@ -25,15 +25,10 @@ def check_config(config: object, *, raw: "Optional[bytes]" = None) -> None:
     if config is None:
         raise Error("config cannot be null", location="config.json")
     from . import _accept  # not at the top: the generator that makes it is in this package
+    from .musts import config_rules
 
-    found: "list[Finding]" = []
-    accepted = _accept.config(config)
-    if accepted:
-        from .musts import config_rules
-
-        config_rules(_typed(config), found)
-    if not accepted or found or _has_nul(config, raw):
-        _refuse(config, "config", "config.json", found)
+    if not _accept.config(config) or _broken(config_rules, config) or _has_nul(config, raw):
+        _refuse(config, "config", "config.json")
 
 
 def check_runnable_config(config: object, *, raw: "Optional[bytes]" = None) -> None:
@@ -48,43 +43,31 @@ def check_process(process: object) -> None:
     if process is None:
         raise Error("process property must not be empty", location="process")
     from . import _accept
+    from .musts import process_rules
 
-    found: "list[Finding]" = []
-    accepted = _accept.process(process)
-    if accepted:
-        from .musts import process_rules
+    def rules(document: "dict[str, Any]", found: "list[Finding]") -> None:
+        process_rules(document, "linux", (), found)
 
-        process_rules(_typed(process), "linux", (), found)
-    if not accepted or found or _has_nul(process, None):
-        _refuse(process, "process", "process", found)
+    if not _accept.process(process) or _broken(rules, process) or _has_nul(process, None):
+        _refuse(process, "process", "process")
 
 
 def check_state(state: object) -> None:
     """Refuse a state document that violates a MUST of runtime.md#state."""
     from . import _accept_rest
+    from .musts_documents import state_rules
 
-    found: "list[Finding]" = []
-    accepted = _accept_rest.state(state)
-    if accepted:
-        from .musts_documents import state_rules
-
-        state_rules(_typed(state), found)
-    if not accepted or found:
-        _refuse(state, "state", "state", found)
+    if not _accept_rest.state(state) or _broken(state_rules, state):
+        _refuse(state, "state", "state")
 
 
 def check_features(features: object) -> None:
     """Refuse a features document that violates a MUST of features.md or features-linux.md."""
     from . import _accept_rest
+    from .musts_documents import features_rules
 
-    found: "list[Finding]" = []
-    accepted = _accept_rest.features(features)
-    if accepted:
-        from .musts_documents import features_rules
-
-        features_rules(_typed(features), found)
-    if not accepted or found:
-        _refuse(features, "features", "features", found)
+    if not _accept_rest.features(features) or _broken(features_rules, features):
+        _refuse(features, "features", "features")
 
 
 def report(raw: bytes, kind: str) -> "list[Problem]":
@@ -103,6 +86,26 @@ def _typed(document: object) -> "dict[str, Any]":
     return document
 
 
+class _First(list):  # type: ignore[type-arg]
+    """Has enough of one finding: a hundred thousand of them, each with a suggestion, take a while."""
+
+    def append(self, item: "Finding") -> None:
+        raise _Enough
+
+
+class _Enough(Exception):
+    pass
+
+
+def _broken(rules: "Callable[[dict[str, Any], list[Finding]], None]", document: object) -> bool:
+    """Whether a rule says anything to a document that fits its schema."""
+    try:
+        rules(_typed(document), _First())
+    except _Enough:
+        return True
+    return False
+
+
 def _has_nul(document: object, raw: "Optional[bytes]") -> bool:
     """Whether a NUL may hide in a string; JSON can only write it as an escape."""
     if raw is not None:
@@ -112,9 +115,9 @@ def _has_nul(document: object, raw: "Optional[bytes]") -> bool:
     return "\\u0000" in dump(document)
 
 
-def _refuse(document: object, kind: str, name: str, found: "list[Finding]") -> None:
+def _refuse(document: object, kind: str, name: str) -> None:
     from .analysis import refusal
 
-    problem = refusal(document, kind, name, found)
+    problem = refusal(document, kind, name)
     if problem is not None:
         raise problem

@@ -4,7 +4,7 @@ import bisect
 import re
 
 from ..errors import Error
-from ..jsondoc import MAX_BYTES
+from ..jsondoc import dump, too_large
 from ..jsonpos import Result, scan
 from .catalog import CATALOG, ERRORS, NOT_REFUSED
 from .pointer import dotted, json_pointer
@@ -13,9 +13,11 @@ from .schema import MOST, Reader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Optional
+    from typing import Any, Callable, Optional
 
     from .musts import Finding, Path
+
+    Rules = Callable[[dict[str, Any], list[Finding]], None]
 
 
 class Problem:
@@ -57,8 +59,9 @@ def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
     raw:  the bytes
     kind: config, process, state or features
     """
-    if len(raw) > MAX_BYTES:
-        return [_unread("json-size", f"{len(raw)} bytes are more than the {MAX_BYTES} a document may have", raw[:0])]
+    excess = too_large(raw)
+    if excess:
+        return [_unread("json-size", excess, raw[:0])]
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -111,20 +114,37 @@ def _offset(places: Result, path: "Path") -> int:
 def analyse(document: object, kind: str) -> "list[Problem]":
     """Every problem of a parsed document, in its order."""
     reader = Reader(kind)
-    if document is None:
-        found: "list[Finding]" = [("document-null", (), f"{kind} cannot be null", "")]
-    else:
-        found = reader.errors(document)
+    found = _violations(document, kind, reader)
+    if document is not None:
         found += reader.unknown(document)
-        found += rule_findings(document, kind, {item[1] for item in found if item[0] != "schema-required"})
-        if len(found) >= MOST:
+        if not reader.cut:
+            found += _rule_findings(document, _advice(kind), _bad(found))
+        if reader.cut or len(found) >= MOST:
             sentence = f"there may be more problems than are told: each sort is looked for {MOST} times"
             found.append(("cut-short", (), sentence, ""))
-        found += _nul_findings(document, kind)
+    return _in_order(document, reader, found)
+
+
+def _in_order(document: object, reader: Reader, found: "list[Finding]") -> "list[Problem]":
     problems = [_problem(reader, item) for item in found]
     order = _Order(document)
     problems.sort(key=lambda problem: order.of(problem.path))
     return problems
+
+
+def _violations(document: object, kind: str, reader: Reader) -> "list[Finding]":
+    """What must not be: in the schema's words, the rules', and characters that the kernel ends strings with."""
+    if document is None:
+        return [("document-null", (), f"{kind} cannot be null", "")]
+    found = reader.errors(document)
+    if not reader.cut:  # else there is more that is wrong, and the rules would meet what they do not expect
+        found += _rule_findings(document, _rules(kind), _bad(found))
+    return found + _nul_findings(document, kind)
+
+
+def _bad(found: "list[Finding]") -> "set[Path]":
+    """Places that the rules are to be spared: theirs is what is there and fits its schema."""
+    return {item[1] for item in found if item[0].startswith("schema-") and item[0] != "schema-required"}
 
 
 def _problem(reader: Reader, finding: "Finding") -> Problem:
@@ -135,32 +155,54 @@ def _problem(reader: Reader, finding: "Finding") -> Problem:
     return Problem(finding, described["title"], spec)
 
 
-def rule_findings(document: object, kind: str, bad: "set[Path]") -> "list[Finding]":
-    """What the rules say to the part of a document that fits its schema: without the places `bad`."""
+class _Findings(list):  # type: ignore[type-arg]
+    """Takes so many findings, then has enough: a suggestion for each of a hundred thousand typos takes a while."""
+
+    def append(self, item: "Finding") -> None:
+        list.append(self, item)
+        if len(self) >= MOST:
+            raise _Enough
+
+
+class _Enough(Exception):
+    pass
+
+
+def _rules(kind: str) -> "Rules":
+    from . import musts, musts_documents
+
+    rules: "dict[str, Rules]" = {
+        "config": musts.config_rules,
+        "process": lambda document, out: musts.process_rules(document, "linux", (), out),
+        "state": musts_documents.state_rules,
+        "features": musts_documents.features_rules,
+    }
+    return rules[kind]
+
+
+def _advice(kind: str) -> "Rules":
+    from . import shoulds
+
+    advice: "dict[str, Rules]" = {
+        "config": shoulds.config_advice,
+        "process": lambda document, out: shoulds.process_advice(document, (), out),
+        "state": shoulds.state_advice,
+        "features": shoulds.features_advice,
+    }
+    return advice[kind]
+
+
+def _rule_findings(document: object, rules: "Rules", bad: "set[Path]") -> "list[Finding]":
+    """What rules say to the part of a document that fits its schema: without the places `bad`."""
     if not isinstance(document, dict):
         return []
     moved: "dict[Path, list[int]]" = {}
-    pruned: "Any" = _pruned(document, (), (), bad, moved)
-    found: "list[Finding]" = []
-    if kind == "config":
-        from .musts import config_rules
-        from .shoulds import config_advice
-
-        config_rules(pruned, found)
-        config_advice(pruned, found)
-    elif kind == "process":
-        from .musts import process_rules
-        from .shoulds import process_advice
-
-        process_rules(pruned, "linux", (), found)
-        process_advice(pruned, (), found)
-    else:
-        from .musts_documents import features_rules, state_rules
-        from .shoulds import features_advice, state_advice
-
-        for rules in (state_rules, state_advice) if kind == "state" else (features_rules, features_advice):
-            rules(pruned, found)
-    del found[MOST:]  # what must be comes first
+    pruned: "Any" = _pruned(document, (), (), bad, moved) if bad else document
+    found: "list[Finding]" = _Findings()
+    try:
+        rules(pruned, found)
+    except _Enough:
+        pass
     restored = [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
     # What is wrong is not called missing as well; what is missing has no place but that of the object around it.
     return [(code, _existing(document, path), text, hint) for code, path, text, hint in restored if path not in bad]
@@ -203,7 +245,7 @@ def _existing(document: "Any", path: "Path") -> "Path":
 
 def _nul_findings(document: object, kind: str) -> "list[Finding]":
     """NUL characters in all that reaches the kernel: everything but what is passed on as JSON."""
-    if kind not in ("config", "process"):
+    if kind not in ("config", "process") or "\\u0000" not in dump(document):
         return []
     found: "list[Finding]" = []
     rest: "list[tuple[Path, object]]" = [((), document)]
@@ -244,9 +286,11 @@ class _Order:
         return order
 
 
-def refusal(document: object, kind: str, name: str, found: "list[Finding]") -> "Optional[Error]":
+def refusal(document: object, kind: str, name: str) -> "Optional[Error]":
     """The error a command ends with: the first violation of a MUST, and how many more there are."""
-    problems = [item for item in analyse(document, kind) if item.level in ERRORS and item.code not in NOT_REFUSED]
+    reader = Reader(kind)
+    everything = _in_order(document, reader, _violations(document, kind, reader))
+    problems = [item for item in everything if item.level in ERRORS and item.code not in NOT_REFUSED]
     if not problems:
         return None
     first = problems[0]

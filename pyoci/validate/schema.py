@@ -46,11 +46,12 @@ def load() -> "Schema":
 
 
 class Reader:
-    """One kind of document: its schema, and how to look things up in it."""
+    """One kind of document: its schema, and how to look things up in it; cut: there were more errors() than told."""
 
-    __slots__ = ("kind", "root", "whole")
+    __slots__ = ("cut", "kind", "root", "whole")
 
     def __init__(self, kind: str) -> None:
+        self.cut = False
         self.kind = kind
         self.whole = load()
         self.root: "Schema" = {"$ref": ROOTS[kind]}
@@ -91,6 +92,7 @@ class Reader:
             return []
         validator = _validator()({"allOf": [self.root], "definitions": self.whole["definitions"]})
         found = [_finding(error) for error in itertools.islice(validator.iter_errors(document), MOST)]
+        self.cut = len(found) == MOST
         wrong = {path for code, path, _, _ in found if code == "schema-type"}
         return [item for item in found if item[0] == "schema-type" or item[1] not in wrong]
 
