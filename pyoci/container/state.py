@@ -150,7 +150,11 @@ class Entry:
         return self
 
     def save(self) -> None:
-        """Replaces state.json by record. /run is in memory: there is no disk to wait for."""
+        """Replaces state.json by record. /run is in memory: there is no disk to wait for.
+
+        cgroup_paths stands outside as well: collectors of statistics that know runc's file look for it there.
+        """
+        self.record["cgroup_paths"] = self.record["cgroup"]["cgroup_paths"]
         self._replace(_STATE, dump(self.record).encode())
 
     def save_config(self, data: bytes) -> None:

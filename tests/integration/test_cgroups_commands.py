@@ -140,6 +140,14 @@ def test_a_second_container_in_the_same_cgroup_is_refused_and_the_first_lives(dr
     assert driven.box.names() == ["c"]
 
 
+def test_state_json_names_the_cgroups_where_readers_of_runcs_file_look(driven: Driven) -> None:
+    driven.start(driven.bundle(pids={"limit": 23}).args(*SLEEP))
+    record = json.loads((driven.box.root / "c" / "state.json").read_text())
+    pid, paths = record["init_process_pid"], record["cgroup_paths"]
+    assert (Path(paths["" if V2 else "pids"]) / "pids.max").read_text() == "23\n"
+    assert all(str(pid) in (Path(path) / "cgroup.procs").read_text().split() for path in paths.values())
+
+
 # pause and resume
 
 
