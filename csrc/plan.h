@@ -154,7 +154,8 @@ struct plan_header {
     P(SYNC_MOUNTS)     /* mounts come along */                 \
     P(SYNC_HOOKS)      /* prestart and createRuntime hooks */  \
     P(SYNC_CREATED)    /* the state is being recorded */   \
-    P(SYNC_NETWORK)    /* network devices: init is in its last network namespace */
+    P(SYNC_NETWORK)    /* network devices: init is in its last network namespace */ \
+    P(SYNC_LIMITS)     /* exec: all is set up, the user's limits come now */
 
 /* flags of MOUNT_NEW, MOUNT_BIND, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
 #define PLAN_FLAGS(P)                                                                \

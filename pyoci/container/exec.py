@@ -85,7 +85,7 @@ class _Execution:
         self.plan = plan
         launch = Launch(plan)
         launch.extra = pidfd
-        launch.on_sync = {ops.SYNC_NAMESPACES: self._on_namespaces}
+        launch.on_sync = {ops.SYNC_NAMESPACES: self._on_namespaces, ops.SYNC_LIMITS: self._on_limits}
         launch.on_console = self._on_console
         launch.on_listener = lambda fd: self._on_listener(launch.process, fd)
         try:
@@ -110,6 +110,10 @@ class _Execution:
 
             join(Tree(self.entry.record["resctrl"]["tree"]), self.entry.record["resctrl"], process.pid)
         for step in self.plan.parent:
+            obey(step, process.pid)
+
+    def _on_limits(self, process: Process) -> None:
+        for step in self.plan.last:
             obey(step, process.pid)
 
     def _on_listener(self, process: Process, listener: int) -> None:

@@ -24,7 +24,7 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     """
     plan = Plan()
     plan.keep = request.listen_fds + request.keep
-    process.limits(request, plan, plan.last)
+    process.limits(request, plan)
     compile_namespaces(request, plan)
     _network(request, plan)
     if request.linux.get("intelRdt") is not None:
@@ -62,7 +62,7 @@ def compile_exec(request: Request, pid: int) -> Plan:
     """The plan of one more process in the running container whose first process is pid."""
     plan = Plan()
     plan.keep = request.keep
-    process.limits(request, plan, plan.parent)
+    process.limits(request, plan)
     plan.add(ops.SESSION, "")
     cpus = request.process.get("execCPUAffinity") or {}
     if cpus.get("initial"):
@@ -88,6 +88,8 @@ def compile_exec(request: Request, pid: int) -> Plan:
     process.streams(request, plan, 0)
     process.attributes(request, plan)
     process.find(request, plan)
+    if plan.last:
+        plan.add(ops.SYNC, "process.rlimits", ops.SYNC_LIMITS)
     process.become(request, plan)
     return plan
 

@@ -67,7 +67,7 @@ class Plan:
     steps:    what init does, in order
     parent:   what the runtime does when init waits at SYNC_NAMESPACES
     network:  and at SYNC_NETWORK
-    last:     and at SYNC_CREATED, when all is made
+    last:     and at SYNC_CREATED, when all is made; for exec at SYNC_LIMITS
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
     sources:  mounts that the runtime opens for init, at SYNC_MOUNTS
     warnings: what was ignored, and why

@@ -34,10 +34,9 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
 
-def limits(request: Request, plan: Plan, steps: "list[ParentStep]") -> None:
-    """What the runtime sets from outside while init waits: in a user namespace init could not raise it any more.
-
-    steps: where rlimits go: for a new container plan.last, since they are the user's and must not hinder the setup
+def limits(request: Request, plan: Plan) -> None:
+    """What the runtime sets from outside while init waits: in a user namespace init could not raise it any more. Limits
+    come last, since they are the user's and must not hinder the setup.
     """
     process = request.process
     adjust = process.get("oomScoreAdj")
@@ -49,7 +48,7 @@ def limits(request: Request, plan: Plan, steps: "list[ParentStep]") -> None:
         number = getattr(kernel, name, None)
         if number is None:
             raise Error(f"wrong rlimit value: {name}", location=where)
-        steps.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
+        plan.last.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
 
 
 def affinity(plan: Plan, cpus: str, where: str) -> None:

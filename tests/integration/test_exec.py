@@ -90,6 +90,21 @@ def test_process_file(running: Box) -> None:
     assert lines[5] == "33"
 
 
+def test_limits_do_not_hinder_the_setup(running: Box) -> None:
+    """Fewer files than init has open, no process, no byte: they are the user's limits, not ours."""
+    names = ("RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_FSIZE")
+    process = {
+        "args": ["true"],
+        "cwd": "/",
+        "env": ["PATH=/bin"],
+        "user": {"uid": 77, "gid": 78},
+        "rlimits": [{"type": name, "soft": 3, "hard": 3} for name in names],
+    }
+    file = running.path / "process.json"
+    file.write_text(json.dumps(process))
+    running.ok("exec", "--process", str(file), "c")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"args": []}', '{"args": ["x"], "cwd": "relative"}'])
 def test_bad_process_file(running: Box, text: str) -> None:
     file = running.path / "process.json"
