@@ -36,11 +36,21 @@ class Directories:
         self.images_path = images
         self.work_path = work or images
         self.images = _directory(self.images_path)
+        if work:  # containerd's shim names one that nobody has made
+            make_directory(work, "--work-path")
         self.work = _directory(self.work_path)
 
     def close(self) -> None:
         os.close(self.images)
         os.close(self.work)
+
+
+def make_directory(path: str, flag: str) -> None:
+    """Makes a directory where there is none. Errors: Error with the flag that names it."""
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+    except OSError as problem:
+        raise Error(f"make {path}", location=flag, errno=problem.errno or 0) from None
 
 
 def _directory(path: str) -> int:

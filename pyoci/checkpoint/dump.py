@@ -4,7 +4,7 @@ import json
 import os
 
 from pyoci.checkpoint import mounts
-from pyoci.checkpoint.criu import Criu, Directories, load_messages
+from pyoci.checkpoint.criu import Criu, Directories, load_messages, make_directory
 from pyoci.checkpoint.options import CriuOptions, common, joined
 from pyoci.errors import Error
 
@@ -31,7 +31,7 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
     messages = load_messages()
     config = entry.config()
     pid = entry.pid()
-    _make_directory(options.images)
+    make_directory(options.images, "--image-path")
     directories = Directories(options.images, options.work)
     try:
         request = _request(messages, options, config, entry, pid)
@@ -47,18 +47,15 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
         directories.close()
 
 
-def _make_directory(path: str) -> None:
-    try:
-        os.makedirs(path, 0o700, exist_ok=True)
-    except OSError as problem:
-        raise Error(f"make {path}", location="--image-path", errno=problem.errno or 0) from None
-
-
 def _request(
     messages: "Any", options: CriuOptions, config: "dict[str, Any]", entry: "Entry", pid: int
 ) -> "Any":
     request = common(messages, options, config)
     request.pid, request.root, request.log_file = pid, entry.record["rootfs"], "dump.log"
+    paths = entry.record["cgroup"]["cgroup_paths"]
+    freezer = paths.get("freezer") or paths.get("")  # v1, v2
+    if freezer:  # one stop for all processes; and of a paused container CRIU could not stop any one by itself
+        request.freeze_cgroup = freezer
     request.leave_running = options.has("leave-running")
     request.link_remap = options.has("link-remap")
     request.tcp_skip_in_flight = options.has("tcp-skip-in-flight")

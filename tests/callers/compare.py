@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -17,6 +18,22 @@ PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" 
 RUNTIMES = (("runc", REFERENCE), ("pyoci", PYOCI))
 _CHILDREN = threading.Lock()  # a child is known as ours before anybody takes the status of orphans
 PATIENCE = 60  # seconds: a guard against hangs, not a measure
+
+
+
+def _criu() -> tuple[str, str]:
+    """The path of a CRIU that works here, found by PATH from now on; else why there is none."""
+    brought = Path(__file__).parents[2] / "build" / "criu"
+    if (brought / "criu").exists():
+        os.environ["PATH"] = f"{brought}:{os.environ['PATH']}"
+    found = shutil.which("criu")
+    if found is None:
+        return "/nonexistent", "no CRIU: tests/tools/criu.sh"
+    done = subprocess.run([found, "check"], capture_output=True, check=False)
+    return (found, "") if done.returncode == 0 else ("/nonexistent", "the CRIU that is here does not know this kernel")
+
+
+CRIU = _criu()
 
 # Shell words that operations share. `until_` polls a condition: PATIENCE ends what never comes.
 PRELUDE = """

@@ -48,9 +48,11 @@ OPERATIONS = [
          "Seccomp:\\s+2", core=True),
     _run("limits", "$B from --name w3 --pull-never --memory 64m --cpu-shares 300 --ulimit nofile=100:200 $I >/dev/null && "
          "$RUN w3 -- sh -c 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes; ulimit -n'", "."),
-    # buildah takes signals some time after `start` has returned, and nothing shows when; before, it dies of them
-    _run("ended by a signal to buildah", "mkfifo ff; $RUN -v $D:/w w1 -- sh -c 'trap \"exit 5\" TERM; echo up >/w/ff; while :; do sleep 0.05; done' "
-         "& p=$!; read l <ff; rm ff; sleep 0.7; kill -TERM $p; wait $p || echo ended", "^ended$"),
+    # buildah takes signals some time after `start` has returned, before it first asks for the state; before, it dies of them
+    _run("ended by a signal to buildah", "printf '#!/bin/sh\\ncase \" $* \" in *\" state \"*) : >%s/asked; esac\\nexec %s "
+         "\"$@\"\\n' $D $RTBIN >rw; chmod 755 rw; mkfifo ff; $B run --runtime $D/rw -v $D:/w w1 -- sh -c 'trap \"exit 5\" TERM; "
+         "echo up >/w/ff; while :; do sleep 0.05; done' & p=$!; read l <ff; rm ff; until_ 'test -e asked'; "
+         "kill -TERM $p; wait $p || echo ended; rm asked rw", "^ended$"),
     _build("RUN", "RUN echo from-run; id -u\\nRUN test -e /proc/self && echo again", "from-run\n0\nagain", core=True),
     _build("RUN that fails", "RUN exit 3", "exit status 3", core=True),
     _build("RUN of what does not exist", "RUN [\"/nosuch\"]", "no such file or directory",

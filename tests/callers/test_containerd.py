@@ -4,12 +4,13 @@
 import signal
 
 import pytest
-from compare import Operation
+from compare import CRIU, Operation
 from engines.containerd import Containerd
 
 SYS = "/sys/fs/cgroup"
 # `ctr task exec` loses the output of what ends at once (1 to 3 in 120 on a busy machine, with runc and with pyoci): what
-# is read below takes a moment to end.
+# is read below ends when it was heard.
+HEARD = ": >said; { until_ 'grep -q . said'; echo; } | "
 # A task c1 that runs until it is told to end
 UP = (
     "up() { $K -d --null-io $1 $I c1 sh -c 'trap \"exit 3\" TERM; touch /ready; while :; do sleep 0.05; done' && "
@@ -19,6 +20,12 @@ UP = (
 
 def _up(name: str, script: str, out: str = "", **more: object) -> Operation:
     return Operation(name, UP + script, out=out, **more)  # type: ignore[arg-type]
+
+
+# Events go to the file ev; they do when one that we made is there
+EVENTS = (
+    "$C events >ev & p=$!; until_ '$C images label $I n=$(date +%N) >/dev/null; grep -q /images/update ev'; "
+)
 
 
 RUN = [
@@ -83,14 +90,14 @@ TASK = [
     _up("metrics", "$C task metrics c1 | tr -s ' ' | cut -d' ' -f1 | sort", "memory.usage_in_bytes"),
     _up("metrics: numbers", "$C task metrics --format json c1 | python3 -c 'import json,sys; m=json.load(sys.stdin); "
         "print(sorted(m), m[\"pids\"][\"current\"] > 0, m[\"memory\"][\"usage\"][\"usage\"] > 0)'", "True True"),
-    _up("exec: output", "$C task exec $F --exec-id e1 c1 sh -c 'echo in; sleep 0.2'", "^in$", core=True),
+    _up("exec: output", HEARD + "$C task exec $F --exec-id e1 c1 sh -c 'echo in; read x' >said; cat said", "^in$", core=True),
     _up("exec: exit status", "$C task exec $F --exec-id e2 c1 sh -c 'exit 9'", status=9, core=True),
     _up("exec: no such command", "$C task exec $F --exec-id e3 c1 /nosuch", status=1,
         err="exec: \"/nosuch\": stat /nosuch: no such file or directory", core=True),
     _up("exec: no such command in PATH", "$C task exec $F --exec-id e3 c1 nosuch", status=1,
         err="exec: \"nosuch\": executable file not found in \\$PATH"),
-    _up("exec: user and directory", "$C task exec $F --exec-id e4 --user 1000 --cwd /tmp c1 sh -c 'echo $(id -u) $PWD; sleep 0.2'",
-        "^1000 /tmp$"),
+    _up("exec: user and directory", HEARD + "$C task exec $F --exec-id e4 --user 1000 --cwd /tmp c1 sh -c 'echo $(id -u) $PWD; "
+        "read x' >said; cat said", "^1000 /tmp$"),
     _up("exec: terminal", "tty_ \"$C task exec $F --exec-id e5 -t c1 tty\"", "/dev/pts/", core=True,
         blank="\\^[@D](\b\b)?|.*resize pty.*\n"),
     _up("exec: stdin", "echo abc | $C task exec $F --exec-id e6 c1 cat", "^abc$"),
@@ -98,15 +105,22 @@ TASK = [
         "c1 ls /x 2>/dev/null'", "/x"),
     _up("exec: a task that has ended", "$C task kill -s SIGKILL c1; until_ '$C task ls | grep c1 | grep -q STOPPED'; $C task exec $F "
         "--exec-id e8 c1 true", status=1, err="not running|stopped|no running task"),
-    Operation("events: start, exit, delete", "$C events >ev & p=$!; until_ 'test -e ev'; sleep 0.3; $K --rm $I t1 true; "
+    Operation("events: start, exit, delete", EVENTS + "$K --rm $I t1 true; "
               "until_ 'grep -q tasks/delete ev'; kill $p; grep -o '/tasks/[a-z]*' ev | sort -u",
               out="/tasks/create\n/tasks/delete\n/tasks/exit\n/tasks/start"),
-    Operation("events: out of memory", "$C events >ev & p=$!; until_ 'test -e ev'; sleep 0.3; $K --rm --memory-limit 16777216 "
-              "--cgroup /pyoci-oom-$RT $I t1 sh -c 'dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 0.5'; until_ 'grep -q "
-              "tasks/delete ev'; kill $p; grep -o '/tasks/oom' ev | sort -u", out="/tasks/oom"),
+    Operation("events: out of memory", EVENTS + "$K -d --null-io --memory-limit 16777216 --cgroup /pyoci-oom-$RT $I c1 sh -c "
+              "'dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1000'; until_ 'grep -q tasks/oom ev'; kill $p; "
+              "grep -o '/tasks/oom' ev | sort -u", out="/tasks/oom"),
     Operation("run: killed for want of memory", "$K --rm --memory-limit 16777216 --cgroup /pyoci-oom-$RT $I t1 dd "
               "if=/dev/zero of=/dev/null bs=64M count=1", status=137),
-    _up("checkpoint", "$C task checkpoint --image-path $D/ck c1", needs=("/usr/sbin/criu", "no CRIU")),
+    _up("checkpoint: goes on", "mkdir ck; $C task checkpoint --image-path $D/ck c1 && ls ck | grep -c pstree; rm -r ck; "
+        "$C task ls | grep c1 | grep -o RUNNING", "^1\nRUNNING$", needs=CRIU),
+    _up("checkpoint: ends", "mkdir ck; $C task checkpoint --exit --image-path $D/ck c1 && ls ck | grep -c pstree; rm -r ck; "
+        "until_ '$C task ls | grep c1 | grep -q STOPPED'; $C task rm c1 2>&1 | grep -o 'code [0-9]*'", "^1\n", needs=CRIU),
+    _up("checkpoint of a container, restore", "$C c checkpoint --task c1 saved/c1 && $C task kill -s SIGKILL -a c1; until_ "
+        "'$C task ls | grep c1 | grep -q STOPPED'; $C task rm c1 2>/dev/null; $C c rm c1; $C c restore --live c1 saved/c1; $C task ls | "
+        "grep c1 | grep -o RUNNING; $C images rm saved/c1 >/dev/null; $C task kill -s TERM c1; until_ '$C task ls | grep c1 | grep "
+        "-q STOPPED'; $C task rm c1 2>&1 | grep -o 'code [0-9]*'", "^RUNNING", needs=CRIU),
     Operation("containers of two namespaces", "$C -n other images import image.tar >/dev/null && $C -n other run --rm "
               "--runc-binary $RTBIN --fifo-dir $D/fifo $I t1 echo other", out="^other$"),
 ]
@@ -118,7 +132,7 @@ def containerd_killed(engine: Containerd) -> str:
     up = engine.script(UP + "true")
     engine.daemon.end(signal.SIGKILL)
     engine.begin()
-    found = engine.script("$C task ls | grep -c RUNNING; $C task exec $F --exec-id k1 c1 sh -c 'echo still; sleep 0.2'; $C task kill -s TERM c1; "
+    found = engine.script("$C task ls | grep -c RUNNING; " + HEARD + "$C task exec $F --exec-id k1 c1 sh -c 'echo still; read x' >said; cat said; $C task kill -s TERM c1; "
                           "until_ '$C task ls | grep c1 | grep -q STOPPED'; $C task rm c1 2>&1 | grep -o 'code [0-9]*'")
     return f"{up.status} {found.out}"
 

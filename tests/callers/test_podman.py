@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
-from compare import Operation
+from compare import CRIU, Operation
 from engines.podman import Podman
 
 # a container c1 that runs until it is told to end, and has said so
@@ -11,7 +11,6 @@ UP = (
     "'trap \"exit 3\" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null || return; "
     "until_ \"\\$P logs $1 | grep -q ready\"; }; up c1 && "
 )
-CRIU = ("/usr/sbin/criu", "there is no CRIU; that of Debian 12 does not know this kernel")
 SYS = "/sys/fs/cgroup"
 
 
@@ -273,14 +272,25 @@ KILLED = [
         "2>/dev/null; true", "0$"),
 ]
 
+# a container that counts in /n; `more` waits until it has counted on
+COUNT = (
+    "up() { $P run -d --name $1 --network none $I sh -c 'i=0; while :; do i=$((i+1)); echo $i >/n; sleep 0.05; done' >/dev/null; }; "
+    "n() { $P exec $1 cat /n; }; more() { m=$(n $1); until_ \"[ \\$(n $1) -gt ${m:-0} ]\"; }; up ck && until_ 'n ck >/dev/null 2>&1' && "
+)
 CHECKPOINT = [
-    Operation("checkpoint and restore", "$P run -d --name ck --network none $I sleep 1000 >/dev/null; $P container "
-              "checkpoint ck && $P container restore ck && $P exec ck ps", out="sleep 1000", needs=CRIU),
-    Operation("checkpoint: leave running", "$P run -d --name ck --network none $I sleep 1000 >/dev/null; $P container "
-              "checkpoint --leave-running --tcp-established --file-locks ck && $P exec ck ps", out="sleep", needs=CRIU),
-    Operation("checkpoint: export and import", "$P run -d --name ck --network none $I sleep 1000 >/dev/null; $P container "
-              "checkpoint --export ck.tar.gz ck && $P rm ck && $P container restore --import ck.tar.gz --name ck && "
-              "$P exec ck ps", out="sleep", needs=CRIU),
+    Operation("checkpoint and restore", COUNT + "more ck && $P container checkpoint ck && $P inspect -f '{{.State.Status}} "
+              "{{.State.Checkpointed}}' ck; $P container restore ck && more ck && $P inspect -f '{{.State.Status}}' ck",
+              out="^ck\nexited true\nck\nrunning$", needs=CRIU),
+    Operation("checkpoint: leave running", COUNT + "$P container checkpoint --leave-running --tcp-established --file-locks ck && "
+              "more ck && $P inspect -f '{{.State.Status}}' ck", out="^ck\nrunning$", needs=CRIU),
+    Operation("checkpoint: export and import", COUNT + "more ck && $P container checkpoint --export ck.tar.gz ck && $P rm ck && "
+              "$P container restore --import ck.tar.gz --name other && more other && $P exec other ps", out="sleep|sh -c", needs=CRIU,
+              blank="^ *[0-9]+ root .*$"),
+    Operation("checkpoint: twice, kept files", COUNT + "$P container checkpoint --keep ck && $P container restore --keep ck && "
+              "more ck && $P container checkpoint ck && $P container restore ck && more ck", out="^ck\nck\nck\nck$", needs=CRIU),
+    Operation("checkpoint: what is not running", "$P create --name ck --network none $I true >/dev/null; $P container "
+              "checkpoint ck", status=125, err="not running", needs=CRIU),
+    Operation("restore: what was not saved", COUNT + "$P container restore ck", status=125, err="running|checkpoint", needs=CRIU),
 ]
 
 

@@ -114,6 +114,19 @@ def test_the_container_goes_on_when_asked(saved: Saved) -> None:
     assert saved.box.state()["status"] == "running"
 
 
+def test_paused_container(saved: Saved) -> None:
+    """containerd pauses before it asks for a checkpoint; what stays, stays paused."""
+    saved.start()
+    saved.box.ok("pause", "c")
+    good(saved.checkpoint("--leave-running"))
+    assert saved.box.state()["status"] == "paused"
+    good(saved.checkpoint())
+    assert saved.box.left() == []
+    at = number(saved.count)
+    good(saved.restore())
+    until(lambda: number(saved.count) > at)
+
+
 def test_to_another_directory_and_name(saved: Saved) -> None:
     """As an engine does on another host: a rootfs without the directories that create made."""
     saved.bundle.mount("/made/here", type="tmpfs", source="tmpfs")
@@ -242,8 +255,7 @@ def test_a_failure_quotes_criu_and_names_its_log(saved: Saved) -> None:
         saved.bundle.write()
         good(saved.box.create(saved.bundle, "c", stdin=subprocess.DEVNULL, stdout=file, stderr=file))
     saved.box.ok("start", "c")
-    work = saved.box.path / "work"
-    work.mkdir()
+    work = saved.box.path / "nobody" / "made" / "it"
     failed = saved.checkpoint("--work-path", str(work))
     assert failed.status == 1
     assert "dump: criu failed: Error (" in failed.err
