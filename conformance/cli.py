@@ -18,6 +18,7 @@ from conformance.builder import NoProbe, build_probe
 from conformance.report import FORMATS
 from conformance.requirements import Requirement, chosen
 from conformance.results import UNOBSERVABLE, UNTESTED, Run, merged_rounds, read_records, summary, summed_up
+from conformance.runtime import PATIENCE, PATIENCE_VARIABLE
 from conformance.verdict import ERROR, FAIL, PASS, SKIP
 
 PACKAGE = Path(__file__).parent
@@ -72,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
         choices=["cgroupfs", "systemd", "disabled"],
         default="cgroupfs",
         help="what to tell runtimes",
+    )
+    add(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="after so long a command counts as hanging (default: 30; more for a machine that is emulated)",
     )
     add("--keep", metavar="DIR", help="keep the bundles of all tests in this directory")
     add("--list", action="store_true", help="list the requirements, and end")
@@ -204,6 +212,7 @@ def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
         Path(options.keep).mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "pytest", *pytest_arguments(options, runtime, place)]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": python_path()}
+    environment[PATIENCE_VARIABLE] = str(options.patience)
     process = subprocess.Popen(words, env=environment, stdout=sys.stderr)
     try:
         return process.wait()
