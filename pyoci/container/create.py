@@ -245,6 +245,8 @@ def create(
         warn(warning)  # type: ignore[misc]
     pyoci.mark("state")
     entry = store.make(container)
+    for keep in plan.later:
+        keep()
     creation = Creation(entry, config, manager, plan, options)
     try:
         creation.note(data)

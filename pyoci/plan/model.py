@@ -7,7 +7,7 @@ from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Union
+    from typing import Callable, Union
 
     Field = Union[int, str, "list[str]", bytes]
 
@@ -71,13 +71,15 @@ class Plan:
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
     sources:  mounts that the runtime opens for init, at SYNC_MOUNTS
     warnings: what was ignored, and why
+    later:    what the compiler could not keep, for there is no state root yet: to be called when there is
     """
 
-    __slots__ = ("flags", "keep", "last", "network", "parent", "sources", "steps", "warnings")
+    __slots__ = ("flags", "keep", "last", "later", "network", "parent", "sources", "steps", "warnings")
 
     def __init__(self) -> None:
         self.flags = 0
         self.steps: "list[Step]" = []
+        self.later: "list[Callable[[], object]]" = []
         self.parent: "list[ParentStep]" = []
         self.sources: "list[Source]" = []
         self.network: "list[ParentStep]" = []

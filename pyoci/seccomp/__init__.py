@@ -5,14 +5,15 @@ libseccomp is loaded only when a profile is met for the first time.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 
-def program(profile: "dict[str, Any]", root: str) -> bytes:
+def program(profile: "dict[str, Any]", root: str, later: "list[Callable[[], object]]") -> bytes:
     """The filter of a profile as an array of struct sock_filter.
 
     profile: linux.seccomp, checked
     root:    the state root, which holds the cache; "" for none
+    later:   gets what is to be called once that root has been made, where there is none yet
     Errors: Error when libseccomp is missing, or cannot do what the profile asks.
     """
     if not root:
@@ -29,5 +30,6 @@ def program(profile: "dict[str, Any]", root: str) -> bytes:
     from pyoci.seccomp.compiler import compile_profile
 
     compiled = compile_profile(profile)
-    cache.write(key, compiled.library, compiled.program)
+    if not cache.write(key, compiled.library, compiled.program):
+        later.append(lambda: cache.write(key, compiled.library, compiled.program))
     return compiled.program

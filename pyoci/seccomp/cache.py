@@ -60,14 +60,15 @@ class Cache:
             return None
         return data[body:]
 
-    def write(self, key: bytes, library: str, program: bytes) -> None:
-        """Keeps a program. A cache that cannot be written is no error: the next create compiles again."""
+    def write(self, key: bytes, library: str, program: bytes) -> bool:
+        """Keeps a program; False where it could not. That is no error: the next create compiles again."""
         path = library.encode("utf-8", "surrogateescape")
         body = key + pack("=H", len(path)) + path + _stamp(path) + program
         try:
             self._store(key.hex(), _MAGIC + _digest(body) + body)
         except OSError:
-            pass
+            return False
+        return True
 
     def _open(self) -> int:
         """The directory, if nobody else can have put anything there."""

@@ -51,6 +51,14 @@ def test_a_denied_call_gets_its_errno(box: Box) -> None:
     assert "No space left on device" in result.err
 
 
+def test_the_first_create_of_a_root_keeps_its_filter(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.linux["seccomp"] = denies("mkdir")
+    assert not box.root.exists()
+    assert box.run(bundle).ok
+    assert len(list((box.root / "@seccomp").iterdir())) == 1
+
+
 @pytest.mark.parametrize(("action", "status"), [("KILL", 128 + 31), ("KILL_PROCESS", 128 + 31), ("TRAP", 128 + 31)])
 def test_actions_that_end_the_process(box: Box, action: str, status: int) -> None:
     bundle = box.bundle().args("mkdir", "/tmp/x")

@@ -43,8 +43,8 @@ def entry(root: Path) -> Path:
 
 
 def test_a_profile_is_compiled_once(tmp_path: Path, compiled: Counted) -> None:
-    first = pyoci.seccomp.program(PROFILE, str(tmp_path))
-    assert pyoci.seccomp.program(dict(PROFILE), str(tmp_path)) == first
+    first = pyoci.seccomp.program(PROFILE, str(tmp_path), [])
+    assert pyoci.seccomp.program(dict(PROFILE), str(tmp_path), []) == first
     assert compiled.times == 1
     assert entry(tmp_path).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / DIRECTORY).stat().st_mode & 0o777 == 0o700
@@ -65,10 +65,21 @@ def test_all_else_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_root_no_cache(tmp_path: Path, compiled: Counted) -> None:
-    pyoci.seccomp.program(PROFILE, "")
-    pyoci.seccomp.program(PROFILE, str(tmp_path / "missing"))
+    pyoci.seccomp.program(PROFILE, "", [])
+    pyoci.seccomp.program(PROFILE, str(tmp_path / "missing"), [])
     assert compiled.times == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_that_is_made_later(tmp_path: Path, compiled: Counted) -> None:
+    """The compiler makes no root: what it could not keep is kept by who makes one."""
+    root, later = tmp_path / "root", []  # type: ignore[var-annotated]
+    pyoci.seccomp.program(PROFILE, str(root), later)
+    root.mkdir()
+    for keep in later:
+        keep()
+    pyoci.seccomp.program(PROFILE, str(root), later)
+    assert (compiled.times, len(later)) == (1, 1)
 
 
 def _flip(path: Path, at: int) -> None:
@@ -91,7 +102,7 @@ def _replace_by_fifo(path: Path) -> None:
 def _foreign_profile(path: Path) -> None:
     """A whole and valid entry of another profile under this one's name."""
     root = path.parent.parent
-    pyoci.seccomp.program({"defaultAction": "SCMP_ACT_ALLOW"}, str(root))
+    pyoci.seccomp.program({"defaultAction": "SCMP_ACT_ALLOW"}, str(root), [])
     (other,) = [name for name in path.parent.iterdir() if name != path]
     other.replace(path)
 
@@ -117,10 +128,10 @@ TAMPERED: "dict[str, Callable[[Path], Any]]" = {
 
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_is_not_ours_is_not_used(name: str, tmp_path: Path, compiled: Counted) -> None:
-    first = pyoci.seccomp.program(PROFILE, str(tmp_path))
+    first = pyoci.seccomp.program(PROFILE, str(tmp_path), [])
     TAMPERED[name](entry(tmp_path))
     before = compiled.times
-    assert pyoci.seccomp.program(PROFILE, str(tmp_path)) == first
+    assert pyoci.seccomp.program(PROFILE, str(tmp_path), []) == first
     assert compiled.times == before + 1
 
 
@@ -128,9 +139,9 @@ def test_what_is_not_ours_is_not_used(name: str, tmp_path: Path, compiled: Count
 def test_somebody_elses_entry(whose: str, tmp_path: Path, compiled: Counted) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to give a file away")
-    pyoci.seccomp.program(PROFILE, str(tmp_path))
+    pyoci.seccomp.program(PROFILE, str(tmp_path), [])
     os.chown(entry(tmp_path) if whose == "file" else tmp_path / DIRECTORY, 65534, -1)
-    pyoci.seccomp.program(PROFILE, str(tmp_path))
+    pyoci.seccomp.program(PROFILE, str(tmp_path), [])
     assert compiled.times == 2
 
 
@@ -140,22 +151,22 @@ def test_a_new_library_makes_new_filters(tmp_path: Path, compiled: Counted, monk
     monkeypatch.setattr(compiler.Library, "path", lambda self: str(library))
     root = tmp_path / "root"
     root.mkdir()
-    pyoci.seccomp.program(PROFILE, str(root))
-    pyoci.seccomp.program(PROFILE, str(root))
+    pyoci.seccomp.program(PROFILE, str(root), [])
+    pyoci.seccomp.program(PROFILE, str(root), [])
     assert compiled.times == 1
     library.write_bytes(b"newer")
-    pyoci.seccomp.program(PROFILE, str(root))
+    pyoci.seccomp.program(PROFILE, str(root), [])
     assert compiled.times == 2
     library.unlink()
-    pyoci.seccomp.program(PROFILE, str(root))
+    pyoci.seccomp.program(PROFILE, str(root), [])
     assert compiled.times == 3
 
 
 def test_a_tampered_entry_is_replaced(tmp_path: Path, compiled: Counted) -> None:
-    pyoci.seccomp.program(PROFILE, str(tmp_path))
+    pyoci.seccomp.program(PROFILE, str(tmp_path), [])
     _flip(entry(tmp_path), -1)
     for _ in range(2):
-        pyoci.seccomp.program(PROFILE, str(tmp_path))
+        pyoci.seccomp.program(PROFILE, str(tmp_path), [])
     assert compiled.times == 2
 
 
@@ -163,7 +174,7 @@ def test_a_cache_that_is_a_link_is_left_alone(tmp_path: Path, compiled: Counted)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / DIRECTORY).symlink_to(elsewhere)
-    pyoci.seccomp.program(PROFILE, str(tmp_path))
+    pyoci.seccomp.program(PROFILE, str(tmp_path), [])
     assert list(elsewhere.iterdir()) == []
 
 
@@ -177,7 +188,8 @@ def test_the_cache_does_not_grow_for_ever(tmp_path: Path) -> None:
 def test_a_found_filter_loads_no_library(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pyoci.seccomp import program; "
-        f"program({PROFILE!r}, sys.argv[2]); print(sorted(m for m in sys.modules if 'seccomp' in m or m == 'hashlib'))"
+        f"program({PROFILE!r}, sys.argv[2], []); "
+        "print(sorted(m for m in sys.modules if 'seccomp' in m or m == 'hashlib'))"
     )
     place = str(Path(pyoci.__file__).parents[1])
     for expected in (True, False):
