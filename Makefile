@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/validate/generate.py
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup build criu demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance fuzz clean
 
@@ -75,5 +75,5 @@ fuzz: build
 	$(RUN) tests/fuzz/run.py --corpus build/fuzz/corpus $(or $(SECONDS),600)
 
 clean:
-	rm -rf build pyoci/init pyoci/_shim*.so pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py
+	rm -rf build pyoci/init pyoci/interpreter pyoci/_shim*.so pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,11 @@
-"""Builds pyoci: the cffi shim, the static init, the static launcher, and the Python files generated from C and schemas.
+"""Builds pyoci: the cffi shim, the static init, the static launcher, the interpreter with pyoci's modules in it, and
+the Python files generated from C and schemas.
 
 `pip install .` makes a wheel of it all; `python setup.py build_native --in-tree` builds into the checkout, where
 build/bin/pyoci then runs it from the sources.
 """
 
-import compileall
+import marshal
 import os
 import runpy
 import subprocess
@@ -97,35 +98,108 @@ def write(path, data):
         file.write(data)
 
 
-COLD = ("boot", "__main__", "cli.generate", "cli.texts", "cli.help", "cli.validate")
-COLD += ("validate.generate", "validate.catalog")
+# Of Python's own modules: what it loads for a str that UTF-8 cannot hold, before it has the means to find files
+PYTHONS_OWN = ("codecs", "encodings/__init__", "encodings/aliases", "encodings/utf_8", "struct")
 
 
-def freeze(package):
-    """Writes start.pyc: boot.py with the code of the modules that commands load in it, so that one file is read."""
-    import importlib.util
-    import marshal
+def modules_of(package, in_tree):
+    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
+    root = os.path.dirname(package)
+    paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
+    files = [(root, os.path.relpath(path, root)) for path in paths]
+    files += [(sysconfig.get_path("stdlib"), f"{name}.py") for name in PYTHONS_OWN]
+    for root, file in files:
+        path = os.path.join(root, file)
+        if not file.endswith(".py") or file.endswith("generate.py"):
+            continue
+        is_package = file.endswith("/__init__.py")
+        name = os.path.dirname(file) if is_package else file[: -len(".py")]
+        shown, optimize = (path, 0) if in_tree else (f"<{file}>", 2)
+        with open(path, "rb") as source_file:
+            code = compile(source_file.read(), shown, "exec", optimize=optimize, dont_inherit=True)
+        changed = os.stat(path).st_mtime_ns if in_tree else 0
+        yield name.replace("/", "."), is_package, marshal.dumps(code), changed
 
-    modules = {}
-    for directory, _, files in os.walk(package):
-        for file in sorted(files):
-            path = os.path.join(directory, file)
-            name = os.path.relpath(path, package)[:-3].replace(os.sep, ".")
-            if not file.endswith(".py") or name in COLD:
-                continue
-            is_package = file == "__init__.py"
-            full = "pyoci" if name == "__init__" else "pyoci." + (name[: -len(".__init__")] if is_package else name)
-            with open(path, "rb") as source_file:
-                code = compile(source_file.read(), f"<pyoci>/{name}", "exec", optimize=2, dont_inherit=True)
-            modules[full] = (is_package, marshal.dumps(code))
-    with open(os.path.join(package, "boot.py")) as file:
-        text = file.read()
-    place = 'MODULES: "dict[str, tuple[bool, bytes]]" = {}'
-    if text.count(place) != 1:
-        sys.exit("pyoci: boot.py has no place for the modules")
-    code = compile(text.replace(place, f"MODULES = {modules!r}"), "<pyoci>/boot", "exec", optimize=2, dont_inherit=True)
-    head = importlib.util.MAGIC_NUMBER + bytes(12)
-    write(os.path.join(package, "start.pyc"), head + marshal.dumps(code))
+
+def module_table(package, scratch, in_tree):
+    """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file."""
+    table, data = [], b""
+    for name, is_package, code, changed in sorted(modules_of(package, in_tree)):
+        table.append(f'{{"{name}", {len(data)}, {len(code)}, {int(is_package)}, {changed}}},')
+        data += code
+    write(os.path.join(scratch, "modules.bin"), data)
+    text = f"""#include "{source("interpreter.h")}"
+__asm__(".section .rodata\\n.global module_code\\nmodule_code: .incbin \\"{scratch}/modules.bin\\"\\n.text");
+const size_t module_count = {len(table)};
+const struct module modules[] = {{ {" ".join(table)} }};
+"""
+    write(os.path.join(scratch, "modules.c"), text.encode())
+    return os.path.join(scratch, "modules.c")
+
+
+def libraries():
+    """The ways to link Python, the best first: its static library, which needs no search at start; the shared one, from
+    no other place than the interpreter's own."""
+    names = ("LIBPL", "LIBRARY", "LIBDIR", "LDVERSION", "LIBS", "MODLIBS", "SYSLIBS")
+    place, archive, directory, version, *others = (sysconfig.get_config_var(name) or "" for name in names)
+    others = [word for text in others for word in text.split() if word.startswith("-l")]
+    yield [os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
+    yield [f"-L{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"]
+
+
+def build_interpreter(package, *flags):
+    """Python with pyoci's modules in it. Where Python cannot be linked there is none, and the stock one is used."""
+    output = os.path.join(package, "interpreter")
+    includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
+    places = {
+        "PYTHON": interpreter(),
+        "PREFIX": sys.base_prefix,
+        "EXEC_PREFIX": sys.base_exec_prefix,
+        "PLATLIBDIR": getattr(sys, "platlibdir", "lib"),
+        "STDLIB": sysconfig.get_path("stdlib"),
+        "EXTENSIONS": sysconfig.get_config_var("DESTSHARED"),
+        "SUFFIX": sysconfig.get_config_var("EXT_SUFFIX"),
+        "PACKAGES": packages(),
+    }
+    defines = [f'-DPYOCI_{name}="{value}"' for name, value in places.items()]
+    if os.path.exists(output):
+        os.unlink(output)
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = [source("interpreter.c"), module_table(package, scratch, bool(flags))]
+        for library in libraries():
+            command = [*CC, *CFLAGS, *defines, *flags, *(f"-isystem{place}" for place in includes)]
+            command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, *library]
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if done.returncode == 0 and works(output + ".new"):
+                os.rename(output + ".new", output)
+                return
+            sys.stderr.write(done.stdout)
+    sys.stderr.write("pyoci: Python cannot be linked; pyoci will start the stock interpreter, which takes longer\n")
+
+
+def works(program):
+    """Whether it starts, and refuses an unknown command with a traceback: that takes a little of everything."""
+    command = [program, "0", "--debug", "--log", "/dev/stdout", "no-such-command"]
+    try:
+        done = subprocess.run(command, env={}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    except OSError:
+        return False
+    if done.returncode != 3 or "Traceback" not in done.stdout:
+        sys.stderr.write(f"pyoci: {' '.join(command)}: status {done.returncode}\n{done.stdout}")
+        return False
+    return True
+
+
+def interpreter():
+    """The stock interpreter."""
+    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def packages():
+    """Where cffi and jsonschema may be, beside our own directory, which comes first. All after the standard library."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    places = [f"{sys.base_prefix}/lib/{version}/site-packages", f"/usr/local/lib/{version}/dist-packages"]
+    return ":".join([*places, "/usr/lib/python3/dist-packages"])
 
 
 def build_init(package):
@@ -133,16 +207,17 @@ def build_init(package):
 
 
 def build_launcher(output, *flags):
-    interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     os.makedirs(os.path.dirname(output), exist_ok=True)
-    defines = [f'-DPYOCI_PYTHON="{interpreter}"', f'-DPYOCI_LIBRARY="{library}"', *flags]
-    compile_c(output, [source("launcher.c")], "-static", "-s", *defines)
+    defines = {"PYTHON": interpreter(), "LIBRARY": library, "PACKAGES": packages()}
+    defines = [f'-DPYOCI_{name}="{value}"' for name, value in defines.items()]
+    compile_c(output, [source("launcher.c")], "-static", "-s", *defines, *flags)
 
 
 def in_tree():
-    """The launcher of a checkout knows where the checkout is, and where the cffi is that it was built with."""
-    return [f'-DPYOCI_IN_TREE="{HERE}"', f'-DPYOCI_PACKAGES="{sysconfig.get_path("platlib")}"']
+    """The programs of a checkout know where the checkout is, and where the cffi is that they were built with."""
+    both = f"{sysconfig.get_path('platlib')}:{packages()}"
+    return [f'-DPYOCI_IN_TREE="{HERE}"', "-UPYOCI_PACKAGES", f'-DPYOCI_PACKAGES="{both}"']
 
 
 class BuildPackage(build_py):
@@ -154,7 +229,7 @@ class BuildPackage(build_py):
         check_static_libc()
         generate(package)
         build_init(package)
-        freeze(package)
+        build_interpreter(package, *(in_tree() if getattr(self, "editable_mode", False) else []))
 
 
 class BuildLauncher(build_scripts):
@@ -189,7 +264,7 @@ class BuildNative(Command):
         extensions = self.reinitialize_command("build_ext", inplace=1)
         extensions.ensure_finalized()
         extensions.run()
-        compileall.compile_dir(os.path.join(HERE, "pyoci"), quiet=1)  # the launcher's interpreter writes no .pyc
+        build_interpreter(os.path.join(HERE, "pyoci"), *in_tree())
 
 
 setup(

@@ -1,6 +1,6 @@
 /* launcher.c: the command `pyoci`. A Python program is open to its environment: variables, the working directory, user
  * directories and the dynamic loader's own switches all can bring in code. This small static program leaves only what
- * is known to be harmless and starts the interpreter isolated. It must stay static: a dynamic one would have run foreign
+ * is known to be harmless and starts the interpreter (interpreter.c) isolated. It must stay static: a dynamic one would have run foreign
  * code before its first line. */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef PYOCI_PYTHON
@@ -57,13 +58,13 @@ static int fill_streams(void)
 }
 
 #ifdef PYOCI_IN_TREE
-static int find_package(char *main, size_t room)
+static int find_package(char *package, size_t room)
 {
-    return snprintf(main, room, "%s/pyoci/__main__.py", PYOCI_IN_TREE) < (int)room;
+    return snprintf(package, room, "%s/pyoci", PYOCI_IN_TREE) < (int)room;
 }
 #else
 /* The package that this program was installed with, found from where it lies itself */
-static int find_package(char *main, size_t room)
+static int find_package(char *package, size_t room)
 {
     static const char *const places[][2] = { { "lib", "site-packages" }, { "lib64", "site-packages" },
                                              { "lib", "dist-packages" }, { "local/lib", "dist-packages" } };
@@ -80,24 +81,35 @@ static int find_package(char *main, size_t room)
         *slash = '\0';
     }
     for (size_t n = 0; n < sizeof places / sizeof *places; n++) {
-        int size = snprintf(main, room, "%s/%s/" PYOCI_LIBRARY "/%s/pyoci/start.pyc", self, places[n][0], places[n][1]);
-        if (size > 0 && (size_t)size < room && access(main, R_OK) == 0)
+        int size = snprintf(package, room, "%s/%s/" PYOCI_LIBRARY "/%s/pyoci", self, places[n][0], places[n][1]);
+        if (size > 0 && (size_t)size < room && access(package, X_OK) == 0)
             return 1;
     }
     return 0;
 }
 #endif
 
+/* Replaces this program; returns only when that fails. The words after our own name follow those that are fixed. */
+static void start(const char *const *fixed, size_t count, int argc, char **argv)
+{
+    const char *args[count + (size_t)argc + 1];
+
+    memcpy(args, fixed, count * sizeof *fixed);
+    for (int n = 1; n < argc; n++)
+        args[count++] = argv[n];
+    args[count] = NULL;
+    execve(args[0], (char *const *)args, environ);
+}
+
 int main(int argc, char **argv)
 {
-    static char main_file[PATH_MAX];
-    char *fixed[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always",
-#ifdef PYOCI_PACKAGES
-                      "-X", "packages=" PYOCI_PACKAGES,
-#endif
-                      main_file };
-    const size_t count = sizeof fixed / sizeof *fixed;
+    struct timespec now;
+    char package[PATH_MAX - 32], interpreter[PATH_MAX], script[PATH_MAX], started[48] = "started=";
+    const char *const own[] = { interpreter, started + strlen("started=") };
+    const char *const stock[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always",
+                                  "-X", started, "-X", "packages=" PYOCI_PACKAGES, script };
 
+    clock_gettime(CLOCK_MONOTONIC, &now);
     if (getauxval(AT_SECURE)) {
         fputs("pyoci: will not run with a file's set-user-ID, set-group-ID or capabilities\n", stderr);
         return 1;
@@ -105,16 +117,16 @@ int main(int argc, char **argv)
     if (fill_streams() < 0)
         return 1;
     scrub_environment();
-    if (!find_package(main_file, sizeof main_file)) {
+    if (!find_package(package, sizeof package)) {
         fputs("pyoci: the Python package that belongs to this program is missing; install pyoci again\n", stderr);
         return 1;
     }
-    char *args[count + (size_t)(argc > 0 ? argc : 1)];
-    memcpy(args, fixed, sizeof fixed);
-    for (int n = 1; n < argc; n++)
-        args[count + (size_t)n - 1] = argv[n];
-    args[count + (size_t)(argc > 0 ? argc : 1) - 1] = NULL;
-    execve(PYOCI_PYTHON, args, environ);
+    snprintf(started + strlen(started), sizeof started - strlen(started), "%lld",
+             now.tv_sec * 1000000000LL + now.tv_nsec);
+    snprintf(interpreter, sizeof interpreter, "%s/interpreter", package);
+    snprintf(script, sizeof script, "%s/__main__.py", package);
+    start(own, sizeof own / sizeof *own, argc, argv);
+    start(stock, sizeof stock / sizeof *stock, argc, argv); /* where Python could not be linked */
     fprintf(stderr, "pyoci: cannot start the interpreter %s: %s; install pyoci again with a present one\n",
             PYOCI_PYTHON, strerror(errno));
     return 1;

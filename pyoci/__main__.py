@@ -1,17 +1,27 @@
-"""What the launcher of a checkout starts: puts the package on the path and runs the command (see boot.py)."""
+"""Runs the command. Alone it is what a stock interpreter starts, where pyoci has none of its own (see boot.py)."""
 
+import posix
 import sys
 
 
-def _main() -> None:
-    own = __file__[: -len("/pyoci/__main__.py")]
-    sys.path.append(own)
-    from pyoci import boot
+def run(words: "list[str]") -> None:
+    """Runs the command line, and ends without the interpreter's farewell."""
+    from pyoci.cli import main
 
-    sys.path[-1:] = boot.library_paths(own)
-    if "packages" in sys._xoptions:  # where the checkout's launcher was built, cffi was there
-        sys.path.insert(-1, str(sys._xoptions["packages"]))
-    boot.run()
+    status = main(words)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = status or 1
+    posix._exit(status)
 
 
-_main()
+if __name__ == "__main__":
+    import gc
+
+    gc.disable()  # a command lives for milliseconds
+    # Ours comes after the standard library; -I keeps this script's own directory out
+    sys.path.append(__file__[: -len("/pyoci/__main__.py")])
+    sys.path += [place for place in str(sys._xoptions.get("packages", "")).split(":") if place]
+    run(sys.argv[1:])

@@ -1,78 +1,169 @@
-"""How an installed pyoci starts: setup.py compiles this text, with the code of hot modules in MODULES, to start.pyc.
+"""How pyoci starts in its own interpreter (csrc/interpreter.c): pyoci's modules are part of that program, and of Python
+only the first half has started. The other half, with codecs, streams and imports from files, follows by itself when
+somebody imports, opens or prints by Python's means; hot commands have no need of it. (Not from Python 3.13 on, and not
+with a shared library: see there.)
 
-One file is read and nothing searched for, where importing from files would open a hundred. A checkout has __main__.py.
+sys._xoptions["started"] is when the launcher was started: CLOCK_MONOTONIC, nanoseconds, a string.
 """
 
+import _frozen_importlib
+import _imp
+import builtins
 import gc
-import marshal
 import posix
 import sys
 
+import _pyoci  # type: ignore[import-not-found]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any, Optional
+    from typing import Any, Callable, Optional
 
-gc.disable()  # a command lives for milliseconds
+    Found = Optional[tuple[Any, bool, int]]  # code, is it a package's, when its source was changed (ns)
 
-MODULES: "dict[str, tuple[bool, bytes]]" = {}  # name: (is a package, marshalled code); written by setup.py
-PACKAGE = sys.argv[0][: -len("/start.pyc")]  # the launcher gives the whole path
-
-
-class Finder:
-    """Imports from MODULES; what is not there is left to the others on sys.meta_path."""
-
-    @staticmethod
-    def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Optional[ModuleSpec]":
-        """As importlib.abc.MetaPathFinder.find_spec."""
-        entry = MODULES.get(name)
-        if entry is None:
-            return None
-        place = PACKAGE + name[len("pyoci") :].replace(".", "/")
-        origin = f"{place}/__init__.py" if entry[0] else f"{place}.py"
-        spec = type(sys.__spec__)(name, Finder, origin=origin, is_package=entry[0])  # type: ignore[arg-type]
-        spec.has_location = True
-        if entry[0]:
-            spec.submodule_search_locations = [place]
-        return spec
-
-    @staticmethod
-    def create_module(spec: "ModuleSpec") -> None:
-        """The default will do."""
-
-    @staticmethod
-    def exec_module(module: "ModuleType") -> None:
-        """Runs a module's code."""
-        exec(marshal.loads(MODULES[module.__name__][1]), module.__dict__)
+OURS: str = _pyoci.argv[0].rpartition("/pyoci/")[0]  # where the package is; the launcher gives the whole path
+PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
+SHIM = "pyoci._shim"
+EXTENSIONS = ("_json", "_cffi_backend", "_struct", "fcntl", "select", "termios")  # of hot commands
+Module: "Any" = type(sys)
+Spec: "Any" = _frozen_importlib.ModuleSpec
+importlib: "Any" = _frozen_importlib
+python_import: "Callable[[str, Any], ModuleType]" = importlib._find_and_load
 
 
-def library_paths(own: str) -> "list[str]":
-    """Where we were installed, then where the interpreter has its own packages: cffi may be one of them. It all comes
-    after the standard library, and nothing of it is the environment's choice."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    return [
-        own,
-        f"{sys.prefix}/lib/{version}/site-packages",
-        f"/usr/local/lib/{version}/dist-packages",
-        "/usr/lib/python3/dist-packages",
-    ]
+def find_and_load(name: str, importer: "Any") -> "ModuleType":
+    """Imports a module that is not in sys.modules. Python's own function of this name costs 100,000 instructions."""
+    found: "Found" = _pyoci.find(name)
+    if _pyoci.TREE and name.startswith("pyoci"):
+        found = current(name, found)
+    if found is not None:
+        return own(name, found)
+    if name in EXTENSIONS or name == SHIM:
+        origin = extension(name)
+        if origin:
+            spec = Spec(name, None, origin=origin)
+            module: "ModuleType" = _imp.create_dynamic(spec)
+            return finish(module, spec, _imp.exec_dynamic)
+    if _imp.is_builtin(name):
+        spec = Spec(name, importlib.BuiltinImporter, origin="built-in")
+        return finish(_imp.create_builtin(spec), spec, _imp.exec_builtin)
+    complete()
+    module = sys.modules.get(name)  # type: ignore[assignment]
+    return python_import(name, importer) if module is None else module
 
 
-def run() -> None:
-    """Runs the command, and ends without the interpreter's farewell."""
-    from pyoci.cli import main
+def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
+    """Makes a module from its code."""
+    parent, _, leaf = name.rpartition(".")
+    if parent:
+        __import__(parent)
+        if name in sys.modules:
+            return sys.modules[name]
+    code, is_package, _ = found
+    module: "ModuleType" = Module(name)
+    place = place_of(name)
+    if is_package:
+        module.__package__, module.__path__, module.__file__ = name, [place], f"{place}/__init__.py"
+    else:
+        module.__package__, module.__file__ = parent, f"{place}.py"
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    if parent:
+        setattr(sys.modules[parent], leaf, module)
+    return module
 
-    status = main(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
+
+def finish(module: "ModuleType", spec: "Any", execute: "Callable[[ModuleType], Any]") -> "ModuleType":
+    """The second half of an import of C code."""
+    module.__spec__ = spec
+    sys.modules[spec.name] = module
+    execute(module)
+    if spec.name == SHIM:
+        sys.modules["pyoci"]._shim = module  # type: ignore[attr-defined]
+    return module
+
+
+def extension(name: str) -> str:
+    """The file of an extension module, which may lie in few places; "" when it does not."""
+    if name == SHIM:
+        return f"{OURS}/pyoci/_shim.abi3.so"
+    for directory in (_pyoci.EXTENSIONS, *PATHS):
+        file = f"{directory}/{name}{_pyoci.SUFFIX}"
         try:
-            stream.flush()
-        except (OSError, ValueError):
-            status = status or 1
-    posix._exit(status)
+            posix.stat(file)
+        except OSError:
+            continue
+        return file
+    return ""
 
 
-if __name__ == "__main__":
-    sys.meta_path.insert(0, Finder)
-    sys.path.extend(library_paths(PACKAGE[: -len("/pyoci")]))
-    run()
+def place_of(name: str) -> str:
+    """A module's file, without its ending."""
+    return (OURS if name.startswith("pyoci") else _pyoci.STDLIB) + "/" + name.replace(".", "/")
+
+
+def current(name: str, found: "Found") -> "Found":
+    """In a checkout: what the source says now, where it is another than the program was built with."""
+    place = place_of(name)
+    for file, is_package in ((f"{place}.py", False), (f"{place}/__init__.py", True)):
+        try:
+            changed = posix.stat(file).st_mtime_ns
+        except OSError:
+            continue
+        if found is not None and found[2] == changed:
+            return found
+        fd = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC)
+        text = posix.read(fd, posix.fstat(fd).st_size)
+        posix.close(fd)
+        return compile(text, file, "exec", dont_inherit=True), is_package, 0
+    return None
+
+
+class Later:
+    """Stands for a standard stream until somebody uses it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def flush(self) -> None:
+        """Nothing was written."""
+
+    def __getattr__(self, name: str) -> "Any":
+        complete()
+        return getattr(getattr(sys, self.name), name)
+
+
+def open_later(*args: "Any", **options: "Any") -> "Any":
+    """Stands for open()."""
+    complete()
+    return builtins.open(*args, **options)
+
+
+def complete() -> None:
+    """The other half of Python's start, once."""
+    if _pyoci.complete():
+        sys.path.extend(PATHS)
+
+
+def start() -> None:
+    """Makes up for what the second half would have brought, and runs the command."""
+    gc.disable()  # a command lives for milliseconds
+    importlib._find_and_load = find_and_load
+    if _pyoci.HALVES:
+        sys._xoptions = {"started": _pyoci.argv[1]}
+        for name in ("stdin", "stdout", "stderr"):
+            setattr(sys, name, Later(name))
+        builtins.open = open_later
+    else:
+        sys.path.extend(PATHS)
+    from pyoci.__main__ import run
+
+    run(_pyoci.argv[2:])
+
+
+start()

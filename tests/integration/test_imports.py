@@ -6,14 +6,20 @@ says why in the commit; most belong in the branch that needs them.
 
 import os
 import re
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 from support.box import Box
 from support.bundle import Bundle
-from support.command import PYOCI, Result, run
+from support.command import Result, run
+
+import pyoci
 
 pytestmark = pytest.mark.root
+OUR_INTERPRETER = Path(pyoci.__file__).with_name("interpreter")
 
 # Heavy ones, which no hot command may load whatever else it does
 FORBIDDEN = """
@@ -31,7 +37,7 @@ INTERPRETER = re.compile(
 OF_PYTHON = {"_cffi_backend", "_json", "_struct", "struct", "errno", "gc", "fcntl", "select", "termios"}
 
 COMMON = """
-    pyoci pyoci._shim pyoci.boot pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
+    pyoci pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
     pyoci.container.state pyoci.errors pyoci.jsondoc pyoci.kernel pyoci.options pyoci.runtime
 """
 LAUNCH = """
@@ -58,13 +64,11 @@ CGROUPS = re.compile(r"pyoci\.cgroups(\.(?!stats|systemd|gvariant).*)?")
 
 
 def loaded(words: list[str]) -> "tuple[Result, set[str]]":
-    """Runs a command with the interpreter that the launcher would start, in its way, and returns what was imported."""
-    text = run(["strace", "-qq", "-s", "300", "-e", "trace=execve", "-o", "/dev/stderr", PYOCI, "--version"]).err
-    started = re.findall(r'execve\("([^"]+)", \[(.*?)\], ', text)
-    arguments = re.findall(r'"((?:[^"\\]|\\.)*)"', started[-1][1])
-    at = arguments.index("-I")
-    interpreter = [started[-1][0], "-X", "importtime", *arguments[at:-1]]
-    result = run([*interpreter, *words[1:]])
+    """Runs a command with the stock interpreter, as the launcher does where it has none of its own, and returns what
+    was imported: in our own nothing can tell."""
+    places = f"packages={sysconfig.get_path('platlib')}"
+    stock = [os.path.realpath(sys.executable), "-X", "importtime", "-I", "-S", "-B", "-X", "utf8", "-X", places]
+    result = run([*stock, str(Path(pyoci.__file__).with_name("__main__.py")), *words[1:]])
     names = set()
     rest = []
     for line in result.err.split("\n"):
@@ -99,19 +103,41 @@ def plain(box: Box) -> Bundle:
     return bundle
 
 
-@pytest.mark.skipif(not Path("/usr/bin/strace").exists(), reason="strace is not installed")
-def test_modules_of_each_hot_command(box: Box, plain: Bundle) -> None:
-    for command, words in (
-        ("create", ["create", "--bundle", str(plain.path), "c"]),
+def life(bundle: Bundle) -> "list[tuple[str, list[str]]]":
+    """The hot commands, in an order in which each has its work to do."""
+    place = ["--bundle", str(bundle.path), "c"]
+    return [
+        ("create", ["create", *place]),
         ("state", ["state", "c"]),
         ("start", ["start", "c"]),
         ("exec", ["exec", "--detach", "c", "sleep", "1000"]),
         ("kill", ["kill", "c", "KILL"]),
         ("delete", ["delete", "--force", "c"]),
-        ("run", ["run", "--detach", "--bundle", str(plain.path), "c"]),
-    ):
+        ("run", ["run", "--detach", *place]),
+        ("delete", ["delete", "--force", "c"]),
+    ]
+
+
+def test_modules_of_each_hot_command(box: Box, plain: Bundle) -> None:
+    for command, words in life(plain):
         result, names = loaded(box.words(*words))
         check(command, result, names)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.skipif(not OUR_INTERPRETER.exists(), reason="Python could not be linked, the stock interpreter is used")
+def test_hot_commands_end_before_the_rest_of_python_starts(box: Box, plain: Bundle, tmp_path: Path) -> None:
+    """That costs more than a whole `state`. It shows by Python's stream for standard input."""
+    log = tmp_path / "log"
+    traced = ["strace", "-qq", "-e", "trace=lseek", "-o", str(log)]
+    for command, words in [*life(plain), ("version", ["--version"]), ("list", ["list"])]:
+        result = run([*traced, *box.words(*words)])
+        assert result.ok, result
+        assert "lseek(0, " not in log.read_text(), command
+    plain.config["ociVersion"] = 1
+    plain.write()
+    run([*traced, *box.words("validate", "--bundle", str(plain.path))])
+    assert "lseek(0, " in log.read_text(), "a command that needs the rest shows that it would have been seen"
 
 
 def test_nothing_is_read_from_the_users_directories(box: Box, tmp_path: Path) -> None:

@@ -72,3 +72,12 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     # the version imported must be that of the environment, whatever lies in the working directory
     assert run([str(program), "--version"], cwd=str(TREE)).out == said.out
     assert box.left() == []
+
+    # Python could be linked, and where it cannot be, the stock one does the same
+    (own,) = venv.glob("lib/python*/site-packages/pyoci/interpreter")
+    own.unlink()
+    assert run([str(program), "--version"], **elsewhere).out == said.out
+    bundle.shell("echo pid $$").write()
+    ran = run([str(program), *root, "run", "--bundle", str(bundle.path), "c"], **elsewhere)
+    assert (ran.status, ran.out, ran.err) == (0, "pid 1\n", ""), ran
+    assert box.left() == []

@@ -111,8 +111,9 @@ class Mutant(Control):
         text = source.read_text()
         assert old in text, f"{file} has changed: {old!r} is not in it"
         source.write_text(text.replace(old, new))
-        shutil.copytree(ROOT / "pyoci", self.place / "pyoci", ignore=shutil.ignore_patterns("__pycache__", "init"))
-        others = ("generate", "launcher", "shim")
+        built = shutil.ignore_patterns("__pycache__", "init", "interpreter")
+        shutil.copytree(ROOT / "pyoci", self.place / "pyoci", ignore=built)
+        others = ("generate", "interpreter", "launcher", "shim")
         files = [str(path) for path in (self.place / "csrc").glob("*.c") if path.stem not in others]
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-w", "-static", "-o", str(self.place / "pyoci" / "init")]
         subprocess.run([os.environ.get("CC", "cc"), *flags, *files], check=True)

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "csrc")]
-LAUNCHER = ['-DPYOCI_PYTHON="/usr/bin/python3"', '-DPYOCI_LIBRARY="python3"']
+PLACES = ("PYTHON", "LIBRARY", "PACKAGES", "PREFIX", "EXEC_PREFIX", "PLATLIBDIR", "STDLIB", "EXTENSIONS", "SUFFIX")
+EXTRA = [f'-DPYOCI_{name}="/place"' for name in PLACES]
+EXTRA += [f"-isystem{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
 
 
 def sources() -> "list[Path]":
@@ -29,7 +32,7 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory() as scratch:
         for source in sources():
-            extra = LAUNCHER if source.stem == "launcher" else []
+            extra = EXTRA if source.stem in ("launcher", "interpreter") else []
             for compiler in ("gcc", "clang"):
                 output = ["-c", "-o", f"{scratch}/object", str(source)]
                 good &= run(f"{compiler} {source.name}", compiler, *FLAGS, *extra, *output)

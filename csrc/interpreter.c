@@ -1,0 +1,186 @@
+/* interpreter.c: Python for the command `pyoci`, as much of it as a command needs. The launcher starts it, after it has
+ * cleaned the environment. What the stock program does before its first line is left out: it asks the file system where
+ * it lies, lists directories, reads modules; here all places are known since the build, and pyoci's own modules are part
+ * of the program. Most commands end before the second half of Python's start, which only `_pyoci.complete()` does. */
+#include "interpreter.h"
+
+#include <Python.h>
+#include <marshal.h>
+
+#ifndef PYOCI_STDLIB
+#error "setup.py gives the places of this Python"
+#endif
+
+#ifndef PYOCI_IN_TREE
+#define PYOCI_IN_TREE ""
+#endif
+
+/* Python's start has two halves, and until 3.13 one may run code between them, but for what we do in main() about
+ * signals: to that a shared library gives no access. 3.13 crashes at a str that UTF-8 cannot hold. */
+extern int _PySignal_Init(int install_handlers) __attribute__((weak));
+#define HALVES (PY_VERSION_HEX < 0x030d0000 && _PySignal_Init)
+
+static PyObject *argv_list; /* sys.argv is made by the second half only */
+
+static int compare(const void *name, const void *entry)
+{
+    return strcmp(name, ((const struct module *)entry)->name);
+}
+
+static PyObject *load(const char *name, const struct module **entry)
+{
+    *entry = bsearch(name, modules, module_count, sizeof *modules, compare);
+    return *entry ? PyMarshal_ReadObjectFromString(module_code + (*entry)->start, (Py_ssize_t)(*entry)->size) : NULL;
+}
+
+static PyObject *find(PyObject *self, PyObject *name)
+{
+    const struct module *entry;
+    const char *text = PyUnicode_AsUTF8(name);
+    PyObject *code;
+
+    (void)self;
+    if (!text)
+        return NULL;
+    code = load(text, &entry);
+    if (code)
+        return Py_BuildValue("(NOL)", code, entry->is_package ? Py_True : Py_False, entry->changed);
+    if (entry)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *complete(PyObject *self, PyObject *unused)
+{
+    static int begun;
+    PyStatus status;
+
+    (void)self;
+    (void)unused;
+    if (begun || !HALVES)
+        Py_RETURN_FALSE;
+    begun = 1;
+    status = _Py_InitializeMain();
+    if (!PyStatus_Exception(status))
+        Py_RETURN_TRUE;
+    return PyErr_Format(PyExc_RuntimeError, "%s", status.err_msg ? status.err_msg : "Python does not start");
+}
+
+static PyMethodDef functions[] = {
+    { "find", find, METH_O, "(code, is a package, its source's time of change in ns), or None" },
+    { "complete", complete, METH_NOARGS, "The rest of Python's start: codecs, streams, imports from files; true when this call did it" },
+    { NULL, NULL, 0, NULL },
+};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_pyoci", "What the program knows.", -1, functions, NULL, NULL, NULL, NULL,
+};
+
+static PyObject *make_module(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+
+    if (!module || PyModule_AddObject(module, "argv", argv_list) < 0 ||
+        PyModule_AddIntConstant(module, "HALVES", HALVES) < 0 ||
+        PyModule_AddStringConstant(module, "TREE", PYOCI_IN_TREE) < 0 ||
+        PyModule_AddStringConstant(module, "PACKAGES", PYOCI_PACKAGES) < 0 ||
+        PyModule_AddStringConstant(module, "STDLIB", PYOCI_STDLIB) < 0 ||
+        PyModule_AddStringConstant(module, "EXTENSIONS", PYOCI_EXTENSIONS) < 0 ||
+        PyModule_AddStringConstant(module, "SUFFIX", PYOCI_SUFFIX) < 0)
+        return NULL;
+    return module;
+}
+
+static void check(PyStatus status)
+{
+    if (!PyStatus_Exception(status))
+        return;
+    fprintf(stderr, "pyoci: Python does not start: %s\n", status.err_msg ? status.err_msg : "no reason given");
+    _exit(1);
+}
+
+static void append(PyWideStringList *list, const char *text)
+{
+    wchar_t *wide = Py_DecodeLocale(text, NULL);
+
+    check(wide ? PyWideStringList_Append(list, wide) : PyStatus_NoMemory());
+    PyMem_RawFree(wide);
+}
+
+static void configure(PyConfig *config, int argc, char **argv)
+{
+    const struct {
+        wchar_t **field;
+        const char *text;
+    } strings[] = {
+        { &config->program_name, PYOCI_PYTHON },    { &config->executable, PYOCI_PYTHON },
+        { &config->base_executable, PYOCI_PYTHON }, { &config->prefix, PYOCI_PREFIX },
+        { &config->base_prefix, PYOCI_PREFIX },     { &config->exec_prefix, PYOCI_EXEC_PREFIX },
+        { &config->platlibdir, PYOCI_PLATLIBDIR },  { &config->base_exec_prefix, PYOCI_EXEC_PREFIX },
+#if PY_VERSION_HEX >= 0x030b0000
+        { &config->stdlib_dir, PYOCI_STDLIB },
+#endif
+        { &config->check_hash_pycs_mode, "always" },
+    };
+    const char *const path[] = { PYOCI_STDLIB, PYOCI_EXTENSIONS };
+    char started[64];
+
+    PyConfig_InitIsolatedConfig(config);
+    config->site_import = 0;
+    config->write_bytecode = 0;
+    config->parse_argv = 0;
+    config->install_signal_handlers = !HALVES;
+    config->pathconfig_warnings = 0;
+    config->_init_main = !HALVES;
+    config->module_search_paths_set = 1;
+    for (size_t n = 0; n < sizeof strings / sizeof *strings; n++)
+        check(PyConfig_SetBytesString(config, strings[n].field, strings[n].text));
+    for (size_t n = 0; n < sizeof path / sizeof *path; n++)
+        append(&config->module_search_paths, path[n]);
+    snprintf(started, sizeof started, "started=%s", argv[1]);
+    append(&config->xoptions, started);
+    check(PyConfig_SetBytesArgv(config, argc, argv));
+}
+
+/* Runs pyoci/boot.py as __main__; it ends the process itself, and returns only when it fails */
+static int boot(void)
+{
+    const struct module *entry;
+    PyObject *main = PyImport_AddModule("__main__"), *code = load("pyoci.boot", &entry);
+    PyObject *globals = main ? PyModule_GetDict(main) : NULL;
+
+    if (globals && code && PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0)
+        PyEval_EvalCode(code, globals, globals);
+    PyErr_Print();
+    return 1;
+}
+
+/* argv: this program's whole path, when the launcher was started (CLOCK_MONOTONIC, ns), the caller's words */
+int main(int argc, char **argv)
+{
+    PyPreConfig before;
+    PyConfig config;
+
+    if (argc < 2 || !strrchr(argv[0], '/')) {
+        fputs("pyoci: this program is started by the command pyoci\n", stderr);
+        return 1;
+    }
+    PyPreConfig_InitIsolatedConfig(&before);
+    before.utf8_mode = 1;
+    check(Py_PreInitialize(&before));
+    if (PyImport_AppendInittab("_pyoci", make_module) < 0)
+        return 1;
+    configure(&config, argc, argv);
+    check(Py_InitializeFromConfig(&config));
+    PyConfig_Clear(&config);
+    if (HALVES && _PySignal_Init(1) < 0)
+        return 1;
+    argv_list = PyList_New(0);
+    for (int n = 0; n < argc && argv_list; n++) {
+        PyObject *word = PyUnicode_DecodeFSDefault(argv[n]);
+        if (!word || PyList_Append(argv_list, word) < 0)
+            return 1;
+        Py_DECREF(word);
+    }
+    return boot();
+}
