@@ -66,26 +66,54 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
     give_up(c, -EPROTO);
 }
 
+static int number(const char *text, long least, long most)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+
+    return *text == '\0' || *end || value < least || value > most ? -1 : (int)value;
+}
+
+/* cgroup v1 has no birth into a cgroup. To move another process the kernel waits until no thread anywhere may be forking
+ * (an RCU grace period, 10 ms and more); a lone thread that moves itself is moved at once. */
+static int join_cgroups(struct context *c, int first, int count)
+{
+    for (int fd = first; fd < first + count; fd++) {
+        if (write(fd, "0", 1) < 0) {
+            char link[32], path[PATH_MAX];
+            int error = -errno;
+            snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+            ssize_t length = readlink(link, path, sizeof path) - (ssize_t)strlen("/tasks");
+            snprintf(c->detail, sizeof c->detail, "join cgroup %.*s", length < 0 ? 0 : (int)length, path);
+            return error;
+        }
+        close(fd);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct context c = { .root = -1, .null = -1, .proc = -1, .blank = -1 };
     static struct plan plan;
-    char *end;
 
-    if (argc != 2)
+    if (argc != 3)
         return 64;
-    long base = strtol(argv[1], &end, 10);
-    if (*end || base < 3 || base > INT_MAX - FD_EXTRA)
+    c.base = number(argv[1], 3, INT_MAX - 1024);
+    int tasks = number(argv[2], 0, 1000);
+    if (c.base < 0 || tasks < 0)
         return 64;
-    c.base = (int)base;
     c.report = c.base + FD_REPORT;
     memset(c.spaces, -1, sizeof c.spaces);
     memset(c.taken, -1, sizeof c.taken);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     default_signals();
+    int error = join_cgroups(&c, c.base + FD_EXTRA + 1, tasks);
+    if (error)
+        give_up(&c, error);
     c.doing = "read the plan";
-    int error = map_plan(c.base + FD_PLAN, &plan);
+    error = map_plan(c.base + FD_PLAN, &plan);
     if (!error)
         error = check_plan(&plan);
     if (error)

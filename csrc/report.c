@@ -39,7 +39,7 @@ static void fill(const struct context *c, struct plan_report *r, size_t *size)
 /* Tell the runtime; fd goes along when it is not -1 */
 int report_send(struct context *c, enum plan_report_kind kind, int number, int fd)
 {
-    struct plan_report record = { .kind = kind, .number = number };
+    struct plan_report record = { .kind = kind, .operation = OPERATIONS, .number = number };
     size_t size;
 
     fill(c, &record, &size);

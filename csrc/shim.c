@@ -18,6 +18,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+enum { SHIM_TASKS = 64 }; /* there are some 15 hierarchies of cgroup v1 */
+
 static int failure(void) { return -errno; }
 
 static int copy_all(int from, int to)
@@ -104,12 +106,15 @@ static int lift(int fd, int above) { return fcntl(fd, F_DUPFD_CLOEXEC, above); }
 /* In the child. The descriptors that the caller wants kept came to us through exec, so they lack CLOEXEC; ours never do */
 static int arrange(const struct shim_spawn *s)
 {
-    int report = lift(s->report, s->base + 3), plan = lift(s->plan, s->base + 3);
-    int executable = lift(s->executable, s->base + 3);
-    int extra = s->extra < 0 ? -1 : lift(s->extra, s->base + 3);
+    int end = s->base + 3 + s->task_count, tasks[SHIM_TASKS];
+    int report = lift(s->report, end), plan = lift(s->plan, end), executable = lift(s->executable, end);
+    int extra = s->extra < 0 ? -1 : lift(s->extra, end);
 
     if (report < 0 || plan < 0 || executable < 0 || (s->extra >= 0 && extra < 0))
         return -1;
+    for (int n = 0; n < s->task_count; n++)
+        if ((tasks[n] = lift(s->tasks[n], end)) < 0)
+            return -1;
     for (int fd = 3; fd < s->base; fd++) {
         int flags = fcntl(fd, F_GETFD);
         if (flags < 0 || (flags & FD_CLOEXEC)) {
@@ -121,7 +126,10 @@ static int arrange(const struct shim_spawn *s)
         return -1;
     if (extra >= 0 ? dup2(extra, s->base + 2) < 0 : (close(s->base + 2) < 0 && errno != EBADF))
         return -1;
-    if (sys_close_range((unsigned)s->base + 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+    for (int n = 0; n < s->task_count; n++)
+        if (dup2(tasks[n], s->base + 3 + n) < 0)
+            return -1;
+    if (sys_close_range((unsigned)end, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return -1;
     return executable;
 }
@@ -148,11 +156,12 @@ static int keep_capabilities(void)
 static int become_init(void *given)
 {
     struct birth *birth = given;
-    char base[16];
-    char *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
+    char base[16], tasks[16];
+    char *argv[] = { "pyoci:[init]", base, tasks, NULL }, *env[] = { NULL };
     int executable = arrange(birth->spawn);
 
     snprintf(base, sizeof base, "%d", birth->spawn->base);
+    snprintf(tasks, sizeof tasks, "%d", birth->spawn->task_count);
     if ((birth->spawn->flags & CLONE_NEWUSER) && keep_capabilities() < 0)
         executable = -1;
     if (executable >= 0)
@@ -227,6 +236,8 @@ int shim_spawn(struct shim_spawn *s)
     sigset_t all, before;
 
     s->pidfd = -1;
+    if (s->task_count < 0 || s->task_count > SHIM_TASKS)
+        return -E2BIG;
     if (s->cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (unsigned)s->cgroup;

@@ -13,6 +13,8 @@ struct shim_spawn {
     int report;              /* become base, base + 1 and base + 2 */
     int plan;
     int extra;               /* or -1 */
+    const int *tasks;        /* open files to which init writes 0, to join cgroups of v1; become base + 3 and following */
+    int task_count;
     int pidfd;               /* out */
 };
 

@@ -14,7 +14,7 @@ from pyoci.talk import receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Any, Callable, Optional
 
     from pyoci.plan.model import ParentStep, Plan
 
@@ -63,7 +63,9 @@ class Launch:
     """One start of init.
 
     extra:      a descriptor for it: the socket on which it will await `start`, or for exec the container's pidfd; or -1
-    cgroup:     directory it shall be born in (cgroup v2), or -1
+    cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1
+    tasks:      descriptors of files to which it writes 0 as the first thing it does: so it joins cgroups of v1
+    placed:     afterwards: whether it is in these cgroups; if not it must be moved there
     on_sync:    what to do at each sync point, called with the Process
     on_console: called with the pty's master, which it then owns
     on_listener: called with the seccomp listener, which it then owns; init waits meanwhile
@@ -71,12 +73,26 @@ class Launch:
     on_death:   called when init ends without a word: gives a hint why
     """
 
-    __slots__ = ("cgroup", "extra", "on_console", "on_death", "on_listener", "on_step", "on_sync", "plan", "process")
+    __slots__ = (
+        "cgroup",
+        "extra",
+        "on_console",
+        "on_death",
+        "on_listener",
+        "on_step",
+        "on_sync",
+        "placed",
+        "plan",
+        "process",
+        "tasks",
+    )
 
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
         self.extra = -1
         self.cgroup = -1
+        self.tasks: "list[int]" = []
+        self.placed = False
         self.on_sync: "dict[int, Callable[[Process], None]]" = {}
         self.on_console: "Optional[Callable[[int], None]]" = None
         self.on_listener: "Optional[Callable[[int], None]]" = None
@@ -99,6 +115,13 @@ class Launch:
             posix.close(report)
         return self.process
 
+    def close_files(self) -> None:
+        """Closes `cgroup` and `tasks`."""
+        for fd in self.tasks:
+            posix.close(fd)
+        if self.cgroup >= 0:
+            posix.close(self.cgroup)
+
     def _spawn(self) -> int:
         pyoci.mark("launch")
         if self.on_step is not None:
@@ -112,8 +135,8 @@ class Launch:
             _write(plan, encoded)
             check(lib.shim_socketpair(pair), "make a socket pair")
             birth.executable, birth.plan, birth.report, birth.extra = executable, plan, pair[1], self.extra
-            birth.cgroup, birth.flags, birth.base = self.cgroup, self.plan.flags, 3 + self.plan.keep
-            pid = lib.shim_spawn(birth)
+            birth.flags, birth.base = self.plan.flags, 3 + self.plan.keep
+            pid = self._give_birth(birth)
             posix.close(pair[1])
             if pid < 0:
                 posix.close(pair[0])
@@ -123,6 +146,16 @@ class Launch:
             posix.close(plan)
         self.process = Process(pid, birth.pidfd)
         return int(pair[0])
+
+    def _give_birth(self, birth: "Any") -> int:
+        tasks = ffi.new("int[]", self.tasks)
+        birth.cgroup, birth.tasks, birth.task_count = self.cgroup, tasks, len(self.tasks)
+        pid: int = lib.shim_spawn(birth)
+        self.placed = pid > 0 and (self.cgroup >= 0 or bool(self.tasks))
+        if pid < 0 and self.cgroup >= 0:  # who moves it there learns more of the reason, or may do without
+            birth.cgroup, birth.task_count = -1, 0
+            pid = lib.shim_spawn(birth)
+        return pid
 
     def _talk(self, report: int) -> None:
         while True:

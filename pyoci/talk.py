@@ -36,7 +36,7 @@ class Message:
         """What a failed step means to people."""
         if self.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
             return _program_error(self)
-        words = ops.OPERATIONS[self.operation][1]
+        words = ops.OPERATIONS[self.operation][1] if self.operation < len(ops.OPERATIONS) else ""  # before the first
         number = 0 if self.operation == ops.HOOK and not self.text.startswith("start it") else self.number
         return Error(_quiet(self.text), location=self.where, step=words, errno=number, hint=_hint(self))
 
@@ -62,7 +62,7 @@ def _checked(data: bytes, passed: int) -> Message:
     """A descriptor comes with the reports that are about one, and with no other."""
     message = Message(data, passed)
     has = message.kind in (ops.REPORT_CONSOLE, ops.REPORT_SECCOMP)
-    if has != (passed >= 0) or len(data) < ops.REPORT_HEAD or message.operation >= len(ops.OPERATIONS):
+    if has != (passed >= 0) or len(data) < ops.REPORT_HEAD or message.operation > len(ops.OPERATIONS):
         if passed >= 0:
             posix.close(passed)
         raise Error("init sent what is no report")

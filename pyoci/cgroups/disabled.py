@@ -27,6 +27,10 @@ class Manager:
         """The caller's cgroup is inherited."""
         return None
 
+    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
+        """The caller's cgroup is inherited."""
+        return -1, []
+
     def join(self, pid: int) -> None:
         """The caller's cgroup is inherited."""
 

@@ -213,6 +213,10 @@ class Manager:
         """None: systemd moves the process."""
         return None
 
+    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
+        """For `exec`, as of the files' manager; a new container is moved by systemd."""
+        return self.inner.birth(sub, init_pid) if init_pid else (-1, [])
+
     def join(self, pid: int) -> None:
         """Start the scope with the process in it; on v1, join the hierarchies that systemd does not use."""
         if not self._is_slice():

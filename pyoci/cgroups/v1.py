@@ -7,6 +7,7 @@ import time
 from ..errors import Error
 from . import tree
 from .host import Host, Layout, read_file
+from .subpath import leaf_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,6 +143,32 @@ class Manager:
     def fd(self) -> "Optional[int]":
         """None: a process cannot be started in v1 cgroups, it must be moved by join()."""
         return None
+
+    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
+        """What a process joins by itself, which is quick (csrc/init.c): each hierarchy's `tasks`; the v2 tree beside
+        v1 to be born in. (-1, []) where something is in the way: join() tells what. `sub` as for exec_join()."""
+        unified, opened = -1, set()
+        tasks: "list[int]" = []
+        if any(controller and controller not in self.paths for controller in sub):
+            return -1, []
+        try:
+            for controller, path in self.paths.items():
+                if path in opened:
+                    continue
+                opened.add(path)
+                fd = leaf_in(self.host, path, sub.get(controller, sub.get("", "")))
+                if controller == UNIFIED:
+                    unified = fd
+                    continue
+                try:
+                    tasks.append(posix.open("tasks", posix.O_WRONLY | posix.O_NOFOLLOW, dir_fd=fd))
+                finally:
+                    posix.close(fd)
+        except (Error, OSError):
+            for fd in tasks if unified < 0 else [*tasks, unified]:
+                posix.close(fd)
+            return -1, []
+        return unified, tasks
 
     def join(self, pid: int) -> None:
         """Move a process, which must still have one thread only, to every hierarchy."""
@@ -324,8 +351,6 @@ class Manager:
 
 def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]") -> None:
     """Write the pid to cgroup.procs of each path once, `sub` below it where given."""
-    from .subpath import leaf_in
-
     joined: "set[str]" = set()
     for controller, path in paths.items():
         below = sub.get(controller, sub.get("", ""))

@@ -141,6 +141,12 @@ class Manager:
         """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes; None where there is no cgroup."""
         return self.host.open_dir(self.path) if self.path else None
 
+    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
+        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes: to move a process makes the kernel wait
+        for an RCU grace period. init_pid: of the container, for a process of `exec`; 0 for its first process."""
+        fd = self.exec_fd(sub, init_pid) if init_pid else self.fd()
+        return -1 if fd is None else fd, []
+
     def join(self, pid: int) -> None:
         """Move a process there, where it could not be born there."""
         if self.path:

@@ -79,7 +79,7 @@ def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
 class Creation:
     """A container being made."""
 
-    __slots__ = ("born_in_cgroup", "config", "entry", "hooked", "manager", "master", "options", "plan")
+    __slots__ = ("config", "entry", "hooked", "manager", "master", "options", "plan")
 
     def __init__(
         self, entry: Entry, config: "dict[str, Any]", manager: "Manager", plan: "Plan", options: "CreateOptions"
@@ -91,7 +91,6 @@ class Creation:
         self.options = options
         self.master = -1
         self.hooked = False
-        self.born_in_cgroup = False
 
     def note(self, data: bytes) -> None:
         """Writes down what is going to be made, before it is made: a command killed at any later instant leaves enough
@@ -126,11 +125,9 @@ class Creation:
         self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         launch = Launch(self.plan)
         launch.extra = check(lib.shim_listen(self.entry.fd, SOCKET.encode()), f"listen in {self.entry.path}")
-        cgroup = self.manager.fd()
-        if cgroup is not None:
-            launch.cgroup, self.born_in_cgroup = cgroup, True
+        launch.cgroup, launch.tasks = self.manager.birth({}, 0)
         launch.on_sync = {
-            ops.SYNC_NAMESPACES: self._on_namespaces,
+            ops.SYNC_NAMESPACES: lambda process: self._on_namespaces(process, launch.placed),
             ops.SYNC_HOOKS: self._on_hooks,
             ops.SYNC_CREATED: self._on_created,
             ops.SYNC_NETWORK: self._on_network,
@@ -140,9 +137,8 @@ class Creation:
         try:
             return launch.run()
         finally:
+            launch.close_files()
             posix.close(launch.extra)
-            if cgroup is not None:
-                posix.close(cgroup)
 
     def undo(self, problem: BaseException) -> None:
         """Takes back what was made. What goes wrong meanwhile must not hide the reason we are here."""
@@ -176,10 +172,10 @@ class Creation:
         record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
         self.entry.save()
 
-    def _on_namespaces(self, process: Process) -> None:
+    def _on_namespaces(self, process: Process, placed: bool) -> None:
         self._remember(process)
         pyoci.mark("cgroup")
-        if not self.born_in_cgroup:
+        if not placed:
             self.manager.join(process.pid)
         self.manager.apply()
         pyoci.mark("limits")

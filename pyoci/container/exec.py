@@ -85,7 +85,15 @@ class _Execution:
         self.plan = plan
         launch = Launch(plan)
         launch.extra = pidfd
-        launch.on_sync = {ops.SYNC_NAMESPACES: self._on_namespaces, ops.SYNC_LIMITS: self._on_limits}
+        from pyoci.cgroups.subpath import parse
+
+        sub = parse(self.options.cgroup)
+        if not self.options.ignore_paused:  # born into a frozen cgroup it would hold us, too
+            launch.cgroup, launch.tasks = self.entry.manager().birth(sub, self.init)
+        launch.on_sync = {
+            ops.SYNC_NAMESPACES: lambda process: self._on_namespaces(process, launch.placed),
+            ops.SYNC_LIMITS: self._on_limits,
+        }
         launch.on_console = self._on_console
         launch.on_listener = lambda fd: self._on_listener(launch.process, fd)
         try:
@@ -94,17 +102,21 @@ class _Execution:
             if self.master >= 0:
                 posix.close(self.master)
             raise
+        finally:
+            launch.close_files()
         if self.options.pidfd_socket:
             send_descriptor(self.options.pidfd_socket, "--pidfd-socket", b"setns", process.pidfd)
         if self.options.pid_file:
             write_pid_file(self.options.pid_file, process.pid)
         return Joined(process, self.master)
 
-    def _on_namespaces(self, process: Process) -> None:
+    def _on_namespaces(self, process: Process, placed: bool) -> None:
         pyoci.mark("cgroup")
-        from pyoci.cgroups.subpath import parse
+        if not placed:
+            from pyoci.cgroups.subpath import parse
 
-        self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)
+
+            self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)
         if self.entry.record.get("resctrl"):
             from pyoci.rdt import Tree, join
 

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from fake_cgroups import V1_FILES
@@ -199,6 +200,26 @@ def test_join_v1_reaches_every_hierarchy_once(host):
     joined = [place for place, name, value in machine.written if (name, value) == ("cgroup.procs", "4711")]
     hierarchies = sorted([*os.listdir(machine.root)])
     assert sorted(joined) == [f"/{name}/c" for name in hierarchies]
+
+
+def test_v1_gives_the_files_by_which_a_process_joins_every_hierarchy_itself(host):
+    machine = host(12)
+    manager = plan(machine, "/c")
+    manager.create()
+    v1 = [path for name, path in manager.paths.items() if name]
+    for path in v1:
+        Path(path, "tasks").touch()
+    unified, tasks = manager.birth({}, 0)
+    opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in tasks]
+    assert sorted(opened) == sorted({f"{path}/tasks" for path in v1})
+    assert os.readlink(f"/proc/self/fd/{unified}") == manager.paths[""]
+    before = len(os.listdir("/proc/self/fd"))
+    os.unlink(f"{v1[-1]}/tasks")
+    assert manager.birth({}, 0) == (-1, [])
+    assert manager.birth({"nosuch": "below"}, 1) == (-1, [])
+    assert len(os.listdir("/proc/self/fd")) == before
+    for fd in (unified, *tasks):
+        os.close(fd)
 
 
 def test_v2_gives_a_descriptor_of_the_cgroup(host):
