@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
-.PHONY: all setup build criu demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance fuzz clean
+.PHONY: all setup build criu demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance bench fuzz clean
 
 all: build
 
@@ -69,6 +69,11 @@ conformance: build
 # and broken runtimes judge conformance/
 test-mutants: build
 	$(RUN) -m tests.mutants --runtime build/bin/pyoci
+
+# Writes bench/results, in ten minutes; for figures the machine has to be idle. make bench BENCH="--quick run-true"
+bench: build
+	tests/tools/installed.sh $(RUN) build/bench matplotlib
+	build/bench/bin/python -m bench $(BENCH)
 
 # Every fuzz target for so long, on from what earlier runs have found: make fuzz SECONDS=3600
 fuzz: build

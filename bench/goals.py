@@ -1,0 +1,68 @@
+"""What pyoci is to reach, held against the figures of all benchmarks."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Goal(NamedTuple):
+    """benchmark, figure: where the value stands; most: what it may be."""
+
+    text: str
+    benchmark: str
+    figure: str
+    most: float
+
+
+GOALS = [
+    Goal("`run true`: of runc's wall time", "run-true", "of runc", 0.50),
+    Goal("`create` + `start` + `delete`: of runc's", "create-start-delete", "of runc", 0.85),
+    Goal("`exec true`: of runc's", "exec-true", "of runc", 0.60),
+    Goal("`state`: of runc's", "state", "of runc", 1.4),
+    *(
+        Goal(f"instructions of `{command}`: of the bare start", "instructions", command, 1.10)
+        for command in ("state", "start", "kill", "delete")
+    ),
+    Goal("instructions of `create`: of the bare start", "instructions", "create", 1.40),
+    Goal("in-process create + start + delete: of the floor", "in-process", "of floor", 2.0),
+    Goal("in-process create + start + delete: of crun's commands", "in-process", "of crun", 1.0),
+    Goal("peak memory of any command: of runc's", "memory", "largest share of runc's", 1.0),
+    Goal("the 1000th container: of the first", "scale", "pyoci: last of first", 1.3),
+    Goal("`list` of 1000, seconds", "scale", "pyoci: list, s", 0.3),
+]
+
+
+def overview(directory: Path) -> str:
+    """The first page of the results: goals, the medians of whole commands, and links to what has been measured."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
+    head = ["# Results", "", "Made by `make bench` (docs/speed.md).", ""]
+    return "\n".join([*head, *_goals(found), *_medians(found), *_pages(found)]) + "\n"
+
+
+def _goals(found: "dict[str, Any]") -> list[str]:
+    lines = ["| goal | at most | measured | |", "| --- | ---: | ---: | --- |"]
+    for goal in GOALS:
+        value = found.get(goal.benchmark, {}).get("figures", {}).get(goal.figure)
+        if value is not None:
+            met = "yes" if value <= goal.most else "**no**"
+            lines.append(f"| [{goal.text}]({goal.benchmark}.md) | {goal.most:.2f} | {value:.2f} | {met} |")
+    return [*lines, ""]
+
+
+def _medians(found: "dict[str, Any]") -> list[str]:
+    lines = ["| milliseconds (median) | pyoci | runc | crun |", "| --- | ---: | ---: | ---: |"]
+    for name, page in found.items():
+        figures = page["figures"]
+        if "pyoci ms" in figures:
+            values = [figures.get(f"{who} ms") for who in ("pyoci", "runc", "crun")]
+            cells = ["" if value is None else f"{value:.1f}" for value in values]
+            lines.append(f"| [{page['title']}]({name}.md) | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _pages(found: "dict[str, Any]") -> list[str]:
+    lines = ["| page | date | load before | commit |", "| --- | --- | ---: | --- |"]
+    for name, page in found.items():
+        cells = [page["facts"][fact] for fact in ("date", "load before", "commit")]
+        lines.append(f"| [{page['title']}]({name}.md) | " + " | ".join(cells) + " |")
+    return lines

@@ -1,0 +1,43 @@
+"""What commands cost in instructions: an installed pyoci against the bare isolated start of the same interpreter.
+
+Counts do not depend on the machine's load, so they can hold what timings cannot: a careless import in a hot module
+shows.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.box import Box
+
+from bench.callgrind import Counter
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+INSTALL = Path(__file__).parents[1] / "tools" / "installed.sh"
+
+# Times the bare start (`python -I -S -c pass`): what was counted when this was written, and a little room
+LIMITS = {"create": 1.97, "state": 1.17, "start": 1.22, "kill": 1.17, "delete": 1.22}
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
+def test_instructions_of_each_hot_command(box: Box, tmp_path: Path) -> None:
+    subprocess.run([INSTALL, sys.executable, str(tmp_path / "venv")], check=True)
+    counter = Counter(tmp_path / "valgrind")
+    bare = counter.bare(os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable))
+    bundle = box.bundle()
+    program = str(tmp_path / "venv" / "bin" / "pyoci")
+    subprocess.run([program, "spec", "--bundle", str(bundle.path)], check=True)
+    cgroup = bundle.linux["cgroupsPath"]
+    bundle.config = json.loads((bundle.path / "config.json").read_text())
+    bundle.linux["cgroupsPath"] = cgroup
+    bundle.process["terminal"] = False
+    bundle.args("sleep", "1000").write()
+    counts = counter.life(program, box.root, bundle.path, "c")
+    ratios = {command: count / bare for command, count in counts.items()}
+    print(f"bare start {bare}", {command: f"{counts[command]} ({ratio:.3f})" for command, ratio in ratios.items()})
+    over = {command: round(ratio, 3) for command, ratio in ratios.items() if ratio > LIMITS[command]}
+    assert not over, f"times the bare start; more than {LIMITS}"

@@ -1,0 +1,68 @@
+"""What benchmarks make of their figures: turns, medians, ratios, limits, pages."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.clock import Sample, turns
+from bench.goals import GOALS, overview
+from bench.memory import smallest_limit
+from bench.report import Chart, Result, Table, timed_rows
+
+FACTS = {"date": "today", "load before": "0.10", "commit": "abc", "runc": ""}
+
+
+def test_everybody_has_a_turn_in_each_round_and_the_order_alternates() -> None:
+    seen: list[str] = []
+
+    def action(name: str) -> float:
+        seen.append(name)
+        return float(len(seen))
+
+    found = turns(3, {"a": lambda: action("a"), "b": lambda: action("b")})
+    assert "".join(seen) == "ab" + "ba" + "ab" + "ba"
+    assert found["a"].values == [4.0, 5.0, 8.0], "the first round does not count"
+    assert found["b"].values == [3.0, 6.0, 7.0]
+
+
+def test_ratios_are_formed_pair_by_pair() -> None:
+    """A moment in which the machine was ten times slower says nothing about either."""
+    mine, theirs = Sample([1.0, 10.0, 1.0]), Sample([2.0, 20.0, 4.0])
+    assert mine.over(theirs).values == [0.5, 0.5, 0.25]
+    assert mine.over(theirs).median == 0.5
+    assert Sample([1.0, 2.0, 3.0, 4.0, 5.0]).quartiles == (2.0, 4.0)
+    assert Sample([7.0]).quartiles == (7.0, 7.0)
+
+
+@pytest.mark.parametrize("need", [1, 64 << 10, 1 << 20, (1 << 20) + 1, 5_000_000, 60 << 20])
+def test_the_smallest_limit(need: int) -> None:
+    found = smallest_limit(lambda limit: limit >= need)
+    assert found >= need and found - need < (64 << 10) + (0 if need > 64 << 10 else 64 << 10)
+
+
+def test_pages(tmp_path: Path) -> None:
+    result = Result("run-true", "A title", "About it.")
+    samples = {"pyoci": Sample([0.010, 0.020]), "runc": Sample([0.040, 0.040])}
+    result.tables.append(Table("Times", ["", "ms", "half", "of it"], timed_rows(samples)))
+    result.charts.append(Chart("run-true", "A title", "ms", "bars", [""], {"pyoci": [1.0]}))
+    result.figures = {"of runc": 0.375, "pyoci ms": 15.0, "runc ms": 40.0}
+    result.write(tmp_path, FACTS)
+    page = (tmp_path / "run-true.md").read_text()
+    assert "| pyoci | 15.0 | 12.5 to 17.5 |  |" in page
+    assert "| runc | 40.0 | 40.0 to 40.0 | 0.38 (0.31 to 0.44) |" in page
+    assert "![A title](run-true.svg)" in page and "date: today; load before: 0.10; commit: abc" in page
+    assert json.loads((tmp_path / "run-true.json").read_text())["figures"] == result.figures
+    first = overview(tmp_path)
+    assert "| 0.50 | 0.38 | yes |" in first
+    assert "| [A title](run-true.md) | 15.0 | 40.0 |  |" in first
+    result.figures["of runc"] = 0.6
+    result.write(tmp_path, FACTS)
+    assert "| 0.50 | 0.60 | **no** |" in overview(tmp_path)
+
+
+def test_every_goal_has_a_benchmark() -> None:
+    from bench.wall import CASES
+
+    others = {"instructions", "in-process", "memory", "scale"}
+    assert {goal.benchmark for goal in GOALS} <= {case.name for case in CASES} | others
