@@ -48,6 +48,8 @@ OPERATIONS = [
          "Seccomp:\\s+2", core=True),
     _run("limits", "$B from --name w3 --pull-never --memory 64m --cpu-shares 300 --ulimit nofile=100:200 $I >/dev/null && "
          "$RUN w3 -- sh -c 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes; ulimit -n'", "."),
+    _run("Debian root", "$P image exists $DEB || $P load -q -i $DEBTAR >/dev/null; $B from --name w4 --pull-never $DEB >/dev/null && "
+         "$RUN w4 -- bash -c 'cut -d. -f1 /etc/debian_version; id; setpriv --dump'", "^12\nuid=0"),
     # buildah takes signals some time after `start` has returned, before it first asks for the state; before, it dies of them
     _run("ended by a signal to buildah", "printf '#!/bin/sh\\ncase \" $* \" in *\" state \"*) : >%s/asked; esac\\nexec %s "
          "\"$@\"\\n' $D $RTBIN >rw; chmod 755 rw; mkfifo ff; $B run --runtime $D/rw -v $D:/w w1 -- sh -c 'trap \"exit 5\" TERM; "

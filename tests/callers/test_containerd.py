@@ -65,6 +65,8 @@ RUN = [
     Operation("run: snapshotter overlayfs", "$K --rm --snapshotter overlayfs $I t18 sh -c 'echo x >/new; cat /new'",
               out="^x$", core=True),
     Operation("run: root directory", "$K --rm --rootfs $D/rootfs t19 /bin/echo ok", out="^ok$"),
+    Operation("run: Debian root", "$C images import $DEBTAR >/dev/null; $K --rm $DEB t20 bash -c "
+              "'cut -d. -f1 /etc/debian_version; id; pwd; setpriv --dump; ls /'", out="^12\nuid=0"),
     Operation("run: name that is taken", UP + "$K -d --null-io $I c1 true", status=1, err="already exists"),
 ]
 

@@ -4,7 +4,7 @@
 import signal
 
 import pytest
-from compare import Operation
+from compare import CRIU, Operation
 from engines.docker import UNPACKED, Docker
 
 pytestmark = pytest.mark.skipif(not UNPACKED.exists(), reason="dockerd is not unpacked: tests/callers/install.sh")
@@ -68,6 +68,8 @@ RUN = [
          "$K run --rm --network container:n1 --pid container:n1 --ipc container:n1 $I sh -c 'tr \"\\0\" \" \" "
          "</proc/1/cmdline'", "sleep 100"),
     _run("runtime by option", "$K run --rm --network none --runtime $RT-under-test $I echo hi", "^hi$"),
+    _run("Debian root", "$K load -q -i $DEBTAR >/dev/null; $R --user www-data --read-only $DEB bash -c 'cut -d. -f1 "
+         "/etc/debian_version; id; setpriv --dump; touch /x'", "^12\nuid=33\\(www-data", status=1),
     _run("masked and read-only by default", "$R $I sh -c 'grep -oE \" /(proc|sys)[^ ]*\" /proc/mounts | sort'", "/proc/k"),
 ]
 
@@ -127,7 +129,20 @@ BUILD = [
               "$K build --network none -t bt b >/dev/null", status=3, err="returned a non-zero code: 3"),
     Operation("build with BuildKit", "mkdir -p b; printf 'FROM %s\\nRUN echo from-kit >/r\\n' $I >b/Dockerfile; DOCKER_BUILDKIT=1 "
               "$K build -q --network none -t bt2 b >/dev/null && $R bt2 cat /r", out="^from-kit$"),
-    Operation("checkpoint", "true", needs=("/usr/sbin/criu", "no CRIU")),
+]
+
+
+# a container that counts in /n; `more` waits until it has counted on
+COUNT = (
+    "$K run -d --name ck --network none $I sh -c 'i=0; while :; do i=$((i+1)); echo $i >/n; sleep 0.05; done' >/dev/null; "
+    "n() { $K exec ck cat /n 2>/dev/null; }; more() { m=$(n); until_ '[ $(n) -gt ${m:-0} ] 2>/dev/null'; }; more; "
+)
+CHECKPOINT = [
+    Operation("checkpoint, start from it", COUNT + "$K checkpoint create ck one && $K inspect -f '{{.State.Status}}' ck; "
+              "$K checkpoint ls ck; $K start --checkpoint one ck && more && $K inspect -f '{{.State.Status}}' ck",
+              out="^one\nexited", needs=CRIU),
+    Operation("checkpoint: leave running", COUNT + "$K checkpoint create --leave-running ck one && more && "
+              "$K inspect -f '{{.State.Status}}' ck", out="^one\nrunning$", needs=CRIU),
 ]
 
 
@@ -150,6 +165,6 @@ KILLED = [
 ]
 
 
-@pytest.mark.parametrize("operation", RUN + LIFE + EXEC + BUILD + KILLED, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", RUN + LIFE + EXEC + BUILD + CHECKPOINT + KILLED, ids=lambda operation: operation.name)
 def test_docker(same, operation):  # type: ignore[no-untyped-def]
     same(Docker, operation)

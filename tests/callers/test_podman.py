@@ -272,6 +272,34 @@ KILLED = [
         "2>/dev/null; true", "0$"),
 ]
 
+# an image with a Debian root, loaded when first asked for
+DEBIAN = "$P image exists $DEB || $P load -q -i $DEBTAR >/dev/null; "
+DEBIAN_ROOT = [
+    _run("Debian root", DEBIAN + "$R $DEB bash -c 'cut -d. -f1 /etc/debian_version; ls /; id; ldd /bin/ls | grep -c libc.so; "
+         "ulimit -n; umask'", "^12\n"),
+    _run("Debian root: user, read-only", DEBIAN + "$R --user www-data -w /var --read-only --tmpfs /t $DEB "
+         "bash -c 'id; pwd; touch /t/y && echo tmp; touch /x'",
+         "^uid=33\\(www-data\\)", status=1),
+    _run("Debian root: what seccomp and capabilities leave", DEBIAN + "$R --user www-data $DEB bash -c 'setpriv --dump; unshare "
+         "-U true; perl -e \"chroot(q(/tmp)) or print qq(\\$!\\n)\"'", "Capability bounding set"),
+    _run("Debian root: terminal", DEBIAN + "tty_ \"$R -t $DEB bash -ic 'tty; stty size; echo \\$-'\"", "/dev/pts/0"),
+    _run("Debian root: init, signal", DEBIAN + "$P run -d --init --name c1 --network none $DEB bash -c 'trap \"exit 9\" TERM; echo up; "
+         "while :; do sleep 0.05; done' >/dev/null; until_ '$P logs c1 | grep -q up'; $P exec c1 ps -e 2>/dev/null; $P exec --user "
+         "daemon c1 id; $P stop -t 20 c1; $P inspect -f '{{.State.ExitCode}}' c1", "^uid=1\\(daemon"),
+    # the container says itself that it is ready, on a socket that the runtime has put there
+    Operation("run --sdnotify=container", DEBIAN + """cat >n.py <<'Y'
+import os, socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("n.sock")
+p = subprocess.Popen(sys.argv[1:], env=dict(os.environ, NOTIFY_SOCKET=os.path.abspath("n.sock")), stdout=subprocess.DEVNULL)
+words = b""
+while b"READY=1" not in words: words += s.recv(4096) + b"\\n"
+print(sorted(w.split("=")[0] for w in words.decode().split()), p.wait()); os.unlink("n.sock")
+Y
+python3 n.py $P run -d --name c1 --network none --sdnotify container $DEB perl -MIO::Socket::UNIX -e '
+$s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET}) or die $!; $s->send("READY=1") or die; sleep 1000'
+$P inspect -f '{{.State.Status}}' c1""", out="READY.*0\nrunning"),
+]
+
 # a container that counts in /n; `more` waits until it has counted on
 COUNT = (
     "up() { $P run -d --name $1 --network none $I sh -c 'i=0; while :; do i=$((i+1)); echo $i >/n; sleep 0.05; done' >/dev/null; }; "
@@ -294,6 +322,6 @@ CHECKPOINT = [
 ]
 
 
-@pytest.mark.parametrize("operation", RUN + VOLUMES + LIFE + EXEC + KILLED + CHECKPOINT, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", RUN + VOLUMES + LIFE + EXEC + KILLED + DEBIAN_ROOT + CHECKPOINT, ids=lambda operation: operation.name)
 def test_podman(same, operation):  # type: ignore[no-untyped-def]
     same(Podman, operation)

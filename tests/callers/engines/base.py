@@ -88,7 +88,9 @@ class Engine:
         return Outcome(outcome.status, compare.steady(outcome.out, where), compare.steady(outcome.err, where))
 
 
-def image_archive(root: Path, archive: Path, reference: str, command: Optional[list[str]] = None) -> Path:
+def image_archive(
+    root: Path, archive: Path, reference: str, command: Optional[list[str]] = None, path: str = "/bin"
+) -> Path:
     """An archive in the form of `docker save`: one layer, a command, a PATH."""
     import hashlib
     import json
@@ -101,7 +103,7 @@ def image_archive(root: Path, archive: Path, reference: str, command: Optional[l
         {
             "architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
             "os": "linux",
-            "config": {"Cmd": command or ["/bin/sh"], "Env": ["PATH=/bin"]},
+            "config": {"Cmd": command or ["/bin/sh"], "Env": [f"PATH={path}"]},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
             "history": [{"created_by": "tests"}],
         }

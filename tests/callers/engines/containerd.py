@@ -12,6 +12,7 @@ from typing import Any, Optional
 import compare
 from support import leftovers
 
+from engines import debian
 from engines.base import Engine, busybox_root, image_archive
 
 IMAGE = "docker.io/library/bb:latest"
@@ -92,6 +93,8 @@ class Containerd(Engine):
         self.environment["CONTAINERD_NAMESPACE"] = self.space
         self.environment.update(
             I=IMAGE,
+            DEB=debian.REFERENCE,
+            DEBTAR=str(debian.archive()),
             D=str(here),
             RT=self.runtime,
             RTBIN=self.binary,

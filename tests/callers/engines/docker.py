@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from support import leftovers
 
+from engines import debian
 from engines.base import Engine, busybox_root, image_archive
 from engines.containerd import Daemon
 
@@ -32,6 +33,8 @@ class Docker(Engine):
             TMPDIR=str(here / "tmp"),
             DOCKER_HOST=f"unix://{here}/d.sock",
             I=IMAGE,
+            DEB=debian.REFERENCE,
+            DEBTAR=str(debian.archive()),
             K="docker",
             R="docker run --rm --network none",
             RT=self.runtime,
@@ -71,7 +74,7 @@ class Docker(Engine):
             "--config-file",
             str(here / "daemon.json"),
         ]
-        (here / "daemon.json").write_text("{}")
+        (here / "daemon.json").write_text('{"experimental": true}')  # checkpoint is
         self.daemon = Daemon(words, str(here / "log"), self.environment, str(here / "d.sock"))
 
     def after(self, script: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import compare
 from support import leftovers
 
+from engines import debian
 from engines.base import Engine, busybox_root, image_archive
 
 IMAGE = "localhost/bb:latest"
@@ -45,6 +46,8 @@ class Podman(Engine):
             HOME=str(here / "home"),
             CONTAINERS_CONF=str(here / "containers.conf"),
             I=IMAGE,
+            DEB=debian.REFERENCE,
+            DEBTAR=str(debian.archive()),
             RT=self.runtime,
             RTBIN=self.binary,
             D=str(here),
