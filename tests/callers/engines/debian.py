@@ -11,7 +11,11 @@ from engines.base import image_archive
 
 REFERENCE = "docker.io/library/deb:latest"
 ARCHIVE = Path(__file__).parents[3] / "build" / "callers" / "debian.tar"
-PACKAGES = ["base-files", "base-passwd", "bash", "coreutils", "dash", "grep", "hostname", "libacl1", "libattr1", "libc6", "libc-bin", "libcrypt1", "libgmp10", "libpcre2-8-0", "libselinux1", "libtinfo6", "mawk", "perl-base", "sed", "util-linux", "libsmartcols1", "libmount1", "libblkid1", "libuuid1", "libcap-ng0", "libudev1", "libsystemd0"]
+PACKAGES = [
+    "base-files", "base-passwd", "bash", "coreutils", "dash", "grep", "hostname", "libacl1", "libattr1", "libc6",
+    "libc-bin", "libcrypt1", "libgmp10", "libpcre2-8-0", "libselinux1", "libtinfo6", "mawk", "perl-base", "sed",
+    "util-linux", "libsmartcols1", "libmount1", "libblkid1", "libuuid1", "libcap-ng0", "libudev1", "libsystemd0",
+]  # fmt: skip
 LEFT_OUT = re.compile("/usr/share/(doc|man|locale|lintian)/|/gconv/")
 MERGED = ("/bin", "/sbin", "/lib", "/lib64")  # links to directories of /usr
 
