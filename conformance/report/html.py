@@ -111,7 +111,8 @@ def counts(runs: list[Run]) -> str:
     for run in runs:
         version = " · ".join(run.version.splitlines()[:2])
         told = f"<b>{text(run.name)}</b> <code>{text(run.runtime)}</code><br>{text(version)}"
-        told += f" · {run.seconds:.0f} s" + "".join(
+        told += f" · {run.rounds} rounds of" if run.rounds > 1 else " ·"
+        told += f" {run.seconds:.0f} s" + "".join(
             f'<br><span class="left">left behind: {text(one)}</span>' for one in run.left
         )
         unsteady = f"not the same in all {run.rounds} rounds"
