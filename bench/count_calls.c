@@ -20,24 +20,26 @@ int INSTEAD(shim_spawn)(struct shim_spawn *s);
 int INSTEAD(shim_pidfd_open)(int pid);
 int INSTEAD(shim_pidfd_signal)(int pidfd, int signal);
 
-enum { MOST = 64 };
-static pid_t opened;
+enum { MOST = 96 };
+static pid_t opened; /* whom the last pidfd is for */
 
-/* Descriptors base, base + 1 and base + 2 of the new process; the others close */
+static int lift(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, MOST); }
+
+/* As in csrc/shim.c: descriptors from base on are report, plan, extra and tasks; the others close */
 static void become_init(const struct shim_spawn *s)
 {
-    char base[16], self[64], *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
-    int given[] = { s->report, s->plan, s->extra }, lifted[3];
-    int executable = fcntl(s->executable, F_DUPFD_CLOEXEC, s->base + 3);
+    char base[16], tasks[16], self[64], *argv[] = { "pyoci:[init]", base, tasks, NULL }, *env[] = { NULL };
+    int lifted[MOST] = { lift(s->report), lift(s->plan), lift(s->extra) }, executable = lift(s->executable);
 
-    for (int n = 0; n < 3; n++)
-        lifted[n] = given[n] < 0 ? -1 : fcntl(given[n], F_DUPFD_CLOEXEC, s->base + 3);
-    for (int n = 0; n < 3; n++)
+    for (int n = 0; n < s->task_count && n + 3 < MOST; n++)
+        lifted[n + 3] = lift(s->tasks[n]);
+    for (int fd = s->base; fd < MOST; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    for (int n = 0; n < s->task_count + 3; n++)
         if (lifted[n] >= 0)
             dup2(lifted[n], s->base + n);
-    for (int fd = s->base + 3; fd < MOST; fd++)
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
     snprintf(base, sizeof base, "%d", s->base);
+    snprintf(tasks, sizeof tasks, "%d", s->task_count);
     snprintf(self, sizeof self, "/proc/self/fd/%d", executable);
     execve(self, argv, env);
     _exit(127);
@@ -49,6 +51,7 @@ int INSTEAD(shim_spawn)(struct shim_spawn *s)
     long pid = syscall(SYS_clone, s->flags | CLONE_PIDFD | SIGCHLD, NULL, &s->pidfd, NULL, 0);
     if (pid == 0)
         become_init(s);
+    opened = (pid_t)pid;
     return pid < 0 ? -errno : (int)pid;
 }
 
@@ -61,5 +64,7 @@ int INSTEAD(shim_pidfd_open)(int pid)
 int INSTEAD(shim_pidfd_signal)(int pidfd, int signal)
 {
     (void)pidfd;
+    if (opened <= 0)
+        return -ESRCH;
     return kill(opened, signal) < 0 ? -errno : 0;
 }

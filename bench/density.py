@@ -15,13 +15,14 @@ from bench.world import World
 from tests.support.leftovers import descendants
 
 ABOUT = """The same application {count} times: busybox's httpd, which answers a request for a page. Once each in a
-virtual machine of its own (tests/vm: Debian 12 with systemd under QEMU; {count} of them resumed, one after
-another, from one saved state in which they have booted already), once each in a container of pyoci. This host has
-no hardware virtualization, QEMU emulates the processor: that makes the machines' times many times longer than
-they would be with it, and costs them some memory; a container has no such handicap. Memory is what the host has
-less available when all answer; disk is the image or rootfs, which all share, and what they write; idle is
-processor time of all together in {idle} seconds without a request."""
+virtual machine of its own (tests/vm: Debian 12 with systemd under QEMU, {machine} MiB of memory; {count} of them
+resumed, one after another, from one saved state in which they have booted already), once each in a container of
+pyoci. This host has no hardware virtualization, QEMU emulates the processor: that makes the machines' times many
+times longer than they would be with it, and costs them some memory; a container has no such handicap. Memory is
+what the host has less available when all answer; disk is the image or rootfs, which all share, and what they
+write; idle is processor time of all together in {idle} seconds without a request."""
 IDLE = 20
+MACHINE = 384  # MiB of memory of a virtual machine
 PAGE = "pyoci-bench.html"
 ASK = f"until busybox wget -q -O - http://127.0.0.1:8080/{PAGE}; do :; done"
 SERVE = ["busybox", "httpd", "-p", "8080", "-h", "/etc"]
@@ -41,7 +42,8 @@ class Host(NamedTuple):
 
 
 def measure(world: World, count: int) -> Result:
-    result = Result("density", "As virtual machines and as containers", ABOUT.format(count=count, idle=IDLE))
+    about = ABOUT.format(count=count, idle=IDLE, machine=MACHINE)
+    result = Result("density", "As virtual machines and as containers", about)
     found = {"virtual machines": _machines(world, count), "containers": _containers(world, count)}
     rows = [[measure, *(f"{values[n]:.1f}" for values in found.values())] for n, measure in enumerate(MEASURES)]
     result.tables.append(Table(f"{count} applications", ["", *found], rows))
@@ -50,27 +52,41 @@ def measure(world: World, count: int) -> Result:
 
 
 def _machines(world: World, count: int) -> list[float]:
-    store = Path(os.environ.get("PYOCI_VM", Path.home() / ".cache" / "pyoci-vm"))
-    lives = [world.place / f"machine-{number}" for number in range(count)]
-    shared = sum(path.stat().st_blocks * 512 for path in store.glob("saved-v2.*"))
+    """tests/vm/vm.sh, with machines of less memory than the tests have, and so a saved state of their own."""
+    store = _store(world.place / "machines")
+    lives = [store / f"machine-{number}" for number in range(count)]
+    _vm(store, lives[0], "save")
+    shared = sum(path.stat().st_blocks * 512 for path in store.glob("saved-*"))
     before, earlier = Host.now(), descendants()
     try:
         for live in lives:
-            _vm(live, "start", "-d", str(world.place))
-            _vm(live, "exec", f"echo here > /etc/{PAGE}; {' '.join(SERVE)}; {ASK}")
+            _vm(store, live, "start", "-d", str(world.place))
+            _vm(store, live, "exec", f"echo here > /etc/{PAGE}; {' '.join(SERVE)}; {ASK}")
         return _account(before, shared, earlier)
     finally:
         for live in lives:
-            _vm(live, "stop")
+            _vm(store, live, "stop")
 
 
-def _vm(live: Path, *words: str) -> None:
-    """tests/vm/vm.sh for one machine of several; its output in a file, since the machine keeps it open."""
+def _store(store: Path) -> Path:
+    """A store that has the image, kernel and emulator of the tests' one."""
+    tests = Path(os.environ.get("PYOCI_VM", Path.home() / ".cache" / "pyoci-vm"))
+    if not (tests / "disk.img").exists():
+        raise Failed("there is no image of a machine: `tests/vm/vm.sh build` makes one")
+    store.mkdir()
+    for file in tests.iterdir():
+        if not file.name.startswith(("saved", "live")):
+            (store / file.name).symlink_to(file)
+    return store
+
+
+def _vm(store: Path, live: Path, *words: str) -> None:
+    """One of the machines; its output in a file, since the machine keeps it open."""
     with open(live.with_suffix(".log"), "ab") as log:
-        environment = {**os.environ, "PYOCI_VM_LIVE": str(live)}
-        script = str(HERE.parent / "tests" / "vm" / "vm.sh")
-        if subprocess.call([script, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment):
-            raise Failed(f"vm.sh {words[0]}: {live.with_suffix('.log').read_text()}")
+        own = {"PYOCI_VM": str(store), "PYOCI_VM_LIVE": str(live), "PYOCI_VM_MEMORY": str(MACHINE)}
+        words = (str(HERE.parent / "tests" / "vm" / "vm.sh"), *words)
+        if subprocess.call(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **own}):
+            raise Failed(f"{' '.join(words)}: {live.with_suffix('.log').read_text()}")
 
 
 def _containers(world: World, count: int) -> list[float]:

@@ -15,12 +15,13 @@ import pytest
 from support.box import Box
 
 from bench.callgrind import Counter
+from bench.goals import GOALS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 INSTALL = Path(__file__).parents[1] / "tools" / "installed.sh"
 
-# Times the bare start (`python -I -S -c pass`): what was counted when this was written, and a little room
-LIMITS = {"create": 1.97, "state": 1.17, "start": 1.22, "kill": 1.17, "delete": 1.22}
+# Times the bare start (`python -I -S -c pass`): the goals of bench/goals.py
+LIMITS = {goal.figure: goal.most for goal in GOALS if goal.benchmark == "instructions"}
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
