@@ -1,5 +1,6 @@
 /* generate.c: run once while building. It prints, as Python, what only the C compiler knows: the kernel's constants
- * (pyoci/kernel.py) and the list of operations (pyoci/plan/ops.py). */
+ * (pyoci/kernel.py), the list of operations (pyoci/plan/ops.py), and the words for them (pyoci/plan/words.py), for which
+ * only errors and `pyoci plan` have a use. */
 #include "kernel.h"
 #include "plan.h"
 
@@ -105,7 +106,13 @@ static void print_operations(void)
     PLAN_REPORTS(PRINT_ENUM)
     puts("");
     PLAN_FLAGS(PRINT_FLAG)
-    puts("\n# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (");
+    printf("\nOPERATION_COUNT = %d\n", OPERATIONS);
+}
+
+static void print_words(void)
+{
+    puts("\"\"\"The operations in words. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n");
+    puts("# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (");
     PLAN_OPERATIONS(PRINT_OPERATION)
     puts(")");
 }
@@ -114,6 +121,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "operations") == 0)
         print_operations();
+    else if (argc == 2 && strcmp(argv[1], "words") == 0)
+        print_words();
     else if (argc == 2 && strcmp(argv[1], "kernel") == 0)
         print_kernel();
     else

@@ -1,12 +1,13 @@
 """The one error of pyoci: raised where the fact is known, printed in one place (cli), wrapped nowhere."""
 
-import errno as _errno
 import posix
 
 
 def errno_text(number: int) -> str:
     """The errno in the words callers look for: ``no such file or directory (ENOENT)``."""
-    return f"{posix.strerror(number).lower()} ({_errno.errorcode.get(number, number)})"
+    from errno import errorcode
+
+    return f"{posix.strerror(number).lower()} ({errorcode.get(number, number)})"
 
 
 class Error(Exception):

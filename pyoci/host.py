@@ -13,15 +13,16 @@ class Host:
     def __init__(self) -> None:
         self.euid = posix.geteuid()
         self.egid = posix.getegid()
-        self._status: "Optional[dict[str, str]]" = None
+        self._confined: "Optional[bool]" = None
+        self._status: "Optional[str]" = None
 
     def confined(self) -> bool:
         """Whether the runtime lacks root's rights over the host: another user, or root of a user namespace only, as
         rootless engines run it."""
-        if self.euid != 0:
-            return True
-        own = (self.read("/proc/self/uid_map") or "").split()
-        return own not in ([], ["0", "0", "4294967295"])
+        if self._confined is None:
+            own = (self.read("/proc/self/uid_map") or "").split()
+            self._confined = self.euid != 0 or own not in ([], ["0", "0", "4294967295"])
+        return self._confined
 
     def read(self, path: str) -> "Optional[str]":
         """A small file's text without the last newline, None where it cannot be read."""
@@ -96,9 +97,8 @@ class Host:
     def status(self, field: str) -> str:
         """A line of /proc/self/status, such as CapBnd."""
         if self._status is None:
-            text = self.read("/proc/self/status") or ""
-            self._status = dict([line.split(":\t", 1) for line in text.split("\n") if ":\t" in line])
-        return self._status.get(field, "")
+            self._status = self.read("/proc/self/status") or ""
+        return self._status.partition(f"\n{field}:\t")[2].partition("\n")[0]
 
     def permitted(self) -> int:
         """The capabilities that the runtime itself may hand on."""

@@ -22,7 +22,7 @@ MAX_DEPTH = 100  # the spec itself nests 8 deep
 INT_MIN = -(2**63)
 INT_MAX = 2**64 - 1
 
-_NOT_BRACKETS = bytes(c for c in range(256) if c not in b"[]{}")
+_NOT_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
 
 
 class _Refused(ValueError):

@@ -3,7 +3,6 @@
 Knows processes and plans, no config. The talk is described in csrc/plan.h.
 """
 
-import errno
 import posix
 
 import pyoci
@@ -222,6 +221,8 @@ def obey(step: "ParentStep", pid: int) -> None:
         number, soft, hard = [int(field) for field in step.fields]
         result = lib.shim_prlimit(pid, number, soft, hard)
         if result < 0:
+            import errno
+
             hint = "raising a hard limit takes CAP_SYS_RESOURCE" if result == -errno.EPERM else ""
             raise Error("set limit", location=step.where, errno=-result, hint=hint)
         return
@@ -252,6 +253,8 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _spawn_hint(number: int) -> str:
+    import errno
+
     if number == errno.EPERM:
         return "new namespaces need root, or a user namespace among them"
     if number in (errno.ENOSPC, errno.EUSERS):

@@ -1,6 +1,5 @@
 """Makes the mounts that init cannot make itself, and hands them over (plan/sources.py says which)."""
 
-import errno
 import posix
 import sys
 
@@ -60,6 +59,8 @@ def _namespace(source: "Source") -> int:
 def _checked(source: "Source", fd: int) -> int:
     if fd >= 0:
         return fd
+    import errno
+
     hint = ""
     if source.is_mapped() and fd == -errno.EINVAL:
         hint = "the filesystem of the source cannot have id maps, or the mount has one already"

@@ -14,6 +14,7 @@ import pyoci
 from pyoci.errors import Error
 from pyoci.jsondoc import dump
 from pyoci.plan import ops
+from pyoci.plan.words import OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Trace:
         if not last <= begin <= end <= received:  # in a time namespace clocks differ (time_namespaces(7))
             begin, end = min(max(begin - end + received, last), received), received
         if message.operation not in _WAITS:
-            self.steps.append((begin, end, ops.OPERATIONS[message.operation][1], message.where))
+            self.steps.append((begin, end, OPERATIONS[message.operation][1], message.where))
 
     def _import(self, *words: "Any", **more: "Any") -> "Any":
         """What modules cost is a phase of its own, wherever they are imported."""

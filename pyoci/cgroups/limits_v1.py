@@ -1,14 +1,11 @@
 """The limits of a container on cgroup v1: compiled from linux.resources, then written to its cgroups."""
 
-import errno
 import posix
 
 from ..errors import Error
 from . import devices
-from .compile import check_lists, check_pages, settings_for_v1
 from .host import Host, read_file
 from .settings import Section, Setting, write_all
-from .settings_v1 import obsolete
 from .v1 import UNIFIED
 
 TYPE_CHECKING = False
@@ -29,13 +26,24 @@ class Limits:
     def __init__(self, host: Host, bases: "dict[str, str]", resources: "dict[str, Any]", where: str) -> None:
         self.host = host
         self.bases = bases
-        self._v2 = self._controllers_of_v2() if resources.get("hugepageLimits") or resources.get("rdma") else set()
-        self.settings: "list[Setting]" = settings_for_v1(resources, where, set(bases) - {UNIFIED}, self._v2)
-        check_pages(host, resources, where)
-        self._check_lists(resources, where)
-        self.warnings = obsolete(Section(resources, where))
+        self._v2: "set[str]" = set()
+        self.settings: "list[Setting]" = []
+        self.warnings: "list[str]" = []
+        if any(value for key, value in resources.items() if key != "devices"):  # device rules alone are the usual case
+            self._compile(resources, where)
         self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
         devices.state_of(self.rules)
+
+    def _compile(self, resources: "dict[str, Any]", where: str) -> None:
+        from .compile import check_pages, settings_for_v1
+        from .settings_v1 import obsolete
+
+        if resources.get("hugepageLimits") or resources.get("rdma"):
+            self._v2 = self._controllers_of_v2()
+        self.settings = settings_for_v1(resources, where, set(self.bases) - {UNIFIED}, self._v2)
+        check_pages(self.host, resources, where)
+        self._check_lists(resources, where)
+        self.warnings = obsolete(Section(resources, where))
 
     def _controllers_of_v2(self) -> "set[str]":
         if UNIFIED not in self.bases:
@@ -45,6 +53,8 @@ class Limits:
     def _check_lists(self, resources: "dict[str, Any]", where: str) -> None:
         section = Section(resources, where).section("cpu")
         if "cpuset" in self.bases and (section.text("cpus") or section.text("mems")):
+            from .compile import check_lists
+
             base = self.bases["cpuset"]
             check_lists(resources, where, read_file(base + "/cpuset.cpus"), read_file(base + "/cpuset.mems"))
 
@@ -91,6 +101,8 @@ class Limits:
         try:
             self.host.write(fd, file, value)
         except OSError as error:
+            import errno
+
             if error.errno == errno.EPERM and self.host.in_user_namespace():
                 return False  # never permitted there; the outer container's rules hold
             wanted = next((rule.location for rule in rules if rule.text() == value), "")

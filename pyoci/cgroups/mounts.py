@@ -8,7 +8,7 @@ Each entry is a dict:
     aliases      names that are symlinks to `name`: `cpu` for `cpu,cpuacct`
 """
 
-from .host import Host
+from .host import Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ def for_v2(path: str) -> "list[dict[str, Any]]":
     return [{"name": "", "source": path, "filesystem": "cgroup2", "data": "", "aliases": []}]
 
 
-def for_v1(host: Host, paths: "dict[str, str]") -> "list[dict[str, Any]]":
+def for_v1(layout: Layout, paths: "dict[str, str]") -> "list[dict[str, Any]]":
     """Each hierarchy in a directory named like the machine's; they stand on a tmpfs that the compiler makes."""
     entries = []
-    for hierarchy in host.layout().hierarchies:
+    for hierarchy in layout.hierarchies:
         own = next((paths[name] for name in hierarchy.controllers if name in paths), "")
         if not own:
             continue

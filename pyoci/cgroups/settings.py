@@ -1,7 +1,5 @@
 """Setting: one value of linux.resources on its way to one file; and the pass that writes them."""
 
-import errno
-
 from ..errors import Error
 from .host import Host
 
@@ -143,6 +141,8 @@ def _write(host: Host, fd: int, setting: Setting) -> bool:
     try:
         _write_first(host, fd, setting)
     except OSError as error:
+        import errno
+
         if error.errno in (errno.EINVAL, errno.EBUSY):
             return False
         raise explain(host, fd, setting, error.errno or 0) from None
@@ -164,11 +164,15 @@ def _write_first(host: Host, fd: int, setting: Setting) -> None:
             continue
         return
     if not setting.idle:
+        import errno
+
         raise FileNotFoundError(errno.ENOENT, "")
 
 
 def explain(host: Host, fd: int, setting: Setting, number: int) -> Error:
     """The error for a write that the kernel refused."""
+    import errno
+
     file, value = setting.choices[0]
     text = hint = ""
     if number == errno.ENOENT:

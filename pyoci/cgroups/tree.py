@@ -1,6 +1,5 @@
 """Cgroup directories: a path's components, making, listing, signalling and removing them."""
 
-import errno
 import posix
 import time
 
@@ -17,14 +16,8 @@ REMOVE_SECONDS = 5.0  # a killed process may need this long to leave, on a loade
 
 def components(path: str) -> "list[str]":
     """The names in a path, `.` and `..` resolved without ever leaving the top (as a chroot would)."""
-    if "\0" in path or "\n" in path:
-        raise Error(
-            "a cgroup's path cannot contain a NUL or a newline", location="linux.cgroupsPath", errno=errno.EINVAL
-        )
-    if len(path) >= _PATH_MAX:
-        raise Error(
-            f"a cgroup's path of {len(path)} characters", location="linux.cgroupsPath", errno=errno.ENAMETOOLONG
-        )
+    if "\0" in path or "\n" in path or len(path) >= _PATH_MAX:
+        raise _no_path(path)
     names: "list[str]" = []
     for name in path.split("/"):
         if name == "..":
@@ -33,6 +26,23 @@ def components(path: str) -> "list[str]":
         elif name not in ("", "."):
             names.append(name)
     return names
+
+
+def _no_path(path: str) -> Error:
+    import errno
+
+    if len(path) >= _PATH_MAX and "\0" not in path and "\n" not in path:
+        text, number = f"a cgroup's path of {len(path)} characters", errno.ENAMETOOLONG
+    else:
+        text, number = "a cgroup's path cannot contain a NUL or a newline", errno.EINVAL
+    return Error(text, location="linux.cgroupsPath", errno=number)
+
+
+def is_gone(error: OSError) -> bool:
+    """Whether the kernel says that a cgroup is not there, or no more."""
+    import errno
+
+    return error.errno in (errno.ENOENT, errno.ENODEV)
 
 
 def join(base: str, names: "list[str]") -> str:
@@ -99,10 +109,13 @@ def _enter(host: Host, fd: int, name: str, at: str, made: "list[str]") -> int:
 def subtree(path: str) -> "Iterator[str]":
     """Every cgroup below `path` and itself, children first; nothing if it is gone."""
     try:
+        if posix.stat(path).st_nlink == 2:  # itself and its name: no directory in it
+            yield path
+            return
         with posix.scandir(path) as entries:
             below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV):
+        if is_gone(error):
             return
         raise
     for child in below:
@@ -115,8 +128,10 @@ def pids_in(path: str, name: str = "cgroup.procs") -> "list[int]":
     try:
         return [int(word) for word in read_file(f"{path}/{name}").split()]
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV):
+        if is_gone(error):
             return []
+        import errno
+
         if error.errno == errno.EOPNOTSUPP and name == "cgroup.procs":  # a threaded cgroup of v2
             return pids_in(path, "cgroup.threads")
         raise
@@ -148,6 +163,8 @@ def signal_all(pids: "list[int]", number: int) -> None:
         except ProcessLookupError:
             continue
         except OSError as error:
+            import errno
+
             if error.errno in (errno.EINVAL, errno.ENOENT):  # a thread of cgroup.threads: its leader is signalled
                 continue
             raise
@@ -172,8 +189,10 @@ def remove(host: Host, path: str) -> None:
                 host.rmdir(directory)
             return
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENODEV):  # somebody else removes it as well
+            if is_gone(error):  # somebody else removes it as well
                 continue
+            import errno
+
             if error.errno != errno.EBUSY or time.monotonic() > deadline:
                 raise _not_removed(path, error.errno or 0) from None
         time.sleep(pause)

@@ -1,13 +1,11 @@
 """The manager for cgroup v1: a cgroup of the container in each hierarchy, and in a v2 tree beside them (hybrid)."""
 
-import errno
 import posix
 import time
 
 from ..errors import Error
 from . import tree
 from .host import Host, Layout, read_file
-from .subpath import leaf_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +37,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
         bases[UNIFIED] = layout.unified
     manager = Manager(host, paths, bases, [])
     manager.optional = not cgroups_path
+    manager.layout = layout
     from .limits_v1 import Limits
 
     manager.limits = Limits(host, bases, resources, "linux.resources")
@@ -56,7 +55,7 @@ def _place(mount: str, own: str, names: "list[str]") -> str:
 class Manager:
     """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists."""
 
-    __slots__ = ("bases", "host", "limits", "made", "optional", "paths", "warnings")
+    __slots__ = ("bases", "host", "layout", "limits", "made", "optional", "paths", "warnings")
 
     def __init__(self, host: Host, paths: "dict[str, str]", bases: "dict[str, str]", made: "list[str]") -> None:
         self.host = host
@@ -64,6 +63,7 @@ class Manager:
         self.bases = bases
         self.made = made
         self.optional = False
+        self.layout: "Optional[Layout]" = None
         self.warnings: "list[str]" = []
         self.limits: "Optional[Limits]" = None
 
@@ -125,6 +125,8 @@ class Manager:
         try:
             posix.close(tree.make(self.host, base, path, self.made))
         except OSError as error:
+            import errno
+
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and self.optional and self.host.rootless():
                 self.paths = {name: other for name, other in self.paths.items() if other != path}
                 return
@@ -156,7 +158,7 @@ class Manager:
                 if path in opened:
                     continue
                 opened.add(path)
-                fd = leaf_in(self.host, path, sub.get(controller, sub.get("", "")))
+                fd = _open_below(self.host, path, sub.get(controller, sub.get("", "")))
                 if controller == UNIFIED:
                     unified = fd
                     continue
@@ -208,8 +210,10 @@ class Manager:
     def _state_of(self, path: str) -> str:
         try:
             return read_file(path + "/freezer.state").strip()
+        except FileNotFoundError:
+            return ""
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENODEV):
+            if tree.is_gone(error):
                 return ""
             raise
 
@@ -346,7 +350,7 @@ class Manager:
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
         from .mounts import for_v1
 
-        return for_v1(self.host, self.paths)
+        return for_v1(self.layout or self.host.layout(), self.paths)
 
 
 def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]") -> None:
@@ -358,15 +362,25 @@ def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]
             continue
         joined.add(path)
         try:
-            fd = leaf_in(host, path, below)
+            fd = _open_below(host, path, below)
             try:
                 host.write(fd, "cgroup.procs", str(pid))
             finally:
                 posix.close(fd)
         except OSError as error:
+            import errno
+
             if controller == UNIFIED and error.errno in (errno.EBUSY, errno.EOPNOTSUPP, errno.EACCES):
                 continue  # the v2 tree beside v1 limits nothing of ours
             raise Error(step=f"join cgroup {path}", errno=error.errno or 0) from None
+
+
+def _open_below(host: Host, path: str, below: str) -> int:
+    if not below:
+        return host.open_dir(path)
+    from .subpath import leaf_in
+
+    return leaf_in(host, path, below)
 
 
 def fill_cpuset(host: Host, base: str, path: str) -> None:

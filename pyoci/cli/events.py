@@ -2,7 +2,7 @@
 
 from pyoci.cli.output import show
 from pyoci.errors import Error
-from pyoci.options import check_id
+from pyoci.ids import check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

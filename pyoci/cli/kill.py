@@ -4,7 +4,7 @@ import _signal  # type: ignore[import-not-found]
 
 from pyoci.cli.parse import decimal
 from pyoci.errors import Error
-from pyoci.options import check_id
+from pyoci.ids import check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

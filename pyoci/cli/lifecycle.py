@@ -1,11 +1,11 @@
 """The commands of a container's life: create, run, start, state, pause, resume, delete."""
 
-from pyoci import options
-from pyoci.options import CreateOptions, check_id
+from pyoci.ids import check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.cli.call import Call
+    from pyoci.options import CreateOptions
 
 
 def create(call: "Call") -> int:
@@ -28,7 +28,9 @@ def run(call: "Call") -> int:
 
 def start(call: "Call") -> int:
     """Lets a created container's process run."""
-    call.runtime().start(check_id(call.arguments[0]), options.notify_socket())
+    from pyoci.cli.call import environment
+
+    call.runtime().start(check_id(call.arguments[0]), environment("NOTIFY_SOCKET"))
     return 0
 
 
@@ -59,10 +61,12 @@ def delete(call: "Call") -> int:
     return 0
 
 
-def create_options(call: "Call") -> CreateOptions:
+def create_options(call: "Call") -> "CreateOptions":
     """What create and run were asked, with all paths absolute."""
+    from pyoci import options
+
     descriptors = options.listen_fds()
-    return CreateOptions(
+    return options.CreateOptions(
         call.path("bundle") or working_directory(),
         console_socket=call.path("console-socket"),
         pidfd_socket=call.path("pidfd-socket"),

@@ -5,7 +5,7 @@ import time
 from pyoci.cli.output import STDOUT, show
 from pyoci.container.stats import Rates, Reading, read
 from pyoci.errors import Error
-from pyoci.options import check_id
+from pyoci.ids import check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import posix
 
 from pyoci.errors import Error
-from pyoci.options import check_id
+from pyoci.ids import check_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

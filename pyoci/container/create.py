@@ -9,7 +9,6 @@ from pyoci.container.bundle import read_bundle
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import NOTIFY, SOCKET, Entry, Store, start_time
 from pyoci.errors import Error
-from pyoci.hooks import environment, hook_state, run_all_hooks, run_hooks
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, check, obey
 from pyoci.options import check_terminal
@@ -62,8 +61,13 @@ def compile_bundle(
     if options.notify_socket:
         request.notify = f"{store.path}/{container}/{NOTIFY}"
     request.listen_fds, request.listen_fdnames = options.listen_fds, options.listen_fdnames
-    request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))
-    plan = compile_create(request, environment())
+    hook_env: "list[str]" = []
+    if config.get("hooks"):
+        from pyoci.hooks import environment, hook_state
+
+        hook_env = environment()
+        request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))
+    plan = compile_create(request, hook_env)
     plan.warnings[:0] = manager.warnings
     return data, config, manager, plan
 
@@ -162,6 +166,8 @@ class Creation:
 
             leave(self.entry)
         if self.hooked or location.startswith("hooks."):
+            from pyoci.hooks import hook_state, run_all_hooks
+
             state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)
             run_all_hooks(self.config, "poststop", state)
         self.entry.remove()
@@ -199,6 +205,8 @@ class Creation:
         move_in(self.entry, self.plan.network, process.pid, path)
 
     def _on_hooks(self, process: Process) -> None:
+        from pyoci.hooks import hook_state, run_hooks
+
         self.hooked = True
         state = hook_state(self.config, self.entry.container, self.options.bundle, "creating", process.pid)
         run_hooks(self.config, "prestart", state, process.pidfd)

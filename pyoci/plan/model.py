@@ -1,7 +1,5 @@
 """Steps and plans: what the compiler makes, and the bytes that init reads (csrc/plan.h)."""
 
-from struct import pack
-
 from pyoci.errors import Error
 from pyoci.plan import ops
 
@@ -99,15 +97,22 @@ class Plan:
         pool = _Pool()
         words: "list[int]" = []
         for step in self.steps:
-            words.append(step.operation | len(step.fields) << 16 | pool.place(step.where.encode()) << 32)
+            where = step.where
+            words.append(step.operation | len(step.fields) << 16 | (pool.text(where, where) & 0xFFFFFFFF) << 32)
             for field in step.fields:
-                words.append(field if type(field) is int else pool.field(field, step.where))
+                if type(field) is int:
+                    words.append(field)
+                else:
+                    words.append(pool.text(field, where) if type(field) is str else pool.field(field, where))
         data = bytes(pool.data)
-        head = pack("<4I", ops.MAGIC, ops.VERSION, len(words), len(data))
-        body = pack(f"<{len(words)}q", *words)
-        if len(head) + len(body) + len(data) > ops.MAX_BYTES:
+        head = [ops.MAGIC | ops.VERSION << 32, len(words) | len(data) << 32]
+        # a memoryview packs as `struct` does, and that would have to be imported
+        packed = memoryview(bytearray(8 * (2 + len(words)))).cast("q")
+        for at, word in enumerate(head + words):
+            packed[at] = word
+        if packed.nbytes + len(data) > ops.MAX_BYTES:
             raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB")
-        return head + body + data
+        return packed.tobytes() + data
 
     def time_steps(self) -> None:
         """Has init tell how long each step takes."""
@@ -127,34 +132,36 @@ class Plan:
 
 
 class _Pool:
-    """The strings of a plan, each kept once."""
+    """The strings of a plan, each kept once; a word says where one lies, and its length in the upper half."""
 
     __slots__ = ("data", "seen")
 
     def __init__(self) -> None:
         self.data = bytearray(b"\0")
-        self.seen: "dict[bytes, int]" = {b"": 0}
+        self.seen: "dict[Union[str, bytes], int]" = {"": 0, b"": 0}
 
-    def place(self, text: bytes) -> int:
-        """Where a string lies."""
-        at = self.seen.get(text)
-        if at is None:
-            at = self.seen[text] = len(self.data)
-            self.data += text
-            self.data.append(0)
-        return at
-
-    def field(self, value: "Field", where: str) -> int:
-        """The word of a field that is a string, a list of strings or bytes."""
-        if type(value) is bytes:
-            data = value
-        elif type(value) is str:
+    def text(self, value: str, where: str) -> int:
+        """The word of a string."""
+        word = self.seen.get(value)
+        if word is None:
             data = value.encode("utf-8", "surrogateescape")
             if b"\0" in data:
                 raise Error("a string with a NUL byte in it", location=where)
+            word = self.seen[value] = len(self.data) | len(data) << 32
+            self.data += data + b"\0"
+        return word
+
+    def field(self, value: "Field", where: str) -> int:
+        """The word of a list of strings or of bytes."""
+        if type(value) is bytes:
+            data = value
         else:
             strings = [item.encode("utf-8", "surrogateescape") for item in value]  # type: ignore[union-attr]
             data = b"".join([item + b"\0" for item in strings])
             if data.count(0) != len(strings):
                 raise Error("a string with a NUL byte in it", location=where)
-        return self.place(data) | len(data) << 32
+        word = self.seen.get(data)
+        if word is None:
+            word = self.seen[data] = len(self.data) | len(data) << 32
+            self.data += data + b"\0"
+        return word

@@ -1,6 +1,6 @@
 """process → the steps that turn init into the user's process: one piece of code for `create` and for `exec`."""
 
-from struct import pack
+import sys
 
 from pyoci import kernel
 from pyoci.errors import Error
@@ -218,5 +218,4 @@ def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
 
 
 def _groups(user: "dict[str, Any]") -> bytes:
-    groups = user.get("additionalGids") or []
-    return pack(f"={len(groups)}I", *groups)
+    return b"".join([group.to_bytes(4, sys.byteorder) for group in user.get("additionalGids") or ()])

@@ -78,6 +78,9 @@ def from_bundle(bundle: str, path: str) -> str:
 
 def clean(path: str) -> str:
     """An absolute path without `.`, `..` and doubled slashes, by its text alone."""
+    path = "/" + path.lstrip("/")
+    if "//" not in path and "/." not in path and path[-1] != "/":
+        return path
     parts: "list[str]" = []
     for part in path.split("/"):
         if part == "..":

@@ -3,6 +3,7 @@
 from pyoci import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import ParentStep, Plan, Step
+from pyoci.plan.words import OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _value(step: Step, name: str, value: "Any") -> str:
 
 
 def _fields(step: Step) -> "list[tuple[str, Any]]":
-    names = [name for _, name in ops.OPERATIONS[step.operation][2]]
+    names = [name for _, name in OPERATIONS[step.operation][2]]
     return list(zip(names, step.fields))
 
 
@@ -62,7 +63,7 @@ def _is_telling(value: "Any") -> bool:
 
 
 def _line(number: int, step: Step) -> str:
-    words = ops.OPERATIONS[step.operation][1]
+    words = OPERATIONS[step.operation][1]
     values = [f"{n}={_value(step, n, v)}" for n, v in _fields(step) if _is_telling(v)]
     if step.operation == ops.EXECUTE:  # an environment fills screens; `--json` has it
         values = [v for v in values if not v.startswith("env=")]
@@ -93,7 +94,7 @@ def document(plan: Plan) -> "dict[str, Any]":
     """The plan as plain JSON: steps of init with named fields, and what the runtime does meanwhile."""
     steps = [
         {
-            "operation": ops.OPERATIONS[step.operation][0].lower().replace("_", "-"),
+            "operation": OPERATIONS[step.operation][0].lower().replace("_", "-"),
             "where": step.where,
             "fields": {n: (v.hex() if type(v) is bytes else v) for n, v in _fields(step)},
         }

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pyoci.plan import ops
 from pyoci.plan.model import Plan
+from pyoci.plan.words import OPERATIONS
 
 SAMPLES = {"i": 7, "s": "a string", "l": ["one", "", "three"], "b": b"\0\1\2\3"}
 
@@ -11,7 +11,7 @@ SAMPLES = {"i": 7, "s": "a string", "l": ["one", "", "three"], "b": b"\0\1\2\3"}
 def seeds(directory: Path) -> None:
     """Writes them."""
     whole = Plan()
-    for number, (_, _, fields) in enumerate(ops.OPERATIONS):
+    for number, (_, _, fields) in enumerate(OPERATIONS):
         plan = Plan()
         for target in (plan, whole):
             target.add(number, f"place[{number}]", *[SAMPLES[kind] for kind, _ in fields])

@@ -34,14 +34,14 @@ INTERPRETER = re.compile(
     r"_signal|_abc|abc|io|sys|builtins|winreg|linecache|_stat|stat|runpy|importlib.*"
 )
 # Ours alone: extension modules and builtins
-OF_PYTHON = {"_cffi_backend", "_json", "_struct", "struct", "errno", "gc", "fcntl", "select", "termios"}
+OF_PYTHON = {"_cffi_backend", "_json", "errno", "gc", "fcntl", "select", "termios"}
 
 COMMON = """
     pyoci pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
-    pyoci.container.state pyoci.errors pyoci.jsondoc pyoci.kernel pyoci.options pyoci.runtime
+    pyoci.container.state pyoci.errors pyoci.jsondoc pyoci.ids pyoci.kernel pyoci.runtime
 """
 LAUNCH = """
-    pyoci.container.bundle pyoci.container.create pyoci.container.files pyoci.hooks pyoci.host pyoci.launch pyoci.plan
+    pyoci.container.bundle pyoci.container.create pyoci.container.files pyoci.host pyoci.launch pyoci.options pyoci.plan
     pyoci.plan.capabilities pyoci.plan.compile pyoci.plan.devices pyoci.plan.hooks pyoci.plan.id_maps
     pyoci.plan.identity pyoci.plan.labels
     pyoci.plan.model pyoci.plan.mounts pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.options pyoci.plan.process

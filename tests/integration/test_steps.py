@@ -19,6 +19,7 @@ from pyoci.errors import Error
 from pyoci.launch import Launch
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
+from pyoci.plan.words import OPERATIONS
 
 pytestmark = pytest.mark.root
 WHERE = "place.of[7] (the step)"
@@ -103,11 +104,11 @@ CANNOT_FAIL = {ops.FIND_HOME, ops.UMASK, ops.TIMED}
 
 
 def name_of(operation: int) -> str:
-    return str(ops.OPERATIONS[operation][0])
+    return str(OPERATIONS[operation][0])
 
 
 def test_every_operation_has_a_case() -> None:
-    assert set(CASES) | CANNOT_FAIL == set(range(len(ops.OPERATIONS)))
+    assert set(CASES) | CANNOT_FAIL == set(range(len(OPERATIONS)))
 
 
 EMPTY: dict[str, Any] = {"i": 0, "s": "", "l": [], "b": b""}
@@ -115,7 +116,7 @@ EMPTY: dict[str, Any] = {"i": 0, "s": "", "l": [], "b": b""}
 
 def fields_of(operation: int, given: tuple[Any, ...], root: Path) -> list[Any]:
     """All fields of an operation; those that a case does not care for are empty."""
-    rest = ops.OPERATIONS[operation][2][len(given) :]
+    rest = OPERATIONS[operation][2][len(given) :]
     return [fill(value, root) for value in given] + [-1 if name == "taken" else EMPTY[kind] for kind, name in rest]
 
 
@@ -150,7 +151,7 @@ def test_failure_names_place_step_and_errno(box: Box, operation: int) -> None:
     if operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
         assert 'exec: "' in line, line
     else:
-        assert ops.OPERATIONS[operation][1] in line, line
+        assert OPERATIONS[operation][1] in line, line
     assert "\n" not in line
 
 

@@ -31,7 +31,7 @@ posix.write(2, " ".join(sorted(set(sys.modules) - before)).encode())
 posix._exit(status)
 """
 
-ALWAYS = "errno pyoci pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.errors pyoci.options"
+ALWAYS = "pyoci pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.errors pyoci.ids"
 LIFECYCLE = ALWAYS + " pyoci.cli.lifecycle pyoci.cli.output"
 JSON = " pyoci.jsondoc _json"
 
@@ -49,11 +49,11 @@ def loaded(words):
         (["state", "c1"], LIFECYCLE + JSON),
         (["start", "c1"], LIFECYCLE),
         (["delete", "--force", "c1"], LIFECYCLE),
-        (["create", "--bundle", "/", "--pid-file", "/p", "--console-socket", "/s", "c1"], LIFECYCLE),
-        (["run", "--bundle=/", "c1"], LIFECYCLE),
+        (["create", "--bundle", "/", "--pid-file", "/p", "--console-socket", "/s", "c1"], LIFECYCLE + " pyoci.options"),
+        (["run", "--bundle=/", "c1"], LIFECYCLE + " pyoci.options"),
         (["kill", "c1", "9"], ALWAYS + " pyoci.cli.kill"),
         (["kill", "--all", "c1", "SIGKILL"], ALWAYS + " pyoci.cli.kill"),
-        (["exec", "-d", "c1", "ls"], ALWAYS + JSON + " pyoci.cli.exec pyoci.cli.exec_process"),
+        (["exec", "-d", "c1", "ls"], ALWAYS + JSON + " pyoci.options pyoci.cli.exec pyoci.cli.exec_process"),
     ],
 )
 @pytest.mark.parametrize("settings", [[], ["--root", "/r", "--log", "/dev/null", "--log-format", "json"]])

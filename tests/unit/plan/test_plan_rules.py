@@ -11,6 +11,7 @@ from plan_samples import CALLERS, DATA, FakeHost, compiled, small
 from pyoci import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
+from pyoci.plan.words import OPERATIONS
 
 # No place in config.json: what the spec or the command line asks for
 ELSEWHERE = {"", "default devices", "--no-pivot", "NOTIFY_SOCKET", "hooks"}
@@ -125,7 +126,7 @@ def test_order(name: str) -> None:
     for before, after in ORDER:
         if before in numbers and after in numbers:
             last = len(numbers) - 1 - numbers[::-1].index(before)
-            words = f"{ops.OPERATIONS[before][0]} must come before {ops.OPERATIONS[after][0]}"
+            words = f"{OPERATIONS[before][0]} must come before {OPERATIONS[after][0]}"
             assert last < numbers.index(after), words
 
 
@@ -207,7 +208,7 @@ def decode(data: bytes) -> "list[tuple[int, str, list[Any]]]":
     while at < count:
         operation, fields, where = words[at] & 0xFFFF, words[at] >> 16 & 0xFFFF, words[at] >> 32
         values: list[Any] = []
-        kinds = [kind for kind, _ in ops.OPERATIONS[operation][2]]
+        kinds = [kind for kind, _ in OPERATIONS[operation][2]]
         assert fields == len(kinds)
         for kind, word in zip(kinds, words[at + 1 : at + 1 + fields]):
             offset, length = word & 0xFFFFFFFF, word >> 32

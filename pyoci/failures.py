@@ -1,0 +1,64 @@
+"""What a failed step of init's means to people."""
+
+import errno
+
+from pyoci.errors import Error, errno_text
+from pyoci.plan import ops
+from pyoci.plan.words import OPERATIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.talk import Message
+
+
+def error(message: "Message") -> Error:
+    """The error for a report of kind REPORT_FAILED."""
+    if message.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
+        return _program_error(message)
+    # what fails before the first step has the number after the last
+    words = OPERATIONS[message.operation][1] if message.operation < len(OPERATIONS) else ""
+    number = 0 if message.operation == ops.HOOK and not message.text.startswith("start it") else message.number
+    return Error(_quiet(message.text), location=message.where, step=words, errno=number, hint=_hint(message))
+
+
+def _quiet(text: str) -> str:
+    """One line: hooks and images choose parts of it."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def _program_error(message: "Message") -> Error:
+    """The wording of these is what engines read an exit status of 126 or 127 out of."""
+    name = message.text.partition("execve: ")[2] or message.text
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    reason = errno_text(message.number)
+    hint = ""
+    if message.number == errno.ENOENT and message.operation == ops.FIND_EXECUTABLE:
+        reason = f"stat {name}: {reason}" if "/" in name else "executable file not found in $PATH"
+    elif message.number == errno.EISDIR:
+        reason += ": permission denied"  # execve's own answer, out of which docker reads its status 126
+    elif message.number == errno.ENOENT:
+        hint = "the file is there: its interpreter (#!) or dynamic loader is missing"
+    elif message.number == errno.ENOEXEC:
+        hint = "a program of another architecture, or a script without #!"
+    return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
+
+
+_SCHEDULER = {
+    errno.EPERM: "real-time policies take CAP_SYS_NICE, on cgroup v1 also resources.cpu.realtimeRuntime; SCHED_DEADLINE"
+    " takes all CPUs, so it cannot be used together with resources.cpu.cpus",
+    errno.EINVAL: "a policy or flag that this kernel does not have, or values that do not fit together (sched(7))",
+    errno.EOPNOTSUPP: "this kernel was built without clamping of utilization (CONFIG_UCLAMP_TASK)",
+    errno.EBUSY: "the CPUs have no such bandwidth left for SCHED_DEADLINE",
+}
+
+
+def _hint(message: "Message") -> str:
+    if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:
+        return "the kernel has no such filesystem, or its module is not loaded"
+    if message.operation == ops.MEMORY_POLICY and message.number == errno.EINVAL:
+        return "a mode or flag that this kernel does not have, or nodes outside of the cpuset's"
+    if message.operation == ops.SCHEDULER:
+        return _SCHEDULER.get(message.number, "")
+    if message.operation == ops.MOUNT_NEW and "plain" not in message.text and message.number == errno.ELOOP:
+        return "it must be mounted on an ordinary directory"
+    return ""
