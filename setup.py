@@ -5,6 +5,7 @@ the Python files generated from C and schemas.
 build/bin/pyoci then runs it from the sources.
 """
 
+import ast
 import marshal
 import os
 import runpy
@@ -35,7 +36,7 @@ def source(name):
 
 def compile_c(output, sources, *flags):
     """Compiles C to an executable; a failure ends the build with the compiler's words and what is likely missing."""
-    command = [*CC, *CFLAGS, *flags, "-o", output, *sources]
+    command = [*CC, *CFLAGS, *flags, "-o", output + ".new", *sources]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     except FileNotFoundError:
@@ -43,6 +44,7 @@ def compile_c(output, sources, *flags):
     if done.returncode:
         sys.stderr.write(done.stdout)
         sys.exit("pyoci: the C compiler failed: " + " ".join(command))
+    os.replace(output + ".new", output)  # whoever uses the old one at this moment keeps it
 
 
 def check_static_libc():
@@ -102,6 +104,30 @@ def write(path, data):
 PYTHONS_OWN = ("codecs", "encodings/__init__", "encodings/aliases", "encodings/utf_8", "struct")
 
 
+class Lean(ast.NodeTransformer):
+    """Takes type annotations out, which would be loaded and kept at every start. None of ours is read at run time."""
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node):
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+
+    def visit_If(self, node):
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return [self.visit(line) for line in node.orelse] or ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+
 def modules_of(package, in_tree):
     """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
     root = os.path.dirname(package)
@@ -116,7 +142,8 @@ def modules_of(package, in_tree):
         name = os.path.dirname(file) if is_package else file[: -len(".py")]
         shown, optimize = (path, 0) if in_tree else (f"<{file}>", 2)
         with open(path, "rb") as source_file:
-            code = compile(source_file.read(), shown, "exec", optimize=optimize, dont_inherit=True)
+            tree = ast.parse(source_file.read(), shown)
+        code = compile(tree if in_tree else Lean().visit(tree), shown, "exec", optimize=optimize, dont_inherit=True)
         changed = os.stat(path).st_mtime_ns if in_tree else 0
         yield name.replace("/", "."), is_package, marshal.dumps(code), changed
 
@@ -162,8 +189,6 @@ def build_interpreter(package, *flags):
         "PACKAGES": packages(),
     }
     defines = [f'-DPYOCI_{name}="{value}"' for name, value in places.items()]
-    if os.path.exists(output):
-        os.unlink(output)
     with tempfile.TemporaryDirectory() as scratch:
         sources = [source("interpreter.c"), module_table(package, scratch, bool(flags))]
         for library in libraries():
@@ -171,9 +196,12 @@ def build_interpreter(package, *flags):
             command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, *library]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode == 0 and works(output + ".new"):
-                os.rename(output + ".new", output)
+                os.replace(output + ".new", output)
                 return
             sys.stderr.write(done.stdout)
+    for name in (output, output + ".new"):
+        if os.path.exists(name):
+            os.unlink(name)
     sys.stderr.write("pyoci: Python cannot be linked; pyoci will start the stock interpreter, which takes longer\n")
 
 
