@@ -17,7 +17,7 @@ REFERENCE = os.environ.get("REFERENCE", "/usr/sbin/runc")
 PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))
 RUNTIMES = (("runc", REFERENCE), ("pyoci", PYOCI))
 _CHILDREN = threading.Lock()  # a child is known as ours before anybody takes the status of orphans
-PATIENCE = 60  # seconds: a guard against hangs, not a measure
+PATIENCE = int(os.environ.get("PYOCI_PATIENCE", "60"))  # seconds: a guard against hangs, not a measure
 
 
 

@@ -18,7 +18,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.command import Started
-from test_checkpoint import COUNTER, CRIU, Saved, good, number, until, why_not
+from test_checkpoint import COUNTER, CRIU, Saved, good, needs_tcp, number, until, version, why_not
 
 pytestmark = [pytest.mark.root]
 WHY_NOT = why_not()
@@ -27,12 +27,6 @@ WHY_NOT = why_not()
 def needs_criu(test: Any) -> Any:
     """A test with a real CRIU."""
     return pytest.mark.slow(pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)(test))
-
-
-def version() -> "tuple[int, ...]":
-    """CRIU's."""
-    text = subprocess.run([CRIU, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return tuple(int(part) for part in re.findall(r"\d+", text.split("\n")[0]))
 
 
 # A program that is told what CRIU is told, notes it, and cannot do it. 08 01 10 00 4a: type, success, and the message
@@ -278,8 +272,7 @@ def test_file_locks(saved: Saved) -> None:
 
 @needs_criu
 def test_connection_that_nobody_has_accepted(saved: Saved) -> None:
-    if not shutil.which("iptables-restore"):
-        pytest.skip("CRIU locks connections with iptables-restore")
+    needs_tcp()
     holding(saved, "flight")
     only_with(saved, "--tcp-skip-in-flight", "--tcp-established")
     good(saved.restore("--tcp-established"))
