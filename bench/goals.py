@@ -63,6 +63,6 @@ def _medians(found: "dict[str, Any]") -> list[str]:
 def _pages(found: "dict[str, Any]") -> list[str]:
     lines = ["| page | date | load before | commit |", "| --- | --- | ---: | --- |"]
     for name, page in found.items():
-        cells = [page["facts"][fact] for fact in ("date", "load before", "commit")]
+        cells = [page["facts"].get(fact, "") for fact in ("date", "load before", "commit")]
         lines.append(f"| [{page['title']}]({name}.md) | " + " | ".join(cells) + " |")
     return lines

@@ -95,8 +95,7 @@ class Trace:
         events = [_name("process_name", _RUNTIME, title), _name("thread_name", _RUNTIME, "phases")]
         ends = [began for began, _ in self.phases[1:]] + [end]
         for (began, name), ended in zip(self.phases, ends):
-            if ended > began:
-                events.append(_event(name, _RUNTIME, began - zero, ended - zero, {}))
+            events.append(_event(name, _RUNTIME, began - zero, ended - zero, {}))
         if self.steps:
             events.append(_name("thread_name", _INIT, "init's steps"))
         for began, ended, name, where in self.steps:
