@@ -1,6 +1,5 @@
 """The regression suite of published flaws: what each test covers, its controls, and the count at the end."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from controls import Control, Crun, Mutant, Runc
-from support import leftovers
-from support.box import Box, short
-from support.bundle import make_rootfs
+from support import fixtures
+from support.box import Box
+
+box, template = fixtures.box, fixtures.template  # pytest finds them here
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,24 +39,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if passed:
         terminalreporter.write_line(f"covered: {len(passed)} ids: {' '.join(sorted(passed))}")
         terminalreporter.write_line(f"controls that failed, as they should: {len(controls)}: {' '.join(controls)}")
-
-
-@pytest.fixture(scope="session")
-def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("busybox")
-    make_rootfs(path)
-    return path
-
-
-@pytest.fixture
-def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _template: Path) -> Iterator[Box]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    leftovers.adopt_orphans()
-    made = Box(tmp_path_factory.mktemp(short(request.node.name)), _template)
-    yield made
-    problem = made.close()
-    assert problem is None, f"left on the host:\n{problem}"
 
 
 @pytest.fixture

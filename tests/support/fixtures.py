@@ -1,0 +1,31 @@
+"""What tests that run real containers share: a root filesystem to copy, and a world of each test's own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import leftovers
+from support.box import Box, short
+from support.bundle import make_rootfs
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root filesystem of busybox."""
+    path = tmp_path_factory.mktemp("busybox")
+    make_rootfs(path)
+    return path
+
+
+@pytest.fixture
+def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Box]:
+    """A world of the test's own. What it leaves after `delete --force` of its containers fails the test."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    leftovers.adopt_orphans()
+    made = Box(tmp_path_factory.mktemp(short(request.node.name)), template)
+    yield made
+    problem = made.close()
+    assert problem is None, f"left on the host:\n{problem}"
