@@ -75,7 +75,7 @@ class Runtime:
 
     def exec(self, container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
         """Runs a process (as in config.json) in a container; unless detached, waits and returns its exit status."""
-        from pyoci.container.run import run_exec
+        from pyoci.container.exec import run_exec
 
         return run_exec(self.store, container, process, options)
 

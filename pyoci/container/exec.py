@@ -11,7 +11,7 @@ from pyoci.host import Host
 from pyoci.launch import Launch, Process, obey
 from pyoci.options import check_terminal
 from pyoci.plan import ops
-from pyoci.plan.compile import compile_exec
+from pyoci.plan.compile_exec import compile_exec
 from pyoci.plan.request import Request
 from pyoci.validate import check_process
 
@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pyoci.container.state import Store
     from pyoci.options import ExecOptions
     from pyoci.plan.model import Plan
 
@@ -31,6 +32,21 @@ class Joined:
     def __init__(self, process: Process, master: int) -> None:
         self.process = process
         self.master = master
+
+
+def run_exec(store: "Store", container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
+    """Starts a process in a container, and unless detached waits for it; returns its exit status."""
+    foreground = None
+    if not options.detach:
+        from pyoci.container.foreground import Foreground
+
+        foreground = Foreground()
+    with store.look(container).load() as entry:
+        joined = execute(entry, process, options)
+    if foreground is None:
+        joined.process.close()
+        return 0
+    return foreground.wait(joined.process, joined.master)
 
 
 def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> Joined:

@@ -1,21 +1,20 @@
-"""run, and exec in the foreground: operations that stay until the process has ended."""
+"""run, and restore in the foreground: they stay until the process has ended."""
 
 from pyoci import kernel
 from pyoci._shim import lib
 from pyoci.container.create import create
 from pyoci.container.delete import destroy, end
-from pyoci.container.exec import execute
 from pyoci.container.start import start, start_and_wait
 from pyoci.container.state import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Callable, Optional
 
     from pyoci.checkpoint.options import CriuOptions
     from pyoci.container.create import Created
     from pyoci.container.notify import Notify
-    from pyoci.options import CreateOptions, ExecOptions
+    from pyoci.options import CreateOptions
 
 
 def run(
@@ -96,18 +95,3 @@ def _clean_up(store: Store, container: str) -> None:
         return  # somebody deleted it meanwhile
     with entry:
         destroy(entry.load())
-
-
-def run_exec(store: Store, container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
-    """Starts a process in a container, and unless detached waits for it; returns its exit status."""
-    foreground = None
-    if not options.detach:
-        from pyoci.container.foreground import Foreground
-
-        foreground = Foreground()
-    with store.look(container).load() as entry:
-        joined = execute(entry, process, options)
-    if foreground is None:
-        joined.process.close()
-        return 0
-    return foreground.wait(joined.process, joined.master)

@@ -1,4 +1,4 @@
-"""config → plan: the order of everything that is done to make a container's first process, or one more in it.
+"""config → plan: the order of everything that is done to make a container's first process.
 
 Looks at the host, changes nothing. The order is explained in docs/design.md, "The order of steps".
 """
@@ -11,7 +11,7 @@ from pyoci.plan.identity import compile_names, compile_sysctls
 from pyoci.plan.labels import compile_keyring
 from pyoci.plan.model import Plan, Source
 from pyoci.plan.mounts import compile_mounts, finish_mounts
-from pyoci.plan.namespaces import FILES, FLAGS, compile_namespaces
+from pyoci.plan.namespaces import compile_namespaces
 from pyoci.plan.request import Request
 from pyoci.plan.sources import insert_step, take
 
@@ -56,52 +56,6 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     container_hooks(request, plan, "startContainer", "created", "/", hook_env)
     process.become(request, plan)
     return plan
-
-
-def compile_exec(request: Request, pid: int) -> Plan:
-    """The plan of one more process in the running container whose first process is pid."""
-    plan = Plan()
-    plan.keep = request.keep
-    process.limits(request, plan)
-    plan.add(ops.SESSION, "")
-    cpus = request.process.get("execCPUAffinity") or {}
-    if cpus.get("initial"):
-        process.affinity(plan, cpus["initial"], "process.execCPUAffinity.initial")
-    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
-    process.affinity(plan, cpus.get("final") or cpus.get("initial") or "", "process.execCPUAffinity.final")
-    types = _foreign(request, pid)
-    pivoted = types & kernel.CLONE_NEWNS and not request.no_pivot
-    if not pivoted:
-        plan.add(ops.USE_ROOT, "root.path", f"/proc/{pid}/root")
-    if types:
-        plan.add(ops.JOIN_PROCESS, "linux.namespaces", types)
-    if types & kernel.CLONE_NEWUSER:
-        plan.add(ops.BECOME_ROOT, "linux.namespaces")
-    if pivoted:
-        plan.add(ops.USE_ROOT, "root.path", "/")
-    else:
-        plan.add(ops.CHANGE_ROOT, "root.path")
-    if types & (kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME):
-        plan.add(ops.FORK, "linux.namespaces")
-        plan.add(ops.SESSION, "")
-    compile_keyring(request, plan)
-    process.streams(request, plan, 0)
-    process.attributes(request, plan)
-    process.find(request, plan)
-    if plan.last:
-        plan.add(ops.SYNC, "process.rlimits", ops.SYNC_LIMITS)
-    process.become(request, plan)
-    return plan
-
-
-def _foreign(request: Request, pid: int) -> int:
-    """The namespaces of a process that are not the runtime's own: joining one's own is an error (setns(2))."""
-    types = 0
-    for kind, flag in FLAGS.items():
-        name = FILES[kind]
-        if not request.host.same_file(f"/proc/self/ns/{name}", f"/proc/{pid}/ns/{name}"):
-            types |= flag
-    return types
 
 
 def _network(request: Request, plan: Plan) -> None:

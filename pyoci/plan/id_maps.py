@@ -8,7 +8,6 @@ user_namespaces(7).
 from pyoci.errors import Error
 from pyoci.plan.model import ParentStep, Plan
 from pyoci.plan.request import Request
-from pyoci.plan.sources import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ def compile_mappings(request: Request, plan: Plan) -> None:
 
     Errors: Error when it takes a helper that is not installed.
     """
+    from pyoci.plan.sources import lines  # `exec` has no use for it
+
     for key, file, helper in _MAPS:
         entries: "list[dict[str, Any]]" = request.linux[key]
         where = f"linux.{key}"

@@ -14,7 +14,7 @@ from pyoci.host import Host
 from pyoci.jsondoc import dump, parse
 from pyoci.options import CreateOptions
 from pyoci.plan import show
-from pyoci.plan.compile import compile_exec
+from pyoci.plan.compile_exec import compile_exec
 from pyoci.plan.request import Request
 from pyoci.validate import check_process, check_runnable_config
 

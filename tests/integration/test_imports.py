@@ -48,7 +48,13 @@ LAUNCH = """
     pyoci.plan.request pyoci.plan.rootfs pyoci.plan.sources pyoci.talk pyoci.validate pyoci.validate._accept
     pyoci.validate.musts pyoci.validate.musts_linux
 """
-RUN = "pyoci.container.delete pyoci.container.exec pyoci.container.run pyoci.container.start"
+RUN = "pyoci.container.delete pyoci.container.run pyoci.container.start"
+EXEC = """
+    pyoci.cli.exec pyoci.cli.exec_process pyoci.container.exec pyoci.container.files pyoci.host pyoci.launch pyoci.options
+    pyoci.plan pyoci.plan.capabilities pyoci.plan.compile_exec pyoci.plan.id_maps pyoci.plan.labels pyoci.plan.model
+    pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.process pyoci.plan.request pyoci.talk pyoci.validate
+    pyoci.validate._accept pyoci.validate.musts
+"""
 
 # Of pyoci's own modules, what each may load; of pyoci.cgroups all but systemd's and statistics
 ALLOWED = {
@@ -57,7 +63,7 @@ ALLOWED = {
     "state": f"{COMMON} pyoci.cli.lifecycle pyoci.cli.output",
     "kill": f"{COMMON} pyoci.cli.kill pyoci.container.kill",
     "delete": f"{COMMON} pyoci.cli.lifecycle pyoci.container.delete",
-    "exec": f"{COMMON} {LAUNCH} {RUN} pyoci.cli.exec pyoci.cli.exec_process",
+    "exec": f"{COMMON} {EXEC}",
     "run": f"{COMMON} {LAUNCH} {RUN} pyoci.cli.lifecycle",
 }
 CGROUPS = re.compile(r"pyoci\.cgroups(\.(?!stats|systemd|gvariant).*)?")
