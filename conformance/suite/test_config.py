@@ -50,6 +50,7 @@ def test_unknown_annotations(case: Case) -> None:
 def test_unknown_properties(case: Case, place: str) -> None:
     config = harmless(case, hooks={"poststop": []})
     inner: Any = config
+    config["linux"].setdefault("resources", {})
     for word in place.split(".") if place else []:
         inner = inner[int(word)] if word.isdecimal() else inner[word]
     inner["nobodyKnowsThis"] = {"at": ["all"]} if place != "hooks" else []
