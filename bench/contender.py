@@ -58,6 +58,11 @@ class Contender:
         words = self.words("delete", "--force", container)
         subprocess.run(words, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
 
+    def forget_all(self) -> None:
+        """Removes every container of this root."""
+        for path in self.root.glob("pyoci-bench-*"):
+            self.forget(path.name)
+
     def pid(self, container: str) -> int:
         return int(self.pid_file(container).read_text())
 

@@ -44,6 +44,9 @@ class World:
         return self.all[0]
 
     def close(self) -> None:
+        """Removes everything, also what a benchmark that failed has left running."""
+        for contender in self.all:
+            contender.forget_all()
         shutil.rmtree(self.place)
 
     def name(self, word: str = "c") -> str:
