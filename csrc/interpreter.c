@@ -6,6 +6,7 @@
 
 #include <Python.h>
 #include <marshal.h>
+#include <sys/prctl.h>
 
 #ifndef PYOCI_STDLIB
 #error "setup.py gives the places of this Python"
@@ -165,6 +166,8 @@ int main(int argc, char **argv)
         fputs("pyoci: this program is started by the command pyoci\n", stderr);
         return 1;
     }
+    /* What the config holds is nobody's: no core file, no look into us by others of the same user (ptrace(2)) */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));

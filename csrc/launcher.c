@@ -1,7 +1,7 @@
 /* launcher.c: the command `pyoci`. A Python program is open to its environment: variables, the working directory, user
  * directories and the dynamic loader's own switches all can bring in code. This small static program leaves only what
- * is known to be harmless and starts the interpreter (interpreter.c) isolated. It must stay static: a dynamic one would have run foreign
- * code before its first line. */
+ * is known to be harmless and starts the interpreter (interpreter.c) isolated. It must stay static: a dynamic one would
+ * have run foreign code before its first line. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,10 +25,18 @@ static const char *const kept[] = {
     "TRACESTATE", "_OCI*", "_LIBPOD*", "_CONTAINERS_*",
 };
 
+/* The C library opens the file that TZ names, be it a pipe or a device */
+static int names_a_file(const char *variable)
+{
+    return strncmp(variable, "TZ=", 3) == 0 && (strchr(":/", variable[3]) || strstr(variable, ".."));
+}
+
 static int is_kept(const char *variable)
 {
     size_t name = strcspn(variable, "=");
 
+    if (names_a_file(variable))
+        return 0;
     for (size_t n = 0; n < sizeof kept / sizeof *kept; n++) {
         size_t length = strlen(kept[n]);
         if (kept[n][length - 1] == '*' ? name >= length - 1 && strncmp(variable, kept[n], length - 1) == 0

@@ -13,6 +13,7 @@ import pytest
 from controls import Control
 from support.box import Box
 from support.command import PYOCI, run
+from support.stranger import Stranger, open_box
 
 covers = pytest.mark.covers
 SLEEP = "while :; do sleep 0.1; done"
@@ -92,6 +93,33 @@ def test_the_canaries_of_a_hostile_environment_sing(box: Box) -> None:
         words = [sys.executable, "-c", "import json"]
         subprocess.run(words, check=False, env={**os.environ, **more}, stderr=subprocess.DEVNULL)
         assert canary.exists(), more
+
+
+@covers("P1", "P4")
+def test_no_file_is_read_for_the_time_zone(box: Box) -> None:
+    """The C library opens whatever TZ names: here a pipe, at which it would wait for ever."""
+    pipe = box.path / "pipe"
+    os.mkfifo(pipe)
+    for value in (f":{pipe}", str(pipe), f"../../../../../../../../..{pipe}"):
+        result = box.call("state", "nobody", env={**os.environ, "TZ": value})
+        assert "does not exist" in result.err, value
+
+
+@covers("P20", "CVE-2026-41163")
+def test_the_runtime_cannot_be_looked_into_by_its_own_user(box: Box) -> None:
+    """What it knows is in no core file, and no other process of the user's can attach to it."""
+    with open_box(box) as opened:
+        user = Stranger(opened, 52764)
+        near, far = os.pipe()
+        started = user.begin("update", "--resources", "-", "nobody", stdin=near)
+        os.close(near)
+        try:
+            os.write(far, b" " * (1 << 18))  # more than a pipe holds: it is being read
+            owner = os.stat(f"/proc/{started.process.pid}/environ").st_uid
+        finally:
+            os.close(far)
+            started.finish()
+        assert owner == 0, "of a process that can be attached to, these are the user's"
 
 
 @covers("P2", "CVE-2026-40226")

@@ -53,7 +53,7 @@ class Race:
             os.rename(self.volume / "way", self.volume / "third")
             os.rename(self.volume / "other", self.volume / "way")
             os.rename(self.volume / "third", self.volume / "other")
-        return int(count.read_text())
+        return int(count.read_text().split()[0])
 
     def words(self, number: int) -> "list[str]":
         return self.box.words("run", "--bundle", str(self.bundle.path), f"c{number}")
@@ -74,6 +74,46 @@ def test_a_directory_becomes_a_link_at_every_instant(box: Box, stepper: Path, ta
         assert not race.canary.touched(), f"exchanged at call {number} of {total}"
         assert mounts_below(race.canary.path) == []
     assert box.names() == []
+
+
+# After the start: what joins a container that is at work, while that container exchanges names
+
+OUTSIDE = ["{}", "../../../../../../../../../..{}", "/proc/self/fd/3", "/proc/1/root/../..{}"]
+
+
+@covers("CVE-2026-41568", "CVE-2026-42306", "CVE-2018-15664", "CVE-2024-21626", "P21")
+@pytest.mark.parametrize("target", OUTSIDE, ids=range(len(OUTSIDE)))
+def test_a_working_directory_of_exec_becomes_a_link_at_every_instant(box: Box, stepper: Path, target: str) -> None:
+    race = Race(box, stepper, target)
+    race.bundle.linux["maskedPaths"] = []
+    box.started(race.bundle.shell("while :; do sleep 0.1; done"))
+    secret = f"..{race.canary.path}/file"
+    script = f"cat file {secret} ../{secret} ../../../../{secret} > /tmp/seen 2>/dev/null; pwd"
+    words = box.words("exec", "--cwd", "/vol/way/in", "c", "sh", "-c", script)
+    total = race.step(0, words)
+    assert total > 1
+    for number in range(1, total + 1):
+        race.step(number, words)
+        assert "canary" not in (race.bundle.rootfs / "tmp" / "seen").read_text(), f"call {number} of {total}"
+        assert not race.canary.touched()
+
+
+@covers("CVE-2019-5736", "CVE-2020-14298", "P6", "P7")
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_no_file_of_the_host_is_mapped_at_any_instant(box: Box, stepper: Path, command: str) -> None:
+    """At every system call of init, from its first to the one that makes it the program."""
+    bundle = box.bundle()
+    if command == "exec":
+        box.started(bundle.shell("while :; do sleep 0.1; done"))
+        words = box.words("exec", "c", "true")
+    else:
+        bundle.args("true").write()
+        words = box.words("run", "--bundle", str(bundle.path), "c")
+    seen = box.path / "seen"
+    assert run([str(stepper), "-1", "/none", "/none", str(seen), *words]).ok
+    count, *mapped = seen.read_text().splitlines()
+    assert int(count) > 60
+    assert mapped == []
 
 
 @covers("CVE-2021-30465")

@@ -70,6 +70,35 @@ def test_nothing_is_done_by_path(box: Box, user: bool) -> None:
         assert faults(lines, str(bundle.rootfs)) == []
 
 
+AFTER = (
+    ["update", "--memory", "64m", "c"],
+    ["pause", "c"],
+    ["resume", "c"],
+    ["ps", "c"],
+    ["events", "--stats", "c"],
+    ["list"],
+    ["state", "c"],
+    ["kill", "c", "TERM"],
+)
+
+
+@covers("CVE-2026-41568", "CVE-2026-42306", "CVE-2018-15664", "CVE-2022-1227", "CVE-2015-1334")
+def test_nothing_else_goes_near_a_containers_files(box: Box) -> None:
+    """No other command opens, names or enters anything of the container's: there is nothing to race with."""
+    bundle = box.bundle().shell("while :; do sleep 0.1; done")
+    box.started(bundle)
+    pid = box.state()["pid"]
+    for number, words in enumerate(AFTER):
+        out = box.path / f"after{number}"
+        run(["strace", "-f", "-s", "300", "-e", "trace=%file,setns,chroot,fchdir,pivot_root", "-o", str(out),
+             *box.words(*words)])  # fmt: skip
+        lines = out.read_text().splitlines()
+        assert lines
+        # /proc/<pid>/root and cwd lead into the container as its rootfs does; ps, the host's, asks for neither
+        inside = re.compile(rf'"{re.escape(str(bundle.rootfs))}|"/proc/({pid}|self/fd/\d+)/(root|cwd)|setns\(|chroot\(')
+        assert [line for line in lines if inside.search(line)] == [], words
+
+
 @covers("CVE-2019-14271", "P6")
 def test_init_loads_nothing(box: Box) -> None:
     """No library, no user database but the one file, no locale: neither of the host's nor of the image's."""
