@@ -99,7 +99,7 @@ class Host:
         for line in read_file(self.proc + "/self/cgroup").split("\n"):  # a name may hold what else ends a line
             _, colon, path = line.partition(":")[2].partition(":")
             for name in line.split(":")[1].split(",") if colon else ():
-                own[name] = path
+                own[name] = path or "/"
         return own
 
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":

@@ -36,7 +36,7 @@ def main() -> None:
     try:
         atheris.Setup([sys.argv[0], *sys.argv[2:]], target.test, **options)
         atheris.Fuzz()
-    except BaseException:  # at an ordinary exit atheris waits for ever for the lock that it holds
+    except Exception:  # of the mutator: at an ordinary exit atheris would wait for ever for a lock that it holds
         traceback.print_exc()
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""AppArmor and SELinux: a label that is asked for is in force, or nothing runs. Without them in the kernel it is refused.
+"""AppArmor and SELinux: a label that is asked for is in force, or nothing runs; where there is none it is refused.
 
 The virtual machine has AppArmor: `tests/vm/run tests/security/test_lsm.py`.
 """
