@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from controls import Canary
@@ -91,6 +92,21 @@ def test_what_the_image_has_for_a_console(box: Box, name: str, readonly: bool) -
     assert screen.expect(r"(.+)\r\n")[1] == "character special file 88", "major 136: a pty"
     screen.expect("hostile\r\n")
     screen.close()
+    listener.close()
+
+
+@covers("CVE-2026-88264")
+def test_a_runtime_that_follows_the_consoles_link_is_caught(box: Box, mutant: Any) -> None:
+    canary = Canary(box.path / "outside")
+    careful = "O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0600"
+    broken = mutant("steps_rootfs.c", careful, "O_CREAT | O_WRONLY, 0600")
+    bundle = without(terminal(box), "/dev")
+    (bundle.rootfs / "dev" / "pts").mkdir()
+    CONSOLE["link out"](bundle.rootfs / "dev", canary.path)
+    bundle.write()
+    listener = ConsoleSocket(box.path / "console")
+    result = broken.call("create", "--bundle", str(bundle.path), "--console-socket", str(listener.path), "control")
+    broken.failed(canary.touched(), result)
     listener.close()
 
 

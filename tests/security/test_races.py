@@ -116,6 +116,19 @@ def test_no_file_of_the_host_is_mapped_at_any_instant(box: Box, stepper: Path, c
     assert mapped == []
 
 
+@covers("CVE-2019-5736")
+def test_a_runtime_that_maps_a_file_of_the_host_is_caught(box: Box, stepper: Path, mutant: Any) -> None:
+    begin = "    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);"
+    mapped = 'mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, open("/etc/hostname", O_RDONLY), 0);'
+    broken = mutant("init.c", begin, f"{begin} {mapped}")
+    bundle = box.bundle().args("true")
+    bundle.write()
+    words = [*broken.program, "--root", str(broken.root), "run", "--bundle", str(bundle.path), "c"]
+    seen = box.path / "seen"
+    run([str(stepper), "-1", "/none", "/none", str(seen), *words])
+    broken.failed("/etc/hostname" in seen.read_text().splitlines(), seen.read_text())
+
+
 @covers("CVE-2021-30465")
 def test_a_runtime_that_walks_by_path_loses_the_race(box: Box, stepper: Path, mutant: Any) -> None:
     broken = mutant(
