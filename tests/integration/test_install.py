@@ -18,6 +18,18 @@ LIST = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
 VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 
 
+# Compiled files that claim to need no check, and tell when they run
+POISON = """
+import importlib._bootstrap_external as external, importlib.util, os, sys
+from pathlib import Path
+code = compile(f"open({sys.argv[2]!r}, 'w').close()", "poison", "exec")
+for path in Path(sys.argv[1]).rglob("*.py"):
+    target = Path(importlib.util.cache_from_source(str(path)))
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(external._code_to_hash_pyc(code, b"12345678", False))
+"""
+
+
 def interpreter(version: str) -> Optional[str]:
     """An interpreter of a version: on PATH, or where pyenv and Debian keep them."""
     if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
@@ -73,6 +85,18 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     assert run([str(program), "--version"], cwd=str(TREE)).out == said.out
     assert box.left() == []
 
+    # P5: whoever can plant compiled files beside our modules runs nothing
+    canary = tmp_path / "canary"
+    (package,) = venv.glob("lib/python*/site-packages/pyoci")
+    subprocess.run([str(venv / "bin" / "python"), "-c", POISON, str(package), str(canary)], check=True)
+    subprocess.run([str(venv / "bin" / "python"), "-I", "-c", "import pyoci.cli"], check=False)
+    assert canary.exists(), "the canary sings"
+    canary.unlink()
+    bundle.args("true").write()
+    for words in (["list"], ["--help"], ["features"], ["state", "nobody"], ["run", "--bundle", str(bundle.path), "p"]):
+        run([str(program), *root, *words], **elsewhere)
+        assert not canary.exists(), words
+
     # Python could be linked, and where it cannot be, the stock one does the same
     (own,) = venv.glob("lib/python*/site-packages/pyoci/interpreter")
     own.unlink()
@@ -81,3 +105,4 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     ran = run([str(program), *root, "run", "--bundle", str(bundle.path), "c"], **elsewhere)
     assert (ran.status, ran.out, ran.err) == (0, "pid 1\n", ""), ran
     assert box.left() == []
+    assert not canary.exists()
