@@ -21,13 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "covers(*ids): the published flaws and threats that a test is about")
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(hookwrapper=True)  # pytest 7, as Debian 12 has it, knows no other way
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    report = yield
+    report = (yield).get_result()
     if report.when == "call":
         for marker in item.iter_markers("covers"):
             report.user_properties += [("covers", name) for name in marker.args]
-    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
