@@ -74,18 +74,19 @@ def create_start_delete(world: World) -> Iterator[Actions]:
 
 @contextlib.contextmanager
 def _beside_a_running_one(world: World, words: Callable[[str], list[str]]) -> Iterator[Actions]:
-    """A command on a container that runs all the while."""
-    bundle, name = world.bundle("sleep", "100000"), world.name()
-    started = []
+    """A command on a container that runs all the while, each runtime's own: cgroups are named after the id."""
+    bundle = world.bundle("sleep", "100000")
+    names = {contender.name: world.name() for contender in world.all}
+    created = []
     try:
         for contender in world.all:
-            contender.create(bundle, name)
-            started.append(contender)
-            contender.start(name)
-        yield _each(world, lambda contender: contender.call(*words(name)).seconds)
+            contender.create(bundle, names[contender.name])
+            created.append(contender)
+            contender.start(names[contender.name])
+        yield _each(world, lambda contender: contender.call(*words(names[contender.name])).seconds)
     finally:
-        for contender in started:
-            contender.remove(name)
+        for contender in created:
+            contender.remove(names[contender.name])
 
 
 def state(world: World) -> "contextlib.AbstractContextManager[Actions]":

@@ -1,4 +1,4 @@
-"""docs/api.md: its program works as it stands, its table has every method as it is; a service is left with no zombies."""
+"""docs/api.md: its program works as it stands, its table has every method as it is; a service has no zombies left."""
 
 import inspect
 import os
