@@ -41,7 +41,11 @@ def only(pids: "list[int]", listing: str) -> str:
     kept = [lines[0]]
     for line in lines[1:]:
         words = line.split()
-        if len(words) > column and words[column] in wanted:
+        if len(words) < len(fields):
+            continue
+        # a column before it may hold many words, as args does: then it is counted from the right
+        pid = words[column] if words[column].isdigit() else words[column - len(fields)]
+        if pid in wanted:
             kept.append(line)
     return "\n".join(kept) + "\n"
 

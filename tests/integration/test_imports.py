@@ -50,10 +50,10 @@ LAUNCH = """
 """
 RUN = "pyoci.container.delete pyoci.container.run pyoci.container.start"
 EXEC = """
-    pyoci.cli.exec pyoci.cli.exec_process pyoci.container.exec pyoci.container.files pyoci.host pyoci.launch pyoci.options
-    pyoci.plan pyoci.plan.capabilities pyoci.plan.compile_exec pyoci.plan.id_maps pyoci.plan.labels pyoci.plan.model
-    pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.process pyoci.plan.request pyoci.talk pyoci.validate
-    pyoci.validate._accept pyoci.validate.musts
+    pyoci.cli.exec pyoci.cli.exec_process pyoci.container.exec pyoci.container.files pyoci.host pyoci.launch
+    pyoci.options pyoci.plan pyoci.plan.capabilities pyoci.plan.compile_exec pyoci.plan.id_maps
+    pyoci.plan.labels pyoci.plan.model pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.process
+    pyoci.plan.request pyoci.talk pyoci.validate pyoci.validate._accept pyoci.validate.musts
 """
 
 # Of pyoci's own modules, what each may load; of pyoci.cgroups all but systemd's and statistics
