@@ -57,13 +57,14 @@ def test_created_container_holds_no_descriptor_of_the_host(box: Box) -> None:
 def test_joining_process_is_sealed_too(box: Box) -> None:
     """Processes of the container can look at one that `exec` starts. A tracer holds it up for them."""
     box.started(box.bundle().args("sleep", "1000"))
-    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=execve:delay_enter=700000"]
+    namespace = os.stat(f"/proc/{box.state()['pid']}/ns/pid").st_ino
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=execve:delay_enter=1500000"]
     running = Started([*words, *box.words("exec", "c", "true")])
     seen = set()
     while running.process.poll() is None:
         for pid in leftovers.descendants() - box.before:
             try:
-                same = os.stat(f"/proc/{pid}/ns/pid").st_ino == os.stat(f"/proc/{box.state()['pid']}/ns/pid").st_ino
+                same = os.stat(f"/proc/{pid}/ns/pid").st_ino == namespace
                 if same and os.readlink(f"/proc/{pid}/exe").startswith("/memfd:pyoci-init"):
                     check_sealed(pid)
                     assert not {name for name in mapped_files(pid) if name.startswith("/") and "memfd:" not in name}
