@@ -219,4 +219,4 @@ def test_reading_and_writing_import_nothing_of_the_library() -> None:
     )
     root = jsondoc.__file__.rsplit("/", 2)[0]
     run = subprocess.run([sys.executable, "-I", "-S", "-c", code, root], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "['_json', 'errno', 'pyoci', 'pyoci.errors', 'pyoci.jsondoc']"
+    assert run.stdout.strip() == "['_json', 'pyoci', 'pyoci.errors', 'pyoci.jsondoc']"
