@@ -71,11 +71,13 @@ def _draw(chart: Chart, directory: Path) -> None:
 
 def _be_private() -> None:
     """Goes into a mount namespace of our own. On hybrid hosts the cgroup2 tree beside cgroup v1 is left out there, as
-    crun refuses to run with both."""
+    crun refuses to run with both. Where /run is no tmpfs (a machine without an init system), it becomes one, for that
+    is where runtimes keep their state."""
     if os.environ.get(PRIVATE):
         return
     beside = "/sys/fs/cgroup/unified"
-    script = f'umount {beside} 2>/dev/null; exec "$@"'
+    memory = '[ "$(stat -f -c %T /run)" = tmpfs ] || mount -t tmpfs -o mode=755 tmpfs /run'
+    script = f'umount {beside} 2>/dev/null; {memory}; exec "$@"'
     os.environ[PRIVATE] = "1"
     words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
     os.execvp(words[0], [*words, sys.executable, "-m", "bench", *sys.argv[1:]])

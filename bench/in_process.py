@@ -15,7 +15,7 @@ figure leaves out), and the same three operations as commands, whole processes, 
 
 def measure(world: World, rounds: int) -> Result:
     bundle = world.bundle("true")
-    words = [world.python, "-I", str(HERE / "service.py"), str(world.place / "service"), str(bundle)]
+    words = [world.python, "-I", str(HERE / "service.py"), str(world.states / "service"), str(bundle)]
     service = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert service.stdin is not None and service.stdout is not None
     requests, answers = service.stdin, service.stdout

@@ -15,7 +15,7 @@ def measure(world: World) -> Result:
     counter = Counter(world.place / "valgrind")
     bare = counter.bare(machine.bare_interpreter(world.python))
     bundle = world.bundle("sleep", "100000")
-    counts = counter.life(world.program, world.place / "counted", bundle, world.name())
+    counts = counter.life(world.program, world.states / "counted", bundle, world.name())
     result = Result("instructions", "Instructions by command", ABOUT)
     rows = [["`python -I -S -c pass`", f"{bare / 1e6:.1f}", "1.00"]]
     rows += [[f"`{name}`", f"{count / 1e6:.1f}", f"{count / bare:.2f}"] for name, count in counts.items()]

@@ -21,7 +21,7 @@ Config = dict[str, Any]
 
 
 class World:
-    """place: the directory; clock: times programs; pyoci, others: the contenders; left_out: who cannot run, and why.
+    """place: the directory; states: where runtimes keep their state; clock: times programs; pyoci, others: the contenders; left_out: who cannot run, and why.
 
     program: the pyoci to be measured; python: the interpreter it was installed with
     """
@@ -30,6 +30,7 @@ class World:
         self.program = program
         self.python = python
         self.place = Path(tempfile.mkdtemp(prefix="pyoci-bench-"))
+        self.states = Path(tempfile.mkdtemp(prefix="pyoci-bench-", dir="/run"))
         self.made = 0
         adopt_orphans()  # whose end could be awaited by nobody else
         self.rootfs = self.place / "rootfs"
@@ -37,7 +38,7 @@ class World:
         self.floor = compiled(HERE / "floor.c", self.place / "floor", "-static")
         self.clock = Clock(compiled(HERE / "spawn.c", self.place / "spawn", "-static"))
         self.spec = self._spec()
-        self.all, self.left_out = contenders(program, self.place, self.clock, self.bundle("true"))
+        self.all, self.left_out = contenders(program, self.states, self.clock, self.bundle("true"))
 
     @property
     def pyoci(self) -> Contender:
@@ -48,6 +49,7 @@ class World:
         for contender in self.all:
             contender.forget_all()
         shutil.rmtree(self.place)
+        shutil.rmtree(self.states)
 
     def name(self, word: str = "c") -> str:
         """A container's id that nobody had yet; cgroups bear it, so it tells whose it is."""
@@ -56,7 +58,7 @@ class World:
 
     def fresh(self, contender: Contender) -> Contender:
         """The same runtime with a state root where nothing is kept yet."""
-        return Contender(contender.name, contender.program, self.place / self.name("root"), self.clock)
+        return Contender(contender.name, contender.program, self.states / self.name("root"), self.clock)
 
     def bundle(self, *args: str, memory: Optional[int] = None) -> Path:
         """The bundle of `spec` with a program; memory: its limit in bytes."""
