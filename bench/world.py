@@ -21,8 +21,8 @@ Config = dict[str, Any]
 
 
 class World:
-    """place: the directory; states: where runtimes keep their state; clock: times programs; pyoci, others: the contenders;
-    left_out: who cannot run, and why.
+    """place: the directory; states: where runtimes keep their state; clock: times programs; pyoci, others: the
+    contenders; left_out: who cannot run, and why.
 
     program: the pyoci to be measured; python: the interpreter it was installed with
     """
