@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench.clock import Failed
 from bench.compiler import HERE
-from bench.processes import available
+from bench.processes import resident
 from bench.report import Chart, Result, Table
 from bench.world import World
 from tests.support.leftovers import descendants
@@ -19,8 +19,8 @@ virtual machine of its own (tests/vm: Debian 12 with systemd under QEMU, {machin
 resumed, one after another, from one saved state in which they have booted already), once each in a container of
 pyoci. This host has no hardware virtualization, QEMU emulates the processor: that makes the machines' times many
 times longer than they would be with it, and costs them some memory; a container has no such handicap. Memory is
-what the host has less available when all answer; disk is the image or rootfs, which all share, and what they
-write; idle is processor time of all together in {idle} seconds without a request."""
+what all their processes hold when all answer, shared pages counted once; disk is the image or rootfs, which all
+share, and what they write; idle is processor time of all together in {idle} seconds without a request."""
 IDLE = 20
 MACHINE = 384  # MiB of memory of a virtual machine
 PAGE = "pyoci-bench.html"
@@ -30,15 +30,14 @@ MEASURES = ["memory, MiB", "disk, MiB", "processor when idle, %", "until all ans
 
 
 class Host(NamedTuple):
-    """A moment of the host: KiB of memory available, bytes of disk free, seconds."""
+    """A moment of the host: bytes of disk free, seconds."""
 
-    memory: int
     disk: int
     time: float
 
     @staticmethod
     def now() -> "Host":
-        return Host(available(), shutil.disk_usage("/var/tmp").free, time.monotonic())
+        return Host(shutil.disk_usage("/var/tmp").free, time.monotonic())
 
 
 def measure(world: World, count: int) -> Result:
@@ -110,11 +109,12 @@ def _account(before: Host, shared: int, earlier: set[int]) -> list[float]:
     """What all together take, in the order of MEASURES. shared: bytes of disk that are there once."""
     now = Host.now()
     ours = descendants() - earlier
+    memory = sum(resident(pid).pss for pid in ours)
     begin = sum(map(_processor, ours))
     time.sleep(IDLE)  # the measure itself
     busy = sum(map(_processor, ours)) - begin
     disk = shared + max(before.disk - now.disk, 0)
-    return [(before.memory - now.memory) / 1024, disk / 2**20, busy / IDLE * 100, now.time - before.time]
+    return [memory / 1024, disk / 2**20, busy / IDLE * 100, now.time - before.time]
 
 
 def _processor(pid: int) -> float:
