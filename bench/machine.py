@@ -23,7 +23,7 @@ def facts(pyoci: str, python: str) -> Facts:
     """What the results carry. python: the interpreter that pyoci was installed with."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "kernel": f"{platform.release().partition("-")[0]} ({platform.machine()})",
+        "kernel": f"{platform.release().partition('-')[0]} ({platform.machine()})",
         "processors": f"{os.cpu_count()} ({_processor()})",
         "cgroups": _cgroups(),
         "load before": f"{os.getloadavg()[0]:.2f}",

@@ -82,7 +82,7 @@ class Collector:
         lines = [_HEAD + "\n".join(self._summary()), ""]
         distribution = Path("/etc/os-release").read_text().split('PRETTY_NAME="')[1].split('"')[0]
         lines.append(
-            f"Written on {datetime.date.today()}, {distribution}, kernel {os.uname().release}: "
+            f"Written on {datetime.date.today()}, {distribution}, kernel {os.uname().release.partition('-')[0]}: "
             f"{_first_line([compare.REFERENCE, '--version'])}, {_first_line([compare.PYOCI, '--version'])}."
         )
         for engine in sorted(self.rows):
