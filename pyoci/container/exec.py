@@ -103,11 +103,18 @@ class _Execution:
         launch.extra = pidfd
         from pyoci.cgroups.subpath import parse
 
-        sub = parse(self.options.cgroup)
+        sub, manager = parse(self.options.cgroup), self.entry.manager()
         if not self.options.ignore_paused:  # born into a frozen cgroup it would hold us, too
-            launch.cgroup, launch.tasks = self.entry.manager().birth(sub, self.init)
+            launch.cgroup, launch.tasks = manager.birth(sub, self.init)
+
+        def on_namespaces(process: Process) -> None:
+            pyoci.mark("cgroup")
+            if not launch.placed:
+                manager.exec_join(process.pid, sub, self.init)
+            self._on_namespaces(process)
+
         launch.on_sync = {
-            ops.SYNC_NAMESPACES: lambda process: self._on_namespaces(process, launch.placed),
+            ops.SYNC_NAMESPACES: on_namespaces,
             ops.SYNC_LIMITS: self._on_limits,
         }
         launch.on_console = self._on_console
@@ -126,13 +133,7 @@ class _Execution:
             write_pid_file(self.options.pid_file, process.pid)
         return Joined(process, self.master)
 
-    def _on_namespaces(self, process: Process, placed: bool) -> None:
-        pyoci.mark("cgroup")
-        if not placed:
-            from pyoci.cgroups.subpath import parse
-
-
-            self.entry.manager().exec_join(process.pid, parse(self.options.cgroup), self.init)
+    def _on_namespaces(self, process: Process) -> None:
         if self.entry.record.get("resctrl"):
             from pyoci.rdt import Tree, join
 
