@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
 static int state_file(const struct hook *h)
 {
@@ -69,24 +68,17 @@ static bool drain(int output, struct hook_result *r)
     return got < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Wait for the end of the hook itself: a daemon that it left behind may hold the pipe for ever. That its owner has ended
  * counts only while the hook runs: `delete --force` kills the owner to get hold of a container that waits for a hook. */
 static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct hook_result *r)
 {
-    int64_t deadline = now() + h->timeout;
+    int64_t deadline = monotonic_ns() / 1000000 + h->timeout;
     struct pollfd waits[3] = { { .fd = pidfd, .events = POLLIN },
                                { .fd = output, .events = POLLIN },
                                { .fd = h->owner, .events = POLLIN } };
 
     while (!(waits[0].revents & POLLIN)) {
-        int64_t left = h->timeout ? deadline - now() : -1;
+        int64_t left = h->timeout ? deadline - monotonic_ns() / 1000000 : -1;
         if (waits[2].revents)
             r->ending = HOOK_OWNER_ENDED;
         else if (h->timeout && left <= 0)

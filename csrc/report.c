@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static size_t append(char *to, size_t at, size_t room, const char *text, size_t length)
 {
@@ -47,19 +46,11 @@ int report_send(struct context *c, enum plan_report_kind kind, int number, int f
     return sent < 0 ? sent : 0;
 }
 
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 /* From here on the runtime is told how long each step takes */
 int step_timed(struct context *c, const struct step *step)
 {
     (void)step;
-    c->begin = now();
+    c->begin = monotonic_ns();
     return 0;
 }
 
@@ -67,9 +58,9 @@ int step_timed(struct context *c, const struct step *step)
 void report_step(struct context *c)
 {
     c->doing = NULL;
-    snprintf(c->detail, sizeof c->detail, "%lld %lld", (long long)c->begin, (long long)now());
+    snprintf(c->detail, sizeof c->detail, "%lld %lld", (long long)c->begin, (long long)monotonic_ns());
     report_send(c, REPORT_STEP, 0, -1);
-    c->begin = now();
+    c->begin = monotonic_ns();
 }
 
 static int receive(int fd, int *passed)

@@ -5,6 +5,15 @@
 #include "kernel.h"
 
 #include <string.h>
+#include <time.h>
+
+static inline int64_t monotonic_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
 
 /* A caller's handlers do not survive exec, but what it ignores or blocks does (Python ignores SIGPIPE and SIGXFSZ). By
  * system call: the C library will not touch the two signals that it keeps for itself. Zeroes are SIG_DFL and no mask. */
