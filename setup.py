@@ -34,38 +34,67 @@ def source(name):
     return os.path.join(HERE, "csrc", name)
 
 
-def compile_c(output, sources, *flags):
+def compile_c(output, sources, *flags, compiler=CC):
     """Compiles C to an executable; a failure ends the build with the compiler's words and what is likely missing."""
-    command = [*CC, *CFLAGS, *flags, "-o", output + ".new", *sources]
+    command = [*compiler, *CFLAGS, *flags, "-o", output + ".new", *sources]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     except FileNotFoundError:
-        sys.exit(f"pyoci: no C compiler: {CC[0]} was not found (Debian: apt-get install gcc libc6-dev)")
+        sys.exit(f"pyoci: no C compiler: {compiler[0]} was not found (Debian: apt-get install gcc libc6-dev)")
     if done.returncode:
         sys.stderr.write(done.stdout)
         sys.exit("pyoci: the C compiler failed: " + " ".join(command))
     os.replace(output + ".new", output)  # whoever uses the old one at this moment keeps it
 
 
+def static_compilers():
+    """Who may build static programs, the best first: musl's are an eighth in size and start in a third of the time."""
+    if os.environ.get("STATIC_CC"):
+        return [os.environ["STATIC_CC"].split()]
+    return [CC] if os.environ.get("CC") else [["musl-gcc"], CC]
+
+
 def check_static_libc():
-    """init and the launcher must be static: a dynamic loader reads files that the environment or the image chooses."""
+    """The compiler for init and the launcher. They must be static: a dynamic loader reads files that the environment or
+    the image chooses."""
+    said = ""
     with tempfile.TemporaryDirectory() as scratch:
         probe = os.path.join(scratch, "probe.c")
-        with open(probe, "w") as file:
-            file.write("int main(void) { return 0; }\n")
-        done = subprocess.run(
-            [*CC, "-static", "-o", probe + ".out", probe],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        sys.stderr.write(done.stdout)
-        sys.exit(
-            "pyoci: no static C library to link with. Install it: libc6-dev (Debian, Ubuntu), glibc-static (Fedora), "
-            "musl-dev (Alpine), then build again."
-        )
+        write(probe, b"int main(void) { return 0; }\n")
+        for compiler in static_compilers():
+            command = [*compiler, "-static", "-o", probe + ".out", probe]
+            try:
+                done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            except FileNotFoundError as error:
+                said += f"{error}\n"
+                continue
+            if done.returncode == 0:
+                return compiler
+            said += done.stdout
+    sys.stderr.write(said)
+    sys.exit(
+        "pyoci: no static C library to link with. Install one: musl-tools or libc6-dev (Debian, Ubuntu), musl-gcc or "
+        "glibc-static (Fedora), musl-dev (Alpine), then build again."
+    )
+
+
+def kernel_headers(directory):
+    """Fills a directory with the kernel's headers alone, where the compiler finds them: musl comes without, and beside
+    them lie those of the other C library."""
+    text, command = "#include <linux/mount.h>", [*CC, "-M", "-xc", "-"]
+    files = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+    for place in sorted({os.path.dirname(file) for file in files}):
+        link = os.path.join(directory, os.path.basename(place))
+        if os.path.basename(place) in ("linux", "asm", "asm-generic") and not os.path.lexists(link):
+            os.symlink(place, link)
+
+
+def compile_static(output, sources, *flags):
+    """Compiles C to a program that needs nothing but the kernel, without what it does not use."""
+    small = ["-static", "-fno-pie", "-no-pie", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"]
+    with tempfile.TemporaryDirectory() as scratch:
+        kernel_headers(scratch)
+        compile_c(output, sources, *small, "-idirafter", scratch, *flags, compiler=check_static_libc())
 
 
 def generate(package):
@@ -231,7 +260,7 @@ def packages():
 
 
 def build_init(package):
-    compile_c(os.path.join(package, "init"), [source(name + ".c") for name in INIT], "-static", "-s")
+    compile_static(os.path.join(package, "init"), [source(name + ".c") for name in INIT])
 
 
 def build_launcher(output, *flags):
@@ -239,7 +268,7 @@ def build_launcher(output, *flags):
     os.makedirs(os.path.dirname(output), exist_ok=True)
     defines = {"PYTHON": interpreter(), "LIBRARY": library, "PACKAGES": packages()}
     defines = [f'-DPYOCI_{name}="{value}"' for name, value in defines.items()]
-    compile_c(output, [source("launcher.c")], "-static", "-s", *defines, *flags)
+    compile_static(output, [source("launcher.c")], *defines, *flags)
 
 
 def in_tree():

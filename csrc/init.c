@@ -94,7 +94,7 @@ static int join_cgroups(struct context *c, int first, int count)
 
 int main(int argc, char **argv)
 {
-    static struct context c = { .root = -1, .null = -1, .proc = -1, .blank = -1 };
+    static struct context c; /* all zeroes: it takes no room in the program */
     static struct plan plan;
 
     if (argc != 3)
@@ -104,6 +104,7 @@ int main(int argc, char **argv)
     if (c.base < 0 || tasks < 0)
         return 64;
     c.report = c.base + FD_REPORT;
+    c.root = c.null = c.proc = c.blank = -1;
     memset(c.spaces, -1, sizeof c.spaces);
     memset(c.taken, -1, sizeof c.taken);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

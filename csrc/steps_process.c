@@ -39,7 +39,7 @@ static void own_null(struct context *c, int n, const struct stat *host)
 
     if (!S_ISCHR(host->st_mode) || host->st_rdev != makedev(1, 3))
         return;
-    int mode = fcntl(n, F_GETFL) & O_ACCMODE;
+    int mode = fcntl(n, F_GETFL) & (O_RDONLY | O_WRONLY | O_RDWR); /* O_ACCMODE may have more (musl) */
     SCOPED_FD look = root_open(c, "/dev/null", O_PATH, 0);
     if (look < 0 || fstat(look, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != host->st_rdev)
         return;

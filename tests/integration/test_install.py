@@ -88,6 +88,8 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     # P5: whoever can plant compiled files beside our modules runs nothing
     canary = tmp_path / "canary"
     (package,) = venv.glob("lib/python*/site-packages/pyoci")
+    if shutil.which("musl-gcc") and not {"CC", "STATIC_CC"} & set(os.environ):
+        assert b"GLIBC_TUNABLES" not in (package / "init").read_bytes(), "init was not built with musl"
     subprocess.run([str(venv / "bin" / "python"), "-c", POISON, str(package), str(canary)], check=True)
     subprocess.run([str(venv / "bin" / "python"), "-I", "-c", "import pyoci.cli"], check=False)
     assert canary.exists(), "the canary sings"
@@ -106,3 +108,31 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     assert (ran.status, ran.out, ran.err) == (0, "pid 1\n", ""), ran
     assert box.left() == []
     assert not canary.exists()
+
+
+def build(place: Path, **env: str) -> "subprocess.CompletedProcess[str]":
+    """Builds all of pyoci in a copy of the sources."""
+    sources(place)
+    words = [sys.executable, "setup.py", "-q", "build_native", "--in-tree"]
+    return subprocess.run(words, cwd=place, env={**os.environ, **env}, check=False, capture_output=True, text=True)
+
+
+def test_a_static_c_library_is_asked_for(tmp_path: Path) -> None:
+    done = build(tmp_path, STATIC_CC="no-such-compiler")
+    assert done.returncode == 1
+    for word in ("no-such-compiler", "no static C library", "musl-tools or libc6-dev", "glibc-static", "musl-dev"):
+        assert word in done.stderr, done.stderr
+
+
+def test_where_there_is_no_musl(box: Box, tmp_path: Path) -> None:
+    """init and the launcher work with glibc as well."""
+    done = build(tmp_path, STATIC_CC="cc")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for program in ("pyoci/init", "build/bin/pyoci"):
+        assert b"GLIBC_TUNABLES" in (tmp_path / program).read_bytes(), program
+    bundle = box.bundle().shell("echo pid $$; hostname")
+    bundle.write()
+    words = ["--root", str(box.root), "run", "--bundle", str(bundle.path), "c"]
+    ran = run([str(tmp_path / "build/bin/pyoci"), *words])
+    assert (ran.status, ran.out, ran.err) == (0, "pid 1\nbox\n", ""), ran
+    assert box.left() == []

@@ -10,6 +10,7 @@ wanted() {
     cat <<LIST
 gcc /usr/bin/gcc
 libc6-dev /usr/include/stdio.h
+musl-tools /usr/bin/musl-gcc
 linux-libc-dev /usr/include/linux/mount.h
 make /usr/bin/make
 busybox-static /bin/busybox
