@@ -18,7 +18,7 @@ class Limits:
     """What one linux.resources asks for.
 
     bases: controller to mount point, "" for the v2 tree's; where: the place of the resources, for errors.
-    settings, and rules (None: leave the devices alone), are to be written by write().
+    settings and rules (None: leave the devices alone) are to be written by write() and write_rules().
     """
 
     __slots__ = ("_v2", "bases", "host", "rules", "settings", "warnings")
@@ -59,7 +59,7 @@ class Limits:
             check_lists(resources, where, read_file(base + "/cpuset.cpus"), read_file(base + "/cpuset.mems"))
 
     def write(self, paths: "dict[str, str]", write: "Callable[..., None]" = write_all) -> None:
-        """Write everything to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
+        """Write the settings to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
         opened: "dict[str, int]" = {}
 
         def directory(controller: str) -> int:
@@ -80,6 +80,9 @@ class Limits:
         finally:
             for fd in opened.values():
                 posix.close(fd)
+
+    def write_rules(self, paths: "dict[str, str]") -> None:
+        """Write the device rules."""
         if self.rules is not None:
             self._write_devices(self.rules, paths.get("devices", ""))
 

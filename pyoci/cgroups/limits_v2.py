@@ -19,7 +19,7 @@ class Limits:
     """What one linux.resources asks for.
 
     base: the tree's mount point; where: the place of the resources, for errors.
-    settings, and rules (None: leave the devices alone), are to be written by write().
+    settings and rules (None: leave the devices alone) are to be written by write() and write_rules().
     """
 
     __slots__ = ("host", "rules", "settings", "warnings")
@@ -40,13 +40,9 @@ class Limits:
         self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
 
     def write(self, path: str, write: "Callable[..., None]" = write_all) -> None:
-        """Write everything to the cgroup; `write` says how refusals are dealt with."""
-        if self.settings:
-            self._write_settings(path, write)
-        if self.rules is not None:
-            self._attach(self.rules, path)
-
-    def _write_settings(self, path: str, write: "Callable[..., None]") -> None:
+        """Write the settings to the cgroup; `write` says how refusals are dealt with."""
+        if not self.settings:
+            return
         if not path:
             raise Error("the container has no cgroup to limit it with")
         enabled = set(read_file(path + "/cgroup.controllers").split())
@@ -58,6 +54,11 @@ class Limits:
             write(self.host, lambda _: fd, self.settings)
         finally:
             posix.close(fd)
+
+    def write_rules(self, path: str) -> None:
+        """Write the device rules."""
+        if self.rules is not None:
+            self._attach(self.rules, path)
 
     def _attach(self, rules: "list[devices.Rule]", path: str) -> None:
         from .bpf import program

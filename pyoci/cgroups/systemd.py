@@ -232,6 +232,7 @@ class Manager:
     def apply(self) -> None:
         """Write every limit to its file."""
         self.inner.limit()
+        self.inner.apply()
 
     def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
         """As of the files' manager."""

@@ -100,7 +100,7 @@ class Manager:
         return list(unique.items())
 
     def create(self) -> None:
-        """Make the cgroups and set the limits; refuses a cgroup that somebody uses."""
+        """Make the cgroups and set the limits, all but the device rules; refuses a cgroup that somebody uses."""
         self.make()
         try:
             self.check_unused()
@@ -117,7 +117,7 @@ class Manager:
             fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"])
 
     def limit(self) -> None:
-        """Set the limits."""
+        """Set the limits, all but the device rules."""
         if self.limits is not None:
             self.limits.write(self.paths)
 
@@ -177,7 +177,10 @@ class Manager:
         join_all(self.host, self.paths, pid, {})
 
     def apply(self) -> None:
-        """Nothing: all limits were set before the join."""
+        """Set the device rules. They are many writes and limit nobody who waits: they need not be there before the
+        join, as the other limits must, only before the process goes on."""
+        if self.limits is not None:
+            self.limits.write_rules(self.paths)
 
     def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
         """None: see fd()."""
@@ -323,6 +326,7 @@ class Manager:
         if not resources.get("devices"):
             limits.rules = None
         limits.write(self.paths, change_all)
+        limits.write_rules(self.paths)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: for systemd, which wants both."""

@@ -78,7 +78,7 @@ class Manager:
     # life
 
     def create(self) -> None:
-        """Make the cgroup, get its controllers enabled from the top down, set the limits."""
+        """Make the cgroup, get its controllers enabled from the top down, set the limits, all but the device rules."""
         try:
             posix.close(tree.make(self.host, self.base, self.path, self.made))
         except OSError as error:
@@ -93,7 +93,8 @@ class Manager:
         self.limit()
 
     def limit(self) -> None:
-        """Get the controllers enabled from the top down, set the limits, hand the cgroup to the container's user."""
+        """Get the controllers enabled from the top down, set the limits, all but the device rules, and hand the cgroup
+        to the container's user."""
         from .limits_v2 import delegate, enable
 
         enable(self.host, self.base, self.path)
@@ -153,7 +154,9 @@ class Manager:
             self._write("cgroup.procs", str(pid))
 
     def apply(self) -> None:
-        """Nothing: all limits were set before the process was born."""
+        """Set the device rules, which limit nobody who waits: see v1.py."""
+        if self.limits is not None and self.path:
+            self.limits.write_rules(self.path)
 
     def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
         """A descriptor for the clone of an `exec`: the container's cgroup, or `sub[""]` below it."""
@@ -279,6 +282,7 @@ class Manager:
         if not resources.get("devices"):
             limits.rules = None
         limits.write(self.path, change_all)
+        limits.write_rules(self.path)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: cpu.max is both."""

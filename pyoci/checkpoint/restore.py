@@ -122,7 +122,6 @@ class _Restoration:
             for fd in self.opened:
                 os.close(fd)
         unmount(creation.entry)
-        creation.manager.apply()
         return self._finish(answer.restore.pid)
 
     def _mount(self, rootfs: str) -> None:
@@ -176,8 +175,10 @@ class _Restoration:
         self.request.inherit_fd.add(key=key, fd=fd)
 
     def _on_spawn(self, pid: int) -> None:
-        """What CRIU starts is in its cgroups and its class of service: the container's."""
+        """What CRIU starts is in its cgroups and its class of service: the container's. Under all limits, too: whom it
+        restores does not wait for us."""
         self.creation.manager.join(pid)
+        self.creation.manager.apply()
         for step in self.creation.plan.parent:
             self.creation.enter_class(str(step.fields[0]), pid)
         with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:

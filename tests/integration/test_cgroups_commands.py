@@ -433,6 +433,22 @@ def test_a_cgroup_that_takes_no_process_is_named(box: Box) -> None:
     assert f"join cgroup {top}/below: no space left on device (ENOSPC)" in done.err
 
 
+@pytest.mark.skipif(V2, reason="on v2 each level's program decides for itself, and refuses when a device is opened")
+def test_a_device_that_the_parent_forbids_is_refused_and_nothing_stays(box: Box) -> None:
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle(devices=[{"allow": False, "access": "rwm"}]).args(*SLEEP))
+    top = driven.place("devices.list").parent
+    rule = {"allow": True, "type": "b", "major": 7, "minor": 0, "access": "r"}
+    below = driven.bundle(devices=[{"allow": False, "access": "rwm"}, rule])
+    below.linux["cgroupsPath"] = f"/{top.name}/below"
+    done = driven.run(below, "below")
+    assert done.status == 1
+    assert "linux.resources.devices[1]" in done.err
+    assert "the parent cgroup does not allow it" in done.err
+    assert not (top / "below").exists()
+    assert not (box.root / "below").exists()
+
+
 # the mount
 
 

@@ -274,11 +274,26 @@ def test_v1_fills_the_cpuset_of_every_level_from_above(host):
 
 def test_v1_devices_are_denied_first_then_allowed(host):
     machine = host(1)
-    plan(machine, "/c", resources={"devices": [{"allow": False, "access": "rwm"}]}).create()
+    manager = plan(machine, "/c", resources={"devices": [{"allow": False, "access": "rwm"}], "pids": {"limit": 5}})
+    manager.create()
+    assert machine.values("pids.") == [("pids.max", "5")]
+    assert machine.values("devices.") == []  # written by apply(), beside the start of init
+    manager.apply()
     written = machine.values("devices.")
     assert written[0] == ("devices.deny", "a")
     assert ("devices.allow", "c 1:3 rwm") in written
     assert {name for name, _ in written[1:]} == {"devices.allow"}
+
+
+def test_v1_names_the_rule_that_a_parent_forbids(host):
+    machine = host(1)
+    machine.refusals = {("devices.allow", "b 7:0 r"): errno.EPERM}
+    rule = {"allow": True, "type": "b", "major": 7, "minor": 0, "access": "r"}
+    manager = plan(machine, "/c", resources={"devices": [{"allow": False, "access": "rwm"}, rule]})
+    manager.create()
+    with pytest.raises(Error, match="the parent cgroup does not allow it") as caught:
+        manager.apply()
+    assert caught.value.location == "linux.resources.devices[1]"
 
 
 def test_rootless_without_delegation(host):
