@@ -15,10 +15,14 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
+#include <sys/signalfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
-enum { SHIM_TASKS = 64 }; /* there are some 15 hierarchies of cgroup v1 */
+enum {
+    SHIM_TASKS = 64, /* there are some 15 hierarchies of cgroup v1 */
+    SHIM_POLLED = 8,
+};
 
 static int failure(void) { return -errno; }
 
@@ -334,12 +338,32 @@ int shim_pidfd_signal(int pidfd, int signal)
     return SYS(pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? failure() : 0;
 }
 
-/* 1: readable (a process that a pidfd names has ended), 0: not within the time; -1 milliseconds wait for ever */
-int shim_poll(int fd, int milliseconds)
+/* Which of some descriptors are readable (a process that a pidfd names has ended), as bits; 0: none within the time.
+ * -1 milliseconds wait for ever. */
+int shim_poll(const int *fds, int count, int milliseconds)
 {
-    struct pollfd wait = { .fd = fd, .events = POLLIN };
-    int ready = poll(&wait, 1, milliseconds);
-    return ready < 0 ? failure() : ready;
+    struct pollfd waits[SHIM_POLLED];
+    int ready = 0;
+
+    if (count < 0 || count > SHIM_POLLED)
+        return -E2BIG;
+    for (int n = 0; n < count; n++)
+        waits[n] = (struct pollfd){ .fd = fds[n], .events = POLLIN };
+    if (poll(waits, (nfds_t)count, milliseconds) < 0)
+        return failure();
+    for (int n = 0; n < count; n++)
+        ready |= waits[n].revents ? 1 << n : 0;
+    return ready;
+}
+
+/* Gives the signals that are sent to us while they are blocked, in records of 128 bytes (signalfd(2)) */
+int shim_signalfd(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    int fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? failure() : fd;
 }
 
 int shim_openat2(int dir, const char *path, unsigned long long flags, unsigned long long mode,

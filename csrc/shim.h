@@ -30,7 +30,8 @@ int shim_prctl(int operation, unsigned long argument);
 int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard);
 int shim_pidfd_open(int pid);
 int shim_pidfd_signal(int pidfd, int signal);
-int shim_poll(int fd, int milliseconds);
+int shim_poll(const int *fds, int count, int milliseconds);
+int shim_signalfd(void);
 int shim_openat2(int dir, const char *path, unsigned long long flags, unsigned long long mode,
                  unsigned long long resolve);
 int shim_bpf(int command, void *attributes, unsigned size);

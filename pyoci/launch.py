@@ -65,7 +65,9 @@ class Launch:
     cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1
     tasks:      descriptors of files to which it writes 0 as the first thing it does: so it joins cgroups of v1
     placed:     afterwards: whether it is in these cgroups; if not it must be moved there
+    on_birth:   called once init starts: what can be done beside that, before its first sync point
     on_sync:    what to do at each sync point, called with the Process
+    on_going:   called when it goes on from SYNC_NAMESPACES: what can be done beside its longest work
     on_console: called with the pty's master, which it then owns
     on_listener: called with the seccomp listener, which it then owns; init waits meanwhile
     on_step:    called with init's report of each step done, when somebody wants their times
@@ -75,8 +77,10 @@ class Launch:
     __slots__ = (
         "cgroup",
         "extra",
+        "on_birth",
         "on_console",
         "on_death",
+        "on_going",
         "on_listener",
         "on_step",
         "on_sync",
@@ -92,7 +96,9 @@ class Launch:
         self.cgroup = -1
         self.tasks: "list[int]" = []
         self.placed = False
+        self.on_birth: "Optional[Callable[[], None]]" = None
         self.on_sync: "dict[int, Callable[[Process], None]]" = {}
+        self.on_going: "Optional[Callable[[Process], None]]" = None
         self.on_console: "Optional[Callable[[int], None]]" = None
         self.on_listener: "Optional[Callable[[int], None]]" = None
         self.on_death: "Optional[Callable[[], str]]" = None
@@ -106,6 +112,8 @@ class Launch:
         """
         report = self._spawn()
         try:
+            if self.on_birth is not None:
+                self.on_birth()
             self._talk(report)
         except BaseException:
             self.process.kill()
@@ -181,6 +189,8 @@ class Launch:
                 send(report, ops.REPORT_GO)
                 if message.number == ops.SYNC_CREATED:
                     return
+                if message.number == ops.SYNC_NAMESPACES and self.on_going is not None:
+                    self.on_going(self.process)
 
     def _act(self, point: int, report: int) -> None:
         if point == ops.SYNC_MOUNTS:

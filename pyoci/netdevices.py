@@ -171,7 +171,7 @@ def _inside(here: Netlink, there: Netlink, device: "dict[str, Any]") -> "Optiona
 def _reach(entry: "Entry") -> int:
     """The namespace to take devices from, -1 when they are to stay there, or went with it."""
     path: str = entry.record["network_path"]
-    if entry.record.get("ready") and (path or not _is_returning(entry)):
+    if entry.was_created() and (path or not _is_returning(entry)):
         return -1
     try:
         if path:

@@ -227,7 +227,7 @@ def leave(entry: "Entry") -> "list[Error]":
         return []
     tree = Tree(record["tree"])
     groups = [record["monitor"]] if record["monitor"] else []
-    if record["made"] and not (record["named"] and entry.record.get("ready")):
+    if record["made"] and not (record["named"] and entry.was_created()):
         groups.append(record["group"])
     problems: "list[Error]" = []
     for group in groups:

@@ -1,6 +1,7 @@
 """One run of CRIU: `criu swrk`, a request, what it asks meanwhile, its answer, and of a failure its first words."""
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -25,6 +26,11 @@ def load_messages() -> "Any":
         hint = "install it: python3-protobuf (Debian), or pip install protobuf"
         raise Error("checkpoint and restore need the Python library protobuf", hint=hint) from None
     return messages
+
+
+def _let_signals_through() -> None:
+    """In CRIU's process before it is CRIU: `restore` in the foreground holds signals back, and that is inherited."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 class Directories:
@@ -108,6 +114,7 @@ class Criu:
                 [self.program, "swrk", str(theirs.fileno())], pass_fds=handed,
                 env={"PATH": os.environ.get("PATH") or _PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=words,
+                preexec_fn=_let_signals_through,  # noqa: PLW1509 - one system call, no lock
             )  # fmt: skip
         except OSError as problem:
             raise Error(f"start {self.program}", errno=problem.errno or 0, hint=_HINT) from None

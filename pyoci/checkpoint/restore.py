@@ -207,7 +207,7 @@ class _Restoration:
     def _remember(self, pid: int) -> None:
         record = self.creation.entry.record
         record["init_process_pid"], record["init_process_start"] = pid, start_time(pid)
-        record["ready"] = record["started"] = True
+        record["started"] = True
         self.creation.entry.save()
 
     def _finish(self, pid: int) -> Process:

@@ -7,7 +7,7 @@ from pyoci import cgroups
 from pyoci._shim import lib
 from pyoci.container.bundle import read_bundle
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
-from pyoci.container.state import NOTIFY, SOCKET, Entry, Store, start_time
+from pyoci.container.state import EARLY_SOCKET, NOTIFY, Entry, Store, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, check, obey
@@ -83,7 +83,7 @@ def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
 class Creation:
     """A container being made."""
 
-    __slots__ = ("config", "entry", "hooked", "manager", "master", "options", "plan")
+    __slots__ = ("config", "entry", "hooked", "manager", "master", "meanwhile", "options", "plan")
 
     def __init__(
         self, entry: Entry, config: "dict[str, Any]", manager: "Manager", plan: "Plan", options: "CreateOptions"
@@ -93,6 +93,7 @@ class Creation:
         self.manager = manager
         self.plan = plan
         self.options = options
+        self.meanwhile: "Optional[Callable[[], None]]" = None
         self.master = -1
         self.hooked = False
 
@@ -128,8 +129,10 @@ class Creation:
         self.manager.create()
         self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         launch = Launch(self.plan)
-        launch.extra = check(lib.shim_listen(self.entry.fd, SOCKET.encode()), f"listen in {self.entry.path}")
+        launch.extra = check(lib.shim_listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         launch.cgroup, launch.tasks = self.manager.birth({}, 0)
+        launch.on_birth = lambda: self._while_init_starts(launch.placed)
+        launch.on_going = self._remember
         launch.on_sync = {
             ops.SYNC_NAMESPACES: lambda process: self._on_namespaces(process, launch.placed),
             ops.SYNC_HOOKS: self._on_hooks,
@@ -178,12 +181,19 @@ class Creation:
         record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
         self.entry.save()
 
+    def _while_init_starts(self, placed: bool) -> None:
+        """Init joins its cgroups by itself where that is possible, and touches nothing before it is told to go on."""
+        if placed:
+            pyoci.mark("cgroup")
+            self.manager.apply()
+        if self.meanwhile is not None:
+            self.meanwhile()
+
     def _on_namespaces(self, process: Process, placed: bool) -> None:
-        self._remember(process)
-        pyoci.mark("cgroup")
         if not placed:
+            pyoci.mark("cgroup")
             self.manager.join(process.pid)
-        self.manager.apply()
+            self.manager.apply()
         pyoci.mark("limits")
         for step in self.plan.parent:
             if step.name == "resctrl":
@@ -215,8 +225,10 @@ class Creation:
     def _on_created(self, process: Process) -> None:
         for step in self.plan.last:
             obey(step, process.pid)
-        self.entry.record["ready"] = True
-        self._remember(process)
+        if self.entry.record["init_process_pid"] != process.pid:
+            self._remember(process)
+        pyoci.mark("state")
+        self.entry.ready()
         if self.plan.network:
             from pyoci.netdevices import settle
 
@@ -234,12 +246,18 @@ class Creation:
 
 
 def create(
-    store: Store, container: str, options: "CreateOptions", driver: str, warn: "Optional[Callable[[str], None]]" = None
+    store: Store,
+    container: str,
+    options: "CreateOptions",
+    driver: str,
+    warn: "Optional[Callable[[str], None]]" = None,
+    meanwhile: "Optional[Callable[[], None]]" = None,
 ) -> Created:
     """Creates a container; its process waits for start.
 
-    options: where the bundle is, and what the caller wants of it; detach tells whether a terminal needs a socket
-    warn:    is told what was ignored
+    options:   where the bundle is, and what the caller wants of it; detach tells whether a terminal needs a socket
+    warn:      is told what was ignored
+    meanwhile: what the caller will need afterwards, and can be done while init starts
     Errors: Error; then nothing is left.
     """
     data, config, manager, plan = compile_bundle(store, container, options, driver)
@@ -252,6 +270,7 @@ def create(
     for keep in plan.later:
         keep()
     creation = Creation(entry, config, manager, plan, options)
+    creation.meanwhile = meanwhile
     try:
         creation.note(data)
         process = creation.make()
@@ -270,8 +289,20 @@ def _has_own_pids(config: "dict[str, Any]") -> bool:
 
 
 def _now() -> str:
-    """RFC 3339, UTC, with nanoseconds: Go callers parse it."""
+    """RFC 3339, UTC, with nanoseconds: Go callers parse it. The C library's calendar reads /etc/localtime first."""
     import time
 
-    now = time.time_ns()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09}Z"
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    days, second = divmod(seconds, 86400)
+    year, month, day = _date(days)
+    clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+    return f"{year:04}-{month:02}-{day:02}T{clock}.{nanoseconds:09}Z"
+
+
+def _date(days: int) -> "tuple[int, int, int]":
+    """Year, month and day that many days after 1970-01-01. Counted from a March, years end with their leap day."""
+    era, day = divmod(days + 719468, 146097)  # 400 years have as many days; the first such era began on 0000-03-01
+    year = (day - day // 1460 + day // 36524 - day // 146096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153  # the months from March on have 31, 30, 31, 30 and 31 days, and again
+    return era * 400 + year + month // 10, (month + 2) % 12 + 1, day - (153 * month + 2) // 5 + 1

@@ -75,7 +75,7 @@ def _await_end(pid: int, pidfd: int, manager: "Manager") -> None:
     taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: that it runs
     no more, and nobody else is in the cgroup, is as good."""
     for _ in range(1000):
-        if lib.shim_poll(pidfd, 10) or (is_exiting(pid) and manager.empty()):
+        if lib.shim_poll([pidfd], 1, 10) > 0 or (is_exiting(pid) and manager.empty()):
             return
 
 

@@ -36,17 +36,16 @@ class Joined:
 
 def run_exec(store: "Store", container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
     """Starts a process in a container, and unless detached waits for it; returns its exit status."""
-    foreground = None
-    if not options.detach:
-        from pyoci.container.foreground import Foreground
-
-        foreground = Foreground()
-    with store.look(container).load() as entry:
-        joined = execute(entry, process, options)
-    if foreground is None:
-        joined.process.close()
+    if options.detach:
+        with store.look(container).load() as entry:
+            execute(entry, process, options).process.close()
         return 0
-    return foreground.wait(joined.process, joined.master)
+    from pyoci.container.foreground import Foreground
+
+    with Foreground() as foreground:
+        with store.look(container).load() as entry:
+            joined = execute(entry, process, options)
+        return foreground.wait(joined.process, joined.master)
 
 
 def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> Joined:

@@ -1,10 +1,11 @@
 """Stands between the caller and a process in the foreground: passes on signals and the terminal, waits for the end."""
 
 import posix
-import select
+import sys
 
 import pyoci
 from pyoci._shim import lib
+from pyoci.launch import check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,25 +18,28 @@ if TYPE_CHECKING:
 else:
     import _signal  # `signal` is the same behind enumerations, which cost as much as half of our start
 
-# Not passed on: what concerns our own children, our runtime, or cannot be caught
-_OWN = (_signal.SIGCHLD, _signal.SIGURG, _signal.SIGKILL, _signal.SIGSTOP, _signal.SIGWINCH)
-_FAULTS = (_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL)
+# Not passed on: what concerns our own children or our runtime
+_OWN = (_signal.SIGCHLD, _signal.SIGURG, _signal.SIGWINCH)
+_RECORD = 128  # bytes of a struct signalfd_siginfo, which begins with the number
 
 
 class Foreground:
-    """Catches signals from its making on, so that none is lost between the start of the process and the wait."""
+    """Holds signals back from its making on, so that none is lost between the start of the process and the wait."""
 
-    __slots__ = ("notify", "reader", "writer")
+    __slots__ = ("before", "notify", "signals")
 
     def __init__(self) -> None:
         self.notify: "Optional[Notify]" = None
-        self.reader, self.writer = posix.pipe()
-        posix.set_blocking(self.reader, False)
-        posix.set_blocking(self.writer, False)
-        for number in _signal.valid_signals():
-            if number not in (*_FAULTS, _signal.SIGKILL, _signal.SIGSTOP):
-                _signal.signal(number, _caught)
-        _signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
+        self.before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        self.signals = check(lib.shim_signalfd(), "ask for signals")
+
+    def __enter__(self) -> "Foreground":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets signals through again: a program that has the runtime in it goes on."""
+        posix.close(self.signals)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self.before)
 
     def wait(self, process: "Process", master: int) -> int:
         """Waits for the process; the exit status as a shell gives it: 128 and the signal's number when killed.
@@ -65,8 +69,19 @@ class Foreground:
 
     def _serve(self, process: "Process", terminal: "Optional[Terminal]") -> None:
         """Waits until something happens, and does what that asks for."""
+        if terminal is not None or self.notify is not None:
+            signalled = self._serve_more(process, terminal)
+        else:
+            signalled = bool(lib.shim_poll([self.signals, process.pidfd], 2, -1) & 1)
+        if signalled:
+            self._pass_on(process, terminal)
+
+    def _serve_more(self, process: "Process", terminal: "Optional[Terminal]") -> bool:
+        """The same with a terminal, or somebody to notify; whether signals have come."""
+        import select
+
         poll = select.poll()
-        poll.register(self.reader, select.POLLIN)
+        poll.register(self.signals, select.POLLIN)
         poll.register(process.pidfd, select.POLLIN)
         if self.notify is not None:
             poll.register(self.notify, select.POLLIN)
@@ -78,19 +93,16 @@ class Foreground:
         if self.notify is not None and self.notify.fileno() in ready and self.notify.serve():
             self.notify.close()
             self.notify = None
-        if self.reader in ready:
-            self._pass_on(process, terminal)
+        return self.signals in ready
 
     def _pass_on(self, process: "Process", terminal: "Optional[Terminal]") -> None:
-        for number in posix.read(self.reader, 4096):
+        data = posix.read(self.signals, 32 * _RECORD)
+        for at in range(0, len(data), _RECORD):
+            number = int.from_bytes(data[at : at + 4], sys.byteorder)
             if number == _signal.SIGWINCH and terminal is not None:
                 terminal.resize()
             elif number not in _OWN:
                 lib.shim_pidfd_signal(process.pidfd, number)
-
-
-def _caught(_number: int, _frame: object) -> None:
-    """The wakeup pipe has taken note already."""
 
 
 def _reap(pid: int) -> "Optional[int]":

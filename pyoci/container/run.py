@@ -3,9 +3,6 @@
 from pyoci import kernel
 from pyoci._shim import lib
 from pyoci.container.create import create
-from pyoci.container.delete import destroy, end
-from pyoci.container.start import start, start_and_wait
-from pyoci.container.state import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,37 +11,54 @@ if TYPE_CHECKING:
     from pyoci.checkpoint.options import CriuOptions
     from pyoci.container.create import Created
     from pyoci.container.notify import Notify
+    from pyoci.container.state import Entry, Store
     from pyoci.options import CreateOptions
 
 
 def run(
-    store: Store, container: str, options: "CreateOptions", driver: str, warn: "Optional[Callable[[str], None]]" = None
+    store: "Store",
+    container: str,
+    options: "CreateOptions",
+    driver: str,
+    warn: "Optional[Callable[[str], None]]" = None,
 ) -> int:
     """Creates, starts, and unless detached waits for and removes a container; returns the exit status."""
     if options.detach:
-        created = create(store, container, options, driver, warn)
+        created = create(store, container, options, driver, warn, _load_start)
         _start(created, options.notify_socket)
         created.process.close()
         created.entry.close()
         return 0
     from pyoci.container.foreground import Foreground
 
-    foreground = Foreground()
-    if not options.no_subreaper:
-        lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    created = create(store, container, options, driver, warn)
-    if options.notify_socket:
-        foreground.notify = _listen(created, options.notify_socket)
-    _start(created, "")
-    created.entry.close()
-    status = foreground.wait(created.process, created.master)
-    if not options.keep:
-        _clean_up(store, container)
+    with Foreground() as foreground:
+        if not options.no_subreaper:
+            lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        created = create(store, container, options, driver, warn, _load_all)
+        if options.notify_socket:
+            foreground.notify = _listen(created, options.notify_socket)
+        _start(created, "")
+        created.entry.release()
+        status = foreground.wait(created.process, created.master)
+        if options.keep:
+            created.entry.close()
+        else:
+            _clean_up(created.entry)
     return status
 
 
+def _load_start() -> None:
+    """Imports what comes next, while init does its work on another processor."""
+    from pyoci.container import start as start
+
+
+def _load_all() -> None:
+    from pyoci.container import delete as delete
+    from pyoci.container import start as start
+
+
 def run_restored(
-    store: Store, container: str, options: "CreateOptions", wanted: "CriuOptions", driver: str
+    store: "Store", container: str, options: "CreateOptions", wanted: "CriuOptions", driver: str
 ) -> int:
     """Restores a container, and unless detached waits for and removes it; returns the exit status."""
     from pyoci.checkpoint.restore import restore
@@ -56,13 +70,13 @@ def run_restored(
         return 0
     from pyoci.container.foreground import Foreground
 
-    foreground = Foreground()
-    if not options.no_subreaper:
-        lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    restored = restore(store, container, options, wanted, driver)
-    restored.entry.close()
-    status = foreground.wait(restored.process, restored.master)
-    _clean_up(store, container)
+    with Foreground() as foreground:
+        if not options.no_subreaper:
+            lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        restored = restore(store, container, options, wanted, driver)
+        restored.entry.release()
+        status = foreground.wait(restored.process, restored.master)
+        _clean_up(restored.entry)
     return status
 
 
@@ -74,24 +88,26 @@ def _listen(created: "Created", notify_socket: str) -> "Notify":
 
 def _start(created: "Created", notify_socket: str) -> None:
     """A container that cannot be started is of no use to whoever ran it."""
+    from pyoci.container.start import start_and_wait, start_created
+
     try:
         if notify_socket:
             start_and_wait(created.entry, notify_socket)
         else:
-            start(created.entry)
+            start_created(created.entry)
     except BaseException:
         if created.entry.fd >= 0:
+            from pyoci.container.delete import destroy, end
+
             end(created.entry)
             destroy(created.entry)
         raise
 
 
-def _clean_up(store: Store, container: str) -> None:
-    from pyoci.errors import Error
+def _clean_up(entry: "Entry") -> None:
+    """Unless somebody deleted it meanwhile."""
+    from pyoci.container.delete import destroy
 
-    try:
-        entry = store.open(container)
-    except Error:
-        return  # somebody deleted it meanwhile
-    with entry:
-        destroy(entry.load())
+    if entry.regain():
+        with entry:
+            destroy(entry)

@@ -27,11 +27,14 @@ def start(entry: Entry) -> None:
     status = entry.status()
     if status != "created":
         raise Error(_REFUSALS[status])
+    start_created(entry)
+
+
+def start_created(entry: Entry) -> None:
+    """The same for one that is known to be created, by whoever has just done so."""
     try:
         _go(entry)
         pyoci.mark("state")
-        entry.record["started"] = True
-        entry.save()
         if "poststart" in entry.record["hooks"]:
             _poststart(entry)
     except Error as problem:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from pyoci.cgroups import Manager
 
-SOCKET = "start"
+SOCKET = "start"  # init listens there from the moment that it may be started
+EARLY_SOCKET = "start.new"  # and there before
 NOTIFY = "notify"
 _STATE, _CONFIG = "state.json", "config.json"
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
@@ -29,7 +30,7 @@ _SHAPE = {
     "init_process_pid": int, "init_process_start": int, "own_pids": bool, "no_pivot": bool, "no_new_keyring": bool,
 }  # fmt: skip
 _MORE = {
-    "annotations": dict, "owner": str, "notify": bool, "ready": bool, "started": bool, "network_path": str,
+    "annotations": dict, "owner": str, "notify": bool, "started": bool, "network_path": str,
     "network_devices": list, "resctrl": dict,
 }  # fmt: skip
 _LAST_PID = 2**31 - 1
@@ -158,8 +159,12 @@ class Entry:
         self._replace(_STATE, dump(self.record).encode())
 
     def save_config(self, data: bytes) -> None:
-        """Keeps the config.json that the container is made of: later changes of the bundle must not affect it."""
-        self._replace(_CONFIG, data)
+        """Keeps the config.json that the container is made of: later changes of the bundle must not affect it. Once,
+        and before state.json, without which nobody looks for it."""
+        try:
+            self._write(_CONFIG, data)
+        except OSError as problem:
+            raise Error(f"write {self.path}/{_CONFIG}", errno=problem.errno or 0) from None
 
     def config(self) -> "dict[str, Any]":
         """The config kept."""
@@ -199,13 +204,24 @@ class Entry:
     def remove(self) -> None:
         """Removes the directory and lets go of it. Only names that we make are expected, and nothing is followed."""
         pyoci.mark("state")
+        for name in (_STATE, SOCKET, _CONFIG):  # mostly that is all, and no list of it is needed
+            try:
+                posix.unlink(name, dir_fd=self.fd)
+            except OSError:
+                pass
+        try:
+            posix.rmdir(self.path)
+        except OSError:
+            self._remove_rest()
+        self.close()
+
+    def _remove_rest(self) -> None:
         for name in posix.listdir(self.fd):
             try:
                 posix.unlink(name, dir_fd=self.fd)
             except IsADirectoryError:
                 self._remove_directory(name)
         posix.rmdir(self.path)
-        self.close()
 
     def _remove_directory(self, name: str) -> None:
         inner = posix.open(name, _DIRECTORY, dir_fd=self.fd)
@@ -233,18 +249,21 @@ class Entry:
             posix.close(fd)
 
     def _replace(self, name: str, data: bytes) -> None:
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
         try:
-            fd = posix.open(f"{name}.new", flags, 0o600, dir_fd=self.fd)
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[posix.write(fd, view) :]
-            finally:
-                posix.close(fd)
+            self._write(f"{name}.new", data)
             posix.rename(f"{name}.new", name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except OSError as problem:
             raise Error(f"write {self.path}/{name}", errno=problem.errno or 0) from None
+
+    def _write(self, name: str, data: bytes) -> None:
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        fd = posix.open(name, flags, 0o600, dir_fd=self.fd)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[posix.write(fd, view) :]
+        finally:
+            posix.close(fd)
 
     # What the kernel says
 
@@ -255,15 +274,9 @@ class Entry:
             return pid
         return 0
 
-    def waits(self) -> bool:
-        """Whether init still waits for `start`: only it holds the socket, and only until it becomes the program."""
-        fd = lib.shim_connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
-        if fd >= 0:
-            posix.close(fd)
-            return True
-        import errno
-
-        return bool(fd == -errno.EAGAIN)  # so many asked while it was frozen that the queue is full
+    def ready(self) -> None:
+        """From now on the container may be started: to give the socket its name is less work than to write it down."""
+        posix.rename(EARLY_SOCKET, SOCKET, src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
     def status(self) -> str:
         """creating, created, running, paused or stopped."""
@@ -271,11 +284,29 @@ class Entry:
             return "stopped"
         if self.record.get("cgroup") and self.manager().frozen():
             return "paused"
+        return "running" if self.record.get("started") else self._status_by_socket()
+
+    def _status_by_socket(self) -> str:
+        """Only init holds the socket, and only until it becomes the program."""
+        fd = lib.shim_connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
+        if fd >= 0:
+            posix.close(fd)
+            return "created"
+        problem = OSError(-fd, "connect")  # of the kind that its number stands for, without importing `errno`
+        if isinstance(problem, FileNotFoundError):
+            return "creating"
+        # It was frozen, and so many have asked that the queue is full
+        return "created" if isinstance(problem, BlockingIOError) else "running"
+
+    def was_created(self) -> bool:
+        """Whether `create` has come to its end, whatever has become of the container since."""
         if self.record.get("started"):
-            return "running"
-        if not self.waits():
-            return "running"
-        return "created" if self.record.get("ready") else "creating"
+            return True
+        try:
+            posix.stat(SOCKET, dir_fd=self.fd)
+        except OSError:
+            return False
+        return True
 
     def manager(self) -> "Manager":
         """The container's cgroups."""

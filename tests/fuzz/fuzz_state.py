@@ -24,7 +24,6 @@ _RECORD = {
     "notify": False,
     "hooks": ["poststop"],
     "own_pids": True,
-    "ready": True,
     "started": True,
     "cgroup": _HOST,
 }

@@ -56,7 +56,7 @@ def traced(box: Box, *words: str) -> "tuple[Result, Picture]":
 
 
 BEGIN = ["interpreter start", "trace", "command"]
-CREATE = ["load", "check", "compile", "state", "cgroup", "launch", "init", "state", "cgroup", "limits", "init", "state"]
+CREATE = ["load", "check", "compile", "state", "cgroup", "launch", "cgroup", "init", "limits", "state", "init", "state"]
 
 
 def test_each_command_has_its_phases(box: Box) -> None:
