@@ -54,6 +54,8 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
     while (plan_next(plan, &at, &step) > 0) {
         c->doing = NULL;
         c->detail[0] = '\0';
+        if (step.operation != OP_MAKE_NODE && step.operation != OP_MAKE_LINK)
+            root_forget(c);
         int error = functions[step.operation](c, &step);
         if (error < 0)
             give_up(c, error);
@@ -87,8 +89,9 @@ static int join_cgroups(struct context *c, int first, int count)
             snprintf(c->detail, sizeof c->detail, "join cgroup %.*s", length < 0 ? 0 : (int)length, path);
             return error;
         }
-        close(fd);
     }
+    if (count)
+        sys_close_range((unsigned)first, (unsigned)(first + count - 1), 0);
     return 0;
 }
 
@@ -104,7 +107,7 @@ int main(int argc, char **argv)
     if (c.base < 0 || tasks < 0)
         return 64;
     c.report = c.base + FD_REPORT;
-    c.root = c.null = c.proc = c.blank = -1;
+    c.root = c.null = c.proc = c.blank = c.parent = -1;
     memset(c.spaces, -1, sizeof c.spaces);
     memset(c.taken, -1, sizeof c.taken);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

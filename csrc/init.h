@@ -51,6 +51,7 @@ struct context {
     int null;    /* O_PATH of the host's null device, proven to be it */
     int proc;    /* a procfs of our own, nobody can have mounted anything in it */
     int blank;   /* the first directory mask, to be cloned for the others */
+    int parent;  /* the directory that root_parent opened last, or -1 */
     int spaces[NAMESPACE_SLOTS];
     int taken[MAX_TAKEN]; /* detached mounts that the runtime made for us */
     bool in_cwd;
@@ -58,6 +59,7 @@ struct context {
     const struct step *step;
     const char *doing; /* the call under way, for the report */
     char detail[1024];
+    char parent_path[PATH_MAX];
     char executable[PATH_MAX];
     char home[PATH_MAX]; /* "HOME=…" when the environment is to be given one */
 };
@@ -77,7 +79,8 @@ int receive_mount(struct context *c, int *mount);
 enum target_kind { TARGET_DIRECTORY, TARGET_FILE };
 int root_open(struct context *c, const char *path, uint64_t flags, uint64_t resolve);
 int root_make(struct context *c, const char *path, enum target_kind kind);
-int root_parent(struct context *c, const char *path, char base[NAME_MAX + 1]);
+int root_parent(struct context *c, const char *path, char name[NAME_MAX + 1]);
+void root_forget(struct context *c);
 
 /* copy.c */
 int copy_tree(int from, int to);

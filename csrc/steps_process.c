@@ -270,12 +270,9 @@ static int find(struct context *c, const struct fields_find_executable *f)
     return check_executable(name);
 }
 
-int step_find_executable(struct context *c, const struct step *step)
+/* As the user would find it */
+static int find_as(struct context *c, const struct fields_find_executable *f, const gid_t *before, int count)
 {
-    FIELDS(find_executable, step);
-    gid_t before[256];
-    int count = getgroups(256, before);
-
     setfsgid((gid_t)f->gid.i);
     int grouped = setgroups(f->groups.b.length / sizeof(gid_t), (const gid_t *)f->groups.b.bytes);
     setfsuid((uid_t)f->uid.i);
@@ -284,6 +281,17 @@ int step_find_executable(struct context *c, const struct step *step)
     setfsgid(getegid());
     if (grouped == 0 && count >= 0 && setgroups((size_t)count, before) < 0)
         return -errno;
+    return error;
+}
+
+int step_find_executable(struct context *c, const struct step *step)
+{
+    FIELDS(find_executable, step);
+    gid_t before[256];
+    int count = getgroups(256, before);
+    bool same = geteuid() == (uid_t)f->uid.i && getegid() == (gid_t)f->gid.i && count == 0 && !f->groups.b.length;
+    int error = same ? find(c, f) : find_as(c, f, before, count);
+
     c->doing = NULL;
     snprintf(c->detail, sizeof c->detail, "%.1000s", f->name.s.bytes);
     return error;
@@ -455,15 +463,17 @@ int step_bounding(struct context *c, const struct step *step)
     FIELDS(bounding, step);
 
     for (int cap = 0; cap < 64; cap++) {
+        if (f->keep.i >> cap & 1)
+            continue;
+        int error = prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 ? -errno : 0;
         int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
         if (has < 0)
             return 0; /* no such capability, nor any above */
-        if (!has || (f->keep.i >> cap & 1))
-            continue;
-        snprintf(c->detail, sizeof c->detail, "capability %d", cap);
-        TRY(c, "prctl", prctl(PR_CAPBSET_DROP, cap, 0, 0, 0));
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
-            return -EPERM;
+        if (has) { /* what is not there needs no right to drop it */
+            c->doing = "prctl";
+            snprintf(c->detail, sizeof c->detail, "capability %d", cap);
+            return error ? error : -EPERM;
+        }
     }
     return 0;
 }

@@ -9,10 +9,9 @@
 int step_own_mounts(struct context *c, const struct step *step)
 {
     FIELDS(own_mounts, step);
-    SCOPED_FD top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct mount_attr attr = { .propagation = (uint64_t)f->propagation.i };
 
-    TRY(c, "open /", top);
-    TRY(c, "set propagation of /", sys_mount_setattr(top, AT_RECURSIVE, 0, 0, (uint64_t)f->propagation.i));
+    TRY(c, "set propagation of /", SYS(mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof attr));
     return 0;
 }
 
@@ -20,16 +19,14 @@ int step_own_mounts(struct context *c, const struct step *step)
  * that holds it becomes private. Only the root of a mount takes attributes, so walk up to it. */
 static int make_parent_private(struct context *c, int dir)
 {
-    SCOPED_FD at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct mount_attr attr = { .propagation = MS_PRIVATE };
+    char up[PATH_MAX] = ".";
 
-    TRY(c, "open", at);
-    for (int depth = 0; sys_mount_setattr(at, 0, 0, 0, MS_PRIVATE) < 0; depth++) {
-        if (errno != EINVAL || depth > PATH_MAX)
+    c->doing = "make the mount that holds it private";
+    for (size_t length = 1; SYS(mount_setattr, dir, up, 0, &attr, sizeof attr) < 0; length += 3) {
+        if (errno != EINVAL || length + 4 > sizeof up)
             return -errno;
-        int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        TRY(c, "open ..", up);
-        close(at);
-        at = up;
+        memcpy(up + length, "/..", 4);
     }
     return 0;
 }
@@ -315,12 +312,11 @@ int step_make_directory(struct context *c, const struct step *step)
 }
 
 /* What stands where a device shall be: the same device, or in the way */
-static int check_node(struct context *c, int dir, const char *name, mode_t mode, dev_t device)
+static int check_node(struct context *c, int dir, const char *name, mode_t mode, dev_t device, struct stat *st)
 {
-    struct stat st;
-    TRY(c, "look at what is there", fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW));
+    TRY(c, "look at what is there", fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW));
     c->doing = "another file is there";
-    if ((st.st_mode & S_IFMT) != (mode & S_IFMT) || (!S_ISFIFO(mode) && st.st_rdev != device))
+    if ((st->st_mode & S_IFMT) != (mode & S_IFMT) || (!S_ISFIFO(mode) && st->st_rdev != device))
         return -EEXIST;
     return 0;
 }
@@ -329,9 +325,10 @@ int step_make_node(struct context *c, const struct step *step)
 {
     FIELDS(make_node, step);
     char name[NAME_MAX + 1];
+    struct stat st;
     mode_t mode = (mode_t)f->mode.i;
     dev_t device = makedev((unsigned)f->major.i, (unsigned)f->minor.i);
-    SCOPED_FD dir = root_parent(c, f->path.s.bytes, name);
+    int dir = root_parent(c, f->path.s.bytes, name);
 
     TRY(c, "open directory", dir);
     int made = mknodat(dir, name, mode, device), error = errno;
@@ -339,11 +336,12 @@ int step_make_node(struct context *c, const struct step *step)
         errno = error;
         TRY(c, "mknod", made);
     }
-    if ((error = check_node(c, dir, name, mode, device)) != 0)
+    if ((error = check_node(c, dir, name, mode, device, &st)) != 0)
         return error;
     if (made < 0 && (f->flags.i & PLAN_NODE_KEEP))
         return 0;
-    TRY(c, "chown", fchownat(dir, name, (uid_t)f->uid.i, (gid_t)f->gid.i, AT_SYMLINK_NOFOLLOW));
+    if (st.st_uid != (uid_t)f->uid.i || st.st_gid != (gid_t)f->gid.i)
+        TRY(c, "chown", fchownat(dir, name, (uid_t)f->uid.i, (gid_t)f->gid.i, AT_SYMLINK_NOFOLLOW));
     return 0;
 }
 
@@ -351,7 +349,7 @@ int step_make_link(struct context *c, const struct step *step)
 {
     FIELDS(make_link, step);
     char name[NAME_MAX + 1];
-    SCOPED_FD dir = root_parent(c, f->path.s.bytes, name);
+    int dir = root_parent(c, f->path.s.bytes, name);
 
     TRY(c, "open directory", dir);
     c->doing = "symlink";
@@ -389,7 +387,7 @@ static int bind_console(struct context *c, int terminal)
     SCOPED_FD clone = sys_open_tree(terminal, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
     TRY(c, "clone the pty", clone);
     char name[NAME_MAX + 1];
-    SCOPED_FD dir = root_parent(c, "/dev/console", name);
+    int dir = root_parent(c, "/dev/console", name);
     TRY(c, "open /dev", dir);
     int file = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0600);
     if (file >= 0)
@@ -428,8 +426,6 @@ int step_console(struct context *c, const struct step *step)
 static int settle_in_root(struct context *c)
 {
     TRY(c, "chdir to /", chdir("/"));
-    close(c->root);
-    TRY(c, "open /", c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (c->null >= 0)
         close(c->null);
     if (c->blank >= 0)

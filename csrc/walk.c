@@ -84,22 +84,20 @@ static int follow(struct walk *w, int link)
     return 0;
 }
 
+static int make_in(int parent, const char *name, enum target_kind kind)
+{
+    if (kind == TARGET_DIRECTORY)
+        return mkdirat(parent, name, 0755);
+    SCOPED_FD file = openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+    return file < 0 ? -1 : 0;
+}
+
 /* Make what is missing, in the directory that was walked to */
 static int create(struct context *c, const char *dir, const char *name, enum target_kind kind)
 {
     SCOPED_FD parent = open_plain(c, dir, O_PATH | O_DIRECTORY);
-    if (parent < 0)
+    if (parent < 0 || (make_in(parent, name, kind) < 0 && errno != EEXIST))
         return -1;
-    if (kind == TARGET_DIRECTORY) {
-        if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
-            return -1;
-    } else {
-        int file = openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
-        if (file < 0 && errno != EEXIST)
-            return -1;
-        if (file >= 0)
-            close(file);
-    }
     return sys_openat2(parent, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
@@ -139,21 +137,16 @@ static int advance(struct context *c, struct walk *w, enum target_kind kind, int
     return turned;
 }
 
-/* Open a path below the root, O_PATH, making what is missing. Links are followed inside the root, dangling ones too
- * (images link /etc/resolv.conf to a file that appears only later). */
-int root_make(struct context *c, const char *path, enum target_kind kind)
+static int walk(struct context *c, const char *path, enum target_kind kind)
 {
     struct walk w = { .links = 0 };
-    int found = root_open(c, path, O_PATH, 0);
 
-    if (found >= 0 || errno != ENOENT)
-        return found;
     if (strlen(path) >= sizeof w.rest) {
         errno = ENAMETOOLONG;
         return -1;
     }
     snprintf(w.rest, sizeof w.rest, "%s", path);
-    found = open_plain(c, "", O_PATH | O_DIRECTORY);
+    int found = open_plain(c, "", O_PATH | O_DIRECTORY);
     while (found >= 0 && !is_last(&w)) {
         int next;
         if (advance(c, &w, kind, &next) < 0) {
@@ -170,24 +163,71 @@ int root_make(struct context *c, const char *path, enum target_kind kind)
     return found;
 }
 
-/* The directory of a path, made where it is missing, and the name in it */
-int root_parent(struct context *c, const char *path, char base[NAME_MAX + 1])
+/* The directory of a path, with a slash behind it, and the name in it */
+static int split(const char *path, char dir[PATH_MAX], char name[NAME_MAX + 1])
 {
-    char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *last = slash ? slash + 1 : path;
     size_t length = slash ? (size_t)(slash - path) : 0;
 
-    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+    if (*last == '\0' || strcmp(last, ".") == 0 || strcmp(last, "..") == 0) {
         errno = EINVAL;
         return -1;
     }
-    if (strlen(name) > NAME_MAX || length >= sizeof dir) {
+    if (strlen(last) > NAME_MAX || length + 1 >= PATH_MAX) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    memcpy(base, name, strlen(name) + 1);
+    memcpy(name, last, strlen(last) + 1);
     memcpy(dir, path, length);
-    snprintf(dir + length, sizeof dir - length, "/");
-    return root_make(c, dir, TARGET_DIRECTORY);
+    memcpy(dir + length, "/", 2);
+    return 0;
+}
+
+/* Mostly only the last component is missing. What is not made here, or has become a link since, is left to the walk. */
+static int make_last(struct context *c, const char *path, enum target_kind kind)
+{
+    char dir[PATH_MAX], name[NAME_MAX + 1];
+
+    if (split(path, dir, name) < 0)
+        return -1;
+    SCOPED_FD parent = root_open(c, dir, O_PATH | O_DIRECTORY, 0);
+    if (parent < 0 || make_in(parent, name, kind) < 0)
+        return -1;
+    return sys_openat2(parent, name, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+/* Open a path below the root, O_PATH, making what is missing. Links are followed inside the root, dangling ones too
+ * (images link /etc/resolv.conf to a file that appears only later). */
+int root_make(struct context *c, const char *path, enum target_kind kind)
+{
+    int found = root_open(c, path, O_PATH, 0);
+
+    if (found >= 0 || errno != ENOENT)
+        return found;
+    found = make_last(c, path, kind);
+    return found >= 0 ? found : walk(c, path, kind);
+}
+
+/* The directory of a path, made where it is missing, and the name in it. It stays open, for steps that follow one another
+ * mostly name the same one; before a step that could change what the path leads to, root_forget closes it. */
+int root_parent(struct context *c, const char *path, char name[NAME_MAX + 1])
+{
+    char dir[PATH_MAX];
+
+    if (split(path, dir, name) < 0)
+        return -1;
+    if (c->parent >= 0 && strcmp(dir, c->parent_path) == 0)
+        return c->parent;
+    root_forget(c);
+    memcpy(c->parent_path, dir, strlen(dir) + 1);
+    c->parent = root_make(c, dir, TARGET_DIRECTORY);
+    return c->parent;
+}
+
+void root_forget(struct context *c)
+{
+    if (c->parent >= 0)
+        close(c->parent);
+    c->parent = -1;
 }

@@ -204,7 +204,8 @@ static void check_parent(struct context *c, const char *path)
     must_be_inside(found, path);
     int known = by_chroot(again, &expected);
     must(known == -ENOTDIR || (known == 0 && seen.st_ino == expected.st_ino), "elsewhere", path);
-    close(found);
+    must(root_parent(c, path, name) == found, "opened again", path);
+    root_forget(c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -214,6 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[PATH_MAX];
 
     c.root = root_fd;
+    c.parent = -1;
     grow(&in);
     int lowest = dup(root_fd);
     for (int n = 0; n < 4 && in.at < in.end; n++) {

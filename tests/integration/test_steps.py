@@ -219,3 +219,40 @@ def test_a_plan_that_is_no_plan_changes_nothing(box: Box) -> None:
             Launch(Damaged()).run()
         assert not (root / f"made{number}").exists(), number
     assert data
+
+
+NULL, ZERO = (kernel.S_IFCHR | 0o666, 1, 3), (kernel.S_IFCHR | 0o666, 1, 5)
+
+
+def test_a_mount_comes_between_two_devices(box: Box) -> None:
+    """The directory of the first is kept open for the second, unless it may no longer be what its path leads to."""
+    root = box.bundle().rootfs
+    steps: list[tuple[Any, ...]] = [
+        *NEW_ROOT,
+        (ops.MAKE_NODE, "/dir/a", *NULL, 0, 0, 0),
+        (ops.MAKE_NODE, "/dir/a", *NULL, 0, 0, ops.NODE_KEEP),
+        (ops.MOUNT_NEW, "/dir", "tmpfs", "s", [], 0, 0, 0),
+        (ops.MAKE_NODE, "/dir/a", *ZERO, 0, 0, 0),
+        (ops.MAKE_LINK, "/dir/../dir/b", "a", 0),
+    ]
+    plan = Plan()
+    plan.flags = MOUNTS
+    for number, *values in steps:
+        plan.add(number, "before", *fields_of(number, tuple(values), root))
+    plan.add(ops.MAKE_DIRECTORY, WHERE, "/dir/b/x", 0o755)
+    plan.add(ops.EXECUTE, "after", ["x"], [])
+    problem = failure_of(plan)
+    assert (problem.location, problem.errno) == (WHERE, 20), problem  # the link leads to a device
+    assert [(path.name, path.stat().st_rdev) for path in (root / "dir").iterdir()] == [("a", os.makedev(1, 3))]
+
+
+def test_a_capability_that_is_not_there_takes_no_right_to_drop_it(box: Box) -> None:
+    plan = Plan()
+    plan.add(ops.BOUNDING, "before", 1 << 5)
+    plan.add(ops.CAPABILITIES, "before", 0, 0, 0, 0)
+    plan.add(ops.BOUNDING, "again", 1 << 5)
+    plan.add(ops.BOUNDING, WHERE, 0)
+    plan.add(ops.EXECUTE, "after", ["x"], [])
+    problem = failure_of(plan)
+    assert (problem.location, problem.errno) == (WHERE, 1), problem
+    assert "capability 5" in str(problem)
