@@ -219,9 +219,13 @@ def build_interpreter(package, *flags):
     }
     defines = [f'-DPYOCI_{name}="{value}"' for name, value in places.items()]
     with tempfile.TemporaryDirectory() as scratch:
-        sources = [source("interpreter.c"), module_table(package, scratch, bool(flags))]
+        shim = os.path.join(scratch, "_shim.c")
+        runpy.run_path(source("shim_build.py"))["ffibuilder"].emit_c_code(shim)
+        sources = [*(source(name) for name in ("interpreter.c", "shim.c", "hook.c")), shim]
+        sources.append(module_table(package, scratch, bool(flags)))
         for library in libraries():
             command = [*CC, *CFLAGS, *defines, *flags, *(f"-isystem{place}" for place in includes)]
+            command += [f"-I{source('')}", "-Wno-unused-parameter", "-pthread", "-Wl,--wrap=_Py_Deepfreeze_Init"]
             command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, *library]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode == 0 and works(output + ".new"):

@@ -21,6 +21,20 @@
 extern int _PySignal_Init(int install_handlers) __attribute__((weak));
 #define HALVES (PY_VERSION_HEX < 0x030d0000 && _PySignal_Init)
 
+/* 3.11 begins with making every string in the code of its frozen modules one with its equals. Most of them belong to the
+ * second half and are never looked at; until then they are equal without being one. The linker puts our function in the
+ * place of Python's (--wrap), which waits for complete(). */
+extern int __real__Py_Deepfreeze_Init(void) __attribute__((weak));
+#define LATE_STRINGS (PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030c0000 && __real__Py_Deepfreeze_Init)
+int __wrap__Py_Deepfreeze_Init(void);
+
+int __wrap__Py_Deepfreeze_Init(void)
+{
+    return LATE_STRINGS || !__real__Py_Deepfreeze_Init ? 0 : __real__Py_Deepfreeze_Init();
+}
+
+PyMODINIT_FUNC PyInit__shim(void); /* csrc/shim_build.py */
+
 static PyObject *argv_list; /* sys.argv is made by the second half only */
 
 static int compare(const void *name, const void *entry)
@@ -61,6 +75,8 @@ static PyObject *complete(PyObject *self, PyObject *unused)
     if (begun || !HALVES)
         Py_RETURN_FALSE;
     begun = 1;
+    if (LATE_STRINGS && __real__Py_Deepfreeze_Init() < 0)
+        return PyErr_NoMemory();
     status = _Py_InitializeMain();
     if (!PyStatus_Exception(status))
         Py_RETURN_TRUE;
@@ -171,7 +187,7 @@ int main(int argc, char **argv)
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));
-    if (PyImport_AppendInittab("_pyoci", make_module) < 0)
+    if (PyImport_AppendInittab("_pyoci", make_module) < 0 || PyImport_AppendInittab("pyoci._shim", PyInit__shim) < 0)
         return 1;
     configure(&config, argc, argv);
     check(Py_InitializeFromConfig(&config));

@@ -39,7 +39,7 @@ def find_and_load(name: str, importer: "Any") -> "ModuleType":
         found = current(name, found)
     if found is not None:
         return own(name, found)
-    if name in EXTENSIONS or name == SHIM:
+    if name in EXTENSIONS:
         origin = extension(name)
         if origin:
             spec = Spec(name, None, origin=origin)
@@ -90,8 +90,6 @@ def finish(module: "ModuleType", spec: "Any", execute: "Callable[[ModuleType], A
 
 def extension(name: str) -> str:
     """The file of an extension module, which may lie in few places; "" when it does not."""
-    if name == SHIM:
-        return f"{OURS}/pyoci/_shim.abi3.so"
     for directory in (_pyoci.EXTENSIONS, *PATHS):
         file = f"{directory}/{name}{_pyoci.SUFFIX}"
         try:
