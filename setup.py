@@ -91,7 +91,7 @@ def kernel_headers(directory):
 
 def compile_static(output, sources, *flags):
     """Compiles C to a program that needs nothing but the kernel, without what it does not use."""
-    small = ["-static", "-fno-pie", "-no-pie", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"]
+    small = ["-Os", "-s", "-static", "-fno-pie", "-no-pie", "-ffunction-sections", "-Wl,--gc-sections"]
     with tempfile.TemporaryDirectory() as scratch:
         kernel_headers(scratch)
         compile_c(output, sources, *small, "-idirafter", scratch, *flags, compiler=check_static_libc())

@@ -6,6 +6,7 @@ makes a call fail, a seccomp filter, loaded by the plan itself, has it refused.
 
 import os
 import platform
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from support.box import Box
+from support.bundle import Bundle
+from support.command import run
 
 from pyoci import kernel
 from pyoci.errors import Error
@@ -256,3 +259,25 @@ def test_a_capability_that_is_not_there_takes_no_right_to_drop_it(box: Box) -> N
     problem = failure_of(plan)
     assert (problem.location, problem.errno) == (WHERE, 1), problem
     assert "capability 5" in str(problem)
+
+
+def lookups(box: Box, bundle: Bundle) -> int:
+    """How often init looks up a path in the rootfs."""
+    bundle.write()
+    log = box.path / "log"
+    words = ["strace", "-f", "-qq", "-e", "trace=openat2", "-o", str(log)]
+    assert run([*words, *box.words("run", "--bundle", str(bundle.path), "c")]).ok
+    return log.read_text().count(" openat2(")
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_what_is_missing_is_made_without_walking_there(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    (bundle.rootfs / "a" / "b" / "c").mkdir(parents=True)
+    before = lookups(box, bundle)
+    bundle.bind(bundle.rootfs / "a", "/a/b/c/new")
+    once = lookups(box, bundle)
+    assert once - before == 3, "the place, its directory, what was made there"
+    assert lookups(box, bundle) - before == 1, "now it is there"
+    bundle.linux["devices"] = [{"path": f"/dev/{n}", "type": "c", "major": 1, "minor": 3} for n in range(5)]
+    assert lookups(box, bundle) - before == 1, "all devices are made in one directory"
