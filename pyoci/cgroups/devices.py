@@ -12,6 +12,23 @@ ANY = -1  # every major, every minor
 MOST_RULES = 4096  # v1's kernel goes through all of them for each one more; v2 has a million instructions for them
 
 _BITS = {"r": READ, "w": WRITE, "m": MKNOD}
+_LETTERS = ("", "r", "w", "rw", "m", "rm", "wm", "rwm")  # by access bits
+
+# What every container may do, whatever its rules say: make nodes; use null, full, zero, tty, random, urandom, its
+# pseudo-terminals, and tun (as engines expect since runc has it). Kind, major and minor to access
+_DEFAULTS = {
+    ("c", ANY, ANY): MKNOD,
+    ("b", ANY, ANY): MKNOD,
+    ("c", 1, 3): EVERY,
+    ("c", 1, 8): EVERY,
+    ("c", 1, 7): EVERY,
+    ("c", 5, 0): EVERY,
+    ("c", 1, 5): EVERY,
+    ("c", 1, 9): EVERY,
+    ("c", 136, ANY): EVERY,
+    ("c", 5, 2): EVERY,
+    ("c", 10, 200): EVERY,
+}
 
 
 class Rule:
@@ -47,28 +64,23 @@ class Rule:
 
     def text(self) -> str:
         """As v1's files and systemd spell it: ``c 1:3 rwm``."""
-        major, minor = ("*" if number == ANY else str(number) for number in (self.major, self.minor))
-        return f"{self.kind} {major}:{minor} {access_text(self.access)}"
+        return rule_text((self.kind, self.major, self.minor), self.access)
+
+
+def rule_text(devices: "tuple[str, int, int]", access: int) -> str:
+    """Rule.text() of a rule that is given by kind, major and minor, and access bits."""
+    kind, major, minor = devices
+    return f"{kind} {'*' if major == ANY else major}:{'*' if minor == ANY else minor} {_LETTERS[access]}"
 
 
 def access_text(access: int) -> str:
     """Bits as letters, in the kernel's order."""
-    return "".join(letter for letter, bit in _BITS.items() if access & bit)
-
-
-def _default(kind: str, major: int, minor: int, access: int = EVERY) -> Rule:
-    return Rule(True, kind, major, minor, access, "the default devices")
+    return _LETTERS[access]
 
 
 def default_rules() -> "list[Rule]":
-    """What every container may do, whatever its rules say: make nodes; use null, full, zero, tty, random, urandom,
-    its pseudo-terminals, and tun (as engines expect since runc has it)."""
-    characters = (1, 3), (1, 8), (1, 7), (5, 0), (1, 5), (1, 9), (136, ANY), (5, 2), (10, 200)
-    return [
-        _default("c", ANY, ANY, MKNOD),
-        _default("b", ANY, ANY, MKNOD),
-        *(_default("c", major, minor) for major, minor in characters),
-    ]
+    """What every container may do, whatever its rules say."""
+    return [Rule(True, *key, access, "the default devices") for key, access in _DEFAULTS.items()]
 
 
 def parse(resources: "dict[str, object]", where: str) -> "list[Rule]":
@@ -198,6 +210,18 @@ def state_of(rules: "list[Rule]") -> State:
     return state
 
 
+def state_with_defaults(rules: "list[Rule]") -> State:
+    """The state that a list of rules and the default ones behind it end in."""
+    state = state_of(rules)
+    if state.allow:
+        for rule in default_rules():
+            state.apply(rule)
+        return state
+    for key, access in _DEFAULTS.items():  # the same, without asking each what it is
+        state.exceptions[key] = state.exceptions.get(key, 0) | access
+    return state
+
+
 def state_from_list(text: str) -> State:
     """The state that devices.list shows. Where the default is to allow, the kernel does not show the exceptions."""
     state = State()
@@ -220,12 +244,12 @@ def transition(now: State, wanted: State) -> "list[tuple[str, str]]":
         if wanted.allow and now.allow and not wanted.exceptions:
             return writes
         other = "devices.deny" if wanted.allow else "devices.allow"
-        return writes + [(other, Rule(True, *key, access).text()) for key, access in exceptions.items()]
+        return writes + [(other, rule_text(key, access)) for key, access in exceptions.items()]
     writes = []
     for key, access in now.exceptions.items():
         if gone := access & ~wanted.exceptions.get(key, 0):
-            writes.append(("devices.deny", Rule(True, *key, gone).text()))
+            writes.append(("devices.deny", rule_text(key, gone)))
     for key, access in wanted.exceptions.items():
         if new := access & ~now.exceptions.get(key, 0):
-            writes.append(("devices.allow", Rule(True, *key, new).text()))
+            writes.append(("devices.allow", rule_text(key, new)))
     return writes

@@ -81,6 +81,10 @@ class Manager:
         """Refused."""
         self._refuse("update")
 
+    def remove_unused(self) -> bool:
+        """Nothing to remove."""
+        return True
+
     def destroy(self) -> None:
         """Nothing to remove."""
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Optional
 
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
+_FILE = posix.O_WRONLY | posix.O_NOFOLLOW
+_PAGE = 4096  # what the kernel gives of a list at once, at most
 
 
 def read_file(path: str) -> str:
@@ -17,11 +19,24 @@ def read_file(path: str) -> str:
     fd = posix.open(path, posix.O_RDONLY)
     try:
         chunks = []
-        while chunk := posix.read(fd, 65536):
+        while chunk := posix.read(fd, 4 * _PAGE):
             chunks.append(chunk)
     finally:
         posix.close(fd)
     return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+
+def read_value(path: str) -> str:
+    """read_file() of what the kernel writes in one piece, such as a setting: less than was asked for is all there is.
+
+    Not for lists (cgroup.procs, mountinfo): of those a read may give less than is left.
+    """
+    fd = posix.open(path, posix.O_RDONLY)
+    try:
+        value = posix.read(fd, _PAGE)
+    finally:
+        posix.close(fd)
+    return value.decode("utf-8", "surrogateescape") if len(value) < _PAGE else read_file(path)
 
 
 class Hierarchy:
@@ -96,18 +111,21 @@ class Host:
     def _own(self) -> "dict[str, str]":
         """Our cgroup by controller; "" is the v2 tree."""
         own = {}
-        for line in read_file(self.proc + "/self/cgroup").split("\n"):  # a name may hold what else ends a line
-            _, colon, path = line.partition(":")[2].partition(":")
-            for name in line.split(":")[1].split(",") if colon else ():
-                own[name] = path or "/"
+        for line in read_value(self.proc + "/self/cgroup").split("\n"):  # a name may hold what else ends a line
+            fields = line.split(":", 2)
+            if len(fields) == 3:
+                for name in fields[1].split(","):
+                    own[name] = fields[2] or "/"
         return own
 
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
         """(type, root, mount point, superblock options) of the cgroup mounts at or below `root`."""
         found = []
         for line in read_file(self.proc + "/self/mountinfo").split("\n"):
+            if " - cgroup" not in line:
+                continue
             left, _, right = line.partition(" - ")
-            if right[:6] != "cgroup":
+            if right[:6] != "cgroup":  # in the words of some other mount
                 continue
             fields, after = left.split(" "), right.split(" ")
             if len(fields) < 5 or len(after) < 3:
@@ -128,19 +146,23 @@ class Host:
         """Whether cgroups may be out of our hands, so that an engine expects us to do without."""
         return self.euid != 0 or self.in_user_namespace()
 
-    def mkdir(self, name: str, dir_fd: int) -> None:
+    def mkdir(self, path: str) -> None:
         """Make one cgroup. 0755, as the kernel's own files are."""
-        posix.mkdir(name, 0o755, dir_fd=dir_fd)
+        posix.mkdir(path, 0o755)
 
     def rmdir(self, path: str) -> None:
         """Remove one cgroup; its files do not count as contents."""
         posix.rmdir(path)
 
-    def write(self, dir_fd: int, name: str, value: str) -> None:
-        """One write(2) of the whole value, as cgroupfs wants it. The file must exist."""
-        fd = posix.open(name, posix.O_WRONLY | posix.O_TRUNC | posix.O_NOFOLLOW, dir_fd=dir_fd)
+    def put(self, fd: int, value: str) -> None:
+        """One write(2) of the whole value, as cgroupfs wants it: what it does not take whole it refuses."""
+        posix.write(fd, value.encode("utf-8", "surrogateescape"))
+
+    def write(self, dir_fd: "Optional[int]", name: str, value: str) -> None:
+        """Put a value in one file of a cgroup. The file must exist."""
+        fd = self.open_file(name, dir_fd)
         try:
-            posix.write(fd, value.encode("utf-8", "surrogateescape"))
+            self.put(fd, value)
         finally:
             posix.close(fd)
 
@@ -149,11 +171,15 @@ class Host:
         fd = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW, dir_fd=dir_fd)
         try:
             chunks = []
-            while chunk := posix.read(fd, 65536):
+            while chunk := posix.read(fd, 4 * _PAGE):
                 chunks.append(chunk)
         finally:
             posix.close(fd)
         return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+    def open_file(self, name: str, dir_fd: "Optional[int]" = None) -> int:
+        """A descriptor of a file to write to, never through a symlink."""
+        return posix.open(name, _FILE, dir_fd=dir_fd)
 
     def open_dir(self, name: str, dir_fd: "Optional[int]" = None) -> int:
         """A descriptor of a directory, never through a symlink in its last component."""

@@ -4,7 +4,7 @@ import posix
 
 from ..errors import Error
 from . import devices
-from .host import Host, read_file
+from .host import Host, read_value
 from .settings import Section, Setting, write_all
 from .v1 import UNIFIED
 
@@ -18,10 +18,10 @@ class Limits:
     """What one linux.resources asks for.
 
     bases: controller to mount point, "" for the v2 tree's; where: the place of the resources, for errors.
-    settings and rules (None: leave the devices alone) are to be written by write() and write_rules().
+    settings and rules (those asked for; None: leave the devices alone) are to be written by write() and write_rules().
     """
 
-    __slots__ = ("_v2", "bases", "host", "rules", "settings", "warnings")
+    __slots__ = ("_devices", "_v2", "bases", "host", "rules", "settings", "warnings")
 
     def __init__(self, host: Host, bases: "dict[str, str]", resources: "dict[str, Any]", where: str) -> None:
         self.host = host
@@ -31,8 +31,8 @@ class Limits:
         self.warnings: "list[str]" = []
         if any(value for key, value in resources.items() if key != "devices"):  # device rules alone are the usual case
             self._compile(resources, where)
-        self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
-        devices.state_of(self.rules)
+        self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where)
+        self._devices = devices.state_with_defaults(self.rules)
 
     def _compile(self, resources: "dict[str, Any]", where: str) -> None:
         from .compile import check_pages, settings_for_v1
@@ -48,7 +48,7 @@ class Limits:
     def _controllers_of_v2(self) -> "set[str]":
         if UNIFIED not in self.bases:
             return set()
-        return set(read_file(self.bases[UNIFIED] + "/cgroup.controllers").split())
+        return set(read_value(self.bases[UNIFIED] + "/cgroup.controllers").split())
 
     def _check_lists(self, resources: "dict[str, Any]", where: str) -> None:
         section = Section(resources, where).section("cpu")
@@ -56,7 +56,7 @@ class Limits:
             from .compile import check_lists
 
             base = self.bases["cpuset"]
-            check_lists(resources, where, read_file(base + "/cpuset.cpus"), read_file(base + "/cpuset.mems"))
+            check_lists(resources, where, read_value(base + "/cpuset.cpus"), read_value(base + "/cpuset.mems"))
 
     def write(self, paths: "dict[str, str]", write: "Callable[..., None]" = write_all) -> None:
         """Write the settings to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
@@ -82,35 +82,42 @@ class Limits:
                 posix.close(fd)
 
     def write_rules(self, paths: "dict[str, str]") -> None:
-        """Write the device rules."""
-        if self.rules is not None:
-            self._write_devices(self.rules, paths.get("devices", ""))
-
-    def _write_devices(self, rules: "list[devices.Rule]", path: str) -> None:
-        if not path:
-            if devices.allows_everything(rules) or self.host.rootless():
-                return
+        """Write the device rules, those that every container has included."""
+        if self.rules is None:
+            return
+        path = paths.get("devices", "")
+        if path:
+            now = devices.state_from_list(read_value(path + "/devices.list"))
+            self._write_devices(path, devices.transition(now, self._devices))
+        elif not devices.allows_everything(self.rules + devices.default_rules()) and not self.host.rootless():
             raise Error("no devices hierarchy is mounted", location="linux.resources.devices")
-        fd = self.host.open_dir(path)
+
+    def _write_devices(self, path: str, writes: "list[tuple[str, str]]") -> None:
+        opened: "dict[str, int]" = {}
         try:
-            now = devices.state_from_list(self.host.read(fd, "devices.list"))
-            for file, value in devices.transition(now, devices.state_of(rules)):
-                if not self._write_device(fd, file, value, rules):
-                    return
+            for file, value in writes:
+                try:
+                    if file not in opened:
+                        opened[file] = self.host.open_file(f"{path}/{file}")
+                    self.host.put(opened[file], value)
+                except OSError as error:
+                    if self._never_permitted(error):
+                        return
+                    raise self._refused(file, value, error.errno or 0) from None
         finally:
-            posix.close(fd)
+            for fd in opened.values():
+                posix.close(fd)
 
-    def _write_device(self, fd: int, file: str, value: str, rules: "list[devices.Rule]") -> bool:
-        try:
-            self.host.write(fd, file, value)
-        except OSError as error:
-            import errno
+    def _never_permitted(self, error: OSError) -> bool:
+        """Whether we are in a user namespace: there the outer container's rules hold."""
+        import errno
 
-            if error.errno == errno.EPERM and self.host.in_user_namespace():
-                return False  # never permitted there; the outer container's rules hold
-            wanted = next((rule.location for rule in rules if rule.text() == value), "")
-            hint = "the parent cgroup does not allow it" if error.errno == errno.EPERM else ""
-            where = wanted or "linux.resources.devices"
-            step = f"write {value!r} to {file}"
-            raise Error(location=where, step=step, errno=error.errno or 0, hint=hint) from None
-        return True
+        return error.errno == errno.EPERM and self.host.in_user_namespace()
+
+    def _refused(self, file: str, value: str, number: int) -> Error:
+        import errno
+
+        places = [rule.location for rule in (self.rules or []) + devices.default_rules() if rule.text() == value]
+        where = places[0] if places else "linux.resources.devices"
+        hint = "the parent cgroup does not allow it" if number == errno.EPERM else ""
+        return Error(location=where, step=f"write {value!r} to {file}", errno=number, hint=hint)

@@ -263,6 +263,10 @@ class Manager:
             if pause:
                 self.thaw()
 
+    def remove_unused(self) -> bool:
+        """False: the unit goes by destroy()."""
+        return False
+
     def destroy(self) -> None:
         """Stop the unit and forget its failure, then remove what it left."""
         if not self.unit:

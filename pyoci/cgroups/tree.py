@@ -67,43 +67,33 @@ def exists(path: str) -> bool:
 
 def missing(base: str, path: str) -> "list[str]":
     """The directories that make() would have to make, outermost first."""
-    wanted = levels(base, path)
     absent: "list[str]" = []
-    while wanted and not exists(wanted[-1]):
-        absent.append(wanted.pop())
+    while len(path) > len(base) and not exists(path):
+        absent.append(path)
+        path = path.rpartition("/")[0]
     return absent[::-1]
 
 
-def make(host: Host, base: str, path: str, made: "list[str]") -> int:
-    """Make `path` and what is missing between it and `base`; returns a descriptor of it, and adds to `made`.
+def make(host: Host, base: str, path: str, fresh: "list[str]") -> None:
+    """Make `path` and what is missing between it and `base`; adds to `fresh` what was not there.
 
-    Walks down by descriptor without following a symlink: /sys/fs/cgroup of v1 is a tmpfs, which can hold them.
+    By path, though /sys/fs/cgroup of v1 is a tmpfs, which can hold symlinks: `base` is a mount point as the kernel
+    resolved it, and below it is cgroupfs, in which nobody can make any.
     """
-    fd = host.open_dir(base)
-    at = base.rstrip("/")
-    for name in path[len(at) :].strip("/").split("/"):
-        at = f"{at}/{name}"
-        try:
-            below = _enter(host, fd, name, at, made)
-        finally:
-            posix.close(fd)
-        fd = below
-    return fd
-
-
-def _enter(host: Host, fd: int, name: str, at: str, made: "list[str]") -> int:
     try:
-        return host.open_dir(name, fd)
+        _make_level(host, path, fresh)
     except FileNotFoundError:
-        pass
+        for level in levels(base, path):
+            _make_level(host, level, fresh)
+
+
+def _make_level(host: Host, path: str, fresh: "list[str]") -> None:
     try:
-        host.mkdir(name, fd)
-    except FileExistsError:
-        pass  # another container's create was quicker: its directory, then
+        host.mkdir(path)
+    except FileExistsError:  # from before, or another container's create was quicker: its directory, then
+        posix.close(host.open_dir(path))
     else:
-        if at not in made:
-            made.append(at)
-    return host.open_dir(name, fd)
+        fresh.append(path)
 
 
 def subtree(path: str) -> "Iterator[str]":
@@ -148,7 +138,7 @@ def all_pids(path: str) -> "list[int]":
 
 def refuse_if_used(path: str) -> None:
     """Refuse a cgroup that has processes: they would be limited, and killed, as this container's."""
-    if exists(path) and (found := all_pids(path)):
+    if found := all_pids(path):
         text = f"container's cgroup is not empty: {len(found)} process(es) found"
         raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}")
 

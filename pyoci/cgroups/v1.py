@@ -5,7 +5,7 @@ import time
 
 from ..errors import Error
 from . import tree
-from .host import Host, Layout, read_file
+from .host import Host, Layout, read_file, read_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager.warnings = manager.limits.warnings
     manager.made = [absent for path, base in manager.directories() for absent in tree.missing(base, path)]
     manager.check_frozen_parent()
-    manager.check_unused()
+    manager.check_unused(manager.made)
     return manager
 
 
@@ -55,13 +55,14 @@ def _place(mount: str, own: str, names: "list[str]") -> str:
 class Manager:
     """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists."""
 
-    __slots__ = ("bases", "host", "layout", "limits", "made", "optional", "paths", "warnings")
+    __slots__ = ("bases", "fresh", "host", "layout", "limits", "made", "optional", "paths", "warnings")
 
     def __init__(self, host: Host, paths: "dict[str, str]", bases: "dict[str, str]", made: "list[str]") -> None:
         self.host = host
         self.paths = paths
         self.bases = bases
-        self.made = made
+        self.made = made  # to be removed with the container; noted before it is made
+        self.fresh: "list[str]" = []  # what make() really made: nobody is in it, and nothing is set
         self.optional = False
         self.layout: "Optional[Layout]" = None
         self.warnings: "list[str]" = []
@@ -73,6 +74,8 @@ class Manager:
             return
         path, base = self.paths["freezer"], self.bases["freezer"]
         for level in tree.levels(base, path):
+            if level in self.made:
+                return  # from here on down it does not exist yet
             state = self._state_of(level)
             if state in ("FROZEN", "FREEZING"):
                 text = "container's cgroup unexpectedly frozen" if level == path else f"cgroup {level} is frozen"
@@ -103,7 +106,7 @@ class Manager:
         """Make the cgroups and set the limits, all but the device rules; refuses a cgroup that somebody uses."""
         self.make()
         try:
-            self.check_unused()
+            self.check_unused(self.fresh)
         except Error:
             self.forget()
             raise
@@ -111,10 +114,13 @@ class Manager:
 
     def make(self) -> None:
         """Make the cgroups; afterwards a process can join."""
-        for path, base in self.directories():
-            self._create_one(path, base)
+        try:
+            for path, base in self.directories():
+                self._create_one(path, base)
+        finally:
+            self.made += [path for path in self.fresh if path not in self.made]
         if "cpuset" in self.paths:
-            fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"])
+            fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"], self.fresh)
 
     def limit(self) -> None:
         """Set the limits, all but the device rules."""
@@ -123,7 +129,7 @@ class Manager:
 
     def _create_one(self, path: str, base: str) -> None:
         try:
-            posix.close(tree.make(self.host, base, path, self.made))
+            tree.make(self.host, base, path, self.fresh)
         except OSError as error:
             import errno
 
@@ -132,10 +138,11 @@ class Manager:
                 return
             raise Error(step=f"make cgroup {path}", errno=error.errno or 0, location="linux.cgroupsPath") from None
 
-    def check_unused(self) -> None:
-        """Refuse cgroups that somebody uses."""
+    def check_unused(self, known: "list[str]") -> None:
+        """Refuse cgroups that somebody uses; of those `known` to be unused nobody is asked."""
         for path, _ in self.directories():
-            tree.refuse_if_used(path)
+            if path not in known:
+                tree.refuse_if_used(path)
 
     def forget(self) -> None:
         """These cgroups turned out to be somebody else's: from now on, leave them alone."""
@@ -158,14 +165,11 @@ class Manager:
                 if path in opened:
                     continue
                 opened.add(path)
-                fd = _open_below(self.host, path, sub.get(controller, sub.get("", "")))
+                below = sub.get(controller, sub.get("", ""))
                 if controller == UNIFIED:
-                    unified = fd
-                    continue
-                try:
-                    tasks.append(posix.open("tasks", posix.O_WRONLY | posix.O_NOFOLLOW, dir_fd=fd))
-                finally:
-                    posix.close(fd)
+                    unified = _open_below(self.host, path, below)
+                else:
+                    tasks.append(_open_tasks(self.host, path, below))
         except (Error, OSError):
             for fd in tasks if unified < 0 else [*tasks, unified]:
                 posix.close(fd)
@@ -269,7 +273,7 @@ class Manager:
         """
         if self.empty():
             return
-        if "freezer" not in self.paths:
+        if not tree.exists(self.paths.get("freezer", "")):  # none, or remove_unused() found nobody in it
             self._signal(number)
             return
         stay_frozen = number != SIGKILL and self.frozen()
@@ -343,11 +347,32 @@ class Manager:
         if layout.unified and self.paths.get(UNIFIED):
             self.bases[UNIFIED] = layout.unified
 
+    def remove_unused(self) -> bool:
+        """destroy() if nobody is in any of the cgroups, and none is below: rmdir(2) itself knows that. False if not:
+        then it takes kill() and destroy().
+
+        The freezer's goes first. When it refuses, kill() has it still; when it goes, it could not have held whoever is
+        in another.
+        """
+        freezer = self.paths.get("freezer")
+        own = sorted((path for path, _ in self.directories()), key=lambda path: path != freezer)
+        for path in own:
+            try:
+                self.host.rmdir(path)
+            except OSError as error:
+                if not tree.is_gone(error):
+                    return False
+        self._remove_parents(own)
+        return True
+
     def destroy(self) -> None:
         """Remove every cgroup of the container, those below, and the parents we made that are empty."""
-        for path, _ in self.directories():
+        own = [path for path, _ in self.directories()]
+        for path in own:
             tree.remove(self.host, path)
-        own = {path for path, _ in self.directories()}
+        self._remove_parents(own)
+
+    def _remove_parents(self, own: "list[str]") -> None:
         tree.remove_made(self.host, [path for path in self.made if path not in own])
 
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
@@ -387,16 +412,26 @@ def _open_below(host: Host, path: str, below: str) -> int:
     return leaf_in(host, path, below)
 
 
-def fill_cpuset(host: Host, base: str, path: str) -> None:
-    """Give each level without CPUs or memory nodes those of its parent: v1 lets no process in before."""
-    above = {name: read_file(f"{base}/{name}").strip() for name in ("cpuset.cpus", "cpuset.mems")}
-    for level in tree.levels(base, path):
-        fd = host.open_dir(level)
-        try:
-            for name in above:
-                if own := host.read(fd, name).strip():
-                    above[name] = own
-                else:
-                    host.write(fd, name, above[name])
-        finally:
-            posix.close(fd)
+def _open_tasks(host: Host, path: str, below: str) -> int:
+    if not below:
+        return host.open_file(path + "/tasks")
+    fd = _open_below(host, path, below)
+    try:
+        return host.open_file("tasks", fd)
+    finally:
+        posix.close(fd)
+
+
+def fill_cpuset(host: Host, base: str, path: str, fresh: "list[str]") -> None:
+    """Give each level without CPUs or memory nodes those of its parent: v1 lets no process in before. The `fresh` ones
+    have none; where one has some, so have all above it."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        without: "list[str]" = []
+        for level in [*reversed(tree.levels(base, path)), base]:
+            if level not in fresh and (value := read_value(f"{level}/{name}").strip()):
+                break
+            without.append(f"{level}/{name}")
+        else:
+            continue  # even the top has none: what could be given
+        for file in reversed(without):
+            host.write(None, file, value)

@@ -6,7 +6,7 @@ import time
 
 from ..errors import Error
 from . import tree
-from .host import Host, Layout, read_file
+from .host import Host, Layout, read_file, read_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager.limits = Limits(host, layout.unified, resources, "linux.resources")
     manager.warnings = manager.limits.warnings
     manager.check_frozen()
-    tree.refuse_if_used(path)
+    if path not in manager.made:
+        tree.refuse_if_used(path)
     return manager
 
 
@@ -59,10 +60,12 @@ class Manager:
     def check_frozen(self) -> None:
         """Refuse a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
         for level in tree.levels(self.base, self.path):
-            try:
-                frozen = _event(read_file(level + "/cgroup.events"), "frozen")
-            except OSError:
+            if level in self.made:
                 return  # from here on down it does not exist yet
+            try:
+                frozen = _event(read_value(level + "/cgroup.events"), "frozen")
+            except OSError:
+                return  # nor does it by now
             if frozen:
                 ours = level == self.path
                 text = "container's cgroup unexpectedly frozen" if ours else f"cgroup {level} is frozen"
@@ -79,13 +82,17 @@ class Manager:
 
     def create(self) -> None:
         """Make the cgroup, get its controllers enabled from the top down, set the limits, all but the device rules."""
+        fresh: "list[str]" = []
         try:
-            posix.close(tree.make(self.host, self.base, self.path, self.made))
+            tree.make(self.host, self.base, self.path, fresh)
         except OSError as error:
             self._without_cgroup(error.errno or 0)
             return
+        finally:
+            self.made += [path for path in fresh if path not in self.made]
         try:
-            tree.refuse_if_used(self.path)
+            if self.path not in fresh:
+                tree.refuse_if_used(self.path)
         except Error:
             self.forget()
             raise
@@ -121,7 +128,7 @@ class Manager:
 
     def _settle_type(self) -> None:
         """Below a threaded cgroup ours has to be threaded as well, where only some controllers can be."""
-        if read_file(self.path + "/cgroup.type").strip() != "domain invalid":
+        if read_value(self.path + "/cgroup.type").strip() != "domain invalid":
             return
         domain = {"memory", "io", "cpu", "hugetlb"}
         if any(setting.controller in domain for setting in (self.limits.settings if self.limits else ())):
@@ -171,13 +178,13 @@ class Manager:
         """Where a process can be: the container's cgroup, unless init (systemd, say) moved itself below and gave
         controllers away there, which leaves the cgroup itself closed to processes: then where init is."""
         try:
-            if not read_file(self.path + "/cgroup.subtree_control").strip():
+            if not read_value(self.path + "/cgroup.subtree_control").strip():
                 return self.path
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
         # The container chooses the name: it may hold all but a newline and a slash
-        for line in read_file(f"{self.host.proc}/{init_pid}/cgroup").split("\n"):
+        for line in read_value(f"{self.host.proc}/{init_pid}/cgroup").split("\n"):
             if line[:3] == "0::" and "/../" not in f"{line[3:]}/":
                 home = tree.join(self.base, tree.components(line[3:]))
                 return home if home.startswith(self.path + "/") else self.path
@@ -204,7 +211,7 @@ class Manager:
     def empty(self) -> bool:
         """Whether no process is left."""
         try:
-            return not self.path or not _event(read_file(self.path + "/cgroup.events"), "populated")
+            return not self.path or not _event(read_value(self.path + "/cgroup.events"), "populated")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV):
                 return True
@@ -215,7 +222,7 @@ class Manager:
         if not self.path:
             return False
         try:
-            return read_file(self.path + "/cgroup.freeze").strip() == "1"
+            return read_value(self.path + "/cgroup.freeze").strip() == "1"
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV):
                 return False
@@ -293,12 +300,28 @@ class Manager:
         now = {"quota": -1 if quota == "max" else int(quota), "period": int(period)}
         return {**resources, "cpu": {**cpu, **{key: value for key, value in now.items() if not cpu.get(key)}}}
 
+    def remove_unused(self) -> bool:
+        """destroy() if nobody is in the cgroup, and none is below: rmdir(2) itself knows that. False if not: then it
+        takes kill() and destroy()."""
+        if not self.path:
+            return True
+        try:
+            self.host.rmdir(self.path)
+        except OSError as error:
+            if not tree.is_gone(error):
+                return False
+        self._remove_parents()
+        return True
+
     def destroy(self) -> None:
         """Remove the cgroup, those below, and the parents we made that are empty."""
         if not self.path:
             return
         wait_event(self.path, "populated", 0, tree.REMOVE_SECONDS)
         tree.remove(self.host, self.path)
+        self._remove_parents()
+
+    def _remove_parents(self) -> None:
         tree.remove_made(self.host, [path for path in self.made if path != self.path])
 
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":

@@ -98,9 +98,10 @@ def destroy(entry: Entry) -> None:
     _reap(entry)
     pyoci.mark("cgroup")
     manager = entry.manager()
-    if not manager.empty():
-        manager.kill(_SIGKILL)
-    manager.destroy()
+    if not manager.remove_unused():
+        if not manager.empty():
+            manager.kill(_SIGKILL)
+        manager.destroy()
     if entry.record.get("criu_work"):
         from pyoci.checkpoint.restore import unmount
 

@@ -49,11 +49,12 @@ def _layout(own: bytes, mounts: bytes) -> None:
     def read(path: str) -> str:
         return texts.get(path.rpartition("/")[2], b"").decode("utf-8", "surrogateescape")
 
-    real, machine.read_file = machine.read_file, read
+    real = machine.read_file, machine.read_value
+    machine.read_file = machine.read_value = read
     try:
         layout = machine.Host().layout()
     finally:
-        machine.read_file = real
+        machine.read_file, machine.read_value = real
     for hierarchy in layout.hierarchies:
         assert hierarchy.mount.startswith("/sys/fs/cgroup/")
         assert hierarchy.own

@@ -549,6 +549,37 @@ def test_kill_reaches_what_left_one_hierarchy(left):
         assert [process.wait() for process in group.processes] == [-signal.SIGKILL] * 2
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_cgroup_that_all_have_left_goes_at_once(driver):
+    with Group(driver) as group:
+        group.make()
+        manager = loaded(group.manager)
+        assert not manager.remove_unused()
+        assert manager.pids() == [group.processes[0].pid]
+        manager.kill(signal.SIGKILL)
+        group.processes[0].wait()
+        assert manager.remove_unused() == (driver == "cgroupfs")  # systemd's unit has to be stopped
+
+
+@pytest.mark.skipif(V2, reason="there is one tree, and one place in it")
+@pytest.mark.parametrize("left", ["devices", "freezer"])
+def test_who_left_one_hierarchy_is_found_when_the_others_are_gone(left):
+    with Group() as group:
+        group.make()
+        gone = group.run(["sleep", "1000"])
+        (ROOT / left / "cgroup.procs").write_text(str(gone.pid))
+        first = group.processes[0]
+        first.kill()
+        first.wait()
+        manager = loaded(group.manager)
+        assert not manager.remove_unused()
+        assert manager.pids() == [gone.pid]
+        manager.kill(signal.SIGKILL)
+        assert gone.wait() == -signal.SIGKILL
+        manager.destroy()
+        assert tree() == []
+
+
 def test_another_signal_reaches_all_and_a_pause_stays():
     with Group() as group:
         group.make()

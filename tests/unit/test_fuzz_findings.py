@@ -63,20 +63,23 @@ def test_names_that_hold_what_ends_a_line_elsewhere(monkeypatch: pytest.MonkeyPa
         "cgroup": f"2:memory:/a{separator}b\n0::/\n",
         "mountinfo": f"1 1 0:1 / /x{separator}y rw - fuse f rw\n2 1 0:2 / /sys/fs/cgroup/m rw - cgroup c rw,memory\n",
     }
-    monkeypatch.setattr(host, "read_file", lambda path: texts[path.rpartition("/")[2]])
+    for read in ("read_file", "read_value"):
+        monkeypatch.setattr(host, read, lambda path: texts[path.rpartition("/")[2]])
     (found,) = host.Host().layout().hierarchies
     assert (found.mount, found.own) == ("/sys/fs/cgroup/m", f"/a{separator}b")
 
 
 def test_a_cgroup_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = {"cgroup": "2:memory:\n", "mountinfo": "2 1 0:2 / /sys/fs/cgroup/m rw - cgroup c rw,memory\n"}
-    monkeypatch.setattr(host, "read_file", lambda path: texts[path.rpartition("/")[2]])
+    for read in ("read_file", "read_value"):
+        monkeypatch.setattr(host, read, lambda path: texts[path.rpartition("/")[2]])
     assert host.Host().layout().hierarchies[0].own == "/"
 
 
 @pytest.mark.parametrize("text", ["x", ":", "1:memory", "a - cgroup", "1 2 3 4 /sys/fs/cgroup/x\\9 rw - cgroup c rw,x"])
 def test_mounts_and_cgroups_of_no_known_form(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(host, "read_file", lambda path: text)
+    for read in ("read_file", "read_value"):
+        monkeypatch.setattr(host, read, lambda path: text)
     assert host.Host().layout().hierarchies == []
 
 

@@ -124,12 +124,14 @@ class FakeHost(Host):
     def in_user_namespace(self):
         return self.user_namespace
 
-    def mkdir(self, name, dir_fd):
-        parent = os.readlink(f"/proc/self/fd/{dir_fd}")
+    def mkdir(self, path):
+        parent, _, name = path.rpartition("/")
+        if os.path.exists(path) or not os.path.isdir(parent):
+            super().mkdir(path)
         top = parent[len(self.root) :].strip("/").split("/")[0]
         if top in self.denied or (parent == self.root and "" in self.denied):
             raise OSError(self.denied.get(top) or self.denied[""], "mkdir")
-        super().mkdir(name, dir_fd)
+        super().mkdir(path)
         v1 = {controller.replace("name=", ""): files for controller, files in V1_FILES.items()}
         if top == "cpu,cpuacct":
             self._fill(f"{parent}/{name}", V1_FILES["cpu"])
@@ -139,17 +141,19 @@ class FakeHost(Host):
             self._fill(f"{parent}/{name}", self.v2_files)
 
     def rmdir(self, path):
-        """As in cgroupfs: files are no obstacle, cgroups below are."""
-        if any(entry.is_dir() for entry in os.scandir(path)):
+        """As in cgroupfs: files are no obstacle, cgroups below and processes are."""
+        if any(entry.is_dir() or (entry.name == "cgroup.procs" and entry.stat().st_size) for entry in os.scandir(path)):
             raise OSError(errno.EBUSY, path)
         shutil.rmtree(path)
 
-    def write(self, dir_fd, name, value):
-        place = os.readlink(f"/proc/self/fd/{dir_fd}")[len(self.root) :]
+    def put(self, fd, value):
+        place, _, name = os.readlink(f"/proc/self/fd/{fd}")[len(self.root) :].rpartition("/")
         number = self.refusals.pop((name, value), 0)
         if number:
             raise OSError(number, name)
-        super().write(dir_fd, name, value)
+        os.truncate(fd, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        super().put(fd, value)
         self.written.append((place, name, value))
 
     def values(self, *prefixes):

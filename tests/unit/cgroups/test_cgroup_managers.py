@@ -131,6 +131,19 @@ def test_destroying_twice_or_nothing_is_fine(host, version):
     manager.destroy()
 
 
+@pytest.mark.parametrize("version", [1, 2, 12])
+def test_what_nobody_uses_goes_with_its_parents_and_without_being_read(host, version, monkeypatch):
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/new/parent/c")
+    manager.create()
+    again = reload(manager, machine)
+    monkeypatch.setattr(tree, "subtree", lambda path: pytest.fail(f"{path} was looked into"))
+    assert again.remove_unused()
+    assert machine.directories() == before
+    assert again.remove_unused()  # somebody else removed it: no less gone
+
+
 # any hierarchy may be the one that somebody is in
 IN_USE = [(1, "devices/c/cgroup.procs"), (1, "systemd/c/cgroup.procs"), (12, "unified/c/cgroup.procs")]
 IN_USE += [(2, "c/cgroup.procs")]
@@ -145,6 +158,56 @@ def test_a_cgroup_in_use_is_refused(host, version, file):
     before = machine.directories()
     with pytest.raises(Error, match=r"container's cgroup is not empty: 2 process\(es\) found"):
         plan(machine, "/c")
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize(("version", "file"), IN_USE[:-1])
+def test_who_is_left_in_any_cgroup_is_killed_before_the_last_goes(host, version, file, monkeypatch):
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/new/c")
+    manager.create()
+    procs = Path(machine.root, file.replace("c/cgroup", "new/c/cgroup"))
+    procs.write_text("4711\n")
+    manager = reload(manager, machine)
+    assert not manager.remove_unused()
+    assert manager.pids() == [4711]
+    assert not manager.empty()
+    killed = []
+
+    def signalled(pids, number):
+        killed.append((pids, number))
+        procs.write_text("")
+
+    monkeypatch.setattr(tree, "signal_all", signalled)
+    manager.kill(signal.SIGKILL)
+    assert killed == [([4711], signal.SIGKILL)]
+    manager.destroy()
+    assert machine.directories() == before
+
+
+def test_nothing_goes_while_somebody_is_in_the_freezer(host):
+    """kill() stops him there first, and must make a paused one run again."""
+    machine = host(12)
+    manager = plan(machine, "/c")
+    manager.create()
+    before = machine.directories()
+    for file in ("freezer/c/cgroup.procs", "pids/c/cgroup.procs"):
+        Path(machine.root, file).write_text("4711\n")
+    assert not reload(manager, machine).remove_unused()
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_cgroup_below_is_looked_into(host, version):
+    """rmdir refuses: whoever is below has to be killed as well."""
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/c")
+    manager.create()
+    os.mkdir(next(iter(manager.record()["cgroup_paths"].values())) + "/below")
+    assert not manager.remove_unused()
+    manager.destroy()
     assert machine.directories() == before
 
 
@@ -270,6 +333,62 @@ def test_v1_fills_the_cpuset_of_every_level_from_above(host):
     plan(machine, "/a/b", resources={"cpu": {"cpus": "1"}}).create()
     written = [(place, value) for place, name, value in machine.written if name == "cpuset.cpus"]
     assert written == [("/cpuset/a", "0-3"), ("/cpuset/a/b", "0-3"), ("/cpuset/a/b", "1")]
+
+
+def test_v1_a_new_cpuset_gets_what_the_nearest_above_has(host):
+    """Somebody's parent may have a part of the CPUs, or none yet, which its own maker has not got to."""
+    machine = host(1)
+    plan(machine, "/some/parent").create()
+    values = {"some/cpuset.cpus": "1-2", "some/parent/cpuset.cpus": "", "some/parent/cpuset.mems": ""}
+    for name, text in values.items():
+        Path(machine.root, "cpuset", name).write_text(f"{text}\n")
+    machine.written.clear()
+    plan(machine, "/some/parent/c").create()
+    assert [entry for entry in machine.written if entry[1].startswith("cpuset.")] == [
+        ("/cpuset/some/parent", "cpuset.cpus", "1-2"),
+        ("/cpuset/some/parent/c", "cpuset.cpus", "1-2"),
+        ("/cpuset/some/parent", "cpuset.mems", "0"),
+        ("/cpuset/some/parent/c", "cpuset.mems", "0"),
+    ]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_parent_that_somebody_made_meanwhile_is_theirs(host, version):
+    """Between our plan and our create: it is not among what we made, but the record that says so is never too short."""
+    machine = host(version)
+    before = machine.directories()
+    ours = plan(machine, "/parent/c")
+    theirs = plan(machine, "/parent/other")
+    theirs.create()
+    ours.create()
+    assert ours.remove_unused()
+    assert all(tree.exists(path) for path in theirs.record()["cgroup_paths"].values())
+    assert theirs.remove_unused()
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_parent_that_went_meanwhile_is_made_and_noted(host, version):
+    machine = host(version)
+    before = machine.directories()
+    theirs = plan(machine, "/parent/other")
+    theirs.create()
+    ours = plan(machine, "/parent/c")
+    assert theirs.remove_unused()
+    ours.create()
+    assert any(path.endswith("/parent") for path in ours.record()["made"])
+    assert ours.remove_unused()
+    assert machine.directories() == before
+
+
+def test_no_symlink_is_taken_for_a_cgroup(host):
+    machine = host(1)
+    ours = plan(machine, "/c")
+    plan(machine, "/other").create()
+    os.symlink("other", machine.root + "/pids/c")
+    with pytest.raises(Error, match=r"make cgroup .*/pids/c") as caught:
+        ours.create()
+    assert caught.value.location == "linux.cgroupsPath"
 
 
 def test_v1_devices_are_denied_first_then_allowed(host):
