@@ -216,7 +216,7 @@ class Launch:
 
     def _awaits_start(self) -> bool:
         # In the plan of `exec` there is none: whether it ended as the program or before, only its end tells
-        return any(step.operation == ops.AWAIT_START for step in self.plan.steps)
+        return self.plan.has(ops.AWAIT_START)
 
     def _died(self) -> Error:
         status = self.process.wait()

@@ -10,7 +10,7 @@ from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyoci.plan.model import Source
+    from pyoci.plan.lent import Source
 
 
 def lend_mounts(report: int, sources: "list[Source]") -> None:

@@ -6,10 +6,8 @@ Looks at the host, changes nothing. The order is explained in docs/design.md, "T
 from pyoci import kernel
 from pyoci.plan import ops, process, rootfs
 from pyoci.plan.devices import compile_devices
-from pyoci.plan.hooks import container_hooks
-from pyoci.plan.identity import compile_names, compile_sysctls
-from pyoci.plan.labels import compile_keyring
-from pyoci.plan.model import Plan, Source
+from pyoci.plan.identity import compile_names
+from pyoci.plan.model import Plan
 from pyoci.plan.mounts import compile_mounts, finish_mounts
 from pyoci.plan.namespaces import compile_namespaces
 from pyoci.plan.request import Request
@@ -32,28 +30,34 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
 
         compile_intel_rdt(request, plan)
     process.affinity(plan, "", "")
-    compile_keyring(request, plan)
-    begin = len(plan.steps)
+    process.keyring(request, plan)
+    begin = len(plan.made)
     rootfs.open_root(request, plan)
     compile_mounts(request, plan)
     _notify(request, plan)
     insert_step(plan, begin)
     compile_devices(request, plan)
-    if _has_hooks(request, "prestart") or _has_hooks(request, "createRuntime"):
+    hooks = request.config.get("hooks") or {}
+    if hooks.get("prestart") or hooks.get("createRuntime"):
         plan.add(ops.SYNC, "hooks", ops.SYNC_HOOKS)
-    container_hooks(request, plan, "createContainer", "creating", request.bundle, hook_env)
+    if hooks.get("createContainer"):
+        _hooks(request, plan, "createContainer", "creating", request.bundle, hook_env)
     plan.add(ops.MAKE_DIRECTORY, "process.cwd", request.process["cwd"], 0o755)
     device = ops.CONSOLE_DEVICE if request.namespace("mount") else 0
     process.streams(request, plan, device)
     finish_mounts(request, plan)
     compile_names(request, plan)
-    compile_sysctls(request, plan)
+    if request.linux.get("sysctl"):
+        from pyoci.plan.sysctls import compile_sysctls
+
+        compile_sysctls(request, plan)
     rootfs.protect(request, plan)
     rootfs.switch_root(request, plan)
     process.attributes(request, plan)
     process.find(request, plan)
     plan.add(ops.AWAIT_START, "")
-    container_hooks(request, plan, "startContainer", "created", "/", hook_env)
+    if hooks.get("startContainer"):
+        _hooks(request, plan, "startContainer", "created", "/", hook_env)
     process.become(request, plan)
     return plan
 
@@ -65,8 +69,10 @@ def _network(request: Request, plan: Plan) -> None:
         compile_net_devices(request, plan)
 
 
-def _has_hooks(request: Request, kind: str) -> bool:
-    return bool((request.config.get("hooks") or {}).get(kind))
+def _hooks(request: Request, plan: Plan, kind: str, status: str, cwd: str, env: "list[str]") -> None:
+    from pyoci.plan.hooks import container_hooks
+
+    container_hooks(request, plan, kind, status, cwd, env)
 
 
 def _notify(request: Request, plan: Plan) -> None:
@@ -75,5 +81,5 @@ def _notify(request: Request, plan: Plan) -> None:
         attributes = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID
         plan.add(
             ops.MOUNT_BIND, "NOTIFY_SOCKET", process.NOTIFY_DIRECTORY, request.notify, attributes, 0, 0, 0,
-            kernel.MS_PRIVATE, 0, take(request, plan, Source(request.notify, "NOTIFY_SOCKET", 0), None),
+            kernel.MS_PRIVATE, 0, take(request, plan, request.notify, "NOTIFY_SOCKET", 0),
         )  # fmt: skip

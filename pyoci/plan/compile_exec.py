@@ -2,7 +2,6 @@
 
 from pyoci import kernel
 from pyoci.plan import ops, process
-from pyoci.plan.labels import compile_keyring
 from pyoci.plan.model import Plan
 from pyoci.plan.namespaces import FILES, FLAGS
 from pyoci.plan.request import Request
@@ -34,7 +33,7 @@ def compile_exec(request: Request, pid: int) -> Plan:
     if types & (kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME):
         plan.add(ops.FORK, "linux.namespaces")
         plan.add(ops.SESSION, "")
-    compile_keyring(request, plan)
+    process.keyring(request, plan)
     process.streams(request, plan, 0)
     process.attributes(request, plan)
     process.find(request, plan)

@@ -16,9 +16,7 @@ def container_hooks(request: Request, plan: Plan, kind: str, status: str, cwd: s
     cwd: where they start: the bundle while the host's files are in reach, / afterwards
     env: the environment of hooks that name none; never the container's, which the image can choose
     """
-    hooks: "list[dict[str, Any]]" = (request.config.get("hooks") or {}).get(kind) or []
-    if not hooks:
-        return
+    hooks: "list[dict[str, Any]]" = request.config["hooks"][kind]
     head, tail = request.state(status)
     for index, hook in enumerate(hooks):
         where = f"hooks.{kind}[{index}] ({hook['path']})"
@@ -26,4 +24,4 @@ def container_hooks(request: Request, plan: Plan, kind: str, status: str, cwd: s
         args = hook.get("args") or [hook["path"]]
         timeout = int(hook.get("timeout") or 0) * 1000
         environment = env if own is None else own
-        plan.add(ops.HOOK, where, hook["path"], args, environment, cwd, timeout, head, tail)
+        plan.add(ops.HOOK, where, hook["path"], tuple(args), tuple(environment), cwd, timeout, head, tail)

@@ -21,14 +21,12 @@ def compile_mappings(request: Request, plan: Plan) -> None:
 
     Errors: Error when it takes a helper that is not installed.
     """
-    from pyoci.plan.sources import lines  # `exec` has no use for it
-
     for key, file, helper in _MAPS:
         entries: "list[dict[str, Any]]" = request.linux[key]
         where = f"linux.{key}"
         if request.host.euid == 0:
             plan.parent.append(ParentStep(file, where, lines(entries)))
-        elif _is_own(request, key):
+        elif is_own(request, key):
             if file == "gid_map":
                 plan.parent.append(ParentStep("setgroups", where, "deny"))
             plan.parent.append(ParentStep(file, where, lines(entries)))
@@ -36,14 +34,7 @@ def compile_mappings(request: Request, plan: Plan) -> None:
             plan.parent.append(ParentStep(helper, where, _helper(request, helper, where), *lines(entries).split()))
 
 
-def lacks_groups(request: Request) -> bool:
-    """Whether setgroups(2) is given up for good in the container's user namespace."""
-    if request.host.euid != 0:
-        return request.has_new("user") and _is_own(request, "gidMappings")
-    return request.host.read("/proc/self/setgroups") == "deny"
-
-
-def _is_own(request: Request, key: str) -> bool:
+def is_own(request: Request, key: str) -> bool:
     """Whether a map holds no id but the runtime's own."""
     own = request.host.euid if key == "uidMappings" else request.host.egid
     entries = request.linux.get(key) or []
@@ -59,3 +50,8 @@ def _helper(request: Request, name: str, where: str) -> str:
             hint="install it (Debian: uidmap), or map only your own id",
         )
     return path
+
+
+def lines(mappings: "Any") -> str:
+    """Mappings as the kernel reads them (user_namespaces(7))."""
+    return "".join([f"{m['containerID']} {m['hostID']} {m['size']}\n" for m in mappings or ()])

@@ -3,6 +3,7 @@
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
+from pyoci.plan.process import keyring_name
 from pyoci.plan.request import Request
 
 _UNLABELED = ("proc", "sysfs", "cgroup", "cgroup2")  # these take no label but those of their files
@@ -28,26 +29,21 @@ def compile_labels(request: Request, plan: Plan) -> None:
         plan.add(ops.LABEL, "process.selinuxLabel", "attr/exec", label, label)
 
 
-def compile_keyring(request: Request, plan: Plan) -> None:
-    """Adds the session keyring; keys made in it carry the container's label."""
-    if request.no_new_keyring:
-        return
-    label = request.process.get("selinuxLabel")
-    if label:
-        _check_selinux(request, "process.selinuxLabel")
-        plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", label, label)
-    plan.add(ops.KEYRING, "", f"_ses.{request.container}")
-    if label:
-        plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", "", "")
+def compile_labelled_keyring(request: Request, plan: Plan) -> None:
+    """Adds the session keyring with the process's label, which keys made in it carry."""
+    label = request.process["selinuxLabel"]
+    _check_selinux(request, "process.selinuxLabel")
+    plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", label, label)
+    plan.add(ops.KEYRING, "", keyring_name(request))
+    plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", "", "")
 
 
 def mount_label(request: Request, type: str) -> "list[str]":
     """The option that gives a new filesystem's files the container's label."""
-    label = request.linux.get("mountLabel")
-    if not label or type in _UNLABELED:
+    if type in _UNLABELED:
         return []
     _check_selinux(request, "linux.mountLabel")
-    return [f"context={label}"]
+    return [f"context={request.linux['mountLabel']}"]
 
 
 def _check_selinux(request: Request, where: str) -> None:

@@ -1,25 +1,18 @@
 """Steps and plans: what the compiler makes, and the bytes that init reads (csrc/plan.h)."""
 
+from pyoci._shim import ffi
 from pyoci.errors import Error
 from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Union
+    from typing import Any, Callable, Union
 
-    Field = Union[int, str, "list[str]", bytes]
+    from pyoci.plan.lent import Source
+    from pyoci.plan.step import Step
 
-
-class Step:
-    """One operation of init: its number in `ops`, its fields in the order of plan.h, and the place in config.json that
-    asked for it."""
-
-    __slots__ = ("fields", "operation", "where")
-
-    def __init__(self, operation: int, where: str, *fields: "Field") -> None:
-        self.operation = operation
-        self.where = where
-        self.fields = fields
+    Field = Union[int, str, tuple[str, ...], bytes]
+    Made = tuple[int, str, tuple[Field, ...]]
 
 
 class ParentStep:
@@ -33,36 +26,11 @@ class ParentStep:
         self.fields = fields
 
 
-class Source:
-    """A mount that the runtime opens for init: a path of the host and its place in the config.
-
-    recursive:          with all that is mounted below
-    propagation:        MS_* for it and all below
-    uid_map, gid_map:   the id map of the mount, as the kernel reads it; or
-    namespace:          the path of a user namespace that has it
-    deep_map:           the map holds for all below, too
-    """
-
-    __slots__ = ("deep_map", "gid_map", "namespace", "path", "propagation", "recursive", "uid_map", "where")
-
-    def __init__(self, path: str, where: str, recursive: int) -> None:
-        self.path = path
-        self.where = where
-        self.recursive = recursive
-        self.propagation = 0
-        self.uid_map = self.gid_map = self.namespace = ""
-        self.deep_map = 0
-
-    def is_mapped(self) -> bool:
-        """Whether the mount has an id map."""
-        return bool(self.uid_map or self.namespace)
-
-
 class Plan:
     """Everything that will be done to make one process.
 
     flags:    namespaces (CLONE_NEW*) that init is born into
-    steps:    what init does, in order
+    made:     what init does, in order: of each step the operation, the place in the config, the fields
     parent:   what the runtime does when init waits at SYNC_NAMESPACES
     network:  and at SYNC_NETWORK
     last:     and at SYNC_CREATED, when all is made; for exec at SYNC_LIMITS
@@ -72,11 +40,11 @@ class Plan:
     later:    what the compiler could not keep, for there is no state root yet: to be called when there is
     """
 
-    __slots__ = ("flags", "keep", "last", "later", "network", "parent", "sources", "steps", "warnings")
+    __slots__ = ("flags", "keep", "last", "later", "made", "network", "parent", "sources", "warnings")
 
     def __init__(self) -> None:
         self.flags = 0
-        self.steps: "list[Step]" = []
+        self.made: "list[Made]" = []
         self.later: "list[Callable[[], object]]" = []
         self.parent: "list[ParentStep]" = []
         self.sources: "list[Source]" = []
@@ -85,38 +53,86 @@ class Plan:
         self.keep = 0
         self.warnings: "list[str]" = []
 
+    @property
+    def steps(self) -> "list[Step]":
+        """What init does, in order."""
+        from pyoci.plan.step import Step
+
+        return [Step(*made) for made in self.made]
+
     def add(self, operation: int, where: str, *fields: "Field") -> None:
-        """Appends a step for init."""
-        self.steps.append(Step(operation, where, *fields))
+        """Appends a step for init: its number in `ops`, the place in config.json that asked for it, its fields in the
+        order of plan.h."""
+        self.made.append((operation, where, fields))
+
+    def insert(self, at: int, operation: int, where: str, *fields: "Field") -> None:
+        """Puts a step before the step of a number."""
+        self.made.insert(at, (operation, where, fields))
+
+    def has(self, operation: int) -> bool:
+        """Whether some step of init is this operation."""
+        return any([number == operation for number, _, _ in self.made])
 
     def encode(self) -> bytes:
         """The plan as init reads it.
 
         Errors: Error when a string holds a NUL, which no system call could take, or the plan is too large.
         """
-        pool = _Pool()
-        words: "list[int]" = []
-        for step in self.steps:
-            where = step.where
-            words.append(step.operation | len(step.fields) << 16 | (pool.text(where, where) & 0xFFFFFFFF) << 32)
-            for field in step.fields:
-                if type(field) is int:
-                    words.append(field)
-                else:
-                    words.append(pool.text(field, where) if type(field) is str else pool.field(field, where))
-        data = bytes(pool.data)
-        head = [ops.MAGIC | ops.VERSION << 32, len(words) | len(data) << 32]
-        # a memoryview packs as `struct` does, and that would have to be imported
-        packed = memoryview(bytearray(8 * (2 + len(words)))).cast("q")
-        for at, word in enumerate(head + words):
-            packed[at] = word
-        if packed.nbytes + len(data) > ops.MAX_BYTES:
+        fields: "list[Field]" = []  # of all steps, after each step's place in the config
+        for _, where, own in self.made:
+            fields.append(where)
+            fields += own
+        places, pool = self._pool(fields)
+        words: "list[Any]" = [places.get(field, field) for field in fields]
+        at = 0
+        for operation, _, own in self.made:
+            words[at] = operation | len(own) << 16 | (words[at] & 0xFFFFFFFF) << 32
+            at += 1 + len(own)
+        head = [ops.MAGIC | ops.VERSION << 32, len(words) | len(pool) << 32]
+        data = bytes(ffi.buffer(ffi.new("int64_t[]", head + words))) + pool
+        if len(data) > ops.MAX_BYTES:
             raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB")
-        return packed.tobytes() + data
+        return data
+
+    def _pool(self, fields: "list[Field]") -> "tuple[dict[Field, int], bytes]":
+        """Strings and bytes, each kept once; the words that say where: the offset, and in the upper half the length."""
+        places: "dict[Field, int]" = {}
+        parts = [b""]
+        at = nuls = 1
+        for field in dict.fromkeys(fields):
+            if isinstance(field, int):
+                continue
+            if isinstance(field, str):
+                data = field.encode("utf-8", "surrogateescape")
+            elif isinstance(field, tuple):
+                data = "".join([text + "\0" for text in field]).encode("utf-8", "surrogateescape")
+                nuls += len(field)
+            else:
+                data = field
+                nuls += data.count(0)
+            places[field] = at | len(data) << 32
+            parts.append(data)
+            at += len(data) + 1
+            nuls += 1
+        parts.append(b"")
+        pool = b"\0".join(parts)
+        if pool.count(0) != nuls:
+            raise self._nul()
+        return places, pool
+
+    def _nul(self) -> Error:
+        """The error for a string with a NUL in it, which the pool would take for its end."""
+        for _, where, fields in self.made:
+            texts = [where, *[field for field in fields if isinstance(field, str)]]
+            for field in fields:
+                texts += field if isinstance(field, tuple) else ()
+            if any("\0" in text for text in texts):
+                return Error("a string with a NUL byte in it", location=where)
+        raise AssertionError("there is none")
 
     def time_steps(self) -> None:
         """Has init tell how long each step takes."""
-        self.steps.insert(0, Step(ops.TIMED, ""))
+        self.insert(0, ops.TIMED, "")
 
     def lines(self) -> "list[str]":
         """The plan for people, a step a line."""
@@ -129,39 +145,3 @@ class Plan:
         from pyoci.plan.show import document
 
         return document(self)
-
-
-class _Pool:
-    """The strings of a plan, each kept once; a word says where one lies, and its length in the upper half."""
-
-    __slots__ = ("data", "seen")
-
-    def __init__(self) -> None:
-        self.data = bytearray(b"\0")
-        self.seen: "dict[Union[str, bytes], int]" = {"": 0, b"": 0}
-
-    def text(self, value: str, where: str) -> int:
-        """The word of a string."""
-        word = self.seen.get(value)
-        if word is None:
-            data = value.encode("utf-8", "surrogateescape")
-            if b"\0" in data:
-                raise Error("a string with a NUL byte in it", location=where)
-            word = self.seen[value] = len(self.data) | len(data) << 32
-            self.data += data + b"\0"
-        return word
-
-    def field(self, value: "Field", where: str) -> int:
-        """The word of a list of strings or of bytes."""
-        if type(value) is bytes:
-            data = value
-        else:
-            strings = [item.encode("utf-8", "surrogateescape") for item in value]  # type: ignore[union-attr]
-            data = b"".join([item + b"\0" for item in strings])
-            if data.count(0) != len(strings):
-                raise Error("a string with a NUL byte in it", location=where)
-        word = self.seen.get(data)
-        if word is None:
-            word = self.seen[data] = len(self.data) | len(data) << 32
-            self.data += data + b"\0"
-        return word

@@ -3,11 +3,10 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.labels import mount_label
-from pyoci.plan.model import Plan, Source
+from pyoci.plan.model import Plan
 from pyoci.plan.options import Options
 from pyoci.plan.request import Request, clean, from_bundle
-from pyoci.plan.sources import NOT_TAKEN, id_map, take
+from pyoci.plan.sources import NOT_TAKEN, take, take_mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,8 +140,10 @@ def _bind(request: Request, mount: Mount, plan: Plan) -> None:
     flags = _flags(mount) | (ops.MOUNT_RECURSIVE if o.recursive else 0)
     source = from_bundle(request.bundle, mount.source)
     where = mount.where
-    map = id_map(request, mount.entry, o.id_map or 0, where) if mount.is_mapped() else None
-    taken = take(request, plan, Source(source, where, int(o.recursive)), map)
+    if mount.is_mapped():
+        taken = take_mapped(request, plan, source, where, int(o.recursive), mount.entry, o.id_map or 0)
+    else:
+        taken = take(request, plan, source, where, int(o.recursive))
     plan.add(
         ops.MOUNT_BIND, where, mount.destination, source, o.set, o.clear, o.recursive_set, o.recursive_clear,
         o.propagation, flags, taken,
@@ -192,8 +193,14 @@ def _filesystem(request: Request, mount: Mount, plan: Plan) -> None:
         flags |= ops.MOUNT_COPY_UP
     attributes = o.set & ~kernel.MOUNT_ATTR_RDONLY if _is_late(mount) else o.set
     source = mount.source or mount.type
-    where, data = mount.where, _data(request, mount, plan) + mount_label(request, mount.type)
-    plan.add(ops.MOUNT_NEW, where, mount.destination, mount.type, source, data, attributes, o.propagation, flags)
+    data = _data(request, mount, plan)
+    if request.linux.get("mountLabel"):
+        from pyoci.plan.labels import mount_label
+
+        data = data + mount_label(request, mount.type)
+    plan.add(
+        ops.MOUNT_NEW, mount.where, mount.destination, mount.type, source, tuple(data), attributes, o.propagation, flags
+    )  # fmt: skip
 
 
 def _cgroup(request: Request, mount: Mount, plan: Plan) -> None:
@@ -203,7 +210,7 @@ def _cgroup(request: Request, mount: Mount, plan: Plan) -> None:
     place = mount.destination
     if hierarchies:
         attributes = mount.options.set & ~kernel.MOUNT_ATTR_RDONLY
-        plan.add(ops.MOUNT_NEW, mount.where, place, "tmpfs", "tmpfs", ["mode=755"], attributes, 0, 0)
+        plan.add(ops.MOUNT_NEW, mount.where, place, "tmpfs", "tmpfs", ("mode=755",), attributes, 0, 0)
     for part in parts:
         _hierarchy(request, mount, part, plan)
         for alias in part["aliases"]:
@@ -218,7 +225,7 @@ def _hierarchy(request: Request, mount: Mount, part: "dict[str, Any]", plan: Pla
     place = f"{mount.destination}/{part['name']}" if part["name"] else mount.destination
     spread = ops.MOUNT_SPREAD_ALL if o.spread_all else 0
     if request.has_new("cgroup"):
-        data = part["data"].split(",") if part["data"] else []
+        data = tuple(part["data"].split(",")) if part["data"] else ()
         kind = part["filesystem"]
         plan.add(ops.MOUNT_NEW, where, place, kind, "cgroup", data, o.set, o.propagation, spread)
     else:

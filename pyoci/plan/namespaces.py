@@ -1,20 +1,15 @@
 """linux.namespaces, id mappings and time offsets → how init is born, what it joins, what the runtime does meanwhile.
 
 Most containers are born into all their new namespaces by one clone3 call. Where a user, pid or time namespace is joined
-or made stepwise, init joins and unshares by itself and starts a child inside (pid_namespaces(7), time_namespaces(7):
-only children enter). See docs/design.md, "Two ways in".
+or made stepwise (stages.py), init joins and unshares by itself and starts a child inside (pid_namespaces(7),
+time_namespaces(7): only children enter). See docs/design.md, "Two ways in".
 """
 
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.id_maps import compile_mappings
 from pyoci.plan.model import Plan
 from pyoci.plan.request import Request
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
 
 FLAGS = {
     "user": kernel.CLONE_NEWUSER,
@@ -76,9 +71,13 @@ def compile_namespaces(request: Request, plan: Plan) -> None:
     spaces = Spaces(request)
     _check(request, spaces)
     if "user" in spaces.new:
+        from pyoci.plan.id_maps import compile_mappings
+
         compile_mappings(request, plan)
     if spaces.needs_stages():
-        _staged(request, spaces, plan)
+        from pyoci.plan.stages import enter_by_stages
+
+        enter_by_stages(request, spaces, plan)
     else:
         _direct(request, spaces, plan)
     if "cgroup" in spaces.new:  # after the runtime has put us into the cgroup that shall be its root
@@ -90,60 +89,32 @@ def compile_namespaces(request: Request, plan: Plan) -> None:
 def _direct(request: Request, spaces: Spaces, plan: Plan) -> None:
     plan.flags = spaces.flags("cgroup")
     plan.add(ops.SESSION, "")
-    _show(request, spaces, plan)
+    show(request, spaces, plan)
     plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
-    _open(spaces, plan)
-    _join(spaces, plan, [kind for kind in spaces.joined if kind != "mount"])
-    _join(spaces, plan, [kind for kind in spaces.joined if kind == "mount"])
+    open_all(spaces, plan)
+    join(spaces, plan, [kind for kind in spaces.joined if kind != "mount"])
+    join(spaces, plan, [kind for kind in spaces.joined if kind == "mount"])
     if "user" in spaces.new:
         plan.add(ops.BECOME_ROOT, spaces.where["user"])
 
 
-def _staged(request: Request, spaces: Spaces, plan: Plan) -> None:
-    _open(spaces, plan)
-    others = [kind for kind in spaces.joined if kind not in ("user", "mount")]
-    mount = [kind for kind in spaces.joined if kind == "mount"]
-    user = [kind for kind in spaces.joined if kind == "user"]
-    # The host's root may enter any of them, and would lose that right in a user namespace that does not own them;
-    # anybody else gains the right only there.
-    _join(spaces, plan, others + mount + user if request.host.euid == 0 else user + others + mount)
-    if "user" in spaces.new:
-        plan.add(ops.UNSHARE, spaces.where["user"], kernel.CLONE_NEWUSER)
-    _show(request, spaces, plan)
-    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
-    if "user" in spaces.where:
-        plan.add(ops.BECOME_ROOT, spaces.where["user"])
-    rest = spaces.flags("user", "cgroup")
-    if rest:
-        plan.add(ops.UNSHARE, "linux.namespaces", rest)
-    _time_offsets(request, plan)
-    if "pid" in spaces.where or "time" in spaces.where:
-        plan.add(ops.FORK, spaces.where.get("pid") or spaces.where["time"])
-    plan.add(ops.SESSION, "")
-
-
-def _show(request: Request, spaces: Spaces, plan: Plan) -> None:
+def show(request: Request, spaces: Spaces, plan: Plan) -> None:
+    """Lets a runtime without root's rights write the id maps."""
     if "user" in spaces.new and request.host.confined():
         plan.add(ops.DUMPABLE, spaces.where["user"])
 
 
-def _open(spaces: Spaces, plan: Plan) -> None:
+def open_all(spaces: Spaces, plan: Plan) -> None:
     """All are opened before one is joined: afterwards a path may mean another file."""
     for slot, (kind, path) in enumerate(spaces.joined.items()):
         plan.add(ops.OPEN_NAMESPACE, f"{spaces.where[kind]}.path ({path})", slot, FLAGS[kind], path)
 
 
-def _join(spaces: Spaces, plan: Plan, kinds: "list[str]") -> None:
+def join(spaces: Spaces, plan: Plan, kinds: "list[str]") -> None:
+    """Joins namespaces of these types, which are open."""
     slots = list(spaces.joined)
     for kind in kinds:
         plan.add(ops.JOIN_NAMESPACE, spaces.where[kind], slots.index(kind), FLAGS[kind])
-
-
-def _time_offsets(request: Request, plan: Plan) -> None:
-    offsets: "dict[str, dict[str, int]]" = request.linux.get("timeOffsets") or {}
-    lines = [f"{clock} {o.get('secs', 0)} {o.get('nanosecs', 0)}\n" for clock, o in offsets.items()]
-    if lines:
-        plan.add(ops.TIME_OFFSETS, "linux.timeOffsets", "".join(lines))
 
 
 def _check(request: Request, spaces: Spaces) -> None:

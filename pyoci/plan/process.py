@@ -6,8 +6,6 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
-from pyoci.plan.id_maps import lacks_groups
-from pyoci.plan.labels import compile_labels
 from pyoci.plan.model import ParentStep, Plan
 from pyoci.plan.request import Request
 
@@ -63,6 +61,23 @@ def affinity(plan: Plan, cpus: str, where: str) -> None:
 
         mask = number_mask(cpus, _MOST_CPUS, "CPUs", where)
     plan.add(ops.AFFINITY, where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little"))
+
+
+def keyring(request: Request, plan: Plan) -> None:
+    """Adds the session keyring."""
+    if request.no_new_keyring:
+        return
+    if request.process.get("selinuxLabel"):
+        from pyoci.plan.labels import compile_labelled_keyring
+
+        compile_labelled_keyring(request, plan)
+    else:
+        plan.add(ops.KEYRING, "", keyring_name(request))
+
+
+def keyring_name(request: Request) -> str:
+    """What runc calls it."""
+    return f"_ses.{request.container}"
 
 
 def attributes(request: Request, plan: Plan) -> None:
@@ -123,7 +138,7 @@ def find(request: Request, plan: Plan) -> None:
     names = _environment(process)
     if not names.get("HOME"):
         plan.add(ops.FIND_HOME, "process.user", user["uid"])
-    path = names.get("PATH", _DEFAULT_PATH).split(":")
+    path = tuple(names.get("PATH", _DEFAULT_PATH).split(":"))
     groups = _groups(user)
     plan.add(ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups)
 
@@ -133,7 +148,10 @@ def become(request: Request, plan: Plan) -> None:
     next ones no longer need (credentials(7), capabilities(7))."""
     process, user = request.process, _user(request)
     _check_ids(user)
-    compile_labels(request, plan)
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        from pyoci.plan.labels import compile_labels
+
+        compile_labels(request, plan)
     umask = user.get("umask")
     plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
     plan.add(ops.CLOSE_FILES, "", plan.keep)
@@ -155,7 +173,7 @@ def become(request: Request, plan: Plan) -> None:
         )  # fmt: skip
     if late:
         _seccomp(request, plan)
-    plan.add(ops.EXECUTE, "process.args", process["args"], environment(request))
+    plan.add(ops.EXECUTE, "process.args", tuple(process["args"]), tuple(environment(request)))
 
 
 def _seccomp(request: Request, plan: Plan) -> None:
@@ -206,7 +224,7 @@ def _check_ids(user: "dict[str, Any]") -> None:
 
 def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
     """A user namespace that somebody made for his own id alone has no supplementary groups but those he brought."""
-    if not lacks_groups(request):
+    if not _lacks_groups(request):
         return 0
     if user.get("additionalGids"):
         raise Error(
@@ -215,6 +233,15 @@ def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
             hint="map the groups with newgidmap (/etc/subgid), or leave them out",
         )
     return ops.IDENTITY_NO_GROUPS
+
+
+def _lacks_groups(request: Request) -> bool:
+    """Whether setgroups(2) is given up for good in the container's user namespace."""
+    if request.host.euid == 0:
+        return request.host.read("/proc/self/setgroups") == "deny"
+    from pyoci.plan.id_maps import is_own
+
+    return request.has_new("user") and is_own(request, "gidMappings")
 
 
 def _groups(user: "dict[str, Any]") -> bytes:

@@ -3,7 +3,7 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan, Source
+from pyoci.plan.model import Plan
 from pyoci.plan.options import PROPAGATION
 from pyoci.plan.request import Request, clean
 from pyoci.plan.sources import take
@@ -39,7 +39,7 @@ def open_root(request: Request, plan: Plan) -> None:
     # What the host mounts later still arrives, unless asked otherwise; what we mount stays here, unless asked otherwise
     plan.add(ops.OWN_MOUNTS, _WHERE if kind else "", kind or kernel.MS_SLAVE)
     where = f"root.path ({request.rootfs})"
-    plan.add(ops.OPEN_ROOT, where, request.rootfs, take(request, plan, Source(request.rootfs, where, 1), None))
+    plan.add(ops.OPEN_ROOT, where, request.rootfs, take(request, plan, request.rootfs, where, 1))
 
 
 def protect(request: Request, plan: Plan) -> None:

@@ -2,7 +2,8 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.model import ParentStep, Plan, Step
+from pyoci.plan.model import ParentStep, Plan
+from pyoci.plan.step import Step
 from pyoci.plan.words import OPERATIONS
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from pathlib import Path
 from pyoci.plan.model import Plan
 from pyoci.plan.words import OPERATIONS
 
-SAMPLES = {"i": 7, "s": "a string", "l": ["one", "", "three"], "b": b"\0\1\2\3"}
+SAMPLES = {"i": 7, "s": "a string", "l": ("one", "", "three"), "b": b"\0\1\2\3"}
 
 
 def seeds(directory: Path) -> None:

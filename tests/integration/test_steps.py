@@ -68,7 +68,7 @@ CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
     ops.OWN_MOUNTS: (MOUNTS, [], (3,), "EINVAL"),
     ops.TAKE_MOUNTS: (0, [refusing("recvmsg", "recvfrom")], (1,), "E"),
     ops.OPEN_ROOT: (MOUNTS, NEW_ROOT[:1], ("/no/such",), "ENOENT"),
-    ops.MOUNT_NEW: (MOUNTS, NEW_ROOT, ("/x", "nosuchfs", "s", [], 0, 0, 0), "ENODEV"),
+    ops.MOUNT_NEW: (MOUNTS, NEW_ROOT, ("/x", "nosuchfs", "s", (), 0, 0, 0), "ENODEV"),
     ops.MOUNT_BIND: (MOUNTS, NEW_ROOT, ("/x", "/no/such", 0, 0, 0, 0, 0, 0), "ENOENT"),
     ops.MOUNT_CHANGE: (MOUNTS, NEW_ROOT, ("/no/such", 0, 0, 0, 0), "ENOENT"),
     ops.MAKE_DIRECTORY: (MOUNTS, NEW_ROOT, ("/bin/busybox/x", 0o755), "ENOTDIR"),
@@ -91,16 +91,16 @@ CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
     ops.PERSONALITY: (0, [refusing("personality")], (8,), "EIO"),
     ops.MEMORY_POLICY: (0, [], (99, b""), "EINVAL"),
     ops.ENTER_CWD: (0, [], ("/no/such", 0), "ENOENT"),
-    ops.FIND_EXECUTABLE: (0, [], ("/no/such", [], 0, 0, b""), "ENOENT"),
+    ops.FIND_EXECUTABLE: (0, [], ("/no/such", (), 0, 0, b""), "ENOENT"),
     ops.AWAIT_START: (0, [refusing("prctl")], (), "EIO"),
-    ops.HOOK: (0, [], ("/no/such", ["x"], [], "/", 0, "{", "}"), "ENOENT"),
+    ops.HOOK: (0, [], ("/no/such", ("x",), (), "/", 0, "{", "}"), "ENOENT"),
     ops.LABEL: (0, [], ("attr/no/such", "x"), "ENOENT"),
     ops.SECCOMP: (0, [], (b"", 0), "EINVAL"),
     ops.BOUNDING: (0, [(ops.CAPABILITIES, 0, 0, 0, 0)], (0,), "EPERM"),
     ops.IDENTITY: (0, [], (2**32 - 1, 0, b"", 0), "EINVAL"),
     ops.CAPABILITIES: (0, [(ops.CAPABILITIES, 0, 0, 0, 0)], (1, 1, 0, 0), "EPERM"),
     ops.CLOSE_FILES: (0, [refusing("close_range")], (0,), "EIO"),
-    ops.EXECUTE: (0, [], (["x"], []), "ENOENT"),
+    ops.EXECUTE: (0, [], (("x",), ()), "ENOENT"),
 }
 # umask(2) always succeeds; a home that cannot be found is /; a mark of the time is for those who look
 CANNOT_FAIL = {ops.FIND_HOME, ops.UMASK, ops.TIMED}
@@ -114,7 +114,7 @@ def test_every_operation_has_a_case() -> None:
     assert set(CASES) | CANNOT_FAIL == set(range(len(OPERATIONS)))
 
 
-EMPTY: dict[str, Any] = {"i": 0, "s": "", "l": [], "b": b""}
+EMPTY: dict[str, Any] = {"i": 0, "s": "", "l": (), "b": b""}
 
 
 def fields_of(operation: int, given: tuple[Any, ...], root: Path) -> list[Any]:
@@ -146,7 +146,7 @@ def test_failure_names_place_step_and_errno(box: Box, operation: int) -> None:
         plan.add(number, "before", *fields_of(number, tuple(values), root))
     plan.add(operation, WHERE, *fields_of(operation, fields, root))
     if operation != ops.EXECUTE:
-        plan.add(ops.EXECUTE, "after", ["x"], [])
+        plan.add(ops.EXECUTE, "after", ("x",), ())
     problem = failure_of(plan)
     assert problem.location == WHERE, problem
     line = str(problem)
@@ -174,7 +174,7 @@ def test_what_cannot_fail_goes_on(box: Box, operation: int, call: str) -> None:
         plan.add(number, "before", *fields_of(number, tuple(values), root))
     plan.add(operation, WHERE, *fields_of(operation, (), root))
     plan.add(ops.ENTER_CWD, "next", "/no/such", 0)
-    plan.add(ops.EXECUTE, "after", ["x"], [])
+    plan.add(ops.EXECUTE, "after", ("x",), ())
     assert failure_of(plan).location == "next"
 
 
@@ -185,7 +185,7 @@ def test_last_words_are_heard_though_ours_were_not_read(box: Box) -> None:
         filter_, flags = refusing("recvfrom", "recvmsg")[1:]
         plan.add(ops.SECCOMP, "before", filter_, flags)
         plan.add(ops.SYNC, WHERE, ops.SYNC_HOOKS)
-        plan.add(ops.EXECUTE, "after", ["x"], [])
+        plan.add(ops.EXECUTE, "after", ("x",), ())
         assert failure_of(plan).location == WHERE
 
 
@@ -234,7 +234,7 @@ def test_a_mount_comes_between_two_devices(box: Box) -> None:
         *NEW_ROOT,
         (ops.MAKE_NODE, "/dir/a", *NULL, 0, 0, 0),
         (ops.MAKE_NODE, "/dir/a", *NULL, 0, 0, ops.NODE_KEEP),
-        (ops.MOUNT_NEW, "/dir", "tmpfs", "s", [], 0, 0, 0),
+        (ops.MOUNT_NEW, "/dir", "tmpfs", "s", (), 0, 0, 0),
         (ops.MAKE_NODE, "/dir/a", *ZERO, 0, 0, 0),
         (ops.MAKE_LINK, "/dir/../dir/b", "a", 0),
     ]
@@ -243,7 +243,7 @@ def test_a_mount_comes_between_two_devices(box: Box) -> None:
     for number, *values in steps:
         plan.add(number, "before", *fields_of(number, tuple(values), root))
     plan.add(ops.MAKE_DIRECTORY, WHERE, "/dir/b/x", 0o755)
-    plan.add(ops.EXECUTE, "after", ["x"], [])
+    plan.add(ops.EXECUTE, "after", ("x",), ())
     problem = failure_of(plan)
     assert (problem.location, problem.errno) == (WHERE, 20), problem  # the link leads to a device
     assert [(path.name, path.stat().st_rdev) for path in (root / "dir").iterdir()] == [("a", os.makedev(1, 3))]
@@ -255,7 +255,7 @@ def test_a_capability_that_is_not_there_takes_no_right_to_drop_it(box: Box) -> N
     plan.add(ops.CAPABILITIES, "before", 0, 0, 0, 0)
     plan.add(ops.BOUNDING, "again", 1 << 5)
     plan.add(ops.BOUNDING, WHERE, 0)
-    plan.add(ops.EXECUTE, "after", ["x"], [])
+    plan.add(ops.EXECUTE, "after", ("x",), ())
     problem = failure_of(plan)
     assert (problem.location, problem.errno) == (WHERE, 1), problem
     assert "capability 5" in str(problem)

@@ -8,10 +8,10 @@ from plan_samples import FakeHost, compiled, request_of, small
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops, process
-from pyoci.plan.identity import sysctl_path
 from pyoci.plan.model import Plan
 from pyoci.plan.options import ATTRIBUTES, Options, all_options
 from pyoci.plan.request import clean
+from pyoci.plan.sysctls import sysctl_path
 
 
 def steps(plan: Plan, operation: int) -> list[tuple[Any, ...]]:

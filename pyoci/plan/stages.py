@@ -1,0 +1,38 @@
+"""The longer way into namespaces (docs/design.md, "Two ways in"): one by one, and with a child inside."""
+
+from pyoci import kernel
+from pyoci.plan import ops
+from pyoci.plan.model import Plan
+from pyoci.plan.namespaces import Spaces, join, open_all, show
+from pyoci.plan.request import Request
+
+
+def enter_by_stages(request: Request, spaces: Spaces, plan: Plan) -> None:
+    """Adds the steps of an init that is born in the host's namespaces, and leaves them one by one."""
+    open_all(spaces, plan)
+    others = [kind for kind in spaces.joined if kind not in ("user", "mount")]
+    mount = [kind for kind in spaces.joined if kind == "mount"]
+    user = [kind for kind in spaces.joined if kind == "user"]
+    # The host's root may enter any of them, and would lose that right in a user namespace that does not own them;
+    # anybody else gains the right only there.
+    join(spaces, plan, others + mount + user if request.host.euid == 0 else user + others + mount)
+    if "user" in spaces.new:
+        plan.add(ops.UNSHARE, spaces.where["user"], kernel.CLONE_NEWUSER)
+    show(request, spaces, plan)
+    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
+    if "user" in spaces.where:
+        plan.add(ops.BECOME_ROOT, spaces.where["user"])
+    rest = spaces.flags("user", "cgroup")
+    if rest:
+        plan.add(ops.UNSHARE, "linux.namespaces", rest)
+    _time_offsets(request, plan)
+    if "pid" in spaces.where or "time" in spaces.where:
+        plan.add(ops.FORK, spaces.where.get("pid") or spaces.where["time"])
+    plan.add(ops.SESSION, "")
+
+
+def _time_offsets(request: Request, plan: Plan) -> None:
+    offsets: "dict[str, dict[str, int]]" = request.linux.get("timeOffsets") or {}
+    lines = [f"{clock} {o.get('secs', 0)} {o.get('nanosecs', 0)}\n" for clock, o in offsets.items()]
+    if lines:
+        plan.add(ops.TIME_OFFSETS, "linux.timeOffsets", "".join(lines))
