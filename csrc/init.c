@@ -55,7 +55,7 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
         c->doing = NULL;
         c->detail[0] = '\0';
         if (step.operation != OP_MAKE_NODE && step.operation != OP_MAKE_LINK)
-            root_forget(c);
+            root_forget(c); /* it may mount something over the directory */
         int error = functions[step.operation](c, &step);
         if (error < 0)
             give_up(c, error);
