@@ -15,6 +15,7 @@ class Host:
         self.egid = posix.getegid()
         self._confined: "Optional[bool]" = None
         self._status: "Optional[str]" = None
+        self._last_capability = -1
 
     def confined(self) -> bool:
         """Whether the runtime lacks root's rights over the host: another user, or root of a user namespace only, as
@@ -106,7 +107,9 @@ class Host:
 
     def last_capability(self) -> int:
         """The highest capability this kernel knows."""
-        return int(self.read("/proc/sys/kernel/cap_last_cap") or "40")
+        if self._last_capability < 0:
+            self._last_capability = int(self.read("/proc/sys/kernel/cap_last_cap") or "40")
+        return self._last_capability
 
     def helper(self, name: str) -> "Optional[str]":
         """The path of a program of the system's. PATH has no say: who gives it is not who is trusted."""

@@ -25,14 +25,11 @@ INT_MAX = 2**64 - 1
 _NOT_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
 
 
-class _Refused(ValueError):
-    """Raised inside the scanner's hooks; jsonpos then finds the place and the words."""
-
-
+# The scanner's hooks refuse with a plain ValueError; jsonpos then finds the place and the words.
 def _object(pairs: "list[tuple[str, object]]") -> "dict[str, object]":
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise _Refused
+        raise ValueError
     return value
 
 
@@ -40,22 +37,22 @@ def _integer(text: str) -> int:
     if len(text) < 19:
         return int(text)
     if len(text) > 20:  # int() itself refuses thousands of digits, in other words in each version
-        raise _Refused
+        raise ValueError
     value = int(text)
     if value < INT_MIN or value > INT_MAX:
-        raise _Refused
+        raise ValueError
     return value
 
 
 def _float(text: str) -> float:
     value = float(text)
     if value - value != 0.0:  # 1e999 is infinity
-        raise _Refused
+        raise ValueError
     return value
 
 
 def _constant(_name: str) -> "NoReturn":
-    raise _Refused
+    raise ValueError
 
 
 class _Hooks:
@@ -94,7 +91,7 @@ def parse(data: bytes, *, name: str = "config.json") -> object:
         return _parse_slowly(text, name)
     if end != len(text) and text[end:].strip(" \t\r\n"):
         return _parse_slowly(text, name)
-    if "\\ud" in text or "\\uD" in text:
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         return _parse_slowly(text, name)
     return value
 

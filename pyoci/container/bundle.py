@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_PIECE = 1 << 16  # most configs are smaller; the memory for a larger one would be mapped and unmapped for each read
+
 
 def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
     """config.json of a bundle, as it is and as plain JSON that follows the spec.
@@ -40,7 +42,7 @@ def _read(path: str, bundle: str) -> bytes:
         parts: "list[bytes]" = []
         size = 0
         while True:
-            part = posix.read(fd, 1 << 20)
+            part = posix.read(fd, _PIECE)
             if not part:
                 return b"".join(parts)
             parts.append(part)

@@ -7,6 +7,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pyoci.host import Host
+
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
 
@@ -16,14 +18,14 @@ def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[
     What cannot be granted is left out with a warning, and is no failure (config.md, "capabilities"): names this kernel
     lacks, what the runtime does not have itself, ambient ones that are not permitted and inheritable too.
     """
-    last = request.host.last_capability()
+    own = request.host.permitted() if request.namespace("user") is None else 0
     unknown: "list[str]" = []
-    masks = {name: _mask(asked.get(name) or [], last, unknown) for name in SETS}
+    masks = {name: _mask(asked.get(name) or [], own, request.host, unknown) for name in SETS}
     if unknown:
         names = " ".join(dict.fromkeys(unknown))
         warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")
     if request.namespace("user") is None:
-        _leave_out_missing(request, masks, warnings)
+        _leave_out_missing(own, masks, warnings)
     # the kernel raises no other (capabilities(7)); buildah asks for an ambient set and names no inheritable one
     refused = masks["ambient"] & ~(masks["permitted"] & masks["inheritable"])
     if refused:
@@ -33,11 +35,12 @@ def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[
     return masks
 
 
-def _mask(names: "list[str]", last: int, unknown: "list[str]") -> int:
+def _mask(names: "list[str]", own: int, host: "Host", unknown: "list[str]") -> int:
+    """What the runtime has itself is known to the kernel, which need not be asked then."""
     mask = 0
     for name in names:
         bit = kernel.CAPABILITIES.get(name)
-        if bit is None or bit > last:
+        if bit is None or not (own >> bit & 1 or bit <= host.last_capability()):
             unknown.append(name)
         else:
             mask |= 1 << bit
@@ -48,9 +51,8 @@ def _names(mask: int) -> "list[str]":
     return [name for name, bit in kernel.CAPABILITIES.items() if mask >> bit & 1]
 
 
-def _leave_out_missing(request: Request, masks: "dict[str, int]", warnings: "list[str]") -> None:
+def _leave_out_missing(own: int, masks: "dict[str, int]", warnings: "list[str]") -> None:
     """What the runtime does not have itself it cannot give. The bounding set only shrinks: there is nothing to do."""
-    own = request.host.permitted()
     missing = 0
     for name in ("effective", "permitted", "inheritable", "ambient"):
         missing |= masks[name] & ~own

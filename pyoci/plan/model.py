@@ -71,7 +71,7 @@ class Plan:
 
     def has(self, operation: int) -> bool:
         """Whether some step of init is this operation."""
-        return any([number == operation for number, _, _ in self.made])
+        return any(number == operation for number, _, _ in self.made)
 
     def encode(self) -> bytes:
         """The plan as init reads it.
