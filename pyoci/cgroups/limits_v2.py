@@ -6,7 +6,7 @@ import posix
 from ..errors import Error
 from . import devices, tree
 from .compile import check_lists, check_pages, settings_for_v2
-from .host import Host, read_file
+from .host import Host, read_value
 from .settings import Section, Setting, write_all
 
 TYPE_CHECKING = False
@@ -26,12 +26,12 @@ class Limits:
 
     def __init__(self, host: Host, base: str, resources: "dict[str, Any]", where: str) -> None:
         self.host = host
-        controllers = set(read_file(base + "/cgroup.controllers").split())
+        controllers = set(read_value(base + "/cgroup.controllers").split())
         self.settings: "list[Setting]" = settings_for_v2(resources, where, controllers)
         check_pages(host, resources, where)
         section = Section(resources, where).section("cpu")
         if section.text("cpus") or section.text("mems"):
-            effective = [read_file(f"{base}/cpuset.{name}.effective") for name in ("cpus", "mems")]
+            effective = [read_value(f"{base}/cpuset.{name}.effective") for name in ("cpus", "mems")]
             check_lists(resources, where, *effective)
         self.warnings: "list[str]" = []
         memory = Section(resources, where).section("memory")
@@ -45,7 +45,7 @@ class Limits:
             return
         if not path:
             raise Error("the container has no cgroup to limit it with")
-        enabled = set(read_file(path + "/cgroup.controllers").split())
+        enabled = set(read_value(path + "/cgroup.controllers").split())
         for setting in self.settings:
             if setting.controller and setting.controller not in enabled and not setting.idle:
                 raise _not_enabled(setting, path)
@@ -85,30 +85,29 @@ def _not_enabled(setting: Setting, path: str) -> Error:
 
 
 def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:
-    """Hand all controllers (or `only` these) down from `base` to the parent of `path`.
+    """Hand all controllers (or `only` these) down from `base` to the parent of `path`, which exists.
 
     What cannot be handed down is no error yet: only a limit that needs it is.
     """
+    has = set(read_value(path + "/cgroup.controllers").split())
     for level in [base.rstrip("/"), *tree.levels(base, path)[:-1]]:
-        fd = host.open_dir(level)
-        try:
-            wanted = set(host.read(fd, "cgroup.controllers").split())
-            wanted -= set(host.read(fd, "cgroup.subtree_control").split())
-            if only is not None:
-                wanted &= only
-            if wanted:
-                _hand_down(host, fd, sorted(wanted))
-        finally:
-            posix.close(fd)
+        wanted = set(read_value(level + "/cgroup.controllers").split())
+        if only is not None:
+            wanted &= only
+        if wanted <= has:
+            return  # all that is here arrives there: the levels in between hand it down already
+        wanted -= set(read_value(level + "/cgroup.subtree_control").split())
+        if wanted:
+            _hand_down(host, level + "/cgroup.subtree_control", sorted(wanted))
 
 
-def _hand_down(host: Host, fd: int, wanted: "list[str]") -> None:
+def _hand_down(host: Host, file: str, wanted: "list[str]") -> None:
     try:
-        host.write(fd, "cgroup.subtree_control", " ".join("+" + name for name in wanted))
+        host.write(None, file, " ".join("+" + name for name in wanted))
     except OSError:
         for name in wanted:  # all or none in one write: one that cannot be enabled spoils the others
             try:
-                host.write(fd, "cgroup.subtree_control", "+" + name)
+                host.write(None, file, "+" + name)
             except OSError:
                 pass
 
@@ -116,7 +115,7 @@ def _hand_down(host: Host, fd: int, wanted: "list[str]") -> None:
 def delegate(host: Host, path: str, owner: int) -> None:
     """Give a cgroup to a user, as far as the kernel says that is safe (man 7 cgroups, Cgroup delegation)."""
     try:
-        names = read_file(host.sys + "/kernel/cgroup/delegate").split()
+        names = read_value(host.sys + "/kernel/cgroup/delegate").split()
     except OSError:
         names = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
     try:

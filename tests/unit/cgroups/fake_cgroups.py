@@ -138,7 +138,8 @@ class FakeHost(Host):
         elif top in v1:
             self._fill(f"{parent}/{name}", {**v1[top], **self.files.get(top, {})})
         else:
-            self._fill(f"{parent}/{name}", self.v2_files)
+            with open(f"{parent}/cgroup.subtree_control") as file:
+                self._fill(f"{parent}/{name}", {**self.v2_files, "cgroup.controllers": file.read()})
 
     def rmdir(self, path):
         """As in cgroupfs: files are no obstacle, cgroups below and processes are."""
@@ -151,10 +152,21 @@ class FakeHost(Host):
         number = self.refusals.pop((name, value), 0)
         if number:
             raise OSError(number, name)
+        self.written.append((place, name, value))
+        if name == "cgroup.subtree_control":
+            value = self._handed_down(self.root + place, value)
         os.truncate(fd, 0)
         os.lseek(fd, 0, os.SEEK_SET)
         super().put(fd, value)
-        self.written.append((place, name, value))
+
+    def _handed_down(self, path, value):
+        """What a v2 cgroup hands down after a write of `+name…`: that is what those below have."""
+        with open(f"{path}/cgroup.subtree_control") as file:
+            text = " ".join(sorted({*file.read().split(), *value.replace("+", " ").split()}))
+        for entry in os.scandir(path):
+            if entry.is_dir():
+                self._put(f"{entry.path}/cgroup.controllers", text)
+        return text
 
     def values(self, *prefixes):
         """(file, value) of what was written to files of these controllers, in order."""

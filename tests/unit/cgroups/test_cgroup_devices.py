@@ -50,6 +50,20 @@ def test_v1_means_the_same_or_refuses(some, asked):
             assert state_allows(state, kind, major, minor, bit) == allowed(some, kind, major, minor, bit)
 
 
+@settings(max_examples=80, derandomize=True, deadline=None)
+@given(rules)
+def test_the_default_devices_come_after_the_rules(some):
+    def state(make):
+        try:
+            found = make()
+        except Error as error:
+            return str(error)
+        return found.allow, found.exceptions
+
+    expected = state(lambda: devices.state_of(some + devices.default_rules()))
+    assert state(lambda: devices.state_with_defaults(some)) == expected
+
+
 class Kernel:
     """The v1 controller, as far as devices.allow and devices.deny of whole exceptions go."""
 

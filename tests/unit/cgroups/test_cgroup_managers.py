@@ -10,7 +10,8 @@ import pytest
 from fake_cgroups import V1_FILES
 
 from pyoci import cgroups
-from pyoci.cgroups import subpath, tree
+from pyoci.cgroups import host as host_module
+from pyoci.cgroups import limits_v2, subpath, tree
 from pyoci.errors import Error
 
 
@@ -307,12 +308,28 @@ def test_v2_enables_controllers_from_the_top_down_and_one_by_one_if_need_be(host
     plan(machine, "/a/b/c").create()
     enabled = [(place, value) for place, name, value in machine.written if name == "cgroup.subtree_control"]
     one_by_one = [("", f"+{name}") for name in ("cpu", "cpuset", "hugetlb", "memory", "pids", "rdma")]
-    assert enabled == [*one_by_one, ("/a", everything), ("/a/b", everything)]
+    what_came = everything.replace(" +io", "")
+    assert enabled == [*one_by_one, ("/a", what_came), ("/a/b", what_came)]
+
+
+def test_v2_levels_that_hand_all_down_are_left_alone(host, monkeypatch):
+    machine = host(2)
+    plan(machine, "/a/b/first").create()
+    read = []
+    monkeypatch.setattr(limits_v2, "read_value", lambda path: read.append(path) or host_module.read_value(path))
+    second = plan(machine, "/a/b/second")
+    read.clear()
+    machine.written.clear()
+    second.create()
+    assert read == [machine.root + "/a/b/second/cgroup.controllers", machine.root + "/cgroup.controllers"]
+    assert machine.written == []
 
 
 def test_v2_a_controller_that_was_not_enabled_is_named(host):
     machine = host(2)
-    machine.v2_files["cgroup.controllers"] = "pids"
+    everything = "+cpu +cpuset +hugetlb +io +memory +pids +rdma"
+    refused = {("cgroup.subtree_control", words): errno.EBUSY for words in (everything, "+memory")}
+    machine.refusals = Refusing(refused)
     manager = plan(machine, "/a/c", resources={"memory": {"limit": 4096}})
     with pytest.raises(Error, match=r"controller 'memory' not available in .*/a/c") as caught:
         manager.create()
