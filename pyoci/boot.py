@@ -30,6 +30,7 @@ Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib
 python_import: "Callable[[str, Any], ModuleType]" = importlib._find_and_load
+python_from: "Callable[..., ModuleType]" = importlib._handle_fromlist
 
 
 def find_and_load(name: str, importer: "Any") -> "ModuleType":
@@ -62,6 +63,7 @@ def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
             return sys.modules[name]
     code, is_package, _ = found
     module: "ModuleType" = Module(name)
+    module.__spec__ = complete_spec(Spec(name, None, is_package=is_package))
     place = place_of(name)
     if is_package:
         module.__package__, module.__path__, module.__file__ = name, [place], f"{place}/__init__.py"
@@ -78,14 +80,37 @@ def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
     return module
 
 
+def complete_spec(spec: "Any") -> "Any":
+    """Each further import of a module asks whether this one goes on; without an answer an exception is made for it, and
+    thrown away."""
+    spec._initializing = False
+    return spec
+
+
 def finish(module: "ModuleType", spec: "Any", execute: "Callable[[ModuleType], Any]") -> "ModuleType":
     """The second half of an import of C code."""
-    module.__spec__ = spec
+    module.__spec__ = complete_spec(spec)
     sys.modules[spec.name] = module
     execute(module)
     if spec.name == SHIM:
         sys.modules["pyoci"]._shim = module  # type: ignore[attr-defined]
     return module
+
+
+def from_package(package: "ModuleType", names: "tuple[str, ...]", importer: "Any") -> "ModuleType":
+    """The modules among the names that `from package import ...` asks for. Python's own function of this name asks by
+    getattr first, and throws the error away."""
+    if package.__name__.partition(".")[0] != "pyoci":
+        return python_from(package, names, importer)
+    for name in names:
+        if name not in package.__dict__:
+            module = f"{package.__name__}.{name}"
+            try:
+                find_and_load(module, importer)
+            except ModuleNotFoundError as problem:
+                if problem.name != module:
+                    raise  # else it is an attribute that the package finds by itself, or there is none
+    return package
 
 
 def extension(name: str) -> str:
@@ -151,7 +176,10 @@ def complete() -> None:
 def start() -> None:
     """Makes up for what the second half would have brought, and runs the command."""
     gc.disable()  # a command lives for milliseconds
-    importlib._find_and_load = find_and_load
+    for module in sys.modules.values():
+        if module.__spec__ is not None:
+            complete_spec(module.__spec__)
+    importlib._find_and_load, importlib._handle_fromlist = find_and_load, from_package
     if _pyoci.HALVES:
         sys._xoptions = {"started": _pyoci.argv[1]}
         for name in ("stdin", "stdout", "stderr"):
