@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PATH_MAX = 4096  # the kernel's, limits.h
+MAKE_TRIES = 20  # as often may others remove the parents of what is being made
 REMOVE_SECONDS = 5.0  # a killed process may need this long to leave, on a loaded machine
 
 
@@ -80,11 +81,16 @@ def make(host: Host, base: str, path: str, fresh: "list[str]") -> None:
     By path, though /sys/fs/cgroup of v1 is a tmpfs, which can hold symlinks: `base` is a mount point as the kernel
     resolved it, and below it is cgroupfs, in which nobody can make any.
     """
-    try:
-        _make_level(host, path, fresh)
-    except FileNotFoundError:
-        for level in levels(base, path):
-            _make_level(host, level, fresh)
+    wanted = [path]
+    for left in reversed(range(MAKE_TRIES)):
+        try:
+            for level in wanted:
+                _make_level(host, level, fresh)
+            return
+        except OSError as error:
+            if not left or not is_gone(error):
+                raise
+        wanted = levels(base, path)  # a parent is missing, or went just now with another container, the last in it
 
 
 def _make_level(host: Host, path: str, fresh: "list[str]") -> None:

@@ -398,6 +398,31 @@ def test_a_parent_that_went_meanwhile_is_made_and_noted(host, version):
     assert machine.directories() == before
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_parent_that_goes_while_we_make_it_is_made_again(host, version):
+    """The last container in it may be deleted at that very moment; but not for ever."""
+    machine = host(version)
+    before = machine.directories()
+    lost = []
+
+    def mkdir(path):
+        if path.endswith("/parent/c") and os.path.isdir(os.path.dirname(path)) and len(lost) < left:
+            lost.append(path)
+            machine.rmdir(os.path.dirname(path))
+        type(machine).mkdir(machine, path)
+
+    machine.mkdir = mkdir
+    left = 3
+    manager = plan(machine, "/parent/c")
+    manager.create()
+    assert len(lost) == left
+    assert manager.remove_unused()
+    assert machine.directories() == before
+    left = 1000
+    with pytest.raises(Error, match=r"make cgroup .*/parent/c: no such file or directory"):
+        plan(machine, "/parent/c").create()
+
+
 def test_no_symlink_is_taken_for_a_cgroup(host):
     machine = host(1)
     ours = plan(machine, "/c")
