@@ -33,10 +33,10 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     process.keyring(request, plan)
     begin = len(plan.made)
     rootfs.open_root(request, plan)
-    compile_mounts(request, plan)
+    mounts = compile_mounts(request, plan)
     _notify(request, plan)
     insert_step(plan, begin)
-    compile_devices(request, plan)
+    compile_devices(request, mounts, plan)
     hooks = request.config.get("hooks") or {}
     if hooks.get("prestart") or hooks.get("createRuntime"):
         plan.add(ops.SYNC, "hooks", ops.SYNC_HOOKS)
@@ -45,7 +45,7 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     plan.add(ops.MAKE_DIRECTORY, "process.cwd", request.process["cwd"], 0o755)
     device = ops.CONSOLE_DEVICE if request.namespace("mount") else 0
     process.streams(request, plan, device)
-    finish_mounts(request, plan)
+    finish_mounts(mounts, plan)
     compile_names(request, plan)
     if request.linux.get("sysctl"):
         from pyoci.plan.sysctls import compile_sysctls

@@ -4,7 +4,7 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
-from pyoci.plan.mounts import covers_dev
+from pyoci.plan.mounts import Mount, covers_dev
 from pyoci.plan.request import Request, clean
 from pyoci.plan.sources import NOT_TAKEN
 
@@ -30,9 +30,9 @@ _LINKS = (
 )
 
 
-def compile_devices(request: Request, plan: Plan) -> None:
+def compile_devices(request: Request, mounts: "list[Mount]", plan: Plan) -> None:
     """Adds device nodes and the links that runtime-linux.md demands, unless /dev is somebody else's."""
-    if request.namespace("mount") is None or covers_dev(request):
+    if request.namespace("mount") is None or covers_dev(mounts):
         return
     listed = request.linux.get("devices") or []
     own = [clean("/" + device["path"]) for device in listed]

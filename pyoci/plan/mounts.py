@@ -47,8 +47,8 @@ class Mount:
         return self.options.id_map is not None or bool(self.entry.get("uidMappings") or self.entry.get("gidMappings"))
 
 
-def compile_mounts(request: Request, plan: Plan) -> None:
-    """Adds the steps of mounts[], in the order listed."""
+def compile_mounts(request: Request, plan: Plan) -> "list[Mount]":
+    """Adds the steps of mounts[], in the order listed; returns the entries as they were read."""
     entries = request.config.get("mounts") or []
     if entries and request.namespace("mount") is None:
         raise Error(
@@ -56,8 +56,8 @@ def compile_mounts(request: Request, plan: Plan) -> None:
             location="mounts",
             hint="add a namespace of type mount, or leave the mounts out",
         )
-    for index, entry in enumerate(entries):
-        mount = Mount(index, entry)
+    mounts = [Mount(index, entry) for index, entry in enumerate(entries)]
+    for mount in mounts:
         _check(request, mount)
         if mount.options.remount:
             _remount(mount, plan)
@@ -69,23 +69,21 @@ def compile_mounts(request: Request, plan: Plan) -> None:
             _host_sysfs(mount, plan)
         else:
             _filesystem(request, mount, plan)
+    return mounts
 
 
-def finish_mounts(request: Request, plan: Plan) -> None:
+def finish_mounts(mounts: "list[Mount]", plan: Plan) -> None:
     """Adds the steps that end the writable time: a tmpfs had to take its mount points and devices first."""
-    for index, entry in enumerate(request.config.get("mounts") or []):
-        if "ro" not in (entry.get("options") or []):
-            continue
-        mount = Mount(index, entry)
-        if _is_late(mount) and mount.options.set & kernel.MOUNT_ATTR_RDONLY:
+    for mount in mounts:
+        if mount.options.set & kernel.MOUNT_ATTR_RDONLY and _is_late(mount):
             plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
 
 
-def covers_dev(request: Request) -> bool:
+def covers_dev(mounts: "list[Mount]") -> bool:
     """Whether /dev is a bind mount: then its devices are whoever's made it."""
-    for index, entry in enumerate(request.config.get("mounts") or []):
-        if clean("/" + entry["destination"]) == "/dev":
-            return Mount(index, entry).options.bind
+    for mount in mounts:
+        if mount.destination == "/dev":
+            return mount.options.bind
     return False
 
 

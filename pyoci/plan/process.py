@@ -13,20 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_SCHED_FLAGS = {
-    "SCHED_FLAG_RESET_ON_FORK": kernel.SCHED_FLAG_RESET_ON_FORK,
-    "SCHED_FLAG_RECLAIM": kernel.SCHED_FLAG_RECLAIM,
-    "SCHED_FLAG_DL_OVERRUN": kernel.SCHED_FLAG_DL_OVERRUN,
-    "SCHED_FLAG_KEEP_POLICY": kernel.SCHED_FLAG_KEEP_POLICY,
-    "SCHED_FLAG_KEEP_PARAMS": kernel.SCHED_FLAG_KEEP_PARAMS,
-    "SCHED_FLAG_UTIL_CLAMP_MIN": kernel.SCHED_FLAG_UTIL_CLAMP_MIN,
-    "SCHED_FLAG_UTIL_CLAMP_MAX": kernel.SCHED_FLAG_UTIL_CLAMP_MAX,
-}
-_IO_CLASSES = {
-    "IOPRIO_CLASS_RT": kernel.IOPRIO_CLASS_RT,
-    "IOPRIO_CLASS_BE": kernel.IOPRIO_CLASS_BE,
-    "IOPRIO_CLASS_IDLE": kernel.IOPRIO_CLASS_IDLE,
-}
 _MOST_CPUS = 8192  # what kernels are configured for at most
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
@@ -85,39 +71,14 @@ def attributes(request: Request, plan: Plan) -> None:
     process = request.process
     if process.get("noNewPrivileges"):
         plan.add(ops.NO_NEW_PRIVILEGES, "process.noNewPrivileges")
-    if process.get("scheduler"):
-        _scheduler(process["scheduler"], plan)
-    if process.get("ioPriority"):
-        io = process["ioPriority"]
-        value = _IO_CLASSES[io["class"]] << kernel.IOPRIO_CLASS_SHIFT | (io.get("priority") or 0)
-        plan.add(ops.IO_PRIORITY, "process.ioPriority", value)
-    personality = request.linux.get("personality")
-    if personality:
-        _personality(personality, plan)
+    if process.get("scheduler") or process.get("ioPriority") or request.linux.get("personality"):
+        from pyoci.plan.scheduling import compile_scheduling
+
+        compile_scheduling(request, plan)
     if request.linux.get("memoryPolicy"):
         from pyoci.plan.memory_policy import compile_memory_policy
 
         compile_memory_policy(request, plan)
-
-
-def _scheduler(scheduler: "dict[str, Any]", plan: Plan) -> None:
-    flags = 0
-    for name in scheduler.get("flags") or ():
-        flags |= _SCHED_FLAGS[name]
-    plan.add(
-        ops.SCHEDULER, "process.scheduler", getattr(kernel, scheduler["policy"]), scheduler.get("nice") or 0,
-        scheduler.get("priority") or 0, flags, scheduler.get("runtime") or 0, scheduler.get("deadline") or 0,
-        scheduler.get("period") or 0,
-    )  # fmt: skip
-
-
-def _personality(personality: "dict[str, Any]", plan: Plan) -> None:
-    domain = {"LINUX": kernel.PER_LINUX, "LINUX32": kernel.PER_LINUX32}.get(personality["domain"])
-    if domain is None:
-        raise Error(f"unknown domain {personality['domain']!r}", location="linux.personality.domain")
-    if personality.get("flags"):
-        raise Error("no flag is defined for it yet", location="linux.personality.flags")
-    plan.add(ops.PERSONALITY, "linux.personality", domain)
 
 
 def streams(request: Request, plan: Plan, flags: int) -> None:

@@ -32,12 +32,14 @@ def linux_rules(config: "Json", out: "list[Finding]") -> None:
                 sentence = f"{name} need a user namespace"
                 hint = 'add {"type": "user"} to linux.namespaces'
                 out.append(("mapping-no-user-namespace", ("linux", name), sentence, hint))
-            mappings(linux[name], ("linux", name), out)
+            _mappings(linux[name], ("linux", name), out)
     for name in ("maskedPaths", "readonlyPaths"):
         if linux.get(name):
             _hidden_paths(linux[name], name, "mount" in namespaces, out)
     if linux.get("devices"):
-        _devices(linux["devices"], out)
+        from .musts_rare import devices
+
+        devices(linux["devices"], out)
     if linux.get("sysctl"):
         _sysctls(linux["sysctl"], namespaces, out)
     if "seccomp" in linux:
@@ -90,7 +92,7 @@ def _mount(mount: "Json", user_namespace: bool, path: "Path", out: "list[Finding
             sentence = "uidMappings and gidMappings of a mount must be given together"
             out.append(("mount-mappings-incomplete", path, sentence, ""))
         for name in ("uidMappings", "gidMappings"):
-            mappings(mount.get(name, ()), (*path, name), out)
+            _mappings(mount.get(name, ()), (*path, name), out)
     for number, option in enumerate(options):
         if option in ("idmap", "ridmap") and mapped == (False, False) and not user_namespace:
             sentence = f"{option} without uidMappings and gidMappings, and without a user namespace to take them from"
@@ -103,23 +105,10 @@ def _mount(mount: "Json", user_namespace: bool, path: "Path", out: "list[Finding
         out.append(("mount-type-required", path, sentence, 'or "bind" among its options'))
 
 
-def mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
-    """Ranges of ids: none empty, none beyond 32 bits, no two overlapping on either side."""
-    for number, entry in enumerate(entries):
-        size = entry.get("size", 1)
-        if size == 0:
-            out.append(("mapping-empty", (*path, number, "size"), "a mapping of no ids", ""))
-        for name in ("containerID", "hostID"):
-            first = entry.get(name, 0)
-            if first + size > 2**32 - 1:  # 4294967295 itself means "no id"
-                sentence = f"{first} and {size} more ids end beyond 4294967294"
-                out.append(("mapping-exceeds", (*path, number, name), sentence, ""))
-    for name in ("containerID", "hostID"):
-        ranges = sorted((entry[name], entry.get("size", 1), i) for i, entry in enumerate(entries) if name in entry)
-        for (first, size, one), (second, _, other) in zip(ranges, ranges[1:]):
-            if first + size > second:
-                sentence = f"{name}: ids from {second} on are mapped already by [{min(one, other)}]"
-                out.append(("mapping-overlap", (*path, max(one, other)), sentence, ""))
+def _mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
+    from .musts_rare import mappings
+
+    mappings(entries, path, out)
 
 
 def _hidden_paths(paths: "list[str]", name: str, own_mounts: bool, out: "list[Finding]") -> None:
@@ -130,27 +119,6 @@ def _hidden_paths(paths: "list[str]", name: str, own_mounts: bool, out: "list[Fi
         if target[:1] != "/":
             sentence = f'"{target}" is not an absolute path'
             out.append(("hidden-path-relative", ("linux", name, number), sentence, ""))
-
-
-def _devices(entries: "list[Json]", out: "list[Finding]") -> None:
-    seen: "dict[str, tuple[object, ...]]" = {}
-    for number, entry in enumerate(entries):
-        path: "Path" = ("linux", "devices", number)
-        target, kind = entry.get("path", "/"), entry.get("type", "p")
-        if target[:1] != "/":
-            sentence = f'the path of a device must be absolute, "{target}" is not'
-            out.append(("device-path-relative", (*path, "path"), sentence, ""))
-        if kind != "p":
-            for name in ("major", "minor"):
-                if name not in entry:
-                    sentence = f'a device of type {kind} needs "{name}"'
-                    out.append(("device-number-required", (*path, name), sentence, ""))
-                elif not 0 <= entry[name] < 2**32:
-                    sentence = f"{entry[name]} is no {name} number"
-                    out.append(("device-number-range", (*path, name), sentence, ""))
-        identity = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))
-        if seen.setdefault(target, identity) != identity:
-            out.append(("device-conflict", (*path, "path"), f"{target} is another device already", ""))
 
 
 def _sysctls(entries: "Json", namespaces: "Json", out: "list[Finding]") -> None:

@@ -48,6 +48,47 @@ def rare_resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -
             out.append(("unified-name", (*path, "unified", name), sentence, "such as memory.high or cgroup.freeze"))
 
 
+def mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
+    """Ranges of ids: none empty, none beyond 32 bits, no two overlapping on either side."""
+    for number, entry in enumerate(entries):
+        size = entry.get("size", 1)
+        if size == 0:
+            out.append(("mapping-empty", (*path, number, "size"), "a mapping of no ids", ""))
+        for name in ("containerID", "hostID"):
+            first = entry.get(name, 0)
+            if first + size > 2**32 - 1:  # 4294967295 itself means "no id"
+                sentence = f"{first} and {size} more ids end beyond 4294967294"
+                out.append(("mapping-exceeds", (*path, number, name), sentence, ""))
+    for name in ("containerID", "hostID"):
+        ranges = sorted((entry[name], entry.get("size", 1), i) for i, entry in enumerate(entries) if name in entry)
+        for (first, size, one), (second, _, other) in zip(ranges, ranges[1:]):
+            if first + size > second:
+                sentence = f"{name}: ids from {second} on are mapped already by [{min(one, other)}]"
+                out.append(("mapping-overlap", (*path, max(one, other)), sentence, ""))
+
+
+def devices(entries: "list[Json]", out: "list[Finding]") -> None:
+    """Devices of the container: absolute paths, numbers in range, no two different ones in one place."""
+    seen: "dict[str, tuple[object, ...]]" = {}
+    for number, entry in enumerate(entries):
+        path: "Path" = ("linux", "devices", number)
+        target, kind = entry.get("path", "/"), entry.get("type", "p")
+        if target[:1] != "/":
+            sentence = f'the path of a device must be absolute, "{target}" is not'
+            out.append(("device-path-relative", (*path, "path"), sentence, ""))
+        if kind != "p":
+            for name in ("major", "minor"):
+                if name not in entry:
+                    sentence = f'a device of type {kind} needs "{name}"'
+                    out.append(("device-number-required", (*path, name), sentence, ""))
+                elif not 0 <= entry[name] < 2**32:
+                    sentence = f"{entry[name]} is no {name} number"
+                    out.append(("device-number-range", (*path, name), sentence, ""))
+        identity = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))
+        if seen.setdefault(target, identity) != identity:
+            out.append(("device-conflict", (*path, "path"), f"{target} is another device already", ""))
+
+
 def _console(size: "Json", path: "Path", out: "list[Finding]") -> None:
     for name in ("height", "width"):
         if size.get(name, 0) > 65535:
