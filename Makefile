@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup build criu demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance bench fuzz clean
 

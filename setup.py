@@ -157,8 +157,47 @@ class Lean(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
+class Late(ast.NodeTransformer):
+    """Leaves functions that hot commands never call (csrc/rare.txt, by tests/tools/rare.py) out of a module's code: in
+    their place stands what brings them in when they are called (pyoci/boot.py, late). taken: the functions, by name."""
+
+    def __init__(self, module, rare):
+        self.prefix = f"{module}:"
+        self.rare = rare
+        self.taken = {}
+
+    def visit_ClassDef(self, node):
+        outer, self.prefix = self.prefix, f"{self.prefix}{node.name}."
+        node.body = [self.visit(line) for line in node.body]
+        self.prefix = outer
+        return node
+
+    def visit_FunctionDef(self, node):
+        """Functions that are no more than their code: what surrounds them was seen when the module began."""
+        name = self.prefix + node.name
+        plain = not node.decorator_list and not node.args.defaults and not any(node.args.kw_defaults)
+        if name not in self.rare or not plain or self._needs_its_class(node):
+            return node
+        self.taken[name] = node
+        call = ast.Call(ast.Name("__late__", ast.Load()), [ast.Constant(name)], [])
+        return ast.copy_location(ast.Assign([ast.Name(node.name, ast.Store())], call), node)
+
+    def _needs_its_class(self, node):
+        return any(isinstance(part, ast.Name) and part.id in ("super", "__class__") for part in ast.walk(node))
+
+
+def code_of(function, shown, optimize):
+    """The code of a function, apart from its module."""
+    alone = ast.fix_missing_locations(ast.Module([function], []))
+    module = compile(alone, shown, "exec", optimize=optimize, dont_inherit=True)
+    return next(constant for constant in module.co_consts if hasattr(constant, "co_code"))
+
+
 def modules_of(package, in_tree):
-    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
+    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program, and of
+    every function that is kept apart: `module:function`."""
+    with open(source("rare.txt"), encoding="utf-8") as file:
+        rare = set(file.read().split())
     root = os.path.dirname(package)
     paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
     files = [(root, os.path.relpath(path, root)) for path in paths]
@@ -172,9 +211,14 @@ def modules_of(package, in_tree):
         shown, optimize = (path, 0) if in_tree else (f"<{file}>", 2)
         with open(path, "rb") as source_file:
             tree = ast.parse(source_file.read(), shown)
-        code = compile(tree if in_tree else Lean().visit(tree), shown, "exec", optimize=optimize, dont_inherit=True)
+        name = name.replace("/", ".")
+        late = Late(name, rare)
+        tree = ast.fix_missing_locations(late.visit(tree if in_tree else Lean().visit(tree)))
+        for function, node in late.taken.items():
+            yield function, False, marshal.dumps(code_of(node, shown, optimize)), 0
+        code = compile(tree, shown, "exec", optimize=optimize, dont_inherit=True)
         changed = os.stat(path).st_mtime_ns if in_tree else 0
-        yield name.replace("/", "."), is_package, marshal.dumps(code), changed
+        yield name, is_package, marshal.dumps(code), changed
 
 
 def module_table(package, scratch, in_tree):
