@@ -1,18 +1,18 @@
 """process.capabilities → masks; names this kernel lacks are left out with a warning (config.md, "capabilities")."""
 
 from pyoci import kernel
-from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from pyoci.host import Host
+    from pyoci.plan.request import Request
 
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
 
-def capability_masks(request: Request, asked: "dict[str, Any]", warnings: "list[str]") -> "dict[str, int]":
+def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "list[str]") -> "dict[str, int]":
     """The five sets as bit masks.
 
     What cannot be granted is left out with a warning, and is no failure (config.md, "capabilities"): names this kernel

@@ -10,11 +10,14 @@ from pyoci.plan.identity import compile_names
 from pyoci.plan.model import Plan
 from pyoci.plan.mounts import compile_mounts, finish_mounts
 from pyoci.plan.namespaces import compile_namespaces
-from pyoci.plan.request import Request
 from pyoci.plan.sources import insert_step, take
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.request import Request
 
-def compile_create(request: Request, hook_env: "list[str]") -> Plan:
+
+def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     """The plan of a container's first process.
 
     hook_env: environment of container hooks that bring none
@@ -62,20 +65,20 @@ def compile_create(request: Request, hook_env: "list[str]") -> Plan:
     return plan
 
 
-def _network(request: Request, plan: Plan) -> None:
+def _network(request: "Request", plan: Plan) -> None:
     if request.linux.get("netDevices"):
         from pyoci.plan.net_devices import compile_net_devices
 
         compile_net_devices(request, plan)
 
 
-def _hooks(request: Request, plan: Plan, kind: str, status: str, cwd: str, env: "list[str]") -> None:
+def _hooks(request: "Request", plan: Plan, kind: str, status: str, cwd: str, env: "list[str]") -> None:
     from pyoci.plan.hooks import container_hooks
 
     container_hooks(request, plan, kind, status, cwd, env)
 
 
-def _notify(request: Request, plan: Plan) -> None:
+def _notify(request: "Request", plan: Plan) -> None:
     """The directory of the socket that stands in for the caller's NOTIFY_SOCKET."""
     if request.notify:
         attributes = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID

@@ -4,10 +4,13 @@ from pyoci import kernel
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
 from pyoci.plan.namespaces import FILES, FLAGS
-from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.request import Request
 
 
-def compile_exec(request: Request, pid: int) -> Plan:
+def compile_exec(request: "Request", pid: int) -> Plan:
     """The plan of one more process in the running container whose first process is pid."""
     plan = Plan()
     plan.keep = request.keep
@@ -43,7 +46,7 @@ def compile_exec(request: Request, pid: int) -> Plan:
     return plan
 
 
-def _foreign(request: Request, pid: int) -> int:
+def _foreign(request: "Request", pid: int) -> int:
     """The namespaces of a process that are not the runtime's own: joining one's own is an error (setns(2))."""
     types = 0
     for kind, flag in FLAGS.items():

@@ -3,14 +3,17 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.mounts import Mount, covers_dev
-from pyoci.plan.request import Request, clean
+from pyoci.plan.mounts import covers_dev
+from pyoci.plan.request import clean
 from pyoci.plan.sources import NOT_TAKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
+    from pyoci.plan.mounts import Mount
+    from pyoci.plan.request import Request
 
 # path, major, minor
 DEFAULT = (
@@ -30,7 +33,7 @@ _LINKS = (
 )
 
 
-def compile_devices(request: Request, mounts: "list[Mount]", plan: Plan) -> None:
+def compile_devices(request: "Request", mounts: "list[Mount]", plan: "Plan") -> None:
     """Adds device nodes and the links that runtime-linux.md demands, unless /dev is somebody else's."""
     if request.namespace("mount") is None or covers_dev(mounts):
         return
@@ -63,11 +66,11 @@ def _numbers(device: "dict[str, Any]") -> "tuple[int, ...]":
     )
 
 
-def _must_borrow(request: Request) -> bool:
+def _must_borrow(request: "Request") -> bool:
     return request.namespace("user") is not None or request.host.confined()
 
 
-def _node(request: Request, plan: Plan, where: str, path: str, numbers: "tuple[int, ...]") -> None:
+def _node(request: "Request", plan: "Plan", where: str, path: str, numbers: "tuple[int, ...]") -> None:
     """In a user namespace no device can be made: there the host's of the same name is bound, if it is the same."""
     if numbers[0] & kernel.S_IFMT == kernel.S_IFIFO or not _must_borrow(request):
         plan.add(ops.MAKE_NODE, where, path, *numbers)

@@ -1,15 +1,16 @@
 """The hooks that run inside the container: createContainer and startContainer (config.md, "POSIX-platform Hooks")."""
 
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
-def container_hooks(request: Request, plan: Plan, kind: str, status: str, cwd: str, env: "list[str]") -> None:
+
+def container_hooks(request: "Request", plan: "Plan", kind: str, status: str, cwd: str, env: "list[str]") -> None:
     """Adds the hooks of a kind.
 
     status: the container's at that moment (runtime.md, "State")

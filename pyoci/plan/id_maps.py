@@ -6,17 +6,19 @@ user_namespaces(7).
 """
 
 from pyoci.errors import Error
-from pyoci.plan.model import ParentStep, Plan
-from pyoci.plan.request import Request
+from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
+
 _MAPS = (("uidMappings", "uid_map", "newuidmap"), ("gidMappings", "gid_map", "newgidmap"))
 
 
-def compile_mappings(request: Request, plan: Plan) -> None:
+def compile_mappings(request: "Request", plan: "Plan") -> None:
     """Adds what the runtime writes while init waits in its new user namespace.
 
     Errors: Error when it takes a helper that is not installed.
@@ -34,14 +36,14 @@ def compile_mappings(request: Request, plan: Plan) -> None:
             plan.parent.append(ParentStep(helper, where, _helper(request, helper, where), *lines(entries).split()))
 
 
-def is_own(request: Request, key: str) -> bool:
+def is_own(request: "Request", key: str) -> bool:
     """Whether a map holds no id but the runtime's own."""
     own = request.host.euid if key == "uidMappings" else request.host.egid
     entries = request.linux.get(key) or []
     return len(entries) == 1 and entries[0]["size"] == 1 and entries[0]["hostID"] == own
 
 
-def _helper(request: Request, name: str, where: str) -> str:
+def _helper(request: "Request", name: str, where: str) -> str:
     path = request.host.helper(name)
     if path is None:
         raise Error(

@@ -2,12 +2,15 @@
 
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
 from pyoci.plan.namespaces import FILES
-from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 
-def compile_names(request: Request, plan: Plan) -> None:
+def compile_names(request: "Request", plan: "Plan") -> None:
     """Adds hostname and domainname."""
     for key, operation in (("hostname", ops.HOSTNAME), ("domainname", ops.DOMAINNAME)):
         name = request.config.get(key)
@@ -18,7 +21,7 @@ def compile_names(request: Request, plan: Plan) -> None:
         plan.add(operation, key, name)
 
 
-def is_own(request: Request, kind: str) -> bool:
+def is_own(request: "Request", kind: str) -> bool:
     """Whether the container has a namespace of this type that is not the host's under another name."""
     entry = request.namespace(kind)
     if entry is None:

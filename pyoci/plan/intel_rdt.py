@@ -2,11 +2,15 @@
 
 from pyoci import rdt
 from pyoci.errors import Error
-from pyoci.plan.model import ParentStep, Plan
-from pyoci.plan.request import Request
+from pyoci.plan.model import ParentStep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 
-def compile_intel_rdt(request: Request, plan: Plan) -> None:
+def compile_intel_rdt(request: "Request", plan: "Plan") -> None:
     """Adds it. Errors: Error when there is no resctrl, or it has not what is asked for."""
     path = request.host.resctrl()
     if not path:

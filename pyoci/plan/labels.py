@@ -2,14 +2,17 @@
 
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
 from pyoci.plan.process import keyring_name
-from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 _UNLABELED = ("proc", "sysfs", "cgroup", "cgroup2")  # these take no label but those of their files
 
 
-def compile_labels(request: Request, plan: Plan) -> None:
+def compile_labels(request: "Request", plan: "Plan") -> None:
     """Adds the labels that the program gets as it starts."""
     profile, label = request.process.get("apparmorProfile"), request.process.get("selinuxLabel")
     if profile:
@@ -29,7 +32,7 @@ def compile_labels(request: Request, plan: Plan) -> None:
         plan.add(ops.LABEL, "process.selinuxLabel", "attr/exec", label, label)
 
 
-def compile_labelled_keyring(request: Request, plan: Plan) -> None:
+def compile_labelled_keyring(request: "Request", plan: "Plan") -> None:
     """Adds the session keyring with the process's label, which keys made in it carry."""
     label = request.process["selinuxLabel"]
     _check_selinux(request, "process.selinuxLabel")
@@ -38,7 +41,7 @@ def compile_labelled_keyring(request: Request, plan: Plan) -> None:
     plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", "", "")
 
 
-def mount_label(request: Request, type: str) -> "list[str]":
+def mount_label(request: "Request", type: str) -> "list[str]":
     """The option that gives a new filesystem's files the container's label."""
     if type in _UNLABELED:
         return []
@@ -46,7 +49,7 @@ def mount_label(request: Request, type: str) -> "list[str]":
     return [f"context={request.linux['mountLabel']}"]
 
 
-def _check_selinux(request: Request, where: str) -> None:
+def _check_selinux(request: "Request", where: str) -> None:
     if not request.host.has_selinux():
         raise Error(
             "SELinux is not enabled on this host", location=where, hint="leave the label out, or enable SELinux"

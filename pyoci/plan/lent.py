@@ -3,13 +3,14 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan.id_maps import lines
-from pyoci.plan.model import Plan
 from pyoci.plan.options import PROPAGATION
-from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 
 class Source:
@@ -37,7 +38,7 @@ class Source:
         return bool(self.uid_map or self.namespace)
 
 
-def lend(request: Request, plan: Plan, source: Source) -> int:
+def lend(request: "Request", plan: "Plan", source: Source) -> int:
     """Adds a mount that the runtime shall open; its number.
 
     The copies are made of the host's mounts, and treated as if init had separated them from the host before.
@@ -48,7 +49,7 @@ def lend(request: Request, plan: Plan, source: Source) -> int:
     return len(plan.sources) - 1
 
 
-def host_id(request: Request, key: str) -> int:
+def host_id(request: "Request", key: str) -> int:
     """What the container's root is on the host, -1 where that cannot be known."""
     for mapping in request.linux.get(key) or ():
         if mapping["containerID"] == 0:
@@ -56,7 +57,7 @@ def host_id(request: Request, key: str) -> int:
     return -1
 
 
-def lend_mapped(request: Request, plan: Plan, source: Source, entry: "dict[str, Any]", deep: int) -> int:
+def lend_mapped(request: "Request", plan: "Plan", source: Source, entry: "dict[str, Any]", deep: int) -> int:
     """Adds a mount that has its own mappings, or the container's (config.md, "Mounts", idmap and ridmap); its number.
 
     deep: the map holds for all below, too

@@ -3,9 +3,12 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
 from pyoci.plan.numbers import number_mask
-from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 MODES = {
     "MPOL_DEFAULT": kernel.MPOL_DEFAULT,
@@ -26,7 +29,7 @@ _WHERE = "linux.memoryPolicy"
 _ONLINE = "/sys/devices/system/node/online"
 
 
-def compile_memory_policy(request: Request, plan: Plan) -> None:
+def compile_memory_policy(request: "Request", plan: "Plan") -> None:
     """Adds the policy, where one is asked for.
 
     Errors: Error for a list that is none, or when this host has none of the nodes.
@@ -45,7 +48,7 @@ def compile_memory_policy(request: Request, plan: Plan) -> None:
     plan.add(ops.MEMORY_POLICY, f"{_WHERE} ({policy['mode']})", mode, mask.to_bytes(size, "little"))
 
 
-def _check_nodes(request: Request, plan: Plan, text: str, mask: int) -> None:
+def _check_nodes(request: "Request", plan: "Plan", text: str, mask: int) -> None:
     """The kernel leaves out in silence what it does not have, and says no more than EINVAL when nothing is left."""
     online = request.host.read(_ONLINE)
     if not online:

@@ -3,14 +3,16 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
 from pyoci.plan.options import Options
-from pyoci.plan.request import Request, clean, from_bundle
+from pyoci.plan.request import clean, from_bundle
 from pyoci.plan.sources import NOT_TAKEN, take, take_mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 # Files of procfs that lxcfs and its like replace: each shows numbers and leads nowhere. All else would deceive readers.
 PROC_FILES = frozenset(
@@ -47,7 +49,7 @@ class Mount:
         return self.options.id_map is not None or bool(self.entry.get("uidMappings") or self.entry.get("gidMappings"))
 
 
-def compile_mounts(request: Request, plan: Plan) -> "list[Mount]":
+def compile_mounts(request: "Request", plan: "Plan") -> "list[Mount]":
     """Adds the steps of mounts[], in the order listed; returns the entries as they were read."""
     entries = request.config.get("mounts") or []
     if entries and request.namespace("mount") is None:
@@ -72,7 +74,7 @@ def compile_mounts(request: Request, plan: Plan) -> "list[Mount]":
     return mounts
 
 
-def finish_mounts(mounts: "list[Mount]", plan: Plan) -> None:
+def finish_mounts(mounts: "list[Mount]", plan: "Plan") -> None:
     """Adds the steps that end the writable time: a tmpfs had to take its mount points and devices first."""
     for mount in mounts:
         if mount.options.set & kernel.MOUNT_ATTR_RDONLY and _is_late(mount):
@@ -93,7 +95,7 @@ def _is_late(mount: Mount) -> bool:
     return not options.bind and not options.remount and (mount.type == "tmpfs" or mount.destination == "/dev")
 
 
-def _check(request: Request, mount: Mount) -> None:
+def _check(request: "Request", mount: Mount) -> None:
     place = mount.destination
     if place == "/":
         raise Error("a mount would be on top of the rootfs", location=mount.where)
@@ -126,12 +128,12 @@ def _flags(mount: Mount) -> int:
     return flags
 
 
-def _remount(mount: Mount, plan: Plan) -> None:
+def _remount(mount: Mount, plan: "Plan") -> None:
     o = mount.options
     plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, o.set, o.clear, o.propagation, int(o.spread_all))
 
 
-def _bind(request: Request, mount: Mount, plan: Plan) -> None:
+def _bind(request: "Request", mount: Mount, plan: "Plan") -> None:
     o = mount.options
     if not mount.source:
         raise Error("a bind mount without a source", location=f"{mount.where}.source")
@@ -148,7 +150,7 @@ def _bind(request: Request, mount: Mount, plan: Plan) -> None:
     )  # fmt: skip
 
 
-def _host_sysfs(mount: Mount, plan: Plan) -> None:
+def _host_sysfs(mount: Mount, plan: "Plan") -> None:
     """A sysfs shows the network of who mounts it, which the root of a user namespace does not own here: it gets the
     host's, read-only if asked, with all that is mounted in it, for the kernel lets nobody look beneath."""
     o = mount.options
@@ -159,7 +161,7 @@ def _host_sysfs(mount: Mount, plan: Plan) -> None:
     )
 
 
-def _data(request: Request, mount: Mount, plan: Plan) -> "list[str]":
+def _data(request: "Request", mount: Mount, plan: "Plan") -> "list[str]":
     """The options of a filesystem; a terminal's group that is not there in the user namespace cannot be given one."""
     if mount.type != "devpts" or not request.has_new("user"):
         return mount.options.data
@@ -178,7 +180,7 @@ def _is_mapped(mappings: "Any", text: str) -> bool:
     return any(m["containerID"] <= int(text) < m["containerID"] + m["size"] for m in mappings or ())
 
 
-def _filesystem(request: Request, mount: Mount, plan: Plan) -> None:
+def _filesystem(request: "Request", mount: Mount, plan: "Plan") -> None:
     o = mount.options
     if not mount.type:
         raise Error("neither a type nor the option bind", location=mount.where)
@@ -201,7 +203,7 @@ def _filesystem(request: Request, mount: Mount, plan: Plan) -> None:
     )  # fmt: skip
 
 
-def _cgroup(request: Request, mount: Mount, plan: Plan) -> None:
+def _cgroup(request: "Request", mount: Mount, plan: "Plan") -> None:
     """The container's own cgroup: on v2 one tree, on v1 a directory for each hierarchy, on a small tmpfs."""
     parts: "list[dict[str, Any]]" = request.cgroup_mounts(mount.options.data)
     hierarchies = any(part["name"] for part in parts)
@@ -217,7 +219,7 @@ def _cgroup(request: Request, mount: Mount, plan: Plan) -> None:
         plan.add(ops.MOUNT_CHANGE, mount.where, place, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
 
 
-def _hierarchy(request: Request, mount: Mount, part: "dict[str, Any]", plan: Plan) -> None:
+def _hierarchy(request: "Request", mount: Mount, part: "dict[str, Any]", plan: "Plan") -> None:
     """A private cgroup namespace shows its own root and nothing above; without one, only our directory is shown."""
     o, where = mount.options, mount.where
     place = f"{mount.destination}/{part['name']}" if part["name"] else mount.destination

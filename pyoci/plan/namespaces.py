@@ -8,8 +8,11 @@ time_namespaces(7): only children enter). See docs/design.md, "Two ways in".
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 FLAGS = {
     "user": kernel.CLONE_NEWUSER,
@@ -39,7 +42,7 @@ class Spaces:
 
     __slots__ = ("joined", "new", "where")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: "Request") -> None:
         self.new: "list[str]" = []
         self.joined: "dict[str, str]" = {}
         self.where: "dict[str, str]" = {}
@@ -66,7 +69,7 @@ class Spaces:
         return "user" in self.new and bool(self.joined)
 
 
-def compile_namespaces(request: Request, plan: Plan) -> None:
+def compile_namespaces(request: "Request", plan: "Plan") -> None:
     """Adds the steps from birth to the point where init is in all its namespaces."""
     spaces = Spaces(request)
     _check(request, spaces)
@@ -86,7 +89,7 @@ def compile_namespaces(request: Request, plan: Plan) -> None:
         plan.add(ops.LOOPBACK_UP, spaces.where["network"])
 
 
-def _direct(request: Request, spaces: Spaces, plan: Plan) -> None:
+def _direct(request: "Request", spaces: Spaces, plan: "Plan") -> None:
     plan.flags = spaces.flags("cgroup")
     plan.add(ops.SESSION, "")
     show(request, spaces, plan)
@@ -98,26 +101,26 @@ def _direct(request: Request, spaces: Spaces, plan: Plan) -> None:
         plan.add(ops.BECOME_ROOT, spaces.where["user"])
 
 
-def show(request: Request, spaces: Spaces, plan: Plan) -> None:
+def show(request: "Request", spaces: Spaces, plan: "Plan") -> None:
     """Lets a runtime without root's rights write the id maps."""
     if "user" in spaces.new and request.host.confined():
         plan.add(ops.DUMPABLE, spaces.where["user"])
 
 
-def open_all(spaces: Spaces, plan: Plan) -> None:
+def open_all(spaces: Spaces, plan: "Plan") -> None:
     """All are opened before one is joined: afterwards a path may mean another file."""
     for slot, (kind, path) in enumerate(spaces.joined.items()):
         plan.add(ops.OPEN_NAMESPACE, f"{spaces.where[kind]}.path ({path})", slot, FLAGS[kind], path)
 
 
-def join(spaces: Spaces, plan: Plan, kinds: "list[str]") -> None:
+def join(spaces: Spaces, plan: "Plan", kinds: "list[str]") -> None:
     """Joins namespaces of these types, which are open."""
     slots = list(spaces.joined)
     for kind in kinds:
         plan.add(ops.JOIN_NAMESPACE, spaces.where[kind], slots.index(kind), FLAGS[kind])
 
 
-def _check(request: Request, spaces: Spaces) -> None:
+def _check(request: "Request", spaces: Spaces) -> None:
     if request.linux.get("timeOffsets") and "time" not in spaces.new:
         raise Error("time offsets need a new time namespace", location="linux.timeOffsets")
     mapped = request.linux.get("uidMappings") or request.linux.get("gidMappings")

@@ -2,17 +2,19 @@
 
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import ParentStep, Plan
-from pyoci.plan.request import Request
+from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
+
 _WHERE = "linux.netDevices"
 
 
-def compile_net_devices(request: Request, plan: Plan) -> None:
+def compile_net_devices(request: "Request", plan: "Plan") -> None:
     """Adds a stop for init, and for each device its move.
 
     Errors: Error when there is no such device, its new name is taken, or the container has no network of its own.

@@ -6,19 +6,21 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
-from pyoci.plan.model import ParentStep, Plan
-from pyoci.plan.request import Request
+from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 _MOST_CPUS = 8192  # what kernels are configured for at most
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
 
-def limits(request: Request, plan: Plan) -> None:
+def limits(request: "Request", plan: "Plan") -> None:
     """What the runtime sets from outside while init waits: in a user namespace init could not raise it any more. Limits
     come last, since they are the user's and must not hinder the setup.
     """
@@ -35,7 +37,7 @@ def limits(request: Request, plan: Plan) -> None:
         plan.last.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
 
 
-def affinity(plan: Plan, cpus: str, where: str) -> None:
+def affinity(plan: "Plan", cpus: str, where: str) -> None:
     """Adds the CPUs to run on; "" for all that the cgroup allows, whatever the caller was bound to.
 
     cpus: a list such as `0-3,7`
@@ -49,7 +51,7 @@ def affinity(plan: Plan, cpus: str, where: str) -> None:
     plan.add(ops.AFFINITY, where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little"))
 
 
-def keyring(request: Request, plan: Plan) -> None:
+def keyring(request: "Request", plan: "Plan") -> None:
     """Adds the session keyring."""
     if request.no_new_keyring:
         return
@@ -61,12 +63,12 @@ def keyring(request: Request, plan: Plan) -> None:
         plan.add(ops.KEYRING, "", keyring_name(request))
 
 
-def keyring_name(request: Request) -> str:
+def keyring_name(request: "Request") -> str:
     """What runc calls it."""
     return f"_ses.{request.container}"
 
 
-def attributes(request: Request, plan: Plan) -> None:
+def attributes(request: "Request", plan: "Plan") -> None:
     """Adds no_new_privs, scheduler, I/O priority, personality and memory policy: kept through hooks and exec."""
     process = request.process
     if process.get("noNewPrivileges"):
@@ -81,7 +83,7 @@ def attributes(request: Request, plan: Plan) -> None:
         compile_memory_policy(request, plan)
 
 
-def streams(request: Request, plan: Plan, flags: int) -> None:
+def streams(request: "Request", plan: "Plan", flags: int) -> None:
     """Adds the terminal, or hands the caller's streams to the user. flags: ops.CONSOLE_DEVICE or 0."""
     process = request.process
     uid = _user(request)["uid"]
@@ -92,7 +94,7 @@ def streams(request: Request, plan: Plan, flags: int) -> None:
         plan.add(ops.STDIO, "process.user", uid)
 
 
-def find(request: Request, plan: Plan) -> None:
+def find(request: "Request", plan: "Plan") -> None:
     """Adds the working directory and the look-up of the program, as the user it will run as."""
     process, user = request.process, _user(request)
     plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], ops.CWD_TRY)
@@ -104,7 +106,7 @@ def find(request: Request, plan: Plan) -> None:
     plan.add(ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups)
 
 
-def become(request: Request, plan: Plan) -> None:
+def become(request: "Request", plan: "Plan") -> None:
     """Adds the end: label, identity, capabilities, the program. The order is the kernel's: a step takes away what the
     next ones no longer need (credentials(7), capabilities(7))."""
     process, user = request.process, _user(request)
@@ -137,14 +139,14 @@ def become(request: Request, plan: Plan) -> None:
     plan.add(ops.EXECUTE, "process.args", tuple(process["args"]), tuple(environment(request)))
 
 
-def _seccomp(request: Request, plan: Plan) -> None:
+def _seccomp(request: "Request", plan: "Plan") -> None:
     if request.linux.get("seccomp"):
         from pyoci.plan.seccomp import compile_seccomp
 
         compile_seccomp(request, plan)
 
 
-def environment(request: Request) -> "list[str]":
+def environment(request: "Request") -> "list[str]":
     """The process's environment: the config's, the last of equal names, and what descriptors handed on are announced
     with. HOME is added by init, which alone may read the image."""
     names = _environment(request.process)
@@ -170,7 +172,7 @@ def _environment(process: "dict[str, Any]") -> "dict[str, str]":
     return names
 
 
-def _user(request: Request) -> "dict[str, Any]":
+def _user(request: "Request") -> "dict[str, Any]":
     user = request.process.get("user") or {}
     return {"uid": user.get("uid") or 0, "gid": user.get("gid") or 0, **user}
 
@@ -183,7 +185,7 @@ def _check_ids(user: "dict[str, Any]") -> None:
             raise Error(f"{2**32 - 1} is no id", location=f"process.user.{key}", hint=f"the highest is {2**32 - 2}")
 
 
-def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
+def _identity_flags(request: "Request", user: "dict[str, Any]") -> int:
     """A user namespace that somebody made for his own id alone has no supplementary groups but those he brought."""
     if not _lacks_groups(request):
         return 0
@@ -196,7 +198,7 @@ def _identity_flags(request: Request, user: "dict[str, Any]") -> int:
     return ops.IDENTITY_NO_GROUPS
 
 
-def _lacks_groups(request: Request) -> bool:
+def _lacks_groups(request: "Request") -> bool:
     """Whether setgroups(2) is given up for good in the container's user namespace."""
     if request.host.euid == 0:
         return request.host.read("/proc/self/setgroups") == "deny"

@@ -3,19 +3,21 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
 from pyoci.plan.options import PROPAGATION
-from pyoci.plan.request import Request, clean
+from pyoci.plan.request import clean
 from pyoci.plan.sources import take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
+
 _WHERE = "linux.rootfsPropagation"
 
 
-def propagation(request: Request) -> "tuple[int, int]":
+def propagation(request: "Request") -> "tuple[int, int]":
     """rootfsPropagation as (MS_*, recursive); (0, 0) where it is not given."""
     name: str = request.linux.get("rootfsPropagation") or ""
     if not name:
@@ -27,7 +29,7 @@ def propagation(request: Request) -> "tuple[int, int]":
     raise Error(f"unknown propagation {name!r}", location=_WHERE)
 
 
-def open_root(request: Request, plan: Plan) -> None:
+def open_root(request: "Request", plan: "Plan") -> None:
     """Adds the steps that make the mounts our own and the rootfs a mount."""
     if not request.rootfs or not request.host.is_directory(request.rootfs):
         raise Error(f"invalid rootfs: {request.rootfs} is not a directory", location="root.path")
@@ -42,7 +44,7 @@ def open_root(request: Request, plan: Plan) -> None:
     plan.add(ops.OPEN_ROOT, where, request.rootfs, take(request, plan, request.rootfs, where, 1))
 
 
-def protect(request: Request, plan: Plan) -> None:
+def protect(request: "Request", plan: "Plan") -> None:
     """Adds readonlyPaths, maskedPaths and root.readonly; before the switch, while the masks' sources are in reach."""
     if request.namespace("mount") is None:
         return
@@ -54,7 +56,7 @@ def protect(request: Request, plan: Plan) -> None:
         plan.add(ops.MOUNT_CHANGE, "root.readonly", "/", kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
 
 
-def switch_root(request: Request, plan: Plan) -> None:
+def switch_root(request: "Request", plan: "Plan") -> None:
     """Adds the switch itself."""
     if request.namespace("mount") is None:
         plan.add(ops.CHANGE_ROOT, "root.path")
@@ -70,7 +72,7 @@ def switch_root(request: Request, plan: Plan) -> None:
         plan.add(ops.ROOT_PROPAGATION, _WHERE, kind, deep)
 
 
-def _refuse_without_mounts(request: Request) -> None:
+def _refuse_without_mounts(request: "Request") -> None:
     keys: "list[tuple[str, Any]]" = [(k, request.linux.get(k)) for k in ("maskedPaths", "readonlyPaths")]
     keys.append(("rootfsPropagation", request.linux.get("rootfsPropagation")))
     for key, value in keys:

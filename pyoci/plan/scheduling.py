@@ -3,12 +3,13 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 _SCHED_FLAGS = {
     "SCHED_FLAG_RESET_ON_FORK": kernel.SCHED_FLAG_RESET_ON_FORK,
@@ -26,7 +27,7 @@ _IO_CLASSES = {
 }
 
 
-def compile_scheduling(request: Request, plan: Plan) -> None:
+def compile_scheduling(request: "Request", plan: "Plan") -> None:
     """Adds what the config has of the three.
 
     Errors: Error when a personality is unknown.
@@ -42,7 +43,7 @@ def compile_scheduling(request: Request, plan: Plan) -> None:
         _personality(request.linux["personality"], plan)
 
 
-def _scheduler(scheduler: "dict[str, Any]", plan: Plan) -> None:
+def _scheduler(scheduler: "dict[str, Any]", plan: "Plan") -> None:
     flags = 0
     for name in scheduler.get("flags") or ():
         flags |= _SCHED_FLAGS[name]
@@ -53,7 +54,7 @@ def _scheduler(scheduler: "dict[str, Any]", plan: Plan) -> None:
     )  # fmt: skip
 
 
-def _personality(personality: "dict[str, Any]", plan: Plan) -> None:
+def _personality(personality: "dict[str, Any]", plan: "Plan") -> None:
     domain = {"LINUX": kernel.PER_LINUX, "LINUX32": kernel.PER_LINUX32}.get(personality["domain"])
     if domain is None:
         raise Error(f"unknown domain {personality['domain']!r}", location="linux.personality.domain")

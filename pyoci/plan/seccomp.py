@@ -2,13 +2,14 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.request import Request
 from pyoci.seccomp import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": kernel.SECCOMP_FILTER_FLAG_TSYNC,
@@ -19,7 +20,7 @@ FLAGS = {
 _WHERE = "linux.seccomp"
 
 
-def compile_seccomp(request: Request, plan: Plan) -> None:
+def compile_seccomp(request: "Request", plan: "Plan") -> None:
     """Adds the filter; none for a profile without a default action, which engines write for `unconfined`."""
     profile = request.linux.get("seccomp")
     if profile and profile.get("defaultAction"):
@@ -43,7 +44,7 @@ def _needs(flag: int) -> int:
     return kernel.SECCOMP_FILTER_FLAG_NEW_LISTENER if flag == kernel.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV else 0
 
 
-def _flags(profile: "dict[str, Any]", plan: Plan) -> int:
+def _flags(profile: "dict[str, Any]", plan: "Plan") -> int:
     """seccomp(2)'s flags. No list at all is not the empty list: the default is what engines got from runc all along."""
     names = profile.get("flags")
     if names is None:

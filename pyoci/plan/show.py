@@ -2,13 +2,15 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.model import ParentStep, Plan
+from pyoci.plan.model import ParentStep
 from pyoci.plan.step import Step
 from pyoci.plan.words import OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pyoci.plan.model import Plan
 
 _ATTRIBUTES = (
     (kernel.MOUNT_ATTR_RDONLY, "ro"),
@@ -71,7 +73,7 @@ def _line(number: int, step: Step) -> str:
     return f"{number:4}  {words:<40} {' '.join(values):<72} {step.where}".rstrip()
 
 
-def lines(plan: Plan) -> "list[str]":
+def lines(plan: "Plan") -> "list[str]":
     """The plan, a step a line: number, what is done, with what, and the place in config.json behind it."""
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
     for number, step in enumerate(plan.steps):
@@ -82,7 +84,7 @@ def lines(plan: Plan) -> "list[str]":
     return result
 
 
-def _meanwhile(plan: Plan, step: Step) -> "list[ParentStep]":
+def _meanwhile(plan: "Plan", step: Step) -> "list[ParentStep]":
     """What the runtime does while init waits in a step."""
     if step.operation == ops.AWAIT_START:
         return plan.last
@@ -91,7 +93,7 @@ def _meanwhile(plan: Plan, step: Step) -> "list[ParentStep]":
     return plan.network if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NETWORK else []
 
 
-def document(plan: Plan) -> "dict[str, Any]":
+def document(plan: "Plan") -> "dict[str, Any]":
     """The plan as plain JSON: steps of init with named fields, and what the runtime does meanwhile."""
     steps = [
         {

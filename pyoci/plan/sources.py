@@ -6,17 +6,18 @@ in its place. What is known of such a mount is in lent.py, which most containers
 """
 
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
+
 NOT_TAKEN = -1
 
 
-def take(request: Request, plan: Plan, path: str, where: str, recursive: int) -> int:
+def take(request: "Request", plan: "Plan", path: str, where: str, recursive: int) -> int:
     """The number of a mount that the runtime shall open; NOT_TAKEN where init opens it itself.
 
     recursive: with all that is mounted below
@@ -33,7 +34,7 @@ def take(request: Request, plan: Plan, path: str, where: str, recursive: int) ->
 
 
 def take_mapped(
-    request: Request, plan: Plan, path: str, where: str, recursive: int, entry: "dict[str, Any]", deep: int
+    request: "Request", plan: "Plan", path: str, where: str, recursive: int, entry: "dict[str, Any]", deep: int
 ) -> int:
     """The number of a mount with an id map, which only the runtime can open.
 
@@ -46,7 +47,7 @@ def take_mapped(
     return lend_mapped(request, plan, Source(path, where, recursive), entry, deep)
 
 
-def insert_step(plan: Plan, at: int) -> None:
+def insert_step(plan: "Plan", at: int) -> None:
     """Adds the step that takes them all, once their number is known."""
     if plan.sources:
         plan.insert(at, ops.TAKE_MOUNTS, "mounts", len(plan.sources))

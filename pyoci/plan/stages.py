@@ -2,12 +2,16 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.model import Plan
-from pyoci.plan.namespaces import Spaces, join, open_all, show
-from pyoci.plan.request import Request
+from pyoci.plan.namespaces import join, open_all, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.namespaces import Spaces
+    from pyoci.plan.request import Request
 
 
-def enter_by_stages(request: Request, spaces: Spaces, plan: Plan) -> None:
+def enter_by_stages(request: "Request", spaces: "Spaces", plan: "Plan") -> None:
     """Adds the steps of an init that is born in the host's namespaces, and leaves them one by one."""
     open_all(spaces, plan)
     others = [kind for kind in spaces.joined if kind not in ("user", "mount")]
@@ -31,7 +35,7 @@ def enter_by_stages(request: Request, spaces: Spaces, plan: Plan) -> None:
     plan.add(ops.SESSION, "")
 
 
-def _time_offsets(request: Request, plan: Plan) -> None:
+def _time_offsets(request: "Request", plan: "Plan") -> None:
     offsets: "dict[str, dict[str, int]]" = request.linux.get("timeOffsets") or {}
     lines = [f"{clock} {o.get('secs', 0)} {o.get('nanosecs', 0)}\n" for clock, o in offsets.items()]
     if lines:

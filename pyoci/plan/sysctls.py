@@ -3,8 +3,11 @@
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.identity import is_own
-from pyoci.plan.model import Plan
-from pyoci.plan.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.plan.model import Plan
+    from pyoci.plan.request import Request
 
 # Sysctls of the IPC namespace (ipc_namespaces(7)); those of the network namespace are all that begin with net.
 _IPC = frozenset(
@@ -13,7 +16,7 @@ _IPC = frozenset(
 )  # fmt: skip
 
 
-def compile_sysctls(request: Request, plan: Plan) -> None:
+def compile_sysctls(request: "Request", plan: "Plan") -> None:
     """Adds linux.sysctl."""
     for key, value in request.linux["sysctl"].items():
         where = f"linux.sysctl[{key}]"
