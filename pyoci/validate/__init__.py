@@ -5,6 +5,7 @@ commands refuse what violates a MUST; what the spec merely recommends is told by
 """
 
 from ..errors import Error
+from ..jsondoc import Namespace, dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,19 +87,20 @@ def _typed(document: object) -> "dict[str, Any]":
     return document
 
 
-class _Enough(Exception):
-    """Stands where rules expect a list, and has enough of one finding: a hundred thousand of them, each with a
-    suggestion, take a while."""
+def _stop(finding: "Finding") -> None:
+    raise Error(finding[2])
 
-    def append(self, _item: "Finding") -> None:
-        raise self
+
+# Stands where rules expect a list, and has enough of one finding: a hundred thousand of them, each with a suggestion,
+# take a while
+_FIRST = Namespace(append=_stop)
 
 
 def _broken(rules: "Callable[[dict[str, Any], list[Finding]], None]", document: object) -> bool:
     """Whether a rule says anything to a document that fits its schema."""
     try:
-        rules(_typed(document), _Enough())  # type: ignore[arg-type]
-    except _Enough:
+        rules(_typed(document), _FIRST)
+    except Error:
         return True
     return False
 
@@ -107,8 +109,6 @@ def _has_nul(document: object, raw: "Optional[bytes]") -> bool:
     """Whether a NUL may hide in a string; JSON can only write it as an escape."""
     if raw is not None:
         return b"\\u0000" in raw
-    from ..jsondoc import dump
-
     return "\\u0000" in dump(document)
 
 
