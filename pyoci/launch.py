@@ -65,8 +65,10 @@ class Launch:
     cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1
     tasks:      descriptors of files to which it writes 0 as the first thing it does: so it joins cgroups of v1
     placed:     afterwards: whether it is in these cgroups; if not it must be moved there
-    on_birth:   called once init starts: what can be done beside that, before its first sync point
-    on_sync:    what to do at each sync point, called with the Process
+    ahead:      whether it was told to go on from SYNC_NAMESPACES before it asked
+    on_birth:   called once init starts: what can be done beside that, before its first sync point, SYNC_NAMESPACES
+    on_sync:    what to do at each sync point, called with the Process; where nothing is to be done at SYNC_NAMESPACES
+                any more when on_birth returns, init does not wait there
     on_going:   called when it goes on from SYNC_NAMESPACES: what can be done beside its longest work
     on_console: called with the pty's master, which it then owns
     on_listener: called with the seccomp listener, which it then owns; init waits meanwhile
@@ -75,6 +77,7 @@ class Launch:
     """
 
     __slots__ = (
+        "ahead",
         "cgroup",
         "extra",
         "on_birth",
@@ -96,6 +99,7 @@ class Launch:
         self.cgroup = -1
         self.tasks: "list[int]" = []
         self.placed = False
+        self.ahead = False
         self.on_birth: "Optional[Callable[[], None]]" = None
         self.on_sync: "dict[int, Callable[[Process], None]]" = {}
         self.on_going: "Optional[Callable[[Process], None]]" = None
@@ -114,6 +118,9 @@ class Launch:
         try:
             if self.on_birth is not None:
                 self.on_birth()
+            if ops.SYNC_NAMESPACES not in self.on_sync:
+                send(report, ops.REPORT_GO)  # the first thing that it will wait for: now it need not
+                self.ahead = True
             self._talk(report)
         except BaseException:
             self.process.kill()
@@ -186,7 +193,10 @@ class Launch:
                 self.on_step(message)
             elif message.kind == ops.REPORT_SYNC:
                 self._act(message.number, report)
-                send(report, ops.REPORT_GO)
+                if self.ahead and message.number == ops.SYNC_NAMESPACES:
+                    self.ahead = False
+                else:
+                    send(report, ops.REPORT_GO)
                 if message.number == ops.SYNC_CREATED:
                     return
                 if message.number == ops.SYNC_NAMESPACES and self.on_going is not None:

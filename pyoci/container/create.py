@@ -131,7 +131,7 @@ class Creation:
         launch = Launch(self.plan)
         launch.extra = check(lib.shim_listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         launch.cgroup, launch.tasks = self.manager.birth({}, 0)
-        launch.on_birth = lambda: self._while_init_starts(launch.placed)
+        launch.on_birth = lambda: self._while_init_starts(launch)
         launch.on_going = self._remember
         launch.on_sync = {
             ops.SYNC_NAMESPACES: lambda process: self._on_namespaces(process, launch.placed),
@@ -181,11 +181,13 @@ class Creation:
         record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
         self.entry.save()
 
-    def _while_init_starts(self, placed: bool) -> None:
+    def _while_init_starts(self, launch: Launch) -> None:
         """Init joins its cgroups by itself where that is possible, and touches nothing before it is told to go on."""
-        if placed:
+        if launch.placed:
             pyoci.mark("cgroup")
             self.manager.apply()
+            if not self.plan.parent:
+                del launch.on_sync[ops.SYNC_NAMESPACES]
         if self.meanwhile is not None:
             self.meanwhile()
 

@@ -116,6 +116,7 @@ class _Execution:
             ops.SYNC_NAMESPACES: on_namespaces,
             ops.SYNC_LIMITS: self._on_limits,
         }
+        launch.on_birth = lambda: self._while_init_starts(launch)
         launch.on_console = self._on_console
         launch.on_listener = lambda fd: self._on_listener(launch.process, fd)
         try:
@@ -131,6 +132,10 @@ class _Execution:
         if self.options.pid_file:
             write_pid_file(self.options.pid_file, process.pid)
         return Joined(process, self.master)
+
+    def _while_init_starts(self, launch: Launch) -> None:
+        if launch.placed and not self.plan.parent and not self.entry.record.get("resctrl"):
+            del launch.on_sync[ops.SYNC_NAMESPACES]
 
     def _on_namespaces(self, process: Process) -> None:
         if self.entry.record.get("resctrl"):

@@ -3,9 +3,8 @@
 import posix
 
 import pyoci
-from pyoci import kernel
 from pyoci._shim import lib
-from pyoci.container.state import SOCKET, Entry
+from pyoci.container.state import Entry, status_by_socket
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.talk import receive, send
@@ -24,14 +23,14 @@ def start(entry: Entry) -> None:
     Errors: Error with the failing step; after a failed hook the container is destroyed (runtime.md, "Lifecycle", steps
     7 and 9), after any other failure it is stopped.
     """
-    status = entry.status()
-    if status != "created":
+    status = entry.status_by_process()
+    if status:
         raise Error(_REFUSALS[status])
     start_created(entry)
 
 
 def start_created(entry: Entry) -> None:
-    """The same for one that is known to be created, by whoever has just done so."""
+    """The same for one whose process is known to be alive, by whoever has just made it."""
     try:
         _go(entry)
         pyoci.mark("state")
@@ -63,9 +62,10 @@ def start_and_wait(entry: Entry, notify_socket: str) -> None:
 
 
 def _go(entry: Entry) -> None:
-    peer = lib.shim_connect(entry.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
+    peer = entry.connect()
     if peer < 0:
-        raise Error("connect to the container's init", errno=-peer)
+        refusal = _REFUSALS.get(status_by_socket(peer))
+        raise Error(refusal) if refusal else Error("connect to the container's init", errno=-peer)
     pyoci.mark("init")
     try:
         send(peer, ops.REPORT_START)

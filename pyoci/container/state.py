@@ -280,23 +280,26 @@ class Entry:
 
     def status(self) -> str:
         """creating, created, running, paused or stopped."""
+        status = self.status_by_process()
+        if status:
+            return status
+        fd = self.connect()
+        if fd >= 0:
+            posix.close(fd)
+        return status_by_socket(fd)
+
+    def status_by_process(self) -> str:
+        """paused or stopped, or running where that was written down; "" when only the socket can tell."""
         if not self.pid():
             return "stopped"
         if self.record.get("cgroup") and self.manager().frozen():
             return "paused"
-        return "running" if self.record.get("started") else self._status_by_socket()
+        return "running" if self.record.get("started") else ""
 
-    def _status_by_socket(self) -> str:
-        """Only init holds the socket, and only until it becomes the program."""
-        fd = lib.shim_connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
-        if fd >= 0:
-            posix.close(fd)
-            return "created"
-        problem = OSError(-fd, "connect")  # of the kind that its number stands for, without importing `errno`
-        if isinstance(problem, FileNotFoundError):
-            return "creating"
-        # It was frozen, and so many have asked that the queue is full
-        return "created" if isinstance(problem, BlockingIOError) else "running"
+    def connect(self) -> int:
+        """A connection to the socket on which init awaits `start`; or a negated errno, see status_by_socket()."""
+        result: int = lib.shim_connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
+        return result
 
     def was_created(self) -> bool:
         """Whether `create` has come to its end, whatever has become of the container since."""
@@ -331,6 +334,17 @@ class Entry:
             result["annotations"] = record["annotations"]
         result["owner"] = record.get("owner", "")
         return result
+
+
+def status_by_socket(result: int) -> str:
+    """What connect() tells: only init holds the socket, and only until it becomes the program."""
+    if result >= 0:
+        return "created"
+    problem = OSError(-result, "connect")  # of the kind that its number stands for, without importing `errno`
+    if isinstance(problem, FileNotFoundError):
+        return "creating"
+    # It was frozen, and so many have asked that the queue is full
+    return "created" if isinstance(problem, BlockingIOError) else "running"
 
 
 def _is_state(record: "dict[str, Any]") -> bool:

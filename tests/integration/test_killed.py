@@ -109,8 +109,11 @@ def test_delete_killed(box: Box, part: int) -> None:
     bundle = rich_bundle(box)
     bundle.write()
     begin = ["run", "--detach", "--bundle", str(bundle.path), "c"]
-    box.ok(*begin)
-    among = trace(box, ["delete", "--force", "c"], "flock(")
+    traces = []
+    for _ in range(3):
+        box.ok(*begin)
+        traces.append(trace(box, ["delete", "--force", "c"], "flock("))
+    among = min(traces, key=len)  # on a loaded machine it asks more than once whether the process has ended
     killed = 0
     for instant in draw("delete", part, among):
         box.ok(*begin)

@@ -56,7 +56,7 @@ def traced(box: Box, *words: str) -> "tuple[Result, Picture]":
 
 
 BEGIN = ["interpreter start", "trace", "command"]
-CREATE = ["load", "check", "compile", "state", "cgroup", "launch", "cgroup", "init", "limits", "state", "init", "state"]
+CREATE = ["load", "check", "compile", "state", "cgroup", "launch", "cgroup", "init", "state", "init", "state"]
 
 
 def test_each_command_has_its_phases(box: Box) -> None:
@@ -66,7 +66,7 @@ def test_each_command_has_its_phases(box: Box) -> None:
         (["create", "--bundle", str(bundle.path), "c"], CREATE),
         (["state", "c"], ["state"]),
         (["start", "c"], ["state", "init", "state"]),
-        (["exec", "c", "true"], ["state", "check", "compile", "launch", "init", "cgroup", "init", "wait"]),
+        (["exec", "c", "true"], ["state", "check", "compile", "launch", "init", "wait"]),
         (["list"], ["state"]),
         (["kill", "c", "KILL"], ["state"]),
         (["delete", "--force", "c"], ["state"]),
