@@ -157,6 +157,43 @@ class Lean(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
+class Folded(ast.NodeTransformer):
+    """Puts the values of constants in the place of their names, as C's compiler does: pyoci/kernel.py and plan/ops.py are
+    hundreds of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
+
+    def __init__(self, modules):
+        self.modules = modules
+        self.unused = set()
+
+    def fold(self, tree):
+        """Folds a module."""
+        self.unused = set()
+        tree = self.visit(tree)
+        self.unused = set(self.modules) - {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+        return self.visit(tree)
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        known = self.modules.get(node.value.id, {}) if isinstance(node.value, ast.Name) else {}
+        return ast.copy_location(ast.Constant(known[node.attr]), node) if node.attr in known else node
+
+    def visit_ImportFrom(self, node):
+        """Of an import goes what nobody needs any more."""
+        node.names = [alias for alias in node.names if alias.name not in self.unused]
+        return node if node.names else ast.copy_location(ast.Pass(), node)
+
+
+def constants(*files):
+    """The constants that Python files assign: module name to name to value."""
+    found = {}
+    for file in files:
+        with open(file, "rb") as text:
+            lines = [line for line in ast.parse(text.read()).body if isinstance(line, ast.Assign)]
+        values = {line.targets[0].id: line.value.value for line in lines if isinstance(line.value, ast.Constant)}
+        found[os.path.basename(file)[: -len(".py")]] = values
+    return found
+
+
 class Late(ast.NodeTransformer):
     """Leaves functions that hot commands never call (csrc/rare.txt, by tests/tools/rare.py) out of a module's code: in
     their place stands what brings them in when they are called (pyoci/boot.py, late). taken: the functions, by name."""
@@ -198,6 +235,7 @@ def modules_of(package, in_tree):
     every function that is kept apart: `module:function`."""
     with open(source("rare.txt"), encoding="utf-8") as file:
         rare = set(file.read().split())
+    folded = Folded(constants(os.path.join(package, "kernel.py"), os.path.join(package, "plan", "ops.py")))
     root = os.path.dirname(package)
     paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
     files = [(root, os.path.relpath(path, root)) for path in paths]
@@ -213,7 +251,8 @@ def modules_of(package, in_tree):
             tree = ast.parse(source_file.read(), shown)
         name = name.replace("/", ".")
         late = Late(name, rare)
-        tree = ast.fix_missing_locations(late.visit(tree if in_tree else Lean().visit(tree)))
+        tree = late.visit(tree if in_tree else Lean().visit(folded.fold(tree)))
+        ast.fix_missing_locations(tree)
         for function, node in late.taken.items():
             yield function, False, marshal.dumps(code_of(node, shown, optimize)), 0
         code = compile(tree, shown, "exec", optimize=optimize, dont_inherit=True)

@@ -58,7 +58,7 @@ def find_and_load(name: str, importer: "Any") -> "ModuleType":
 def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
     """Makes a module from its code."""
     parent, _, leaf = name.rpartition(".")
-    if parent:
+    if parent and parent not in sys.modules:
         __import__(parent)
         if name in sys.modules:
             return sys.modules[name]
