@@ -116,8 +116,10 @@ int main(int argc, char **argv)
     int error = join_cgroups(&c, c.base + FD_EXTRA + 1, tasks);
     if (error)
         give_up(&c, error);
-    c.doing = "read the plan";
-    error = map_plan(c.base + FD_PLAN, &plan);
+    c.doing = "read the plan"; /* which is being written while we start */
+    error = report_await(&c, REPORT_GO);
+    if (!error)
+        error = map_plan(c.base + FD_PLAN, &plan);
     if (!error)
         error = check_plan(&plan);
     if (error)

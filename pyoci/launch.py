@@ -65,6 +65,7 @@ class Launch:
     cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1
     tasks:      descriptors of files to which it writes 0 as the first thing it does: so it joins cgroups of v1
     placed:     afterwards: whether it is in these cgroups; if not it must be moved there
+    file:       the memory file for the plan, or -1
     ahead:      whether it was told to go on from SYNC_NAMESPACES before it asked
     on_birth:   called once init starts: what can be done beside that, before its first sync point, SYNC_NAMESPACES
     on_sync:    what to do at each sync point, called with the Process; where nothing is to be done at SYNC_NAMESPACES
@@ -80,6 +81,7 @@ class Launch:
         "ahead",
         "cgroup",
         "extra",
+        "file",
         "on_birth",
         "on_console",
         "on_death",
@@ -100,6 +102,7 @@ class Launch:
         self.tasks: "list[int]" = []
         self.placed = False
         self.ahead = False
+        self.file = -1
         self.on_birth: "Optional[Callable[[], None]]" = None
         self.on_sync: "dict[int, Callable[[Process], None]]" = {}
         self.on_going: "Optional[Callable[[Process], None]]" = None
@@ -114,8 +117,10 @@ class Launch:
 
         Errors: Error with the failing step's place in the config; then the process has ended.
         """
+        pyoci.mark("launch")
         report = self._spawn()
         try:
+            self._hand_plan(report)
             if self.on_birth is not None:
                 self.on_birth()
             if ops.SYNC_NAMESPACES not in self.on_sync:
@@ -130,25 +135,28 @@ class Launch:
         return self.process
 
     def close_files(self) -> None:
-        """Closes `cgroup` and `tasks`."""
-        for fd in self.tasks:
-            posix.close(fd)
-        if self.cgroup >= 0:
-            posix.close(self.cgroup)
+        """Closes `cgroup`, `tasks` and the plan's file, if that has not been done."""
+        for fd in (*self.tasks, self.cgroup, self.file):
+            if fd >= 0:
+                posix.close(fd)
+        self.tasks, self.cgroup, self.file = [], -1, -1
 
-    def _spawn(self) -> int:
-        pyoci.mark("launch")
+    def _hand_plan(self, report: int) -> None:
+        """Init asks for its plan when it is in its cgroups: until then there is time to write it."""
         if self.on_step is not None:
             self.plan.time_steps()
-        encoded = self.plan.encode()
+        _write(self.file, self.plan.encode())
+        send(report, ops.REPORT_GO)
+        self.close_files()
+
+    def _spawn(self) -> int:
+        self.file = posix.memfd_create("plan", posix.MFD_CLOEXEC)
         executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
-        plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
         pair = ffi.new("int[2]")
         birth = ffi.new("struct shim_spawn *")
         try:
-            _write(plan, encoded)
             check(lib.shim_socketpair(pair), "make a socket pair")
-            birth.executable, birth.plan, birth.report, birth.extra = executable, plan, pair[1], self.extra
+            birth.executable, birth.plan, birth.report, birth.extra = executable, self.file, pair[1], self.extra
             birth.flags, birth.base = self.plan.flags, 3 + self.plan.keep
             pid = self._give_birth(birth)
             posix.close(pair[1])
@@ -157,7 +165,6 @@ class Launch:
                 raise Error("start init in new namespaces", errno=-pid, hint=_spawn_hint(-pid))
         finally:
             posix.close(executable)
-            posix.close(plan)
         self.process = Process(pid, birth.pidfd)
         return int(pair[0])
 

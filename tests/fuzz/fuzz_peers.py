@@ -57,14 +57,22 @@ def _init(data: bytes) -> None:
         made._talk(far.fileno())
 
 
+class _Listening(Entry):
+    """Its init is at the other end of the descriptor."""
+
+    __slots__ = ()
+
+    def connect(self) -> int:
+        return self.fd
+
+
 def _at_start(data: bytes) -> None:
     """Who listens on the start socket is init, until it is the program."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with near:
         _packets(near, data)
         start._hand_on = lambda entry, listener: os.close(listener)  # type: ignore[assignment]
-        start.lib = SimpleNamespace(shim_connect=lambda *_: far.detach())  # type: ignore[assignment]
-        start._go(Entry("c", "/x", -1))
+        start._go(_Listening("c", "/x", far.detach()))
 
 
 def _listeners() -> "list[socket.socket]":
