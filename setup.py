@@ -134,13 +134,18 @@ PYTHONS_OWN = ("codecs", "encodings/__init__", "encodings/aliases", "encodings/u
 
 
 class Lean(ast.NodeTransformer):
-    """Takes type annotations out, which would be loaded and kept at every start. None of ours is read at run time."""
+    """Takes out what nobody reads at run time, and every start would load and keep: type annotations, slots."""
 
     def visit_FunctionDef(self, node):
         node.returns = None
         return self.generic_visit(node)
 
     visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node):
+        """Slots are for those who read and check sources: each is an object to be made, and instances are few."""
+        node.body = [line for line in node.body if not _makes_slots(line)] or [ast.Pass()]
+        return self.generic_visit(node)
 
     def visit_arg(self, node):
         node.annotation = None
@@ -157,9 +162,16 @@ class Lean(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
+def _makes_slots(line):
+    return isinstance(line, ast.Assign) and any(getattr(name, "id", "") == "__slots__" for name in line.targets)
+
+
+CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else
+
+
 class Folded(ast.NodeTransformer):
-    """Puts the values of constants in the place of their names, as C's compiler does: pyoci/kernel.py and plan/ops.py are
-    hundreds of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
+    """Puts the values of constants in the place of their names, as C's compiler does: kernel.py and plan/ops.py are hundreds
+    of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
 
     def __init__(self, modules):
         self.modules = modules
@@ -233,10 +245,10 @@ def code_of(function, shown, optimize):
 def modules_of(package, in_tree):
     """(full name, is it a package, its code, its source's time of change or 0) of every module of the program, and of
     every function that is kept apart: `module:function`."""
+    root = os.path.dirname(package)
     with open(source("rare.txt"), encoding="utf-8") as file:
         rare = set(file.read().split())
-    folded = Folded(constants(os.path.join(package, "kernel.py"), os.path.join(package, "plan", "ops.py")))
-    root = os.path.dirname(package)
+    folded = Folded(constants(*(os.path.join(root, *name.split(".")) + ".py" for name in CONSTANTS)))
     paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
     files = [(root, os.path.relpath(path, root)) for path in paths]
     files += [(sysconfig.get_path("stdlib"), f"{name}.py") for name in PYTHONS_OWN]
@@ -254,23 +266,46 @@ def modules_of(package, in_tree):
         tree = late.visit(tree if in_tree else Lean().visit(folded.fold(tree)))
         ast.fix_missing_locations(tree)
         for function, node in late.taken.items():
-            yield function, False, marshal.dumps(code_of(node, shown, optimize)), 0
+            yield function, False, code_of(node, shown, optimize), 0
         code = compile(tree, shown, "exec", optimize=optimize, dont_inherit=True)
         changed = os.stat(path).st_mtime_ns if in_tree else 0
-        yield name, is_package, marshal.dumps(code), changed
+        yield name, is_package, code, changed
+
+
+def groups_of(in_tree):
+    """Module to its group's number and its place there: modules that are always loaded together (csrc/together.txt, by
+    tests/tools/rare.py). Folded away, constants are loaded by nobody."""
+    with open(source("together.txt"), encoding="utf-8") as file:
+        lines = [line.split() for line in file]
+    if not in_tree:
+        lines = [[name for name in names if name not in CONSTANTS] for names in lines]
+    return {name: (number, place) for number, names in enumerate(lines) for place, name in enumerate(names)}
 
 
 def module_table(package, scratch, in_tree):
     """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file."""
-    table, data = [], b""
-    for name, is_package, code, changed in sorted(modules_of(package, in_tree)):
-        table.append(f'{{"{name}", {len(data)}, {len(code)}, {int(is_package)}, {changed}}},')
-        data += code
+    table, data, shared = [], b"", {}
+    groups = groups_of(in_tree)
+    for name, is_package, code, changed in sorted(modules_of(package, in_tree), key=lambda module: module[0]):
+        group, place = groups.get(name, (-1, 0))
+        piece = marshal.dumps(code) if group < 0 else b""
+        if group >= 0:
+            shared.setdefault(group, {})[place] = code
+        table.append(f'{{"{name}", {len(data)}, {len(piece)}, {group}, {place}, {int(is_package)}, {changed}}},')
+        data += piece
+    pieces = []
+    for number in range(1 + max(shared, default=0)):
+        members = shared.get(number, {})
+        piece = marshal.dumps(tuple(members.get(place) for place in range(1 + max(members, default=0))))
+        pieces.append(f"{{ {len(data)}, {len(piece)} }},")
+        data += piece
     write(os.path.join(scratch, "modules.bin"), data)
     text = f"""#include "{source("interpreter.h")}"
 __asm__(".section .rodata\\n.global module_code\\nmodule_code: .incbin \\"{scratch}/modules.bin\\"\\n.text");
 const size_t module_count = {len(table)};
 const struct module modules[] = {{ {" ".join(table)} }};
+const struct group groups[] = {{ {" ".join(pieces)} }};
+_Static_assert(sizeof groups / sizeof *groups <= GROUPS_MOST, "too many groups");
 """
     write(os.path.join(scratch, "modules.c"), text.encode())
     return os.path.join(scratch, "modules.c")
@@ -284,6 +319,10 @@ def libraries():
     others = [word for text in others for word in text.split() if word.startswith("-l")]
     yield [os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
     yield [f"-L{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"]
+
+
+# Functions of Python's start in whose place interpreter.c has its own; the second has another argument before 3.10
+WRAPPED = ["_Py_Deepfreeze_Init", *(["_PyGC_Init"] if sys.version_info >= (3, 10) else [])]
 
 
 def build_interpreter(package, *flags):
@@ -308,7 +347,8 @@ def build_interpreter(package, *flags):
         sources.append(module_table(package, scratch, bool(flags)))
         for library in libraries():
             command = [*CC, *CFLAGS, *defines, *flags, *(f"-isystem{place}" for place in includes)]
-            command += [f"-I{source('')}", "-Wno-unused-parameter", "-pthread", "-Wl,--wrap=_Py_Deepfreeze_Init"]
+            command += [f"-I{source('')}", "-Wno-unused-parameter", "-pthread"]
+            command += [f"-Wl,--wrap={name}" for name in WRAPPED]
             command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, *library]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode == 0 and works(output + ".new"):

@@ -33,6 +33,21 @@ int __wrap__Py_Deepfreeze_Init(void)
     return LATE_STRINGS || !__real__Py_Deepfreeze_Init ? 0 : __real__Py_Deepfreeze_Init();
 }
 
+/* A command lives for milliseconds, and is not to look for garbage, least of all among what Python makes for itself before
+ * anybody could tell it so: in the same way. */
+#if PY_VERSION_HEX >= 0x030a0000
+extern PyStatus __real__PyGC_Init(PyInterpreterState *interpreter) __attribute__((weak));
+PyStatus __wrap__PyGC_Init(PyInterpreterState *interpreter);
+
+PyStatus __wrap__PyGC_Init(PyInterpreterState *interpreter)
+{
+    PyStatus status = __real__PyGC_Init(interpreter);
+
+    PyGC_Disable();
+    return status;
+}
+#endif
+
 PyMODINIT_FUNC PyInit__shim(void); /* csrc/shim_build.py */
 
 static PyObject *argv_list; /* sys.argv is made by the second half only */
@@ -42,10 +57,26 @@ static int compare(const void *name, const void *entry)
     return strcmp(name, ((const struct module *)entry)->name);
 }
 
+static PyObject *read_code(size_t start, size_t size)
+{
+    return PyMarshal_ReadObjectFromString(module_code + start, (Py_ssize_t)size);
+}
+
+/* What many modules name, such as `self`, is read once for all of a group */
 static PyObject *load(const char *name, const struct module **entry)
 {
-    *entry = bsearch(name, modules, module_count, sizeof *modules, compare);
-    return *entry ? PyMarshal_ReadObjectFromString(module_code + (*entry)->start, (Py_ssize_t)(*entry)->size) : NULL;
+    static PyObject *read[GROUPS_MOST];
+    const struct module *m = *entry = bsearch(name, modules, module_count, sizeof *modules, compare);
+
+    if (!m)
+        return NULL;
+    if (m->group < 0)
+        return read_code(m->start, m->size);
+    if (!read[m->group])
+        read[m->group] = read_code(groups[m->group].start, groups[m->group].size);
+    PyObject *code = read[m->group] ? PyTuple_GetItem(read[m->group], m->place) : NULL;
+    Py_XINCREF(code);
+    return code;
 }
 
 static PyObject *find(PyObject *self, PyObject *name)

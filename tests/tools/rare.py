@@ -1,8 +1,9 @@
-"""Writes csrc/rare.txt: functions in the modules of hot commands that those commands never call, on configs of engines.
+"""Writes csrc/rare.txt and csrc/together.txt: what hot commands, on configs of engines, make of their modules.
 
-setup.py leaves them out of their modules' code until they are called (docs/design.md). An entry too many costs a caller
-some microseconds, one that is missing costs every command a little, one that fits no function nothing. Run it as root,
-with cgroup v1, when hot commands have changed.
+rare.txt: functions that they never call. setup.py leaves them out of their modules' code until they are called
+(docs/design.md). An entry too many costs its caller some microseconds, one that is missing costs all commands a little,
+one that fits no function nothing. together.txt: modules that are always loaded together, a line each group: setup.py
+keeps their code in one piece, which is read faster. Run it as root, with cgroup v1, when hot commands have changed.
 """
 
 import ast
@@ -29,7 +30,7 @@ sys.setprofile(None)
 with open(sys.argv[1], "a") as file:
     for name, module in sorted(sys.modules.items()):
         if name.partition(".")[0] == "pyoci" and str(getattr(module, "__file__", "")).endswith(".py"):
-            print("loaded", module.__file__, sep="\\t", file=file)
+            print("loaded", " ".join(sys.argv[2:]), module.__file__, sep="\\t", file=file)
     for code in seen:
         if "/pyoci/" in code.co_filename:
             print(code.co_name, code.co_firstlineno, code.co_filename, sep="\\t", file=file)
@@ -61,8 +62,8 @@ class Follower:
         self.run("delete", "--force", name)
 
 
-def follow(world: World) -> "tuple[set[Path], set[tuple[str, int, str]]]":
-    """What was loaded and called."""
+def follow(world: World) -> "tuple[dict[Path, set[str]], set[tuple[str, int, str]]]":
+    """What was loaded, by which calls; and what was called."""
     log = world.place / "called"
     follower = Follower(str(world.states / "rare"), log)
     bundles = [world.bundle("sleep", "1000"), world.bundle("true")]
@@ -74,7 +75,11 @@ def follow(world: World) -> "tuple[set[Path], set[tuple[str, int, str]]]":
         follower.run("run", "--bundle", str(short), world.name())
     lines = [line.split("\t") for line in log.read_text().splitlines()]
     called = {(line[0], int(line[1]), line[2]) for line in lines if line[0] != "loaded"}
-    return {Path(line[1]) for line in lines if line[0] == "loaded"}, called
+    loaded: "dict[Path, set[str]]" = {}
+    for line in lines:
+        if line[0] == "loaded":
+            loaded.setdefault(Path(line[2]), set()).add(line[1])
+    return loaded, called
 
 
 def functions(path: Path) -> "list[tuple[str, CodeType]]":
@@ -93,21 +98,29 @@ def functions(path: Path) -> "list[tuple[str, CodeType]]":
     return found
 
 
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(HOME).with_suffix("").parts).removesuffix(".__init__")
+
+
 def main() -> None:
-    """Follows the commands, writes the list."""
-    rare = []
+    """Follows the commands, writes the lists."""
     world = World(str(HOME / "build" / "bin" / "pyoci"), sys.executable)
     try:
-        files, called = follow(world)
+        loaded, called = follow(world)
     finally:
         world.close()
-    for path in sorted(files):
-        module = ".".join(path.relative_to(HOME).with_suffix("").parts).removesuffix(".__init__")
+    rare = []
+    together: "dict[frozenset[str], list[str]]" = {}
+    for path in sorted(loaded):
+        if "v1" not in path.stem:  # what a host decides, not a command
+            together.setdefault(frozenset(loaded[path]), []).append(name_of(path))
         for name, code in functions(path):
             if (code.co_name, code.co_firstlineno, str(path)) not in called and len(marshal.dumps(code)) >= LEAST:
-                rare.append(f"{module}:{name}")
+                rare.append(f"{name_of(path)}:{name}")
+    groups = sorted(" ".join(names) for names in together.values() if len(names) > 1)
     (HOME / "csrc" / "rare.txt").write_text("\n".join(rare) + "\n")
-    print(len(rare), "functions")
+    (HOME / "csrc" / "together.txt").write_text("\n".join(groups) + "\n")
+    print(len(rare), "functions,", len(groups), "groups")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""csrc/rare.txt names functions that are there: whoever renames one runs tests/tools/rare.py again."""
+"""csrc/rare.txt and together.txt name what is there: whoever renames a function or module runs tests/tools/rare.py."""
 
 import ast
 from pathlib import Path
@@ -16,12 +16,21 @@ def functions(path: Path) -> "set[str]":
     return found
 
 
+def file_of(module: str) -> Path:
+    path = HOME.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def test_every_entry_is_a_function() -> None:
     unknown = []
     for line in (HOME / "csrc" / "rare.txt").read_text().splitlines():
         module, _, name = line.partition(":")
-        path = HOME.joinpath(*module.split("."))
-        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if not file.exists() or name not in functions(file):
+        if not file_of(module).exists() or name not in functions(file_of(module)):
             unknown.append(line)
     assert not unknown
+
+
+def test_every_module_is_there_and_in_one_group() -> None:
+    modules = (HOME / "csrc" / "together.txt").read_text().split()
+    assert [module for module in modules if not file_of(module).exists()] == []
+    assert len(set(modules)) == len(modules) > 30
