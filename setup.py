@@ -170,8 +170,8 @@ CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else
 
 
 class Folded(ast.NodeTransformer):
-    """Puts the values of constants in the place of their names, as C's compiler does: kernel.py and plan/ops.py are hundreds
-    of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
+    """Puts the values of constants in the place of their names, as C's compiler does: kernel.py and plan/ops.py are
+    hundreds of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
 
     def __init__(self, modules):
         self.modules = modules
