@@ -216,7 +216,7 @@ class Manager:
 
     def _state_of(self, path: str) -> str:
         try:
-            return read_file(path + "/freezer.state").strip()
+            return read_value(path + "/freezer.state").strip()
         except FileNotFoundError:
             return ""
         except OSError as error:
@@ -228,7 +228,7 @@ class Manager:
         """Whether the container itself was paused; a frozen parent does not count."""
         if "freezer" not in self.paths or self._state_of(self.paths["freezer"]) in ("", "THAWED"):
             return False
-        return read_file(self.paths["freezer"] + "/freezer.self_freezing").strip() == "1"
+        return read_value(self.paths["freezer"] + "/freezer.self_freezing").strip() == "1"
 
     def freeze(self) -> None:
         """Stop every process; returns when all have stopped. v1 gives no notification, so the state is read again."""

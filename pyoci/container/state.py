@@ -95,7 +95,19 @@ class Store:
         return sorted([name for name in posix.listdir(self.path) if name[:1] != "@"])  # what is ours is no id
 
     def _ensure(self) -> None:
-        """Makes the root. It holds what we will trust, so nobody else may write there."""
+        """Makes the root where there is none. It holds what we will trust, so nobody else may write there."""
+        try:
+            found = posix.stat(self.path)
+        except OSError:
+            self._make_root()
+            found = posix.stat(self.path)
+        if found.st_uid not in (0, posix.geteuid()) or found.st_mode & 0o022:
+            raise Error(
+                f"others can write to {self.path}: its owner is {found.st_uid}, its mode {found.st_mode & 0o7777:o}",
+                hint="choose another --root, or make this one mode 700 and your own",
+            )
+
+    def _make_root(self) -> None:
         made = ""
         for part in self.path.strip("/").split("/"):
             made += "/" + part
@@ -105,12 +117,6 @@ class Store:
                 pass
             except OSError as problem:
                 raise Error(f"make {made}", errno=problem.errno or 0) from None
-        found = posix.stat(self.path)
-        if found.st_uid not in (0, posix.geteuid()) or found.st_mode & 0o022:
-            raise Error(
-                f"others can write to {self.path}: its owner is {found.st_uid}, its mode {found.st_mode & 0o7777:o}",
-                hint="choose another --root, or make this one mode 700 and your own",
-            )
 
 
 def _still_there(fd: int, path: str) -> bool:

@@ -76,3 +76,28 @@ for force in (False, True):
 """
     done = program("-c", service)
     assert (done.stdout, done.stderr) == ("none left\nnone left\n", "")
+
+
+@pytest.mark.root
+def test_a_program_has_its_signals_after_run(box: Box) -> None:
+    """Those that come meanwhile are the container's; a handler of the program's is the program's again."""
+    bundle = box.bundle().args("sh", "-c", "trap 'exit 7' USR1; echo > /up; while :; do sleep 1000 & wait; done")
+    os.mkfifo(bundle.rootfs / "up")
+    bundle.write()
+    service = f"""
+import os, signal, threading, pyoci
+caught = []
+signal.signal(signal.SIGUSR1, lambda *_: caught.append("ours"))
+def send():
+    open({str(bundle.rootfs / "up")!r}).read()
+    os.kill(os.getpid(), signal.SIGUSR1)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+threading.Thread(target=send).start()
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+print(pyoci.Runtime({str(box.root)!r}).run("c", pyoci.CreateOptions({str(bundle.path)!r})), caught)
+signal.raise_signal(signal.SIGUSR1)
+print(caught, signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+    done = program("-c", service)
+    assert (done.stdout, done.stderr) == ("7 []\n['ours'] set()\n", "")
+    assert box.left() == []
