@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import leftovers
 from support.box import Box
 from support.command import PYOCI, Result, run
 from test_checkpoint import COUNTER, CRIU, until, why_not
@@ -66,6 +68,19 @@ class Podman:
         assert result.ok, result
         return result.out
 
+    def await_helpers(self) -> None:
+        """conmon, and the podman that it starts when a container has ended, outlive the `rm` that ends it."""
+        while helpers := [pid for pid in leftovers.descendants() if str(self.home) in leftovers.describe(pid)]:
+            for pid in helpers:
+                try:
+                    fd = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    continue
+                ended = select.select([fd], [], [], 60)[0]
+                os.close(fd)
+                assert ended, f"does not end: {leftovers.describe(pid)}"
+            leftovers.reap()
+
     def count(self, name: str) -> int:
         return int(self.ok("exec", name, "cat", "/tmp/count").strip() or 0)
 
@@ -82,6 +97,7 @@ def podman(box: Box) -> "Iterator[Podman]":
         yield made
     finally:
         made.call("rm", "--all", "--force", "--time", "0")
+        made.await_helpers()
         for mount in reversed(Path("/proc/self/mountinfo").read_text().split("\n")):
             if mount and mount.split(" ")[4].startswith(str(made.home)):
                 subprocess.run(["umount", "-l", mount.split(" ")[4]], check=False)
