@@ -25,6 +25,8 @@ LIMITS = {goal.figure: goal.most for goal in GOALS if goal.benchmark == "instruc
 # Debian's build starts in 21 million where others take 28, so the work of create, though less there, is a larger share
 QUICK_START = 24_000_000
 QUICK_LIMITS = {**LIMITS, "create": 1.45}
+# What was reached with 3.11 (create 0.88, the others 0.50), and a tenth: to be lost it would have to be given away
+REACHED = {**dict.fromkeys(LIMITS, 0.55), "create": 0.97}
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
@@ -44,5 +46,7 @@ def test_instructions_of_each_hot_command(box: Box, tmp_path: Path) -> None:
     ratios = {command: count / bare for command, count in counts.items()}
     print(f"bare start {bare}", {command: f"{counts[command]} ({ratio:.3f})" for command, ratio in ratios.items()})
     limits = LIMITS if bare > QUICK_START else QUICK_LIMITS
+    if bare > QUICK_START and sys.version_info[:2] == (3, 11):
+        limits = REACHED
     over = {command: round(ratio, 3) for command, ratio in ratios.items() if ratio > limits[command]}
     assert not over, f"times the bare start; more than {limits}"
