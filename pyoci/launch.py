@@ -66,7 +66,6 @@ class Launch:
     tasks:      descriptors of files to which it writes 0 as the first thing it does: so it joins cgroups of v1
     placed:     afterwards: whether it is in these cgroups; if not it must be moved there
     file:       the memory file for the plan, or -1
-    ahead:      whether it was told to go on from SYNC_NAMESPACES before it asked
     on_birth:   called once init starts: what can be done beside that, before its first sync point, SYNC_NAMESPACES
     on_sync:    what to do at each sync point, called with the Process; where nothing is to be done at SYNC_NAMESPACES
                 any more when on_birth returns, init does not wait there
@@ -78,7 +77,6 @@ class Launch:
     """
 
     __slots__ = (
-        "ahead",
         "cgroup",
         "extra",
         "file",
@@ -101,7 +99,6 @@ class Launch:
         self.cgroup = -1
         self.tasks: "list[int]" = []
         self.placed = False
-        self.ahead = False
         self.file = -1
         self.on_birth: "Optional[Callable[[], None]]" = None
         self.on_sync: "dict[int, Callable[[Process], None]]" = {}
@@ -123,9 +120,8 @@ class Launch:
             self._hand_plan(report)
             if self.on_birth is not None:
                 self.on_birth()
-            if ops.SYNC_NAMESPACES not in self.on_sync:
+            if self._goes_ahead():
                 send(report, ops.REPORT_GO)  # the first thing that it will wait for: now it need not
-                self.ahead = True
             self._talk(report)
         except BaseException:
             self.process.kill()
@@ -200,14 +196,16 @@ class Launch:
                 self.on_step(message)
             elif message.kind == ops.REPORT_SYNC:
                 self._act(message.number, report)
-                if self.ahead and message.number == ops.SYNC_NAMESPACES:
-                    self.ahead = False
-                else:
+                if message.number != ops.SYNC_NAMESPACES or not self._goes_ahead():
                     send(report, ops.REPORT_GO)
                 if message.number == ops.SYNC_CREATED:
                     return
                 if message.number == ops.SYNC_NAMESPACES and self.on_going is not None:
                     self.on_going(self.process)
+
+    def _goes_ahead(self) -> bool:
+        """Whether init is told to go on from SYNC_NAMESPACES before it asks: nothing is to be done there."""
+        return ops.SYNC_NAMESPACES not in self.on_sync
 
     def _act(self, point: int, report: int) -> None:
         if point == ops.SYNC_MOUNTS:
