@@ -410,7 +410,6 @@ class BuildPackage(build_py):
     def run(self):
         super().run()
         package = os.path.join(HERE if getattr(self, "editable_mode", False) else self.build_lib, "pyoci")
-        check_static_libc()
         generate(package)
         build_init(package)
         build_interpreter(package, *(in_tree() if getattr(self, "editable_mode", False) else []))
@@ -421,7 +420,6 @@ class BuildLauncher(build_scripts):
 
     def run(self):
         editable = getattr(self.distribution.get_command_obj("build_py"), "editable_mode", False)
-        check_static_libc()
         build_launcher(os.path.join(self.build_dir, "pyoci"), *(in_tree() if editable else []))
 
     def get_source_files(self):
@@ -441,7 +439,6 @@ class BuildNative(Command):
         pass
 
     def run(self):
-        check_static_libc()
         generate(os.path.join(HERE, "pyoci"))
         build_init(os.path.join(HERE, "pyoci"))
         build_launcher(os.path.join(HERE, "build", "bin", "pyoci"), *in_tree())
