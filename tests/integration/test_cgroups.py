@@ -536,13 +536,19 @@ def test_kill_reaches_what_forks_all_the_time(driver, paused):
         assert manager.empty()
 
 
+def one_that_left(group, hierarchy):
+    """Makes the cgroups; of the two processes in them, the one that has left a hierarchy."""
+    group.make()
+    gone = group.run(["sleep", "1000"])
+    (ROOT / hierarchy / "cgroup.procs").write_text(str(gone.pid))
+    return gone
+
+
 @pytest.mark.skipif(V2, reason="there is one tree, and one place in it")
 @pytest.mark.parametrize("left", ["devices", "freezer"])
 def test_kill_reaches_what_left_one_hierarchy(left):
     with Group() as group:
-        group.make()
-        gone = group.run(["sleep", "1000"])
-        (ROOT / left / "cgroup.procs").write_text(str(gone.pid))
+        gone = one_that_left(group, left)
         manager = loaded(group.manager)
         assert gone.pid in manager.pids()
         manager.kill(signal.SIGKILL)
@@ -565,9 +571,7 @@ def test_a_cgroup_that_all_have_left_goes_at_once(driver):
 @pytest.mark.parametrize("left", ["devices", "freezer"])
 def test_who_left_one_hierarchy_is_found_when_the_others_are_gone(left):
     with Group() as group:
-        group.make()
-        gone = group.run(["sleep", "1000"])
-        (ROOT / left / "cgroup.procs").write_text(str(gone.pid))
+        gone = one_that_left(group, left)
         first = group.processes[0]
         first.kill()
         first.wait()
