@@ -25,21 +25,18 @@ static pid_t opened; /* whom the last pidfd is for */
 
 static int lift(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, MOST); }
 
-/* As in csrc/shim.c: descriptors from base on are report, plan, extra and tasks; the others close */
+/* As in csrc/shim.c: descriptors from base on are report, plan and extra; the others close */
 static void become_init(const struct shim_spawn *s)
 {
-    char base[16], tasks[16], self[64], *argv[] = { "pyoci:[init]", base, tasks, NULL }, *env[] = { NULL };
-    int lifted[MOST] = { lift(s->report), lift(s->plan), lift(s->extra) }, executable = lift(s->executable);
+    char base[16], self[64], *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
+    int lifted[] = { lift(s->report), lift(s->plan), lift(s->extra) }, executable = lift(s->executable);
 
-    for (int n = 0; n < s->task_count && n + 3 < MOST; n++)
-        lifted[n + 3] = lift(s->tasks[n]);
     for (int fd = s->base; fd < MOST; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
-    for (int n = 0; n < s->task_count + 3; n++)
+    for (int n = 0; n < 3; n++)
         if (lifted[n] >= 0)
             dup2(lifted[n], s->base + n);
     snprintf(base, sizeof base, "%d", s->base);
-    snprintf(tasks, sizeof tasks, "%d", s->task_count);
     snprintf(self, sizeof self, "/proc/self/fd/%d", executable);
     execve(self, argv, env);
     _exit(127);

@@ -76,35 +76,15 @@ static int number(const char *text, long least, long most)
     return *text == '\0' || *end || value < least || value > most ? -1 : (int)value;
 }
 
-/* cgroup v1 has no birth into a cgroup. To move another process the kernel waits until no thread anywhere may be forking
- * (an RCU grace period, 10 ms and more); a lone thread that moves itself is moved at once. */
-static int join_cgroups(struct context *c, int first, int count)
-{
-    for (int fd = first; fd < first + count; fd++) {
-        if (write(fd, "0", 1) < 0) {
-            char link[32], path[PATH_MAX];
-            int error = -errno;
-            snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-            ssize_t length = readlink(link, path, sizeof path) - (ssize_t)strlen("/tasks");
-            snprintf(c->detail, sizeof c->detail, "join cgroup %.*s", length < 0 ? 0 : (int)length, path);
-            return error;
-        }
-    }
-    if (count)
-        sys_close_range((unsigned)first, (unsigned)(first + count - 1), 0);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static struct context c; /* all zeroes: it takes no room in the program */
     static struct plan plan;
 
-    if (argc != 3)
+    if (argc != 2)
         return 64;
     c.base = number(argv[1], 3, INT_MAX - 1024);
-    int tasks = number(argv[2], 0, 1000);
-    if (c.base < 0 || tasks < 0)
+    if (c.base < 0)
         return 64;
     c.report = c.base + FD_REPORT;
     c.root = c.null = c.proc = c.blank = c.parent = -1;
@@ -113,13 +93,8 @@ int main(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     default_signals();
-    int error = join_cgroups(&c, c.base + FD_EXTRA + 1, tasks);
-    if (error)
-        give_up(&c, error);
-    c.doing = "read the plan"; /* which is being written while we start */
-    error = report_await(&c, REPORT_GO);
-    if (!error)
-        error = map_plan(c.base + FD_PLAN, &plan);
+    c.doing = "read the plan";
+    int error = map_plan(c.base + FD_PLAN, &plan);
     if (!error)
         error = check_plan(&plan);
     if (error)

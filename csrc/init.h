@@ -4,6 +4,7 @@
 
 #include "kernel.h"
 #include "plan.h"
+#include "shared.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -74,6 +75,7 @@ void report_step(struct context *c);
 int report_await(struct context *c, enum plan_report_kind kind);
 int receive_kind(int fd);
 int receive_mount(struct context *c, int *mount);
+int receive_tasks(struct context *c, int tasks[PACKET_FILES]);
 
 /* walk.c */
 enum target_kind { TARGET_DIRECTORY, TARGET_FILE };

@@ -37,6 +37,7 @@ struct plan_header {
     OP(TIME_OFFSETS, time_offsets, "set time offsets")                    \
     OP(FORK, fork, "start the process inside its namespaces")             \
     OP(SESSION, session, "start a session")                               \
+    OP(JOIN_CGROUPS, join_cgroups, "join cgroups")                        \
     OP(SYNC, sync, "wait for the runtime")                                \
     OP(DUMPABLE, dumpable, "let the runtime write our id maps")           \
     OP(BECOME_ROOT, become_root, "become root of the user namespace")     \
@@ -95,6 +96,7 @@ struct plan_header {
 #define FIELDS_TIME_OFFSETS(F) F(s, text)
 #define FIELDS_FORK(F)
 #define FIELDS_SESSION(F)
+#define FIELDS_JOIN_CGROUPS(F)
 #define FIELDS_SYNC(F) F(i, point)
 #define FIELDS_DUMPABLE(F)
 #define FIELDS_BECOME_ROOT(F)
@@ -150,7 +152,7 @@ struct plan_header {
 
 /* SYNC points: what the parent does while init waits */
 #define PLAN_SYNC_POINTS(P)                                    \
-    P(SYNC_NAMESPACES) /* id maps, cgroup, limits, devices */  \
+    P(SYNC_NAMESPACES) /* id maps */                           \
     P(SYNC_MOUNTS)     /* mounts come along */                 \
     P(SYNC_HOOKS)      /* prestart and createRuntime hooks */  \
     P(SYNC_CREATED)    /* the state is being recorded */   \
@@ -191,6 +193,7 @@ struct plan_report {
     P(REPORT_CONSOLE) /* a pty master comes along */           \
     P(REPORT_SECCOMP) /* a seccomp listener comes along */     \
     P(REPORT_WARNING)                                          \
+    P(REPORT_TASKS)   /* from the runtime: files to join cgroups by come along */ \
     P(REPORT_MOUNT)   /* from the runtime: a mount comes along */ \
     P(REPORT_GO)      /* from the runtime: go on */            \
     P(REPORT_START)   /* from `start`: run the program */ \

@@ -42,7 +42,7 @@ int report_send(struct context *c, enum plan_report_kind kind, int number, int f
     size_t size;
 
     fill(c, &record, &size);
-    int sent = send_packet(c->report, &record, size, fd);
+    int sent = send_packet(c->report, &record, size, &fd, fd >= 0);
     return sent < 0 ? sent : 0;
 }
 
@@ -63,13 +63,13 @@ void report_step(struct context *c)
     c->begin = monotonic_ns();
 }
 
-static int receive(int fd, int *passed)
+static int receive(int fd, int *passed, unsigned most)
 {
     struct plan_report record;
     int got;
 
     do
-        got = receive_packet(fd, &record, sizeof record, passed);
+        got = receive_packet(fd, &record, sizeof record, passed, most);
     while (got == -EINTR);
     if (got < (int)offsetof(struct plan_report, bytes) || record.kind >= REPORT_KINDS)
         return -1;
@@ -77,13 +77,18 @@ static int receive(int fd, int *passed)
 }
 
 /* The kind of the next record, or -1: the peer has gone, or sent what is no record */
-int receive_kind(int fd) { return receive(fd, NULL); }
+int receive_kind(int fd) { return receive(fd, NULL, 0); }
 
 /* A mount of the runtime's making */
 int receive_mount(struct context *c, int *mount)
 {
-    *mount = -1;
-    return receive(c->report, mount) == REPORT_MOUNT && *mount >= 0 ? 0 : -ECANCELED;
+    return receive(c->report, mount, 1) == REPORT_MOUNT && *mount >= 0 ? 0 : -ECANCELED;
+}
+
+/* The files through which to join cgroups; -1 after the last */
+int receive_tasks(struct context *c, int tasks[PACKET_FILES])
+{
+    return receive(c->report, tasks, PACKET_FILES) == REPORT_TASKS ? 0 : -ECANCELED;
 }
 
 /* Wait for a word of the runtime's. It died or gave up when there is none: then nothing of ours may remain. */

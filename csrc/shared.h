@@ -26,24 +26,31 @@ static inline void default_signals(void)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
-/* Sends one packet; a descriptor goes along when it is not -1 (unix(7), SCM_RIGHTS). -errno when it cannot be sent. */
-static inline int send_packet(int fd, const void *bytes, size_t length, int pass)
+enum { PACKET_FILES = 64 }; /* the kernel passes 253 */
+
+union packet_control {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(PACKET_FILES * sizeof(int))];
+};
+
+/* Sends one packet, and descriptors along with it (unix(7), SCM_RIGHTS). -errno when it cannot be sent. */
+static inline int send_packet(int fd, const void *bytes, size_t length, const int *pass, unsigned count)
 {
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
+    union packet_control control;
     struct iovec piece = { (void *)(uintptr_t)bytes, length };
     struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
 
-    if (pass >= 0) {
+    if (count > PACKET_FILES)
+        return -E2BIG;
+    if (count) {
         message.msg_control = &control;
-        message.msg_controllen = sizeof control;
+        message.msg_controllen = CMSG_SPACE(count * sizeof *pass);
+        memset(&control, 0, message.msg_controllen);
         struct cmsghdr *part = CMSG_FIRSTHDR(&message);
         part->cmsg_level = SOL_SOCKET;
         part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof pass);
-        memcpy(CMSG_DATA(part), &pass, sizeof pass);
+        part->cmsg_len = CMSG_LEN(count * sizeof *pass);
+        memcpy(CMSG_DATA(part), pass, count * sizeof *pass);
     }
     ssize_t sent;
     do
@@ -52,28 +59,26 @@ static inline int send_packet(int fd, const void *bytes, size_t length, int pass
     return sent < 0 ? -errno : (int)sent;
 }
 
-/* Receives one packet, and into *passed the descriptor that came along, or -1; passed may be NULL */
-static inline int receive_packet(int fd, void *bytes, size_t room, int *passed)
+/* Receives one packet, and into passed the descriptors that came along, up to `most`; -1 where there is none */
+static inline int receive_packet(int fd, void *bytes, size_t room, int *passed, unsigned most)
 {
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
+    union packet_control control;
     struct iovec piece = { bytes, room };
-    /* CMSG_LEN, not CMSG_SPACE: into the padding the kernel would put a second descriptor that nobody closes */
+    /* CMSG_LEN, not CMSG_SPACE: into the padding the kernel would put another descriptor, that nobody closes */
     struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = passed ? CMSG_LEN(sizeof(int)) : 0 };
-    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+                              .msg_controllen = most ? CMSG_LEN(most * sizeof *passed) : 0 };
 
-    if (!passed)
-        return got < 0 ? -errno : (int)got;
-    *passed = -1;
+    if (most > PACKET_FILES)
+        return -E2BIG;
+    for (unsigned n = 0; n < most; n++)
+        passed[n] = -1;
+    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     if (got < 0)
         return -errno;
-    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    struct cmsghdr *part = most ? CMSG_FIRSTHDR(&message) : NULL;
     if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
-        part->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(passed, CMSG_DATA(part), sizeof(int));
+        part->cmsg_len <= CMSG_LEN(most * sizeof *passed))
+        memcpy(passed, CMSG_DATA(part), part->cmsg_len - CMSG_LEN(0));
     return (int)got;
 }
 

@@ -20,7 +20,6 @@
 #include <sys/wait.h>
 
 enum {
-    SHIM_TASKS = 64, /* there are some 15 hierarchies of cgroup v1 */
     SHIM_POLLED = 8,
 };
 
@@ -110,15 +109,12 @@ static int lift(int fd, int above) { return fcntl(fd, F_DUPFD_CLOEXEC, above); }
 /* In the child. The descriptors that the caller wants kept came to us through exec, so they lack CLOEXEC; ours never do */
 static int arrange(const struct shim_spawn *s)
 {
-    int end = s->base + 3 + s->task_count, tasks[SHIM_TASKS];
+    int end = s->base + 3;
     int report = lift(s->report, end), plan = lift(s->plan, end), executable = lift(s->executable, end);
     int extra = s->extra < 0 ? -1 : lift(s->extra, end);
 
     if (report < 0 || plan < 0 || executable < 0 || (s->extra >= 0 && extra < 0))
         return -1;
-    for (int n = 0; n < s->task_count; n++)
-        if ((tasks[n] = lift(s->tasks[n], end)) < 0)
-            return -1;
     for (int fd = 3; fd < s->base; fd++) {
         int flags = fcntl(fd, F_GETFD);
         if (flags < 0 || (flags & FD_CLOEXEC)) {
@@ -130,9 +126,6 @@ static int arrange(const struct shim_spawn *s)
         return -1;
     if (extra >= 0 ? dup2(extra, s->base + 2) < 0 : (close(s->base + 2) < 0 && errno != EBADF))
         return -1;
-    for (int n = 0; n < s->task_count; n++)
-        if (dup2(tasks[n], s->base + 3 + n) < 0)
-            return -1;
     if (sys_close_range((unsigned)end, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return -1;
     return executable;
@@ -160,12 +153,10 @@ static int keep_capabilities(void)
 static int become_init(void *given)
 {
     struct birth *birth = given;
-    char base[16], tasks[16];
-    char *argv[] = { "pyoci:[init]", base, tasks, NULL }, *env[] = { NULL };
+    char base[16], *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
     int executable = arrange(birth->spawn);
 
     snprintf(base, sizeof base, "%d", birth->spawn->base);
-    snprintf(tasks, sizeof tasks, "%d", birth->spawn->task_count);
     if ((birth->spawn->flags & CLONE_NEWUSER) && keep_capabilities() < 0)
         executable = -1;
     if (executable >= 0)
@@ -240,8 +231,6 @@ int shim_spawn(struct shim_spawn *s)
     sigset_t all, before;
 
     s->pidfd = -1;
-    if (s->task_count < 0 || s->task_count > SHIM_TASKS)
-        return -E2BIG;
     if (s->cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (unsigned)s->cgroup;
@@ -309,9 +298,12 @@ int shim_connect(int dir, const char *name, int type)
     return fd;
 }
 
-int shim_send(int fd, const char *bytes, size_t length, int pass) { return send_packet(fd, bytes, length, pass); }
+int shim_send(int fd, const char *bytes, size_t length, const int *pass, unsigned count)
+{
+    return send_packet(fd, bytes, length, pass, count);
+}
 
-int shim_receive(int fd, char *bytes, size_t room, int *passed) { return receive_packet(fd, bytes, room, passed); }
+int shim_receive(int fd, char *bytes, size_t room, int *passed) { return receive_packet(fd, bytes, room, passed, 1); }
 
 int shim_flock(int fd, int operation) { return flock(fd, operation) < 0 ? failure() : 0; }
 

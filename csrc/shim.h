@@ -13,8 +13,6 @@ struct shim_spawn {
     int report;              /* become base, base + 1 and base + 2 */
     int plan;
     int extra;               /* or -1 */
-    const int *tasks;        /* open files to which init writes 0, to join cgroups of v1; become base + 3 and following */
-    int task_count;
     int pidfd;               /* out */
 };
 
@@ -23,7 +21,7 @@ int shim_spawn(struct shim_spawn *s);
 int shim_socketpair(int pair[2]);
 int shim_listen(int dir, const char *name);
 int shim_connect(int dir, const char *name, int type);
-int shim_send(int fd, const char *bytes, size_t length, int pass);
+int shim_send(int fd, const char *bytes, size_t length, const int *pass, unsigned count);
 int shim_receive(int fd, char *bytes, size_t room, int *passed);
 int shim_flock(int fd, int operation);
 int shim_prctl(int operation, unsigned long argument);

@@ -117,6 +117,37 @@ int step_sync(struct context *c, const struct step *step)
     return error ? error : report_await(c, REPORT_GO);
 }
 
+static int join_cgroup(struct context *c, int tasks)
+{
+    char link[32], path[PATH_MAX];
+
+    c->doing = NULL;
+    if (write(tasks, "0", 1) > 0)
+        return 0;
+    int error = -errno;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", tasks);
+    ssize_t length = readlink(link, path, sizeof path) - (ssize_t)strlen("/tasks");
+    snprintf(c->detail, sizeof c->detail, "%.*s", length < 0 ? 0 : (int)length, path);
+    return error;
+}
+
+/* cgroup v1 has no birth into a cgroup. To move another process the kernel waits until no thread anywhere may be forking
+ * (an RCU grace period, 10 ms and more); a lone thread that moves itself is moved at once. There are no files where we are
+ * in our cgroups already. */
+int step_join_cgroups(struct context *c, const struct step *step)
+{
+    (void)step;
+    int tasks[PACKET_FILES];
+
+    c->doing = "wait for the runtime";
+    int error = receive_tasks(c, tasks);
+    for (int n = 0; !error && n < PACKET_FILES && tasks[n] >= 0; n++) {
+        error = join_cgroup(c, tasks[n]);
+        close(tasks[n]);
+    }
+    return error;
+}
+
 /* A process that nobody may look at belongs to root in /proc: there a runtime without privilege could not write our maps.
  * Whoever has its user could have done the same; as soon as we are somebody else we hide again. */
 int step_dumpable(struct context *c, const struct step *step)

@@ -43,6 +43,15 @@ def _program_error(message: "Message") -> Error:
     return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
 
 
+def namespaces_hint(number: int) -> str:
+    """Why the kernel may have refused to make namespaces, by its errno (clone(2), unshare(2)); or nothing."""
+    if number == errno.EPERM:
+        return "new namespaces need root, or a user namespace among them"
+    if number in (errno.ENOSPC, errno.EUSERS):
+        return "a limit in /proc/sys/user, or the nesting of namespaces"
+    return ""
+
+
 _SCHEDULER = {
     errno.EPERM: "real-time policies take CAP_SYS_NICE, on cgroup v1 also resources.cpu.realtimeRuntime; SCHED_DEADLINE"
     " takes all CPUs, so it cannot be used together with resources.cpu.cpus",
@@ -53,6 +62,8 @@ _SCHEDULER = {
 
 
 def _hint(message: "Message") -> str:
+    if message.operation == ops.UNSHARE:
+        return namespaces_hint(message.number)
     if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:
         return "the kernel has no such filesystem, or its module is not loaded"
     if message.operation == ops.MEMORY_POLICY and message.number == errno.EINVAL:

@@ -63,13 +63,10 @@ class Launch:
 
     extra:      a descriptor for it: the socket on which it will await `start`, or for exec the container's pidfd; or -1
     cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1
-    tasks:      descriptors of files to which it writes 0 as the first thing it does: so it joins cgroups of v1
-    placed:     afterwards: whether it is in these cgroups; if not it must be moved there
-    file:       the memory file for the plan, or -1
-    on_birth:   called once init starts: what can be done beside that, before its first sync point, SYNC_NAMESPACES
-    on_sync:    what to do at each sync point, called with the Process; where nothing is to be done at SYNC_NAMESPACES
-                any more when on_birth returns, init does not wait there
-    on_going:   called when it goes on from SYNC_NAMESPACES: what can be done beside its longest work
+    tasks:      descriptors of files to which it writes 0 at JOIN_CGROUPS: so it joins cgroups of v1
+    on_birth:   called once init lives: what must be done before it goes on from JOIN_CGROUPS; it may give `tasks`
+    on_going:   called when it is told to go on from there: what can be done beside its longest work
+    on_sync:    what to do at each sync point, called with the Process
     on_console: called with the pty's master, which it then owns
     on_listener: called with the seccomp listener, which it then owns; init waits meanwhile
     on_step:    called with init's report of each step done, when somebody wants their times
@@ -79,7 +76,6 @@ class Launch:
     __slots__ = (
         "cgroup",
         "extra",
-        "file",
         "on_birth",
         "on_console",
         "on_death",
@@ -87,7 +83,6 @@ class Launch:
         "on_listener",
         "on_step",
         "on_sync",
-        "placed",
         "plan",
         "process",
         "tasks",
@@ -98,11 +93,9 @@ class Launch:
         self.extra = -1
         self.cgroup = -1
         self.tasks: "list[int]" = []
-        self.placed = False
-        self.file = -1
-        self.on_birth: "Optional[Callable[[], None]]" = None
-        self.on_sync: "dict[int, Callable[[Process], None]]" = {}
+        self.on_birth: "Optional[Callable[[Process], None]]" = None
         self.on_going: "Optional[Callable[[Process], None]]" = None
+        self.on_sync: "dict[int, Callable[[Process], None]]" = {}
         self.on_console: "Optional[Callable[[int], None]]" = None
         self.on_listener: "Optional[Callable[[int], None]]" = None
         self.on_death: "Optional[Callable[[], str]]" = None
@@ -117,11 +110,7 @@ class Launch:
         pyoci.mark("launch")
         report = self._spawn()
         try:
-            self._hand_plan(report)
-            if self.on_birth is not None:
-                self.on_birth()
-            if self._goes_ahead():
-                send(report, ops.REPORT_GO)  # the first thing that it will wait for: now it need not
+            self._admit(report)
             self._talk(report)
         except BaseException:
             self.process.kill()
@@ -130,49 +119,57 @@ class Launch:
             posix.close(report)
         return self.process
 
+    def placed(self) -> bool:
+        """Whether init is in its cgroups, or is going to join them by itself; if not it must be moved there."""
+        return self.cgroup >= 0 or bool(self.tasks)
+
     def close_files(self) -> None:
-        """Closes `cgroup`, `tasks` and the plan's file, if that has not been done."""
-        for fd in (*self.tasks, self.cgroup, self.file):
+        """Closes `cgroup` and `tasks`, if that has not been done."""
+        for fd in (*self.tasks, self.cgroup):
             if fd >= 0:
                 posix.close(fd)
-        self.tasks, self.cgroup, self.file = [], -1, -1
+        self.tasks, self.cgroup = [], -1
 
-    def _hand_plan(self, report: int) -> None:
-        """Init asks for its plan when it is in its cgroups: until then there is time to write it."""
-        if self.on_step is not None:
-            self.plan.time_steps()
-        _write(self.file, self.plan.encode())
-        send(report, ops.REPORT_GO)
+    def _admit(self, report: int) -> None:
+        """Init makes its namespaces meanwhile, and then awaits this."""
+        if self.on_birth is not None:
+            self.on_birth(self.process)
+        if self.plan.has(ops.JOIN_CGROUPS):
+            send(report, ops.REPORT_TASKS, self.tasks)
         self.close_files()
+        if self.on_going is not None:
+            self.on_going(self.process)
 
     def _spawn(self) -> int:
-        self.file = posix.memfd_create("plan", posix.MFD_CLOEXEC)
-        executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
-        pair = ffi.new("int[2]")
+        if self.on_step is not None:
+            self.plan.time_steps()
         birth = ffi.new("struct shim_spawn *")
+        birth.flags, birth.base, birth.extra = self.plan.flags, 3 + self.plan.keep, self.extra
+        birth.plan = birth.executable = -1
         try:
-            check(lib.shim_socketpair(pair), "make a socket pair")
-            birth.executable, birth.plan, birth.report, birth.extra = executable, self.file, pair[1], self.extra
-            birth.flags, birth.base = self.plan.flags, 3 + self.plan.keep
-            pid = self._give_birth(birth)
-            posix.close(pair[1])
-            if pid < 0:
-                posix.close(pair[0])
-                raise Error("start init in new namespaces", errno=-pid, hint=_spawn_hint(-pid))
+            birth.plan = _in_memory(self.plan.encode())
+            birth.executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
+            return self._give_birth(birth)
         finally:
-            posix.close(executable)
-        self.process = Process(pid, birth.pidfd)
-        return int(pair[0])
+            for fd in (birth.plan, birth.executable):
+                if fd >= 0:
+                    posix.close(fd)
 
     def _give_birth(self, birth: "Any") -> int:
-        tasks = ffi.new("int[]", self.tasks)
-        birth.cgroup, birth.tasks, birth.task_count = self.cgroup, tasks, len(self.tasks)
-        pid: int = lib.shim_spawn(birth)
-        self.placed = pid > 0 and (self.cgroup >= 0 or bool(self.tasks))
+        pair = ffi.new("int[2]")
+        check(lib.shim_socketpair(pair), "make a socket pair")
+        birth.report, birth.cgroup = pair[1], self.cgroup
+        pid = lib.shim_spawn(birth)
         if pid < 0 and self.cgroup >= 0:  # who moves it there learns more of the reason, or may do without
-            birth.cgroup, birth.task_count = -1, 0
+            self.close_files()
+            birth.cgroup = -1
             pid = lib.shim_spawn(birth)
-        return pid
+        posix.close(pair[1])
+        if pid < 0:
+            posix.close(pair[0])
+            raise Error("start init in new namespaces", errno=-pid, hint=_spawn_hint(-pid))
+        self.process = Process(pid, birth.pidfd)
+        return int(pair[0])
 
     def _talk(self, report: int) -> None:
         while True:
@@ -196,16 +193,9 @@ class Launch:
                 self.on_step(message)
             elif message.kind == ops.REPORT_SYNC:
                 self._act(message.number, report)
-                if message.number != ops.SYNC_NAMESPACES or not self._goes_ahead():
-                    send(report, ops.REPORT_GO)
+                send(report, ops.REPORT_GO)
                 if message.number == ops.SYNC_CREATED:
                     return
-                if message.number == ops.SYNC_NAMESPACES and self.on_going is not None:
-                    self.on_going(self.process)
-
-    def _goes_ahead(self) -> bool:
-        """Whether init is told to go on from SYNC_NAMESPACES before it asks: nothing is to be done there."""
-        return ops.SYNC_NAMESPACES not in self.on_sync
 
     def _act(self, point: int, report: int) -> None:
         if point == ops.SYNC_MOUNTS:
@@ -271,19 +261,19 @@ def _write_proc(path: str, text: str, where: str) -> None:
         raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
 
 
-def _write(fd: int, data: bytes) -> None:
+def _in_memory(data: bytes) -> int:
+    fd = posix.memfd_create("plan", posix.MFD_CLOEXEC)
     view = memoryview(data)
     while view:
         view = view[posix.write(fd, view) :]
+    return fd
 
 
 def _spawn_hint(number: int) -> str:
     import errno
 
-    if number == errno.EPERM:
-        return "new namespaces need root, or a user namespace among them"
-    if number in (errno.ENOSPC, errno.EUSERS):
-        return "a limit in /proc/sys/user, or the nesting of namespaces"
+    from pyoci.failures import namespaces_hint
+
     if number == errno.EBADF:
         return "unable to stat preserved-fd: --preserve-fds names descriptors that the caller did not open"
-    return ""
+    return namespaces_hint(number)

@@ -23,7 +23,7 @@ def lend_mounts(report: int, sources: "list[Source]") -> None:
         fd = _open(source)
         try:
             data = ops.REPORT_MOUNT.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
-            sent = lib.shim_send(report, data, len(data), fd)
+            sent = lib.shim_send(report, data, len(data), [fd], 1)
         finally:
             posix.close(fd)
         if sent < 0:

@@ -124,7 +124,7 @@ class Netlink:
         """One request; what the kernel answers, without its headers. Errors: Error with the kernel's errno."""
         self.sequence += 1
         head = pack(_HEAD, 16 + len(body), kind, flags | kernel.NLM_F_REQUEST, self.sequence, 0)
-        sent = lib.shim_send(self.fd, head + body, 16 + len(body), -1)
+        sent = lib.shim_send(self.fd, head + body, 16 + len(body), [], 0)
         if sent < 0:
             raise Error(step=step, errno=-sent)
         answers: "list[bytes]" = []

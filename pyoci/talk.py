@@ -67,10 +67,10 @@ def _checked(data: bytes, passed: int) -> Message:
     return message
 
 
-def send(fd: int, kind: int) -> None:
-    """Tells init something; that it has gone meanwhile is found out by the next receive."""
+def send(fd: int, kind: int, passed: "tuple[int, ...] | list[int]" = ()) -> None:
+    """Tells init something, and gives it descriptors; that it has gone meanwhile is found out by the next receive."""
     data = kind.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
-    result = lib.shim_send(fd, data, len(data), -1)
+    result = lib.shim_send(fd, data, len(data), passed, len(passed))
     if result < 0:
         import errno
 

@@ -27,6 +27,10 @@ class Manager:
         """The caller's cgroup is inherited."""
         return None
 
+    def is_birthplace(self) -> bool:
+        """There is nothing to be made for which init could wait."""
+        return True
+
     def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
         """The caller's cgroup is inherited."""
         return -1, []

@@ -213,6 +213,10 @@ class Manager:
         """None: systemd moves the process."""
         return None
 
+    def is_birthplace(self) -> bool:
+        """systemd moves the process: what can be made before, a slice's unit, may as well come first."""
+        return True
+
     def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
         """For `exec`, as of the files' manager; a new container is moved by systemd."""
         return self.inner.birth(sub, init_pid) if init_pid else (-1, [])

@@ -153,9 +153,14 @@ class Manager:
         """None: a process cannot be started in v1 cgroups, it must be moved by join()."""
         return None
 
+    def is_birthplace(self) -> bool:
+        """Only a v2 tree beside v1 can be born into. v1's cgroups init joins later: there is time to make them."""
+        return UNIFIED in self.paths
+
     def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
-        """What a process joins by itself, which is quick (csrc/init.c): each hierarchy's `tasks`; the v2 tree beside
-        v1 to be born in. (-1, []) where something is in the way: join() tells what. `sub` as for exec_join()."""
+        """What a process joins by itself, which is quick (step_join_cgroups in csrc/): each hierarchy's `tasks`; the v2
+        tree beside v1 to be born in. (-1, []) where something is in the way: join() tells what. `sub` as for exec_join()
+        """
         unified, opened = -1, set()
         tasks: "list[int]" = []
         if any(controller and controller not in self.paths for controller in sub):

@@ -149,6 +149,10 @@ class Manager:
         """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes; None where there is no cgroup."""
         return self.host.open_dir(self.path) if self.path else None
 
+    def is_birthplace(self) -> bool:
+        """Whether the process is to be born in what create() makes, which then comes first."""
+        return True
+
     def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
         """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes: to move a process makes the kernel wait
         for an RCU grace period. init_pid: of the container, for a process of `exec`; 0 for its first process."""

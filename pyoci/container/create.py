@@ -125,23 +125,21 @@ class Creation:
 
     def make(self) -> Process:
         """Makes cgroups and the process. Errors: Error; then undo() is to be called."""
-        pyoci.mark("cgroup")
-        self.manager.create()
-        self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         launch = Launch(self.plan)
-        launch.extra = check(lib.shim_listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
-        launch.cgroup, launch.tasks = self.manager.birth({}, 0)
-        launch.on_birth = lambda: self._while_init_starts(launch)
-        launch.on_going = self._remember
+        launch.on_birth = lambda process: self._on_birth(process, launch)
+        launch.on_going = self._on_going
         launch.on_sync = {
-            ops.SYNC_NAMESPACES: lambda process: self._on_namespaces(process, launch.placed),
+            ops.SYNC_NAMESPACES: self._obey,
             ops.SYNC_HOOKS: self._on_hooks,
             ops.SYNC_CREATED: self._on_created,
             ops.SYNC_NETWORK: self._on_network,
         }
         launch.on_console = self._on_console
         launch.on_death = self._why_dead
+        launch.extra = check(lib.shim_listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         try:
+            if self.manager.is_birthplace():
+                self._make_cgroups(launch)
             return launch.run()
         finally:
             launch.close_files()
@@ -181,21 +179,29 @@ class Creation:
         record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
         self.entry.save()
 
-    def _while_init_starts(self, launch: Launch) -> None:
-        """Init joins its cgroups by itself where that is possible, and touches nothing before it is told to go on."""
-        if launch.placed:
-            pyoci.mark("cgroup")
-            self.manager.apply()
-            if not self.plan.parent:
-                del launch.on_sync[ops.SYNC_NAMESPACES]
+    def _make_cgroups(self, launch: Launch) -> None:
+        pyoci.mark("cgroup")
+        self.manager.create()
+        launch.cgroup, launch.tasks = self.manager.birth({}, 0)
+
+    def _on_birth(self, process: Process, launch: Launch) -> None:
+        """Init makes its namespaces meanwhile. It joins its cgroups by itself where that is possible."""
+        if not self.manager.is_birthplace():
+            self._make_cgroups(launch)
+        pyoci.mark("cgroup")
+        if not launch.placed():
+            self.manager.join(process.pid)
+        self.manager.apply()
+        self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
+        if not self.plan.mapped:
+            self._obey(process)
+
+    def _on_going(self, process: Process) -> None:
+        self._remember(process)
         if self.meanwhile is not None:
             self.meanwhile()
 
-    def _on_namespaces(self, process: Process, placed: bool) -> None:
-        if not placed:
-            pyoci.mark("cgroup")
-            self.manager.join(process.pid)
-            self.manager.apply()
+    def _obey(self, process: Process) -> None:
         pyoci.mark("limits")
         for step in self.plan.parent:
             if step.name == "resctrl":

@@ -106,17 +106,14 @@ class _Execution:
         if not self.options.ignore_paused:  # born into a frozen cgroup it would hold us, too
             launch.cgroup, launch.tasks = manager.birth(sub, self.init)
 
-        def on_namespaces(process: Process) -> None:
+        def on_birth(process: Process) -> None:
             pyoci.mark("cgroup")
-            if not launch.placed:
+            if not launch.placed():
                 manager.exec_join(process.pid, sub, self.init)
-            self._on_namespaces(process)
+            self._obey(process)
 
-        launch.on_sync = {
-            ops.SYNC_NAMESPACES: on_namespaces,
-            ops.SYNC_LIMITS: self._on_limits,
-        }
-        launch.on_birth = lambda: self._while_init_starts(launch)
+        launch.on_birth = on_birth
+        launch.on_sync = {ops.SYNC_LIMITS: self._on_limits}
         launch.on_console = self._on_console
         launch.on_listener = lambda fd: self._on_listener(launch.process, fd)
         try:
@@ -133,11 +130,7 @@ class _Execution:
             write_pid_file(self.options.pid_file, process.pid)
         return Joined(process, self.master)
 
-    def _while_init_starts(self, launch: Launch) -> None:
-        if launch.placed and not self.plan.parent and not self.entry.record.get("resctrl"):
-            del launch.on_sync[ops.SYNC_NAMESPACES]
-
-    def _on_namespaces(self, process: Process) -> None:
+    def _obey(self, process: Process) -> None:
         if self.entry.record.get("resctrl"):
             from pyoci.rdt import Tree, join
 

@@ -57,7 +57,7 @@ def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
     if peer < 0:
         raise Error(f"connect to {path}", location=flag, errno=-peer)
     try:
-        sent = lib.shim_send(peer, payload, len(payload), fd)
+        sent = lib.shim_send(peer, payload, len(payload), [fd], 1)
     finally:
         posix.close(peer)
     if sent < 0:

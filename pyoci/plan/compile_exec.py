@@ -19,7 +19,7 @@ def compile_exec(request: "Request", pid: int) -> Plan:
     cpus = request.process.get("execCPUAffinity") or {}
     if cpus.get("initial"):
         process.affinity(plan, cpus["initial"], "process.execCPUAffinity.initial")
-    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
+    plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
     process.affinity(plan, cpus.get("final") or cpus.get("initial") or "", "process.execCPUAffinity.final")
     types = _foreign(request, pid)
     pivoted = types & kernel.CLONE_NEWNS and not request.no_pivot

@@ -31,7 +31,8 @@ class Plan:
 
     flags:    namespaces (CLONE_NEW*) that init is born into
     made:     what init does, in order: of each step the operation, the place in the config, the fields
-    parent:   what the runtime does when init waits at SYNC_NAMESPACES
+    parent:   what the runtime does to init from outside, before that goes on from JOIN_CGROUPS, or SYNC_NAMESPACES
+    mapped:   whether init stops at SYNC_NAMESPACES: its new user namespace needs maps
     network:  and at SYNC_NETWORK
     last:     and at SYNC_CREATED, when all is made; for exec at SYNC_LIMITS
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
@@ -40,13 +41,14 @@ class Plan:
     later:    what the compiler could not keep, for there is no state root yet: to be called when there is
     """
 
-    __slots__ = ("flags", "keep", "last", "later", "made", "network", "parent", "sources", "warnings")
+    __slots__ = ("flags", "keep", "last", "later", "made", "mapped", "network", "parent", "sources", "warnings")
 
     def __init__(self) -> None:
         self.flags = 0
         self.made: "list[Made]" = []
         self.later: "list[Callable[[], object]]" = []
         self.parent: "list[ParentStep]" = []
+        self.mapped = False
         self.sources: "list[Source]" = []
         self.network: "list[ParentStep]" = []
         self.last: "list[ParentStep]" = []

@@ -83,28 +83,43 @@ def compile_namespaces(request: "Request", plan: "Plan") -> None:
         enter_by_stages(request, spaces, plan)
     else:
         _direct(request, spaces, plan)
-    if "cgroup" in spaces.new:  # after the runtime has put us into the cgroup that shall be its root
+    if "cgroup" in spaces.new:  # after we are in the cgroup that shall be its root
         plan.add(ops.UNSHARE, spaces.where["cgroup"], kernel.CLONE_NEWCGROUP)
+
+
+def _direct(request: "Request", spaces: Spaces, plan: "Plan") -> None:
+    """Without a new user namespace init makes the others while the runtime makes its cgroups."""
+    plan.flags = spaces.flags() & (kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
+    plan.add(ops.SESSION, "")
+    if "user" in spaces.new:
+        plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
+        await_maps(request, spaces, plan)
+        make(spaces, plan, "pid")
+        return
+    make(spaces, plan, "pid")
+    plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
+    open_all(spaces, plan)
+    join(spaces, plan, [kind for kind in spaces.joined if kind != "mount"])
+    join(spaces, plan, [kind for kind in spaces.joined if kind == "mount"])
+
+
+def make(spaces: Spaces, plan: "Plan", *without: str) -> None:
+    """Makes the new namespaces, those `without` excepted. In a user namespace this comes after its maps: files that the
+    kernel makes for the others (/proc/net, /sys/class/net, mqueue) belong to whoever is root there by then."""
+    types = spaces.flags("user", "cgroup", *without)
+    if types:
+        plan.add(ops.UNSHARE, "linux.namespaces", types)
     if "network" in spaces.new:
         plan.add(ops.LOOPBACK_UP, spaces.where["network"])
 
 
-def _direct(request: "Request", spaces: Spaces, plan: "Plan") -> None:
-    plan.flags = spaces.flags("cgroup")
-    plan.add(ops.SESSION, "")
-    show(request, spaces, plan)
-    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
-    open_all(spaces, plan)
-    join(spaces, plan, [kind for kind in spaces.joined if kind != "mount"])
-    join(spaces, plan, [kind for kind in spaces.joined if kind == "mount"])
-    if "user" in spaces.new:
-        plan.add(ops.BECOME_ROOT, spaces.where["user"])
-
-
-def show(request: "Request", spaces: Spaces, plan: "Plan") -> None:
-    """Lets a runtime without root's rights write the id maps."""
-    if "user" in spaces.new and request.host.confined():
+def await_maps(request: "Request", spaces: Spaces, plan: "Plan") -> None:
+    """The runtime writes the id maps; with ids init is somebody."""
+    if request.host.confined():  # without root's rights it may write only to who can be looked at
         plan.add(ops.DUMPABLE, spaces.where["user"])
+    plan.add(ops.SYNC, spaces.where["user"], ops.SYNC_NAMESPACES)
+    plan.mapped = True
+    plan.add(ops.BECOME_ROOT, spaces.where["user"])
 
 
 def open_all(spaces: Spaces, plan: "Plan") -> None:

@@ -88,9 +88,12 @@ def _meanwhile(plan: "Plan", step: Step) -> "list[ParentStep]":
     """What the runtime does while init waits in a step."""
     if step.operation == ops.AWAIT_START:
         return plan.last
-    if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NAMESPACES:
+    if step.operation == ops.JOIN_CGROUPS and not plan.mapped:
         return plan.parent
-    return plan.network if step.operation == ops.SYNC and step.fields[0] == ops.SYNC_NETWORK else []
+    if step.operation != ops.SYNC:
+        return []
+    point = step.fields[0]
+    return plan.parent if point == ops.SYNC_NAMESPACES else plan.network if point == ops.SYNC_NETWORK else []
 
 
 def document(plan: "Plan") -> "dict[str, Any]":

@@ -2,7 +2,7 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.namespaces import join, open_all, show
+from pyoci.plan.namespaces import await_maps, join, make, open_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def enter_by_stages(request: "Request", spaces: "Spaces", plan: "Plan") -> None:
     """Adds the steps of an init that is born in the host's namespaces, and leaves them one by one."""
+    plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
     open_all(spaces, plan)
     others = [kind for kind in spaces.joined if kind not in ("user", "mount")]
     mount = [kind for kind in spaces.joined if kind == "mount"]
@@ -22,13 +23,10 @@ def enter_by_stages(request: "Request", spaces: "Spaces", plan: "Plan") -> None:
     join(spaces, plan, others + mount + user if request.host.euid == 0 else user + others + mount)
     if "user" in spaces.new:
         plan.add(ops.UNSHARE, spaces.where["user"], kernel.CLONE_NEWUSER)
-    show(request, spaces, plan)
-    plan.add(ops.SYNC, "", ops.SYNC_NAMESPACES)
-    if "user" in spaces.where:
+        await_maps(request, spaces, plan)
+    elif "user" in spaces.where:
         plan.add(ops.BECOME_ROOT, spaces.where["user"])
-    rest = spaces.flags("user", "cgroup")
-    if rest:
-        plan.add(ops.UNSHARE, "linux.namespaces", rest)
+    make(spaces, plan)
     _time_offsets(request, plan)
     if "pid" in spaces.where or "time" in spaces.where:
         plan.add(ops.FORK, spaces.where.get("pid") or spaces.where["time"])

@@ -430,7 +430,7 @@ def test_a_cgroup_that_takes_no_process_is_named(box: Box) -> None:
     done = box.call("exec", "--cgroup", "cpuset:below", "c", "true")
     (top / "below").rmdir()
     assert done.status == 255
-    assert f"join cgroup {top}/below: no space left on device (ENOSPC)" in done.err
+    assert f"join cgroups: {top}/below: no space left on device (ENOSPC)" in done.err
 
 
 @pytest.mark.skipif(V2, reason="on v2 each level's program decides for itself, and refuses when a device is opened")

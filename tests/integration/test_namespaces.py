@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.box import Box
 from support.bundle import Bundle
+from support.command import run
 
 pytestmark = pytest.mark.root
 FILES = {
@@ -51,6 +52,27 @@ def test_new_namespace(box: Box, kind: str) -> None:
     bundle = box.bundle()
     bundle.namespace(kind)
     assert seen(box, bundle)[kind] != own(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "place"),
+    [
+        ("network", "net", "linux.namespaces: make namespaces: "),
+        ("mount", "mnt", "linux.namespaces: make namespaces: "),
+        ("cgroup", "cgroup", "(cgroup): make namespaces: "),
+        ("pid", "pid", "start init in new namespaces: "),
+    ],
+)
+def test_too_many_namespaces(box: Box, kind: str, file: str, place: str) -> None:
+    """In a user namespace of ours: the numbers in /proc/sys/user are each namespace's own."""
+    bundle = box.bundle().args("true")
+    bundle.write()
+    script = f'echo 0 > /proc/sys/user/max_{file}_namespaces && exec "$@"'
+    words = box.words("run", "--bundle", str(bundle.path), "c")
+    result = run(["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *words])
+    assert result.status == 1, result
+    assert place in result.err and "(ENOSPC)" in result.err and "a limit in /proc/sys/user" in result.err, result
+    assert box.left() == []
 
 
 @pytest.mark.parametrize("kind", ["pid", "network", "ipc", "cgroup", "time"])

@@ -58,6 +58,7 @@ CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
     ops.TIME_OFFSETS: (0, [], ("nonsense\n",), "EINVAL"),
     ops.FORK: (0, [refusing("clone")], (), "EIO"),
     ops.SESSION: (0, [(ops.SESSION,)], (), "EPERM"),
+    ops.JOIN_CGROUPS: (0, [refusing("recvfrom", "recvmsg")], (), "ECANCELED"),
     ops.SYNC: (0, [refusing("recvfrom", "recvmsg")], (ops.SYNC_HOOKS,), "ECANCELED"),
     ops.DUMPABLE: (0, [refusing("prctl")], (), "EIO"),
     ops.BECOME_ROOT: (kernel.CLONE_NEWUSER, [], (), "EINVAL"),
@@ -176,6 +177,66 @@ def test_what_cannot_fail_goes_on(box: Box, operation: int, call: str) -> None:
     plan.add(ops.ENTER_CWD, "next", "/no/such", 0)
     plan.add(ops.EXECUTE, "after", ("x",), ())
     assert failure_of(plan).location == "next"
+
+
+def tasks_file(directory: Path, flags: int) -> int:
+    """Looks to init like what lets it join a cgroup of v1."""
+    directory.mkdir()
+    (directory / "tasks").touch()
+    return os.open(directory / "tasks", flags)
+
+
+def test_a_cgroup_that_cannot_be_joined_is_named(box: Box) -> None:
+    plan = Plan()
+    plan.add(ops.JOIN_CGROUPS, WHERE)
+    plan.add(ops.EXECUTE, "after", ("x",), ())
+    launch = Launch(plan)
+    launch.tasks = [tasks_file(box.path / name, flags) for name, flags in (("a", os.O_WRONLY), ("b", os.O_RDONLY))]
+    with pytest.raises(Error) as caught:
+        launch.run()
+    line = str(caught.value)
+    assert line.startswith(f"{WHERE}: join cgroups: {box.path}/b: ") and "EBADF" in line, line
+    assert (box.path / "a" / "tasks").read_text() == "0"
+    links = Path("/proc/self/fd")
+    assert not [fd for fd in links.iterdir() if fd.is_symlink() and os.readlink(fd).endswith("/tasks")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 64])
+def test_every_cgroup_is_joined_once_and_nothing_of_it_stays_open(box: Box, count: int) -> None:
+    plan = Plan()
+    plan.add(ops.JOIN_CGROUPS, "before")
+    plan.add(ops.FIND_EXECUTABLE, "before", *fields_of(ops.FIND_EXECUTABLE, ("/bin/ls", ("/bin",)), box.path))
+    plan.add(ops.EXECUTE, "program", ("ls", "-l", "/proc/self/fd"), ())
+    launch = Launch(plan)
+    out = os.open(box.path / "out", os.O_RDWR | os.O_CREAT)
+    launch.tasks = [tasks_file(box.path / f"g{n}", os.O_WRONLY) for n in range(count)]
+    launch.on_birth = lambda process: seen.append(process.pid)
+    seen: list[int] = []
+    stdout = os.dup(1)
+    os.dup2(out, 1)
+    try:
+        process = launch.run()
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+    assert process.wait() == 0 and seen == [process.pid]
+    process.close()
+    listed = (box.path / "out").read_text()
+    assert "/out" in listed and "/tasks" not in listed
+    os.close(out)
+    assert [(box.path / f"g{n}" / "tasks").read_text() for n in range(count)] == ["0"] * count
+
+
+def test_more_cgroups_than_a_packet_takes(box: Box) -> None:
+    """There are some 15 hierarchies of v1."""
+    plan = Plan()
+    plan.add(ops.JOIN_CGROUPS, WHERE)
+    plan.add(ops.EXECUTE, "after", ("x",), ())
+    launch = Launch(plan)
+    launch.tasks = [tasks_file(box.path / f"g{n}", os.O_WRONLY) for n in range(65)]
+    with pytest.raises(Error, match="E2BIG"):
+        launch.run()
+    launch.close_files()
 
 
 def test_last_words_are_heard_though_ours_were_not_read(box: Box) -> None:

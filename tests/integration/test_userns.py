@@ -81,6 +81,14 @@ def test_seen_from_the_host(box: Box, bundle: Bundle) -> None:
     assert status["Groups"].strip() == ""
 
 
+def test_what_the_kernel_makes_for_its_namespaces_is_its_own(box: Box, bundle: Bundle) -> None:
+    """Files of a network or ipc namespace belong to whoever was root when it was made: with maps, the container's."""
+    bundle.mount("/dev/mqueue", type="mqueue", source="mqueue")
+    files = ["/dev/mqueue", "/proc/net/dev", "/sys/class/net/lo/mtu"]
+    bundle.shell("touch /dev/mqueue/queue && stat -c '%u %g' " + " ".join([*files, "/dev/mqueue/queue"]))
+    assert words(box.output(bundle)) == [["0", "0"]] * 4
+
+
 @pytest.mark.parametrize("uid", [0, 7])
 def test_capabilities_are_the_configs_and_no_more(box: Box, bundle: Bundle, uid: int) -> None:
     """What carried init through its own start must be gone: inheritable and ambient sets are empty."""

@@ -286,6 +286,15 @@ def test_v1_gives_the_files_by_which_a_process_joins_every_hierarchy_itself(host
         os.close(fd)
 
 
+@pytest.mark.parametrize(
+    ("version", "driver", "comes_first"),
+    [(1, "cgroupfs", False), (12, "cgroupfs", True), (2, "cgroupfs", True), (1, "disabled", True)],
+)
+def test_only_v1_leaves_time_to_make_the_cgroups_after_the_birth(host, version, driver, comes_first):
+    """What a process is to be born in must be there before."""
+    assert plan(host(version), "/c", driver=driver).is_birthplace() is comes_first
+
+
 def test_v2_gives_a_descriptor_of_the_cgroup(host):
     machine = host(2)
     manager = plan(machine, "/c")

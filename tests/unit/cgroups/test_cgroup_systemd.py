@@ -44,6 +44,12 @@ def test_without_systemd_the_driver_is_refused(host):
         systemd.plan(machine, {}, "", "id", {})
 
 
+def test_nobody_is_born_in_a_unit(host):
+    manager = systemd.Manager(host(2), "c.scope", "s.slice", False)
+    assert manager.is_birthplace()  # its slice is made first all the same
+    assert manager.birth({}, 0) == (-1, [])
+
+
 def v2(resources, version=252):
     return dict(systemd_properties.for_v2(resources, "linux.resources", version))
 

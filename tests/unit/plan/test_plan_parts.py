@@ -109,13 +109,18 @@ def test_sysctl_path_never_leaves_its_directory() -> None:
 # Namespaces
 
 
-def test_born_into_all_new_namespaces_at_once() -> None:
+def test_born_into_its_pid_namespace_and_makes_the_others_at_once() -> None:
     spaces = [{"type": kind} for kind in ("mount", "pid", "uts", "ipc", "network", "cgroup")]
     plan = compiled(small(linux={"namespaces": spaces}))
-    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
-    assert plan.flags == flags
-    assert steps(plan, ops.UNSHARE) == [(kernel.CLONE_NEWCGROUP,)]
+    assert plan.flags == kernel.CLONE_NEWPID
+    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
+    assert steps(plan, ops.UNSHARE) == [(flags,), (kernel.CLONE_NEWCGROUP,)]
     assert steps(plan, ops.FORK) == []
+
+
+def test_nothing_is_made_where_nothing_is_new() -> None:
+    plan = compiled(small(linux={"namespaces": [{"type": "mount", "path": "/ns/mnt"}]}))
+    assert (plan.flags, steps(plan, ops.UNSHARE)) == (0, [])
 
 
 def test_time_namespace_takes_a_second_process() -> None:

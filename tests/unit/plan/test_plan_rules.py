@@ -11,6 +11,7 @@ from plan_samples import CALLERS, DATA, FakeHost, compiled, small
 from pyoci import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
+from pyoci.plan.namespaces import FLAGS
 from pyoci.plan.words import OPERATIONS
 
 # No place in config.json: what the spec or the command line asks for
@@ -110,7 +111,18 @@ def everything() -> dict[str, Any]:
 PLANS = [*CALLERS, "everything", "everything without pivot"]
 
 
+def with_users(*joined: str) -> dict[str, Any]:
+    """All namespaces new but those, a user namespace among them."""
+    spaces = [{"type": kind, "path": f"/ns/{kind}"} if kind in joined else {"type": kind} for kind in FLAGS
+              if kind != "time"]  # fmt: skip
+    ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    return small(linux={"namespaces": spaces, "uidMappings": ids, "gidMappings": ids})
+
+
 def made(name: str) -> "tuple[dict[str, Any], Plan]":
+    if name.startswith("with users"):
+        config = with_users("network") if "stages" in name else with_users()
+        return config, compiled(config, FakeHost())
     if not name.startswith("everything"):
         return plan_of(name)
     host = FakeHost()
@@ -131,18 +143,56 @@ def test_order(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_begins_by_waiting_and_ends_with_the_program(name: str) -> None:
+def test_ends_with_the_program(name: str) -> None:
     _, plan = made(name)
     numbers = [step.operation for step in plan.steps]
     assert numbers[-1] == ops.EXECUTE and numbers.count(ops.EXECUTE) == 1
     assert numbers.count(ops.AWAIT_START) == 1
-    waits = [step.fields[0] for step in plan.steps if step.operation == ops.SYNC]
-    assert waits.count(ops.SYNC_NAMESPACES) == 1
-    # in its cgroup before it makes the cgroup namespace: that is whose root it becomes
-    at = next(n for n, step in enumerate(plan.steps) if step.operation == ops.SYNC)
-    for n, step in enumerate(plan.steps):
-        if step.operation == ops.UNSHARE and int(step.fields[0]) & kernel.CLONE_NEWCGROUP:  # type: ignore[arg-type]
-            assert n > at
+
+
+# What init may do before it is in its cgroups
+UNCHARGED = {ops.SESSION, ops.UNSHARE, ops.LOOPBACK_UP, ops.JOIN_CGROUPS}
+
+
+@pytest.mark.parametrize("name", [*PLANS, "with users"])
+def test_joins_its_cgroups_once_and_before_it_works(name: str) -> None:
+    _, plan = made(name)
+    numbers = [step.operation for step in plan.steps]
+    assert numbers.count(ops.JOIN_CGROUPS) == 1
+    joins = numbers.index(ops.JOIN_CGROUPS)
+    assert set(numbers[:joins]) <= UNCHARGED
+    for n, types in unshared(plan):  # a cgroup namespace has the cgroup as its root that its maker is in
+        assert n > joins or not types & kernel.CLONE_NEWCGROUP
+
+
+@pytest.mark.parametrize("name", [*PLANS, "with users", "with users by stages"])
+def test_waits_for_the_maps_of_new_users_alone(name: str) -> None:
+    """What is made in a user namespace before it has its maps belongs to nobody."""
+    config, plan = made(name)
+    spaces = [space["type"] for space in config["linux"]["namespaces"] if not space.get("path")]
+    numbers = [step.operation for step in plan.steps]
+    waits = [n for n, step in enumerate(plan.steps) if step.fields[:1] == (ops.SYNC_NAMESPACES,) and
+             step.operation == ops.SYNC]  # fmt: skip
+    assert len(waits) == ("user" in spaces) == plan.mapped
+    for at in waits:
+        assert at > numbers.index(ops.JOIN_CGROUPS)
+        assert not plan.flags & ~(kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
+        assert all(n > at for n, types in unshared(plan) if types != kernel.CLONE_NEWUSER)
+        assert numbers.index(ops.BECOME_ROOT) == at + 1
+        assert any(step.name.endswith(("_map", "idmap")) for step in plan.parent)
+
+
+@pytest.mark.parametrize("name", [*PLANS, "with users", "with users by stages"])
+def test_makes_every_new_namespace_once(name: str) -> None:
+    config, plan = made(name)
+    spaces = [space["type"] for space in config["linux"]["namespaces"] if not space.get("path")]
+    made_later = [types for _, types in unshared(plan)]
+    assert plan.flags + sum(made_later) == sum(FLAGS[kind] for kind in spaces)
+
+
+def unshared(plan: Plan) -> "list[tuple[int, int]]":
+    """Where the plan makes namespaces, and which."""
+    return [(n, int(str(step.fields[0]))) for n, step in enumerate(plan.steps) if step.operation == ops.UNSHARE]
 
 
 @pytest.mark.parametrize("name", PLANS)
