@@ -159,7 +159,7 @@ class Manager:
 
     def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
         """What a process joins by itself, which is quick (step_join_cgroups in csrc/): each hierarchy's `tasks`; the v2
-        tree beside v1 to be born in. (-1, []) where something is in the way: join() tells what. `sub` as for exec_join()
+        tree beside v1 to be born in. (-1, []) where something is in the way: join() tells what. `sub`: see exec_join().
         """
         unified, opened = -1, set()
         tasks: "list[int]" = []

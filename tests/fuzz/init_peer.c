@@ -1,5 +1,5 @@
 /* init_peer.c: whoever speaks to init, whatever is sent, with whatever descriptors: a record's kind or a refusal, and no
- * descriptor is left open but the one that was asked for. */
+ * descriptor is left open but those that were asked for. */
 #include "init.h"
 #include "shared.h"
 
@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One packet of up to 255 * 32 bytes with up to 7 descriptors */
+enum { MOST = 127 }; /* more than init takes */
+
+/* One packet of up to 255 * 32 bytes with up to MOST descriptors */
 static void send_hostile(int fd, const uint8_t *bytes, size_t length, unsigned count)
 {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(7 * sizeof(int))];
+        char room[CMSG_SPACE(MOST * sizeof(int))];
     } control = { 0 };
     struct iovec piece = { (void *)(uintptr_t)bytes, length };
     struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
@@ -30,6 +32,21 @@ static void send_hostile(int fd, const uint8_t *bytes, size_t length, unsigned c
     sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static void take_tasks(struct context *c)
+{
+    int tasks[PACKET_FILES], ended = 0;
+
+    receive_tasks(c, tasks);
+    for (int n = 0; n < PACKET_FILES; n++) {
+        if (tasks[n] < 0)
+            ended = 1;
+        else if (ended || fcntl(tasks[n], F_GETFD) != FD_CLOEXEC)
+            abort();
+        else
+            close(tasks[n]);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct context c;
@@ -41,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.report = pair[1];
     for (size_t at = 0; at + 2 <= size && packets < 8; packets++) {
         size_t length = data[at] * 32u;
-        unsigned count = data[at + 1] & 7;
+        unsigned count = data[at + 1] & MOST;
         at += 2;
         if (length > size - at)
             length = size - at;
@@ -50,15 +67,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     close(pair[0]);
     for (int n = 0; n <= packets; n++) {
-        if (n % 3 == 0) {
+        if (n % 4 == 0) {
             int kind = receive_kind(pair[1]);
             if (kind < -1 || kind >= REPORT_KINDS)
                 abort();
-        } else if (n % 3 == 1) {
+        } else if (n % 4 == 1) {
             if (receive_mount(&c, &mount) == 0 && fcntl(mount, F_GETFD) != FD_CLOEXEC)
                 abort();
             if (mount >= 0)
                 close(mount);
+        } else if (n % 4 == 2) {
+            take_tasks(&c);
         } else if (report_await(&c, REPORT_GO) > 0)
             abort();
     }

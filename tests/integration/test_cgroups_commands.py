@@ -134,6 +134,72 @@ def test_a_refused_limit_leaves_nothing(driven: Driven) -> None:
     assert driven.box.left() == []
 
 
+# A copy of this machine's tree that shows the hierarchies of v1 without the v2 tree beside them
+ALONE = """
+new=$1 tmp=$2; shift 2
+mount --bind / "$new"
+mount --rbind /proc "$new/proc"
+mount --rbind /dev "$new/dev"
+mount --bind /sys "$new/sys"
+! mountpoint -q "$tmp" || mount --bind "$tmp" "$new$tmp"
+mount -t tmpfs tmpfs "$new/sys/fs/cgroup"
+while [ "$1" != -- ]; do
+    mkdir -p "$new$1"
+    mount --bind "$1" "$new$1"
+    shift
+done
+shift
+exec chroot "$new" "$@"
+"""
+
+
+def run_on_v1_alone(box: Box, bundle: Bundle, *prefix: str):
+    """`run`, with init being born before its cgroups are made: there is none to be born in."""
+    bundle.write()
+    new = box.path / "alone"
+    new.mkdir()
+    mounts = [hierarchy.mount for hierarchy in Host().layout().hierarchies]
+    words = [*prefix, *box.words("run", "--bundle", str(bundle.path), "c")]
+    return run(["unshare", "--mount", "sh", "-euc", ALONE, "sh", str(new), "/tmp", *mounts, "--", *words])
+
+
+STRACE = ["strace", "-f", "-qq", "-s", "256"]
+on_v1 = pytest.mark.skipif(V2 or not shutil.which("strace"), reason="for cgroup v1, with strace")
+
+
+@on_v1
+@pytest.mark.parametrize("refused", ["", "tasks"])
+def test_v1_alone_has_the_process_in_every_cgroup(box: Box, refused: str) -> None:
+    """It joins them by itself, or is moved where it cannot."""
+    bundle = box.bundle().args("cat", "/proc/1/cgroup")
+    bundle.without("cgroup")
+    name = bundle.linux["cgroupsPath"]
+    refusal = ["-e", "inject=openat:error=EACCES", "-P", f"{ROOT}/pids{name}/tasks"] if refused else []
+    log = box.path / "log"
+    done = run_on_v1_alone(box, bundle, *STRACE, *(refusal or ["-e", "trace=clone3,mkdir"]), "-o", str(log))
+    assert done.ok, done
+    traced = log.read_text()
+    if refused:
+        assert "(INJECTED)" in traced
+    else:
+        assert 0 < traced.index("clone3(") < traced.index(f'{name}"'), "the cgroups are made after the birth"
+    places = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in done.out.splitlines()}
+    for hierarchy in Host().layout().hierarchies:
+        assert places[",".join(hierarchy.controllers)].endswith(name)
+    assert box.left() == []
+
+
+@on_v1
+@pytest.mark.parametrize(("call", "file"), [("mkdir", ""), ("write", "/pids.max")])
+def test_v1_alone_a_cgroup_that_fails_after_the_birth_leaves_nothing(box: Box, call: str, file: str) -> None:
+    bundle = box.bundle().args("true")
+    bundle.linux["resources"] = {"pids": {"limit": 23}}
+    place = f"{ROOT}/pids{bundle.linux['cgroupsPath']}{file}"
+    done = run_on_v1_alone(box, bundle, *STRACE, "-e", f"inject={call}:error=EIO", "-P", place, "-o", "/dev/null")
+    assert done.status == 1 and "(EIO)" in done.err and "pids" in done.err, done
+    assert box.left() == []
+
+
 def test_a_second_container_in_the_same_cgroup_is_refused_and_the_first_lives(driven: Driven) -> None:
     first = driven.bundle().args(*SLEEP)
     driven.start(first)
