@@ -136,12 +136,13 @@ def test_a_refused_limit_leaves_nothing(driven: Driven) -> None:
 
 # A copy of this machine's tree that shows the hierarchies of v1 without the v2 tree beside them
 ALONE = """
-new=$1 tmp=$2; shift 2
+new=$1 source=$2 box=$3; shift 3
 mount --bind / "$new"
 mount --rbind /proc "$new/proc"
 mount --rbind /dev "$new/dev"
 mount --bind /sys "$new/sys"
-! mountpoint -q "$tmp" || mount --bind "$tmp" "$new$tmp"
+mount --bind "$source" "$new$source"
+mount --bind "$box" "$new$box"
 mount -t tmpfs tmpfs "$new/sys/fs/cgroup"
 while [ "$1" != -- ]; do
     mkdir -p "$new$1"
@@ -158,9 +159,14 @@ def run_on_v1_alone(box: Box, bundle: Bundle, *prefix: str):
     bundle.write()
     new = box.path / "alone"
     new.mkdir()
-    mounts = [hierarchy.mount for hierarchy in Host().layout().hierarchies]
+    layout = Host().layout()
     words = [*prefix, *box.words("run", "--bundle", str(bundle.path), "c")]
-    return run(["unshare", "--mount", "sh", "-euc", ALONE, "sh", str(new), "/tmp", *mounts, "--", *words])
+    if not layout.unified:
+        return run(words)
+    source = Path(__file__).parents[2]
+    mounts = [hierarchy.mount for hierarchy in layout.hierarchies]
+    script = ["sh", "-euc", ALONE, "sh", str(new), str(source), str(box.path), *mounts]
+    return run(["unshare", "--mount", *script, "--", *words])
 
 
 STRACE = ["strace", "-f", "-qq", "-s", "256"]
