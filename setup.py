@@ -206,48 +206,9 @@ def constants(*files):
     return found
 
 
-class Late(ast.NodeTransformer):
-    """Leaves functions that hot commands never call (csrc/rare.txt, by tests/tools/rare.py) out of a module's code: in
-    their place stands what brings them in when they are called (pyoci/boot.py, late). taken: the functions, by name."""
-
-    def __init__(self, module, rare):
-        self.prefix = f"{module}:"
-        self.rare = rare
-        self.taken = {}
-
-    def visit_ClassDef(self, node):
-        outer, self.prefix = self.prefix, f"{self.prefix}{node.name}."
-        node.body = [self.visit(line) for line in node.body]
-        self.prefix = outer
-        return node
-
-    def visit_FunctionDef(self, node):
-        """Functions that are no more than their code: what surrounds them was seen when the module began."""
-        name = self.prefix + node.name
-        plain = not node.decorator_list and not node.args.defaults and not any(node.args.kw_defaults)
-        if name not in self.rare or not plain or self._needs_its_class(node):
-            return node
-        self.taken[name] = node
-        call = ast.Call(ast.Name("__late__", ast.Load()), [ast.Constant(name)], [])
-        return ast.copy_location(ast.Assign([ast.Name(node.name, ast.Store())], call), node)
-
-    def _needs_its_class(self, node):
-        return any(isinstance(part, ast.Name) and part.id in ("super", "__class__") for part in ast.walk(node))
-
-
-def code_of(function, shown, optimize):
-    """The code of a function, apart from its module."""
-    alone = ast.fix_missing_locations(ast.Module([function], []))
-    module = compile(alone, shown, "exec", optimize=optimize, dont_inherit=True)
-    return next(constant for constant in module.co_consts if hasattr(constant, "co_code"))
-
-
 def modules_of(package, in_tree):
-    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program, and of
-    every function that is kept apart: `module:function`."""
+    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
     root = os.path.dirname(package)
-    with open(source("rare.txt"), encoding="utf-8") as file:
-        rare = set(file.read().split())
     folded = Folded(constants(*(os.path.join(root, *name.split(".")) + ".py" for name in CONSTANTS)))
     paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
     files = [(root, os.path.relpath(path, root)) for path in paths]
@@ -262,50 +223,45 @@ def modules_of(package, in_tree):
         with open(path, "rb") as source_file:
             tree = ast.parse(source_file.read(), shown)
         name = name.replace("/", ".")
-        late = Late(name, rare)
-        tree = late.visit(tree if in_tree else Lean().visit(folded.fold(tree)))
-        ast.fix_missing_locations(tree)
-        for function, node in late.taken.items():
-            yield function, False, code_of(node, shown, optimize), 0
+        tree = ast.fix_missing_locations(tree if in_tree else Lean().visit(folded.fold(tree)))
         code = compile(tree, shown, "exec", optimize=optimize, dont_inherit=True)
         changed = os.stat(path).st_mtime_ns if in_tree else 0
         yield name, is_package, code, changed
 
 
-def groups_of(in_tree):
-    """Module to its group's number and its place there: modules that are always loaded together (csrc/together.txt, by
-    tests/tools/rare.py). Folded away, constants are loaded by nobody."""
-    with open(source("together.txt"), encoding="utf-8") as file:
-        lines = [line.split() for line in file]
-    if not in_tree:
-        lines = [[name for name in names if name not in CONSTANTS] for names in lines]
-    return {name: (number, place) for number, names in enumerate(lines) for place, name in enumerate(names)}
+def hot_modules():
+    """Those that hot commands load, which lie close together in the program (csrc/hot.txt, by tests/tools/hot.py)."""
+    with open(source("hot.txt"), encoding="utf-8") as file:
+        return file.read().split()
 
 
-def module_table(package, scratch, in_tree):
-    """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file."""
-    table, data, shared = [], b"", {}
-    groups = groups_of(in_tree)
-    for name, is_package, code, changed in sorted(modules_of(package, in_tree), key=lambda module: module[0]):
-        group, place = groups.get(name, (-1, 0))
-        piece = marshal.dumps(code) if group < 0 else b""
-        if group >= 0:
-            shared.setdefault(group, {})[place] = code
-        table.append(f'{{"{name}", {len(data)}, {len(piece)}, {group}, {place}, {int(is_package)}, {changed}}},')
-        data += piece
-    pieces = []
-    for number in range(1 + max(shared, default=0)):
-        members = shared.get(number, {})
-        piece = marshal.dumps(tuple(members.get(place) for place in range(1 + max(members, default=0))))
-        pieces.append(f"{{ {len(data)}, {len(piece)} }},")
+def module_table(package, scratch, in_tree, freeze):
+    """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file.
+
+    freeze: as objects, where that is possible, and not marshalled
+    """
+    build = runpy.run_path(source("frozen_build.py"))
+    frozen, table, data = build["Frozen"](), [], b""
+    place = {name: number for number, name in enumerate(hot_modules())}
+    modules = sorted(modules_of(package, in_tree), key=lambda module: (place.get(module[0], len(place)), module[0]))
+    for name, is_package, code, changed in modules:
+        piece, ready = b"", "NULL"
+        try:
+            ready = frozen.add(code) if freeze and build["KNOWN"] else ready
+        except build["Unknown"]:
+            pass
+        if ready == "NULL":
+            piece = marshal.dumps(code)
+        table.append((name, f"{ready}, {len(data)}, {len(piece)}, {int(is_package)}, {changed}"))
         data += piece
     write(os.path.join(scratch, "modules.bin"), data)
+    newline = "\n"  # where Python is older than 3.12, the parts of a text hold no backslash
+    lines = [f'{{ "{name}", {rest} }},' for name, rest in sorted(table)]
     text = f"""#include "{source("interpreter.h")}"
+{newline.join(frozen.lines)}
 __asm__(".section .rodata\\n.global module_code\\nmodule_code: .incbin \\"{scratch}/modules.bin\\"\\n.text");
-const size_t module_count = {len(table)};
-const struct module modules[] = {{ {" ".join(table)} }};
-const struct group groups[] = {{ {" ".join(pieces)} }};
-_Static_assert(sizeof groups / sizeof *groups <= GROUPS_MOST, "too many groups");
+const size_t module_count = {len(lines)};
+const struct module modules[] = {{ {" ".join(lines)} }};
 """
     write(os.path.join(scratch, "modules.c"), text.encode())
     return os.path.join(scratch, "modules.c")
@@ -313,12 +269,16 @@ _Static_assert(sizeof groups / sizeof *groups <= GROUPS_MOST, "too many groups")
 
 def libraries():
     """The ways to link Python, the best first: its static library, which needs no search at start; the shared one, from
-    no other place than the interpreter's own."""
+    no other place than the interpreter's own. With each whether code can be frozen: objects point to their types, of
+    which a shared library may see another copy than the program."""
     names = ("LIBPL", "LIBRARY", "LIBDIR", "LDVERSION", "LIBS", "MODLIBS", "SYSLIBS")
     place, archive, directory, version, *others = (sysconfig.get_config_var(name) or "" for name in names)
     others = [word for text in others for word in text.split() if word.startswith("-l")]
-    yield [os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
-    yield [f"-L{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"]
+    static = [os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
+    if os.path.exists(static[0]):
+        yield static, True
+        yield static, False
+    yield [f"-L{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False
 
 
 # Functions of Python's start in whose place interpreter.c has its own; the second has another argument before 3.10
@@ -344,12 +304,12 @@ def build_interpreter(package, *flags):
         shim = os.path.join(scratch, "_shim.c")
         runpy.run_path(source("shim_build.py"))["ffibuilder"].emit_c_code(shim)
         sources = [*(source(name) for name in ("interpreter.c", "shim.c", "hook.c")), shim]
-        sources.append(module_table(package, scratch, bool(flags)))
-        for library in libraries():
+        for library, freeze in libraries():
+            modules = module_table(package, scratch, bool(flags), freeze)
             command = [*CC, *CFLAGS, *defines, *flags, *(f"-isystem{place}" for place in includes)]
             command += [f"-I{source('')}", "-Wno-unused-parameter", "-pthread"]
             command += [f"-Wl,--wrap={name}" for name in WRAPPED]
-            command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, *library]
+            command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, modules, *library]
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode == 0 and works(output + ".new"):
                 os.replace(output + ".new", output)

@@ -4,7 +4,6 @@
  * of the program. Most commands end before the second half of Python's start, which only `_pyoci.complete()` does. */
 #include "interpreter.h"
 
-#include <Python.h>
 #include <marshal.h>
 #include <sys/prctl.h>
 
@@ -57,26 +56,16 @@ static int compare(const void *name, const void *entry)
     return strcmp(name, ((const struct module *)entry)->name);
 }
 
-static PyObject *read_code(size_t start, size_t size)
-{
-    return PyMarshal_ReadObjectFromString(module_code + start, (Py_ssize_t)size);
-}
-
-/* What many modules name, such as `self`, is read once for all of a group */
 static PyObject *load(const char *name, const struct module **entry)
 {
-    static PyObject *read[GROUPS_MOST];
     const struct module *m = *entry = bsearch(name, modules, module_count, sizeof *modules, compare);
 
     if (!m)
         return NULL;
-    if (m->group < 0)
-        return read_code(m->start, m->size);
-    if (!read[m->group])
-        read[m->group] = read_code(groups[m->group].start, groups[m->group].size);
-    PyObject *code = read[m->group] ? PyTuple_GetItem(read[m->group], m->place) : NULL;
-    Py_XINCREF(code);
-    return code;
+    if (!m->code)
+        return PyMarshal_ReadObjectFromString(module_code + m->start, (Py_ssize_t)m->size);
+    Py_INCREF(m->code);
+    return m->code;
 }
 
 static PyObject *find(PyObject *self, PyObject *name)

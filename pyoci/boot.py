@@ -27,7 +27,6 @@ PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
 SHIM = "pyoci._shim"
 EXTENSIONS = ("_json", "_cffi_backend", "_struct", "fcntl", "select", "termios")  # of hot commands
 Module: "Any" = type(sys)
-Function: "Any" = type(lambda: None)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib
 python_import: "Callable[[str, Any], ModuleType]" = importlib._find_and_load
@@ -148,17 +147,6 @@ def current(name: str, found: "Found") -> "Found":
     return None
 
 
-def late(name: str) -> "Callable[..., Any]":
-    """Stands for a function, `module:function`, whose code is brought in when it is called: most commands never do, and
-    each would have to read it (setup.py, Late)."""
-
-    def function(*args: "Any", **named: "Any") -> "Any":
-        place = sys.modules[name.partition(":")[0]].__dict__
-        return Function(_pyoci.find(name)[0], place)(*args, **named)
-
-    return function
-
-
 class Later:
     """Stands for a standard stream until somebody uses it."""
 
@@ -188,7 +176,6 @@ def complete() -> None:
 def start() -> None:
     """Makes up for what the second half would have brought, and runs the command."""
     gc.disable()  # a command lives for milliseconds
-    builtins.__late__ = late  # type: ignore[attr-defined]
     for module in sys.modules.values():
         if module.__spec__ is not None:
             complete_spec(module.__spec__)

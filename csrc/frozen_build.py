@@ -1,0 +1,145 @@
+"""Python code as C data, for the interpreter's program. What marshal would have to read, allocate and make unique at
+every start lies ready in the file, and only what is touched is ever loaded; CPython does the same with the modules of
+its own start, "deep-frozen". Objects look as one version of Python wants them: for others there is marshal.
+"""
+
+import dis
+import math
+import sys
+
+# A debugging build of Python has more in its objects
+KNOWN = (
+    sys.implementation.name == "cpython" and sys.version_info[:2] == (3, 11) and not hasattr(sys, "gettotalrefcount")
+)
+
+HEAD = """#include <Python.h>
+
+/* A count of references that no program reaches: nothing here is freed. Nor does the garbage collector know of it. */
+#define ALWAYS 999999999
+#define HEAD(type) { ALWAYS, &type }
+#define SIZED(type, size) { HEAD(type), size }
+/* Close together: each page of them that is written to becomes the process's own */
+#define OBJECT __attribute__((aligned(8), unused))
+/* Apart, since only tracebacks read it */
+#define LINES __attribute__((aligned(8), unused, section(".data.lines")))
+
+#define CHARACTERS(size, kind, ascii) { HEAD(PyUnicode_Type), size, -1, { 0, kind, 1, ascii, 1 }, NULL }
+#define ASCII(name, size) static struct { PyASCIIObject it; char text[(size) + 1]; } name OBJECT
+#define TEXT(name, unit, size) static struct { PyCompactUnicodeObject it; unit text[(size) + 1]; } name OBJECT
+#define BYTES(name, size) static struct { PyVarObject it; Py_hash_t hash; char bytes[(size) + 1]; } name
+#define TUPLE(name, size) static struct { uintptr_t collector[2]; PyVarObject it; PyObject *items[size]; } name OBJECT
+#define INTEGER(name, size) static struct { PyVarObject it; digit digits[size]; } name OBJECT
+#define REAL(name) static struct { PyFloatObject it; } name OBJECT
+#define CODE(name, size) static struct { struct _PyCode_DEF(size) it; } name OBJECT
+#define AT(name) ((PyObject *)&name.it)
+"""
+SINGLE = {None: "_Py_NoneStruct", True: "_Py_TrueStruct", False: "_Py_FalseStruct", ...: "_Py_EllipsisObject"}
+LOCAL, CELL, FREE = 0x20, 0x40, 0x80  # kinds of variables, and the warm-up: CPython's internal/pycore_code.h
+WARM_UP = -8
+
+
+class Unknown(Exception):
+    """A constant of a kind that is not made here."""
+
+
+class Frozen:
+    """Collects objects, each once; an object comes after all that it names.
+
+    lines: the C so far
+    """
+
+    def __init__(self):
+        self.lines = [HEAD]
+        self.known = {}
+
+    def add(self, value):
+        """A C expression for a constant or code. Errors: Unknown when its kind is not made here."""
+        if isinstance(value, frozenset):  # of `in {...}`: sets are ordered by hashes, which differ by process
+            value = tuple(sorted(value))
+        if type(value).__name__ == "code":
+            return self._code(value)
+        if value is None or value is ... or type(value) is bool:
+            return f"((PyObject *)&{SINGLE[value]})"
+        if type(value) is tuple:
+            items = [self.add(item) for item in value]
+            return self._once(("tuple", *items), lambda name: self._tuple(name, items))
+        if type(value) is float:
+            return self._once(("float", value.hex()), lambda name: self._float(name, value))
+        make = {str: self._text, bytes: self._bytes, int: self._integer}.get(type(value))
+        if make is None:
+            raise Unknown(f"a constant of type {type(value).__name__}")
+        return self._once((type(value), value), lambda name: make(name, value))
+
+    def _once(self, key, make):
+        if key not in self.known:
+            name = f"o{len(self.known)}"
+            self.lines.append(make(name))
+            self.known[key] = f"AT({name})"
+        return self.known[key]
+
+    def _text(self, name, value):
+        size, largest = len(value), max(map(ord, value), default=0)
+        if largest < 128:
+            return f"ASCII({name}, {size}) = {{ CHARACTERS({size}, 1, 1), {literal(value.encode())} }};"
+        kind = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
+        units = ", ".join(str(ord(character)) for character in value)
+        head = f"{{ CHARACTERS({size}, {kind}, 0), 0, NULL, 0 }}"
+        return f"TEXT({name}, Py_UCS{kind}, {size}) = {{ {head}, {{ {units} }} }};"
+
+    def _bytes(self, name, value, where="OBJECT"):
+        return f"BYTES({name}, {len(value)}) {where} = {{ SIZED(PyBytes_Type, {len(value)}), -1, {literal(value)} }};"
+
+    def _integer(self, name, value):
+        rest, digits, bits = abs(value), [], sys.int_info.bits_per_digit
+        while rest:
+            digits.append(str(rest & (1 << bits) - 1))
+            rest >>= bits
+        size, written = -len(digits) if value < 0 else len(digits), ", ".join(digits) or "0"
+        return f"INTEGER({name}, {len(digits) or 1}) = {{ SIZED(PyLong_Type, {size}), {{ {written} }} }};"
+
+    def _float(self, name, value):
+        if not math.isfinite(value):
+            raise Unknown("a float that C has no word for")
+        return f"REAL({name}) = {{ {{ HEAD(PyFloat_Type), {value.hex()} }} }};"
+
+    def _tuple(self, name, items):
+        size, written = len(items), ", ".join(items) or "NULL"
+        return f"TUPLE({name}, {size or 1}) = {{ {{ 0 }}, SIZED(PyTuple_Type, {size}), {{ {written} }} }};"
+
+    def _code(self, code):
+        written = ", ".join(f".{field} = {value}" for field, value in self._fields(code).items())
+        name, size = f"c{len(self.lines)}", len(code.co_code)
+        self.lines.append(f"CODE({name}, {size}) = {{ {{ .ob_base = SIZED(PyCode_Type, {size // 2}), {written} }} }};")
+        return f"AT({name})"
+
+    def _fields(self, code):
+        """What the members of PyCodeObject are called is mostly what Python calls them."""
+        same = ("flags", "argcount", "posonlyargcount", "kwonlyargcount", "stacksize", "firstlineno", "nlocals")
+        objects = ("consts", "names", "exceptiontable", "filename", "name", "qualname")
+        cells = [name for name in code.co_cellvars if name not in code.co_varnames]
+        kinds = [LOCAL | (CELL if name in code.co_cellvars else 0) for name in code.co_varnames]
+        kinds += [CELL] * len(cells) + [FREE] * len(code.co_freevars)
+        return {
+            **{f"co_{field}": getattr(code, f"co_{field}") for field in same},
+            **{f"co_{field}": self.add(getattr(code, f"co_{field}")) for field in objects},
+            "co_nlocalsplus": len(kinds),
+            "co_nplaincellvars": len(cells),
+            "co_ncellvars": len(code.co_cellvars),
+            "co_nfreevars": len(code.co_freevars),
+            "co_localsplusnames": self.add((*code.co_varnames, *cells, *code.co_freevars)),
+            "co_localspluskinds": self.add(bytes(kinds)),
+            "co_linetable": self._lines(code.co_linetable),
+            "co_warmup": WARM_UP,
+            "_co_firsttraceable": code.co_code[::2].index(dis.opmap["RESUME"]),
+            "co_code_adaptive": literal(code.co_code),
+        }
+
+    def _lines(self, table):
+        name = f"l{len(self.lines)}"
+        self.lines.append(self._bytes(name, table, "LINES"))
+        return f"AT({name})"
+
+
+def literal(data):
+    """Bytes as a string of C."""
+    return '"' + "".join(f"\\{byte:03o}" for byte in data) + '"'
