@@ -62,7 +62,7 @@ class Launch:
     """One start of init.
 
     extra:      a descriptor for it: the socket on which it will await `start`, or for exec the container's pidfd; or -1
-    cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1
+    cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1; -1 afterwards if that was refused
     tasks:      descriptors of files to which it writes 0 at JOIN_CGROUPS: so it joins cgroups of v1
     on_birth:   called once init lives: what must be done before it goes on from JOIN_CGROUPS; it may give `tasks`
     on_going:   called when it is told to go on from there: what can be done beside its longest work
@@ -118,10 +118,6 @@ class Launch:
         finally:
             posix.close(report)
         return self.process
-
-    def placed(self) -> bool:
-        """Whether init is in its cgroups, or is going to join them by itself; if not it must be moved there."""
-        return self.cgroup >= 0 or bool(self.tasks)
 
     def close_files(self) -> None:
         """Closes `cgroup` and `tasks`, if that has not been done."""

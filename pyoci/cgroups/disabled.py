@@ -23,27 +23,25 @@ class Manager:
     def create(self) -> None:
         """Nothing to make."""
 
-    def fd(self) -> "Optional[int]":
+    def create_early(self) -> None:
+        """Nothing to make."""
+
+    def create_late(self) -> None:
+        """Nothing to make."""
+
+    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
         """The caller's cgroup is inherited."""
+        return -1
+
+    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
+        """Nothing to join; None: `sub` is refused by exec_join()."""
         return None
-
-    def is_birthplace(self) -> bool:
-        """There is nothing to be made for which init could wait."""
-        return True
-
-    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
-        """The caller's cgroup is inherited."""
-        return -1, []
 
     def join(self, pid: int) -> None:
         """The caller's cgroup is inherited."""
 
     def apply(self) -> None:
         """Nothing to limit."""
-
-    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
-        """The caller's cgroup is inherited."""
-        return None
 
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
         """The caller's cgroup is inherited."""

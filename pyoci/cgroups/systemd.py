@@ -205,21 +205,24 @@ class Manager:
     # life
 
     def create(self) -> None:
+        """create_early(), after which nothing is left to do."""
+        self.create_early()
+
+    def create_late(self) -> None:
+        """Nothing is left to do before there is a process to move."""
+
+    def create_early(self) -> None:
         """Start a unit that needs no process; a scope has to wait for join()."""
         if self._is_slice():
             self._start([])
 
-    def fd(self) -> "Optional[int]":
-        """None: systemd moves the process."""
-        return None
-
-    def is_birthplace(self) -> bool:
-        """systemd moves the process: what can be made before, a slice's unit, may as well come first."""
-        return True
-
-    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
+    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
         """For `exec`, as of the files' manager; a new container is moved by systemd."""
-        return self.inner.birth(sub, init_pid) if init_pid else (-1, [])
+        return self.inner.birthplace(sub, init_pid) if init_pid else -1
+
+    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
+        """As birthplace()."""
+        return self.inner.tasks(sub, init_pid, born) if init_pid else None
 
     def join(self, pid: int) -> None:
         """Start the scope with the process in it; on v1, join the hierarchies that systemd does not use."""
@@ -237,10 +240,6 @@ class Manager:
         """Write every limit to its file."""
         self.inner.limit()
         self.inner.apply()
-
-    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
-        """As of the files' manager."""
-        return self.inner.exec_fd(sub, init_pid)
 
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
         """As of the files' manager."""

@@ -44,7 +44,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager.warnings = manager.limits.warnings
     manager.made = [absent for path, base in manager.directories() for absent in tree.missing(base, path)]
     manager.check_frozen_parent()
-    manager.check_unused(manager.made)
+    manager.check_unused(manager.made, manager.directories())
     return manager
 
 
@@ -103,22 +103,41 @@ class Manager:
         return list(unique.items())
 
     def create(self) -> None:
-        """Make the cgroups and set the limits, all but the device rules; refuses a cgroup that somebody uses."""
-        self.make()
+        """create_early() and create_late() in one."""
+        self.create_early()
+        self.create_late()
+
+    def create_early(self) -> None:
+        """Make what a process is born in: the cgroup in a v2 tree beside v1. Refuses one that somebody uses."""
+        self._make_unused([place for place in self.directories() if place[0] == self.paths.get(UNIFIED)])
+
+    def create_late(self) -> None:
+        """Make the other cgroups and set the limits, all but the device rules. Refuses cgroups that somebody uses."""
+        self._make_unused([place for place in self.directories() if place[0] != self.paths.get(UNIFIED)])
+        self._fill_cpuset()
+        self.limit()
+
+    def _make_unused(self, places: "list[tuple[str, str]]") -> None:
+        self._make(places)
         try:
-            self.check_unused(self.fresh)
+            self.check_unused(self.fresh, places)
         except Error:
             self.forget()
             raise
-        self.limit()
 
     def make(self) -> None:
         """Make the cgroups; afterwards a process can join."""
+        self._make(self.directories())
+        self._fill_cpuset()
+
+    def _make(self, places: "list[tuple[str, str]]") -> None:
         try:
-            for path, base in self.directories():
+            for path, base in places:
                 self._create_one(path, base)
         finally:
             self.made += [path for path in self.fresh if path not in self.made]
+
+    def _fill_cpuset(self) -> None:
         if "cpuset" in self.paths:
             fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"], self.fresh)
 
@@ -138,9 +157,9 @@ class Manager:
                 return
             raise Error(step=f"make cgroup {path}", errno=error.errno or 0, location="linux.cgroupsPath") from None
 
-    def check_unused(self, known: "list[str]") -> None:
+    def check_unused(self, known: "list[str]", places: "list[tuple[str, str]]") -> None:
         """Refuse cgroups that somebody uses; of those `known` to be unused nobody is asked."""
-        for path, _ in self.directories():
+        for path, _ in places:
             if path not in known:
                 tree.refuse_if_used(path)
 
@@ -149,37 +168,32 @@ class Manager:
         self.paths = {}
         self.made = []
 
-    def fd(self) -> "Optional[int]":
-        """None: a process cannot be started in v1 cgroups, it must be moved by join()."""
-        return None
+    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
+        """A descriptor of the cgroup to be born in, which the caller closes: of a v2 tree beside v1, else -1. v1's
+        cgroups a process joins later: there is time to make them. `sub` as for exec_join()."""
+        if UNIFIED not in self.paths:
+            return -1
+        try:
+            return _open_below(self.host, self.paths[UNIFIED], sub.get(UNIFIED, ""))
+        except (Error, OSError):
+            return -1
 
-    def is_birthplace(self) -> bool:
-        """Only a v2 tree beside v1 can be born into. v1's cgroups init joins later: there is time to make them."""
-        return UNIFIED in self.paths
-
-    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
-        """What a process joins by itself, which is quick (step_join_cgroups in csrc/): each hierarchy's `tasks`; the v2
-        tree beside v1 to be born in. (-1, []) where something is in the way: join() tells what. `sub`: see exec_join().
-        """
-        unified, opened = -1, set()
-        tasks: "list[int]" = []
-        if any(controller and controller not in self.paths for controller in sub):
-            return -1, []
+    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
+        """What a process joins by itself, which is quick (csrc/init.c): descriptors of each hierarchy's `tasks`, which
+        the caller closes. None where something is in the way: join() moves it there, or tells what. born: whether it
+        was born in its birthplace()."""
+        if born != (UNIFIED in self.paths) or any(name and name not in self.paths for name in sub):
+            return None
+        opened: "dict[str, int]" = {}
         try:
             for controller, path in self.paths.items():
-                if path in opened:
-                    continue
-                opened.add(path)
-                below = sub.get(controller, sub.get("", ""))
-                if controller == UNIFIED:
-                    unified = _open_below(self.host, path, below)
-                else:
-                    tasks.append(_open_tasks(self.host, path, below))
+                if controller != UNIFIED and path not in opened:
+                    opened[path] = _open_tasks(self.host, path, sub.get(controller, sub.get("", "")))
         except (Error, OSError):
-            for fd in tasks if unified < 0 else [*tasks, unified]:
+            for fd in opened.values():
                 posix.close(fd)
-            return -1, []
-        return unified, tasks
+            return None
+        return list(opened.values())
 
     def join(self, pid: int) -> None:
         """Move a process, which must still have one thread only, to every hierarchy."""
@@ -190,10 +204,6 @@ class Manager:
         join, as the other limits must, only before the process goes on."""
         if self.limits is not None:
             self.limits.write_rules(self.paths)
-
-    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
-        """None: see fd()."""
-        return None
 
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
         """Move a process of `exec`; `sub` maps a controller, or "" for all, to a path below the container's cgroup."""

@@ -81,6 +81,13 @@ class Manager:
     # life
 
     def create(self) -> None:
+        """create_early(), after which nothing is left to do."""
+        self.create_early()
+
+    def create_late(self) -> None:
+        """Nothing is left to do."""
+
+    def create_early(self) -> None:
         """Make the cgroup, get its controllers enabled from the top down, set the limits, all but the device rules."""
         fresh: "list[str]" = []
         try:
@@ -149,15 +156,15 @@ class Manager:
         """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes; None where there is no cgroup."""
         return self.host.open_dir(self.path) if self.path else None
 
-    def is_birthplace(self) -> bool:
-        """Whether the process is to be born in what create() makes, which then comes first."""
-        return True
-
-    def birth(self, sub: "dict[str, str]", init_pid: int) -> "tuple[int, list[int]]":
-        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes: to move a process makes the kernel wait
-        for an RCU grace period. init_pid: of the container, for a process of `exec`; 0 for its first process."""
+    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
+        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes, or -1: to move a process makes the
+        kernel wait for an RCU grace period. init_pid: of the container, for `exec`; 0 for its first process."""
         fd = self.exec_fd(sub, init_pid) if init_pid else self.fd()
-        return -1 if fd is None else fd, []
+        return -1 if fd is None else fd
+
+    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
+        """Nothing is to be joined by who was born there; None: join() has to move it."""
+        return [] if born else None
 
     def join(self, pid: int) -> None:
         """Move a process there, where it could not be born there."""

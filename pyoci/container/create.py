@@ -138,8 +138,9 @@ class Creation:
         launch.on_death = self._why_dead
         launch.extra = check(lib.shim_listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         try:
-            if self.manager.is_birthplace():
-                self._make_cgroups(launch)
+            pyoci.mark("cgroup")
+            self.manager.create_early()
+            launch.cgroup = self.manager.birthplace({}, 0)
             return launch.run()
         finally:
             launch.close_files()
@@ -179,18 +180,15 @@ class Creation:
         record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
         self.entry.save()
 
-    def _make_cgroups(self, launch: Launch) -> None:
-        pyoci.mark("cgroup")
-        self.manager.create()
-        launch.cgroup, launch.tasks = self.manager.birth({}, 0)
-
     def _on_birth(self, process: Process, launch: Launch) -> None:
         """Init makes its namespaces meanwhile. It joins its cgroups by itself where that is possible."""
-        if not self.manager.is_birthplace():
-            self._make_cgroups(launch)
         pyoci.mark("cgroup")
-        if not launch.placed():
+        self.manager.create_late()
+        tasks = self.manager.tasks({}, 0, launch.cgroup >= 0)
+        if tasks is None:
             self.manager.join(process.pid)
+        else:
+            launch.tasks = tasks
         self.manager.apply()
         self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         if not self.plan.mapped:

@@ -104,12 +104,15 @@ class _Execution:
 
         sub, manager = parse(self.options.cgroup), self.entry.manager()
         if not self.options.ignore_paused:  # born into a frozen cgroup it would hold us, too
-            launch.cgroup, launch.tasks = manager.birth(sub, self.init)
+            launch.cgroup = manager.birthplace(sub, self.init)
 
         def on_birth(process: Process) -> None:
             pyoci.mark("cgroup")
-            if not launch.placed():
+            tasks = None if self.options.ignore_paused else manager.tasks(sub, self.init, launch.cgroup >= 0)
+            if tasks is None:
                 manager.exec_join(process.pid, sub, self.init)
+            else:
+                launch.tasks = tasks
             self._obey(process)
 
         launch.on_birth = on_birth

@@ -196,6 +196,23 @@ def test_v1_alone_has_the_process_in_every_cgroup(box: Box, refused: str) -> Non
 
 
 @on_v1
+@pytest.mark.skipif(not V2 and not Host().layout().unified, reason="there is no v2 tree beside v1")
+def test_of_v1_beside_v2_only_that_is_made_before_the_birth(box: Box) -> None:
+    """To be born there takes a cgroup; the others are made while init makes its namespaces."""
+    bundle = box.bundle().args("true")
+    name = bundle.linux["cgroupsPath"]
+    bundle.write()
+    log = box.path / "log"
+    words = box.words("run", "--bundle", str(bundle.path), "c")
+    assert run([*STRACE, "-e", "trace=clone3,mkdir", "-o", str(log), *words]).ok
+    calls = log.read_text()
+    birth = calls.index("clone3(")
+    assert "CLONE_INTO_CGROUP" in calls[birth:].partition("\n")[0]
+    unified, pids = (calls.index(f'mkdir("{place}{name}"') for place in (Host().layout().unified, f"{ROOT}/pids"))
+    assert unified < birth < pids
+
+
+@on_v1
 @pytest.mark.parametrize(("call", "file"), [("mkdir", ""), ("write", "/pids.max")])
 def test_v1_alone_a_cgroup_that_fails_after_the_birth_leaves_nothing(box: Box, call: str, file: str) -> None:
     bundle = box.bundle().args("true")

@@ -258,7 +258,6 @@ def test_join_v1_reaches_every_hierarchy_once(host):
     machine = host(12)
     manager = plan(machine, "/c")
     manager.create()
-    assert manager.fd() is None
     machine.written.clear()
     manager.join(4711)
     joined = [place for place, name, value in machine.written if (name, value) == ("cgroup.procs", "4711")]
@@ -273,26 +272,51 @@ def test_v1_gives_the_files_by_which_a_process_joins_every_hierarchy_itself(host
     v1 = [path for name, path in manager.paths.items() if name]
     for path in v1:
         Path(path, "tasks").touch()
-    unified, tasks = manager.birth({}, 0)
+    unified, tasks = manager.birthplace({}, 0), manager.tasks({}, 0, True)
     opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in tasks]
     assert sorted(opened) == sorted({f"{path}/tasks" for path in v1})
     assert os.readlink(f"/proc/self/fd/{unified}") == manager.paths[""]
     before = len(os.listdir("/proc/self/fd"))
     os.unlink(f"{v1[-1]}/tasks")
-    assert manager.birth({}, 0) == (-1, [])
-    assert manager.birth({"nosuch": "below"}, 1) == (-1, [])
+    assert manager.tasks({}, 0, True) is None
+    assert manager.tasks({"nosuch": "below"}, 1, True) is None
     assert len(os.listdir("/proc/self/fd")) == before
     for fd in (unified, *tasks):
         os.close(fd)
 
 
 @pytest.mark.parametrize(
-    ("version", "driver", "comes_first"),
-    [(1, "cgroupfs", False), (12, "cgroupfs", True), (2, "cgroupfs", True), (1, "disabled", True)],
+    ("version", "driver", "early", "late"),
+    [
+        (1, "cgroupfs", set(), {"cpu", "memory", "freezer"}),
+        (12, "cgroupfs", {"unified"}, {"cpu", "memory", "freezer"}),
+        (2, "cgroupfs", {""}, set()),
+        (1, "disabled", set(), set()),
+    ],
 )
-def test_only_v1_leaves_time_to_make_the_cgroups_after_the_birth(host, version, driver, comes_first):
-    """What a process is to be born in must be there before."""
-    assert plan(host(version), "/c", driver=driver).is_birthplace() is comes_first
+def test_before_the_birth_is_made_what_a_process_is_born_in_and_nothing_else(host, version, driver, early, late):
+    machine = host(version)
+    manager = plan(machine, "/c", driver=driver)
+
+    def made() -> "set[str]":
+        places = [place.removeprefix(machine.root) for place in machine.directories()]
+        return {place[1:-2] for place in places if place.endswith("/c")}
+
+    manager.create_early()
+    assert made() == early
+    place = manager.birthplace({}, 0)
+    assert (place >= 0) == bool(early)
+    if place >= 0:
+        os.close(place)
+    manager.create_late()
+    assert made() >= early | late
+
+
+@pytest.mark.parametrize("version", [2, 12])
+def test_who_was_not_born_where_it_should_be_is_moved(host, version):
+    manager = plan(host(version), "/c")
+    manager.create()
+    assert manager.tasks({}, 0, False) is None
 
 
 def test_v2_gives_a_descriptor_of_the_cgroup(host):
@@ -487,7 +511,7 @@ def test_rootless_v2_without_delegation(host):
     manager = plan(machine)
     manager.create()
     assert manager.record()["cgroup_paths"] == {}
-    assert manager.fd() is None
+    assert manager.birthplace({}, 0) == -1
     assert (manager.pids(), manager.frozen(), manager.empty()) == ([], False, True)
     manager.join(1)
     manager.destroy()
@@ -681,7 +705,8 @@ def test_without_cgroups(host):
     manager = cgroups.load(manager.record())
     manager.create()
     manager.join(1)
-    assert (manager.fd(), manager.pids(), manager.empty(), manager.frozen()) == (None, [], True, False)
+    assert (manager.birthplace({}, 0), manager.tasks({}, 0, False)) == (-1, None)
+    assert (manager.pids(), manager.empty(), manager.frozen()) == ([], True, False)
     for refused in (manager.freeze, manager.thaw, manager.stats):
         with pytest.raises(Error, match="without a cgroup"):
             refused()

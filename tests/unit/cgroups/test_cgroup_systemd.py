@@ -46,8 +46,7 @@ def test_without_systemd_the_driver_is_refused(host):
 
 def test_nobody_is_born_in_a_unit(host):
     manager = systemd.Manager(host(2), "c.scope", "s.slice", False)
-    assert manager.is_birthplace()  # its slice is made first all the same
-    assert manager.birth({}, 0) == (-1, [])
+    assert (manager.birthplace({}, 0), manager.tasks({}, 0, False)) == (-1, None)
 
 
 def v2(resources, version=252):
