@@ -129,12 +129,25 @@ class Launch:
     def _admit(self, report: int) -> None:
         """Init makes its namespaces meanwhile, and then awaits this."""
         if self.on_birth is not None:
-            self.on_birth(self.process)
+            try:
+                self.on_birth(self.process)
+            except Error:
+                self._hear(report)
+                raise
         if self.plan.has(ops.JOIN_CGROUPS):
             send(report, ops.REPORT_TASKS, self.tasks)
         self.close_files()
         if self.on_going is not None:
             self.on_going(self.process)
+
+    def _hear(self, report: int) -> None:
+        """What went wrong for us may have gone wrong because init ended: its own words come first."""
+        while lib.shim_poll([report], 1, 0) > 0:
+            message = receive(report)
+            if message is None:
+                return
+            if message.kind == ops.REPORT_FAILED:
+                raise message.error() from None
 
     def _spawn(self) -> int:
         if self.on_step is not None:
@@ -143,7 +156,8 @@ class Launch:
         birth.flags, birth.base, birth.extra = self.plan.flags, 3 + self.plan.keep, self.extra
         birth.plan = birth.executable = -1
         try:
-            birth.plan = _in_memory(self.plan.encode())
+            birth.plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
+            _write(birth.plan, self.plan.encode())
             birth.executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
             return self._give_birth(birth)
         finally:
@@ -257,12 +271,10 @@ def _write_proc(path: str, text: str, where: str) -> None:
         raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
 
 
-def _in_memory(data: bytes) -> int:
-    fd = posix.memfd_create("plan", posix.MFD_CLOEXEC)
+def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[posix.write(fd, view) :]
-    return fd
 
 
 def _spawn_hint(number: int) -> str:

@@ -6,6 +6,7 @@ makes a call fail, a seccomp filter, loaded by the plan itself, has it refused.
 
 import os
 import platform
+import select
 import shutil
 import struct
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from support.command import run
 
 from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.launch import Launch
+from pyoci.launch import Launch, Process
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.plan.words import OPERATIONS
@@ -237,6 +238,27 @@ def test_more_cgroups_than_a_packet_takes(box: Box) -> None:
     with pytest.raises(Error, match="E2BIG"):
         launch.run()
     launch.close_files()
+
+
+@pytest.mark.parametrize(
+    ("types", "told"), [(1, f"{WHERE}: make namespaces: unshare: invalid argument"), (0, "cannot move it")]
+)
+def test_what_init_died_of_is_told_before_what_that_hindered(box: Box, types: int, told: str) -> None:
+    plan = Plan()
+    plan.add(ops.UNSHARE, WHERE, types)
+    plan.add(ops.JOIN_CGROUPS, "after")
+    plan.add(ops.EXECUTE, "after", ("x",), ())
+
+    def move(process: Process) -> None:
+        if types:
+            assert select.select([process.pidfd], [], [], 60)[0]
+        raise Error("cannot move it")
+
+    launch = Launch(plan)
+    launch.on_birth = move
+    with pytest.raises(Error) as caught:
+        launch.run()
+    assert str(caught.value).startswith(told)
 
 
 def test_last_words_are_heard_though_ours_were_not_read(box: Box) -> None:
