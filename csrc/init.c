@@ -54,11 +54,12 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
     while (plan_next(plan, &at, &step) > 0) {
         c->doing = NULL;
         c->detail[0] = '\0';
-        if (step.operation != OP_MAKE_NODE && step.operation != OP_MAKE_LINK)
-            root_forget(c); /* it may mount something over the directory */
+        c->parent_stays = step.operation == OP_MAKE_NODE || step.operation == OP_MAKE_LINK;
         int error = functions[step.operation](c, &step);
         if (error < 0)
             give_up(c, error);
+        if (!c->parent_stays)
+            root_forget(c);
         if (step.operation == OP_SECCOMP)
             c->begin = 0; /* the filter may not let us speak, and what follows is little */
         if (c->begin)

@@ -52,7 +52,8 @@ struct context {
     int null;    /* O_PATH of the host's null device, proven to be it */
     int proc;    /* a procfs of our own, nobody can have mounted anything in it */
     int blank;   /* the first directory mask, to be cloned for the others */
-    int parent;  /* the directory that root_parent opened last, or -1 */
+    int parent;  /* the directory in which something was made last, or -1 */
+    bool parent_stays; /* this step has used only what it made in there itself, no mount of it lies over the way there */
     int spaces[NAMESPACE_SLOTS];
     int taken[MAX_TAKEN]; /* detached mounts that the runtime made for us */
     bool in_cwd;

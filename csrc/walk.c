@@ -184,44 +184,67 @@ static int split(const char *path, char dir[PATH_MAX], char name[NAME_MAX + 1])
     return 0;
 }
 
-/* Mostly only the last component is missing. What is not made here, or has become a link since, is left to the walk. */
-static int make_last(struct context *c, const char *path, enum target_kind kind)
+static bool is_parent(const struct context *c, const char *dir)
 {
-    char dir[PATH_MAX], name[NAME_MAX + 1];
+    return c->parent >= 0 && strcmp(dir, c->parent_path) == 0;
+}
 
-    if (split(path, dir, name) < 0)
+static void keep_parent(struct context *c, int fd, const char *dir)
+{
+    root_forget(c);
+    c->parent = fd;
+    memcpy(c->parent_path, dir, strlen(dir) + 1);
+}
+
+/* Mostly only the last component is missing. What is not made here, or has become a link since, is left to the walk. */
+static int make_last(struct context *c, const char *dir, const char *name, enum target_kind kind)
+{
+    if (!is_parent(c, dir)) {
+        int fd = root_open(c, dir, O_PATH | O_DIRECTORY, 0);
+        if (fd < 0)
+            return -1;
+        keep_parent(c, fd, dir);
+    }
+    if (make_in(c->parent, name, kind) < 0)
         return -1;
-    SCOPED_FD parent = root_open(c, dir, O_PATH | O_DIRECTORY, 0);
-    if (parent < 0 || make_in(parent, name, kind) < 0)
-        return -1;
-    return sys_openat2(parent, name, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    int made = sys_openat2(c->parent, name, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    c->parent_stays = made >= 0;
+    return made;
 }
 
 /* Open a path below the root, O_PATH, making what is missing. Links are followed inside the root, dangling ones too
- * (images link /etc/resolv.conf to a file that appears only later). */
+ * (images link /etc/resolv.conf to a file that appears only later). Where the directory is at hand, a new name in it is
+ * the likelier case. */
 int root_make(struct context *c, const char *path, enum target_kind kind)
 {
-    int found = root_open(c, path, O_PATH, 0);
+    char dir[PATH_MAX], name[NAME_MAX + 1];
+    bool splits = split(path, dir, name) == 0, tried = splits && is_parent(c, dir);
+    int found = tried ? make_last(c, dir, name, kind) : -1;
 
+    if (found >= 0)
+        return found;
+    found = root_open(c, path, O_PATH, 0);
     if (found >= 0 || errno != ENOENT)
         return found;
-    found = make_last(c, path, kind);
+    if (splits && !tried)
+        found = make_last(c, dir, name, kind);
     return found >= 0 ? found : walk(c, path, kind);
 }
 
 /* The directory of a path, made where it is missing, and the name in it. It stays open, for steps that follow one another
- * mostly name the same one; before a step that could change what the path leads to, root_forget closes it. */
+ * mostly name the same one; after a step that could change what the path leads to, root_forget closes it. */
 int root_parent(struct context *c, const char *path, char name[NAME_MAX + 1])
 {
     char dir[PATH_MAX];
 
     if (split(path, dir, name) < 0)
         return -1;
-    if (c->parent >= 0 && strcmp(dir, c->parent_path) == 0)
-        return c->parent;
-    root_forget(c);
-    memcpy(c->parent_path, dir, strlen(dir) + 1);
-    c->parent = root_make(c, dir, TARGET_DIRECTORY);
+    if (!is_parent(c, dir)) {
+        int fd = root_make(c, dir, TARGET_DIRECTORY);
+        if (fd < 0)
+            return -1;
+        keep_parent(c, fd, dir);
+    }
     return c->parent;
 }
 

@@ -401,6 +401,20 @@ def test_later_mounts_land_in_earlier_ones(box: Box, source: Source) -> None:
     assert not (bundle.rootfs / "vol" / "inner").exists()
 
 
+@pytest.mark.parametrize("over", ["/a", "/link", "/a/b/../../a", "/a/one"])
+def test_a_directory_is_looked_up_again_once_it_may_be_covered(box: Box, over: str) -> None:
+    """Init keeps the directory open in which it made the last mount point."""
+    bundle = box.bundle()
+    (bundle.rootfs / "a" / "b").mkdir(parents=True)
+    (bundle.rootfs / "link").symlink_to("a")
+    for target in ("/a/one", "/a/two", over, "/a/three"):
+        bundle.mount(target, type="tmpfs", source=target, options=[])
+    shown = box.output(bundle.args("ls", "/a")).split()
+    assert shown == (["b", "one", "three", "two"] if over == "/a/one" else ["three"])
+    on_host = sorted(path.name for path in (bundle.rootfs / "a").iterdir())
+    assert on_host == (["b", "one", "three", "two"] if over == "/a/one" else ["b", "one", "two"])
+
+
 def test_relative_source_starts_at_the_bundle(box: Box) -> None:
     bundle = box.bundle()
     (bundle.path / "data").mkdir()
