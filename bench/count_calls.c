@@ -16,7 +16,8 @@
 
 #define INSTEAD(name) _vgr00000ZU_Za_##name
 
-int INSTEAD(shim_spawn)(struct shim_spawn *s);
+int INSTEAD(shim_spawn)(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
+                        int *pidfd);
 int INSTEAD(shim_pidfd_open)(int pid);
 int INSTEAD(shim_pidfd_signal)(int pidfd, int signal);
 
@@ -26,28 +27,30 @@ static pid_t opened; /* whom the last pidfd is for */
 static int lift(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, MOST); }
 
 /* As in csrc/shim.c: descriptors from base on are report, plan and extra; the others close */
-static void become_init(const struct shim_spawn *s)
+static void become_init(int executable, int plan, int report, int extra, int base)
 {
-    char base[16], self[64], *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
-    int lifted[] = { lift(s->report), lift(s->plan), lift(s->extra) }, executable = lift(s->executable);
+    char number[16], self[64], *argv[] = { "pyoci:[init]", number, NULL }, *env[] = { NULL };
+    int lifted[] = { lift(report), lift(plan), lift(extra) };
 
-    for (int fd = s->base; fd < MOST; fd++)
+    snprintf(self, sizeof self, "/proc/self/fd/%d", lift(executable));
+    for (int fd = base; fd < MOST; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     for (int n = 0; n < 3; n++)
         if (lifted[n] >= 0)
-            dup2(lifted[n], s->base + n);
-    snprintf(base, sizeof base, "%d", s->base);
-    snprintf(self, sizeof self, "/proc/self/fd/%d", executable);
+            dup2(lifted[n], base + n);
+    snprintf(number, sizeof number, "%d", base);
     execve(self, argv, env);
     _exit(127);
 }
 
-int INSTEAD(shim_spawn)(struct shim_spawn *s)
+int INSTEAD(shim_spawn)(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
+                        int *pidfd)
 {
-    s->pidfd = -1;
-    long pid = syscall(SYS_clone, s->flags | CLONE_PIDFD | SIGCHLD, NULL, &s->pidfd, NULL, 0);
+    (void)cgroup;
+    *pidfd = -1;
+    long pid = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, 0);
     if (pid == 0)
-        become_init(s);
+        become_init(executable, plan, report, extra, base);
     opened = (pid_t)pid;
     return pid < 0 ? -errno : (int)pid;
 }

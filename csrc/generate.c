@@ -61,8 +61,7 @@
     K(SOCK_STREAM) K(SOCK_SEQPACKET) K(SOCK_DGRAM)                                                              \
     K(LOCK_EX) K(LOCK_SH) K(LOCK_NB) K(LOCK_UN)                                                                            \
     K(PR_SET_DUMPABLE) K(PR_SET_CHILD_SUBREAPER)                                                                \
-    K(BPF_PROG_LOAD) K(BPF_PROG_ATTACH) K(BPF_PROG_DETACH) K(BPF_PROG_QUERY) K(BPF_PROG_GET_FD_BY_ID)           \
-    K(BPF_PROG_TYPE_CGROUP_DEVICE) K(BPF_CGROUP_DEVICE) K(BPF_F_ALLOW_MULTI) K(BPF_F_REPLACE)
+    K(BPF_F_ALLOW_MULTI) K(BPF_F_REPLACE)
 
 #define CAPABILITIES(K)                                                                                        \
     K(CAP_CHOWN) K(CAP_DAC_OVERRIDE) K(CAP_DAC_READ_SEARCH) K(CAP_FOWNER) K(CAP_FSETID) K(CAP_KILL)             \

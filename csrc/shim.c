@@ -5,6 +5,7 @@
 #include "shared.h"
 
 #include <limits.h>
+#include <linux/bpf.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <pthread.h>
@@ -100,31 +101,32 @@ int shim_seal(const char *path)
 
 /* What the child of shim_spawn knows; it shares our memory until it executes */
 struct birth {
-    const struct shim_spawn *spawn;
+    int executable, plan, report, extra, base;
+    unsigned long long flags;
     int error;
 };
 
 static int lift(int fd, int above) { return fcntl(fd, F_DUPFD_CLOEXEC, above); }
 
 /* In the child. The descriptors that the caller wants kept came to us through exec, so they lack CLOEXEC; ours never do */
-static int arrange(const struct shim_spawn *s)
+static int arrange(const struct birth *b)
 {
-    int end = s->base + 3;
-    int report = lift(s->report, end), plan = lift(s->plan, end), executable = lift(s->executable, end);
-    int extra = s->extra < 0 ? -1 : lift(s->extra, end);
+    int end = b->base + 3;
+    int report = lift(b->report, end), plan = lift(b->plan, end), executable = lift(b->executable, end);
+    int extra = b->extra < 0 ? -1 : lift(b->extra, end);
 
-    if (report < 0 || plan < 0 || executable < 0 || (s->extra >= 0 && extra < 0))
+    if (report < 0 || plan < 0 || executable < 0 || (b->extra >= 0 && extra < 0))
         return -1;
-    for (int fd = 3; fd < s->base; fd++) {
+    for (int fd = 3; fd < b->base; fd++) {
         int flags = fcntl(fd, F_GETFD);
         if (flags < 0 || (flags & FD_CLOEXEC)) {
             errno = EBADF;
             return -1;
         }
     }
-    if (dup2(report, s->base) < 0 || dup2(plan, s->base + 1) < 0)
+    if (dup2(report, b->base) < 0 || dup2(plan, b->base + 1) < 0)
         return -1;
-    if (extra >= 0 ? dup2(extra, s->base + 2) < 0 : (close(s->base + 2) < 0 && errno != EBADF))
+    if (extra >= 0 ? dup2(extra, b->base + 2) < 0 : (close(b->base + 2) < 0 && errno != EBADF))
         return -1;
     if (sys_close_range((unsigned)end, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return -1;
@@ -154,10 +156,10 @@ static int become_init(void *given)
 {
     struct birth *birth = given;
     char base[16], *argv[] = { "pyoci:[init]", base, NULL }, *env[] = { NULL };
-    int executable = arrange(birth->spawn);
+    int executable = arrange(birth);
 
-    snprintf(base, sizeof base, "%d", birth->spawn->base);
-    if ((birth->spawn->flags & CLONE_NEWUSER) && keep_capabilities() < 0)
+    snprintf(base, sizeof base, "%d", birth->base);
+    if ((birth->flags & CLONE_NEWUSER) && keep_capabilities() < 0)
         executable = -1;
     if (executable >= 0)
         syscall(SYS_execveat, executable, "", argv, env, AT_EMPTY_PATH);
@@ -216,24 +218,28 @@ static long clone_onto(struct clone_args *args, int (*child)(void *), void *give
 }
 
 /* Start init in new namespaces. Memory is shared with it until it executes, which spares copying our page tables
- * (clone(2), CLONE_VFORK); signals wait, since a handler would run on shared memory. */
-int shim_spawn(struct shim_spawn *s)
+ * (clone(2), CLONE_VFORK); signals wait, since a handler would run on shared memory.
+ *
+ * executable: the sealed init. report, plan, extra (or -1) become base, base + 1 and base + 2; the descriptors from 3 up
+ * to base are the caller's, kept open. flags: CLONE_NEW*. cgroup: a directory to be born in (cgroup v2), or -1. */
+int shim_spawn(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
+               int *pidfd)
 {
     char stack[32768] __attribute__((aligned(16)));
-    struct birth birth = { .spawn = s, .error = 0 };
+    struct birth birth = { executable, plan, report, extra, base, flags, 0 };
     struct clone_args args = {
-        .flags = s->flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
-        .pidfd = (uintptr_t)&s->pidfd,
+        .flags = flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+        .pidfd = (uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
         .stack = (uintptr_t)stack,
         .stack_size = sizeof stack,
     };
     sigset_t all, before;
 
-    s->pidfd = -1;
-    if (s->cgroup >= 0) {
+    *pidfd = -1;
+    if (cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (unsigned)s->cgroup;
+        args.cgroup = (unsigned)cgroup;
     }
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
@@ -242,15 +248,22 @@ int shim_spawn(struct shim_spawn *s)
     if (pid > 0 && birth.error) {
         siginfo_t info;
         waitid(P_PID, (id_t)pid, &info, WEXITED);
-        close(s->pidfd);
+        close(*pidfd);
+        *pidfd = -1;
         return -birth.error;
     }
     return (int)pid;
 }
 
-int shim_socketpair(int pair[2])
+int shim_socketpair(int *ours, int *theirs)
 {
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? failure() : 0;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return failure();
+    *ours = pair[0];
+    *theirs = pair[1];
+    return 0;
 }
 
 /* An address holds 107 bytes and paths are longer: name the directory by a descriptor */
@@ -298,12 +311,12 @@ int shim_connect(int dir, const char *name, int type)
     return fd;
 }
 
-int shim_send(int fd, const char *bytes, size_t length, const int *pass, unsigned count)
+int shim_send(int fd, const void *data, size_t length, const int *files, size_t count)
 {
-    return send_packet(fd, bytes, length, pass, count);
+    return count > PACKET_FILES ? -E2BIG : send_packet(fd, data, length, files, (unsigned)count);
 }
 
-int shim_receive(int fd, char *bytes, size_t room, int *passed) { return receive_packet(fd, bytes, room, passed, 1); }
+int shim_receive(int fd, void *data, size_t room, int *file) { return receive_packet(fd, data, room, file, 1); }
 
 int shim_flock(int fd, int operation) { return flock(fd, operation) < 0 ? failure() : 0; }
 
@@ -332,18 +345,18 @@ int shim_pidfd_signal(int pidfd, int signal)
 
 /* Which of some descriptors are readable (a process that a pidfd names has ended), as bits; 0: none within the time.
  * -1 milliseconds wait for ever. */
-int shim_poll(const int *fds, int count, int milliseconds)
+int shim_poll(const int *fds, size_t count, int milliseconds)
 {
     struct pollfd waits[SHIM_POLLED];
     int ready = 0;
 
-    if (count < 0 || count > SHIM_POLLED)
+    if (count > SHIM_POLLED)
         return -E2BIG;
-    for (int n = 0; n < count; n++)
+    for (size_t n = 0; n < count; n++)
         waits[n] = (struct pollfd){ .fd = fds[n], .events = POLLIN };
     if (poll(waits, (nfds_t)count, milliseconds) < 0)
         return failure();
-    for (int n = 0; n < count; n++)
+    for (size_t n = 0; n < count; n++)
         ready |= waits[n].revents ? 1 << n : 0;
     return ready;
 }
@@ -365,13 +378,73 @@ int shim_openat2(int dir, const char *path, unsigned long long flags, unsigned l
     return fd < 0 ? failure() : fd;
 }
 
-/* Some kernels write past a short attribute block (6.17 to 7.1, BPF_PROG_QUERY): the caller gives at least 64 bytes */
-int shim_bpf(int command, void *attributes, unsigned size)
+/* Some kernels write past a short attribute block (6.17 to 7.1, BPF_PROG_QUERY), old headers have a short one */
+union attributes {
+    char room[256];
+    union bpf_attr of;
+};
+
+static int call_bpf(int command, union attributes *attributes)
 {
-    if (size < 64)
-        return -EINVAL;
-    int result = SYS(bpf, command, attributes, size);
+    int result = SYS(bpf, command, attributes, sizeof *attributes);
     return result < 0 ? failure() : result;
+}
+
+/* A descriptor of a device program; it calls no GPL-only helper */
+int shim_bpf_load(const void *code, size_t length)
+{
+    union attributes a = { { 0 } };
+
+    a.of.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+    a.of.insns = (uintptr_t)code;
+    a.of.insn_cnt = (unsigned)(length / sizeof(struct bpf_insn));
+    a.of.license = (uintptr_t) "Apache-2.0";
+    return call_bpf(BPF_PROG_LOAD, &a);
+}
+
+/* A descriptor of the program of a number */
+int shim_bpf_open(unsigned number)
+{
+    union attributes a = { { 0 } };
+
+    a.of.prog_id = number;
+    return call_bpf(BPF_PROG_GET_FD_BY_ID, &a);
+}
+
+/* flags: BPF_F_*; former: the program whose place it takes, with BPF_F_REPLACE */
+int shim_bpf_attach(int cgroup, int program, unsigned flags, int former)
+{
+    union attributes a = { { 0 } };
+
+    a.of.target_fd = (unsigned)cgroup;
+    a.of.attach_bpf_fd = (unsigned)program;
+    a.of.attach_type = BPF_CGROUP_DEVICE;
+    a.of.attach_flags = flags;
+    a.of.replace_bpf_fd = (unsigned)former;
+    return call_bpf(BPF_PROG_ATTACH, &a);
+}
+
+int shim_bpf_detach(int cgroup, int program)
+{
+    union attributes a = { { 0 } };
+
+    a.of.target_fd = (unsigned)cgroup;
+    a.of.attach_bpf_fd = (unsigned)program;
+    a.of.attach_type = BPF_CGROUP_DEVICE;
+    return call_bpf(BPF_PROG_DETACH, &a);
+}
+
+/* How many device programs a cgroup has, its parents' not among them; into numbers what they are called, uint32_t each */
+int shim_bpf_attached(int cgroup, void *numbers, size_t room)
+{
+    union attributes a = { { 0 } };
+
+    a.of.query.target_fd = (unsigned)cgroup;
+    a.of.query.attach_type = BPF_CGROUP_DEVICE;
+    a.of.query.prog_ids = (uintptr_t)numbers;
+    a.of.query.prog_cnt = (unsigned)(room / sizeof(uint32_t));
+    int error = call_bpf(BPF_PROG_QUERY, &a);
+    return error ? error : (int)a.of.query.prog_cnt;
 }
 
 int shim_namespace_type(int fd)
@@ -497,8 +570,8 @@ int shim_seccomp_knows(unsigned flags)
 }
 
 /* Bytes of output kept (not more than room), or -errno when the hook could not be started */
-int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
-              int timeout, int owner, int *status, int *ending, char *output, size_t room)
+int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const void *state, size_t length,
+              int timeout, int owner, int *status, int *ending, void *output, size_t room)
 {
     struct hook hook = { path, args, env, cwd, state, length, timeout, owner };
     struct hook_result result;
@@ -511,4 +584,13 @@ int shim_hook(const char *path, char *const *args, char *const *env, const char 
     size_t kept = result.output < room ? result.output : room;
     memcpy(output, result.text + (result.output - kept), kept);
     return (int)kept;
+}
+
+/* Numbers of a plan as init reads them: Python alone has no way to write many that costs little */
+int shim_pack(const long long *numbers, size_t count, void *data, size_t room)
+{
+    if (count > room / sizeof *numbers)
+        return -ENOSPC;
+    memcpy(data, numbers, count * sizeof *numbers);
+    return 0;
 }

@@ -1,38 +1,32 @@
-/* shim.h: the parent's half of the system calls. This file is also what cffi reads: declarations only, no directives
- * but the guard. Every function gives what the kernel gave, or -errno. */
+/* shim.h: the parent's half of the system calls. csrc/shim_build.py reads it, too, and makes of each prototype a function
+ * of pyoci._shim, so a prototype keeps to the kinds of parameters that are listed there. Every function gives what the
+ * kernel gave, or -errno. */
 #ifndef PYOCI_SHIM_H
 #define PYOCI_SHIM_H
 #include <stddef.h>
-/* cffi: begin */
-
-struct shim_spawn {
-    int executable;          /* the sealed init */
-    int cgroup;              /* directory to be born in (cgroup v2), or -1 */
-    unsigned long long flags; /* CLONE_NEW* */
-    int base;                /* number of init's first descriptor; those from 3 up to it are the caller's, kept open */
-    int report;              /* become base, base + 1 and base + 2 */
-    int plan;
-    int extra;               /* or -1 */
-    int pidfd;               /* out */
-};
 
 int shim_seal(const char *path);
-int shim_spawn(struct shim_spawn *s);
-int shim_socketpair(int pair[2]);
+int shim_spawn(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
+               int *pidfd);
+int shim_socketpair(int *ours, int *theirs);
 int shim_listen(int dir, const char *name);
 int shim_connect(int dir, const char *name, int type);
-int shim_send(int fd, const char *bytes, size_t length, const int *pass, unsigned count);
-int shim_receive(int fd, char *bytes, size_t room, int *passed);
+int shim_send(int fd, const void *data, size_t length, const int *files, size_t count);
+int shim_receive(int fd, void *data, size_t room, int *file);
 int shim_flock(int fd, int operation);
 int shim_prctl(int operation, unsigned long argument);
 int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard);
 int shim_pidfd_open(int pid);
 int shim_pidfd_signal(int pidfd, int signal);
-int shim_poll(const int *fds, int count, int milliseconds);
+int shim_poll(const int *fds, size_t count, int milliseconds);
 int shim_signalfd(void);
 int shim_openat2(int dir, const char *path, unsigned long long flags, unsigned long long mode,
                  unsigned long long resolve);
-int shim_bpf(int command, void *attributes, unsigned size);
+int shim_bpf_load(const void *code, size_t length);
+int shim_bpf_open(unsigned number);
+int shim_bpf_attach(int cgroup, int program, unsigned flags, int former);
+int shim_bpf_detach(int cgroup, int program);
+int shim_bpf_attached(int cgroup, void *numbers, size_t room);
 int shim_namespace_type(int fd);
 int shim_netlink(int netns);
 int shim_pin(int file, int dir, const char *name);
@@ -41,7 +35,7 @@ int shim_clone_mount(const char *path, unsigned flags, unsigned long long propag
                      unsigned map_flags);
 int shim_user_namespace(const char *uid_map, const char *gid_map);
 int shim_seccomp_knows(unsigned flags);
-int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const char *state, size_t length,
-              int timeout, int owner, int *status, int *ending, char *output, size_t room);
-/* cffi: end */
+int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const void *state, size_t length,
+              int timeout, int owner, int *status, int *ending, void *output, size_t room);
+int shim_pack(const long long *numbers, size_t count, void *data, size_t room);
 #endif

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     # Ours comes after the standard library; -I keeps this script's own directory out
     sys.path.append(__file__[: -len("/pyoci/__main__.py")])
     sys.path += [place for place in str(sys._xoptions.get("packages", "")).split(":") if place]
-    from pyoci._shim import lib
+    from pyoci import _shim
 
-    lib.shim_prctl(4, 0)  # PR_SET_DUMPABLE, as csrc/interpreter.c has it
+    _shim.prctl(4, 0)  # PR_SET_DUMPABLE, as csrc/interpreter.c has it
     run(sys.argv[1:])

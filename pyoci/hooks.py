@@ -3,7 +3,7 @@
 import posix
 
 import pyoci
-from pyoci._shim import ffi, lib
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.jsondoc import dump
 
@@ -59,35 +59,30 @@ def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owne
         yield _run(hook, f"hooks.{kind}[{index}] ({hook['path']})", state, owner)
 
 
-def _strings(values: "list[str]", keep: "list[Any]") -> "Any":
-    """A C array of strings, ended by NULL; what it points to lives as long as `keep`."""
-    own = [ffi.new("char[]", value.encode("utf-8", "surrogateescape")) for value in values]
-    keep.extend(own)
-    return ffi.new("char *[]", [*own, ffi.NULL])
+def _strings(values: "list[str]") -> "tuple[bytes, ...]":
+    return tuple([value.encode("utf-8", "surrogateescape") for value in values])
 
 
 def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]", owner: int) -> "Optional[Error]":
-    keep: "list[Any]" = []
     env = hook.get("env")
-    args = _strings(hook.get("args") or [hook["path"]], keep)
-    variables = _strings(environment() if env is None else env, keep)
+    args = _strings(hook.get("args") or [hook["path"]])
+    variables = _strings(environment() if env is None else env)
     document = dump(state).encode()
     timeout = int(hook.get("timeout") or 0) * 1000
-    status, ending, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
-    path, cwd, size = hook["path"].encode(), state["bundle"].encode(), len(document)
-    kept = lib.shim_hook(path, args, variables, cwd, document, size, timeout, owner, status, ending, output, _OUTPUT)
+    path, cwd, output = hook["path"].encode(), state["bundle"].encode(), bytearray(_OUTPUT)
+    kept, status, ending = _shim.hook(path, args, variables, cwd, document, timeout, owner, output)
     if kept < 0:
         return Error(location=where, step="start hook", errno=-kept)
-    if not ending[0] and status[0] == 0:
+    if not ending and status == 0:
         return None
-    if ending[0] == _OWNER_ENDED:
+    if ending == _OWNER_ENDED:
         text = "killed, since the container's first process has ended meanwhile"
-    elif ending[0]:
+    elif ending:
         text = f"hook ran past specified timeout of {timeout / 1000:.1f}s"
-    elif status[0] & 0x7F:
-        text = f"killed by signal {status[0] & 0x7F}"
+    elif status & 0x7F:
+        text = f"killed by signal {status & 0x7F}"
     else:
-        text = f"exit status {status[0] >> 8}"
-    said = bytes(ffi.buffer(output, kept)).decode("utf-8", "replace")
+        text = f"exit status {status >> 8}"
+    said = output[:kept].decode("utf-8", "replace")
     said = "".join(c if c.isprintable() else " " for c in said).strip()
     return Error(f"{text}, output: {said}" if said else text, location=where, step="run hook")

@@ -6,14 +6,14 @@ Knows processes and plans, no config. The talk is described in csrc/plan.h.
 import posix
 
 import pyoci
-from pyoci._shim import ffi, lib
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.talk import receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Callable, Optional
 
     from pyoci.plan.model import ParentStep, Plan
 
@@ -40,7 +40,7 @@ class Process:
     def kill(self) -> None:
         """Ends it, and takes its exit status."""
         if self.pidfd >= 0:
-            lib.shim_pidfd_signal(self.pidfd, _SIGKILL)
+            _shim.pidfd_signal(self.pidfd, _SIGKILL)
         self.wait()
         self.close()
 
@@ -142,7 +142,7 @@ class Launch:
 
     def _hear(self, report: int) -> None:
         """What went wrong for us may have gone wrong because init ended: its own words come first."""
-        while lib.shim_poll([report], 1, 0) > 0:
+        while _shim.poll([report], 0) > 0:
             message = receive(report)
             if message is None:
                 return
@@ -152,34 +152,31 @@ class Launch:
     def _spawn(self) -> int:
         if self.on_step is not None:
             self.plan.time_steps()
-        birth = ffi.new("struct shim_spawn *")
-        birth.flags, birth.base, birth.extra = self.plan.flags, 3 + self.plan.keep, self.extra
-        birth.plan = birth.executable = -1
+        plan = executable = -1
         try:
-            birth.plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
-            _write(birth.plan, self.plan.encode())
-            birth.executable = check(lib.shim_seal(INIT.encode()), "make a sealed copy of init")
-            return self._give_birth(birth)
+            plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
+            _write(plan, self.plan.encode())
+            executable = check(_shim.seal(INIT.encode()), "make a sealed copy of init")
+            return self._give_birth(executable, plan)
         finally:
-            for fd in (birth.plan, birth.executable):
+            for fd in (plan, executable):
                 if fd >= 0:
                     posix.close(fd)
 
-    def _give_birth(self, birth: "Any") -> int:
-        pair = ffi.new("int[2]")
-        check(lib.shim_socketpair(pair), "make a socket pair")
-        birth.report, birth.cgroup = pair[1], self.cgroup
-        pid = lib.shim_spawn(birth)
+    def _give_birth(self, executable: int, plan: int) -> int:
+        result, ours, theirs = _shim.socketpair()
+        check(result, "make a socket pair")
+        given = (executable, plan, theirs, self.extra, 3 + self.plan.keep, self.plan.flags)
+        pid, pidfd = _shim.spawn(*given, self.cgroup)
         if pid < 0 and self.cgroup >= 0:  # who moves it there learns more of the reason, or may do without
             self.close_files()
-            birth.cgroup = -1
-            pid = lib.shim_spawn(birth)
-        posix.close(pair[1])
+            pid, pidfd = _shim.spawn(*given, -1)
+        posix.close(theirs)
         if pid < 0:
-            posix.close(pair[0])
+            posix.close(ours)
             raise Error("start init in new namespaces", errno=-pid, hint=_spawn_hint(-pid))
-        self.process = Process(pid, birth.pidfd)
-        return int(pair[0])
+        self.process = Process(pid, pidfd)
+        return ours
 
     def _talk(self, report: int) -> None:
         while True:
@@ -225,7 +222,7 @@ class Launch:
     def _follow(self, pid: int) -> None:
         """Init has started the process that stays; the first one ends."""
         first = self.process
-        self.process = Process(pid, check(lib.shim_pidfd_open(pid), "open a pidfd"))
+        self.process = Process(pid, check(_shim.pidfd_open(pid), "open a pidfd"))
         first.wait()
         first.close()
 
@@ -244,7 +241,7 @@ def obey(step: "ParentStep", pid: int) -> None:
     """Does one thing to a waiting process from outside."""
     if step.name == "rlimit":
         number, soft, hard = [int(field) for field in step.fields]
-        result = lib.shim_prlimit(pid, number, soft, hard)
+        result = _shim.prlimit(pid, number, soft, hard)
         if result < 0:
             import errno
 

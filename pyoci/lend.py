@@ -3,8 +3,7 @@
 import posix
 import sys
 
-from pyoci import kernel
-from pyoci._shim import lib
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 
@@ -23,7 +22,7 @@ def lend_mounts(report: int, sources: "list[Source]") -> None:
         fd = _open(source)
         try:
             data = ops.REPORT_MOUNT.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
-            sent = lib.shim_send(report, data, len(data), [fd], 1)
+            sent = _shim.send(report, data, [fd])
         finally:
             posix.close(fd)
         if sent < 0:
@@ -34,11 +33,11 @@ def _open(source: "Source") -> int:
     flags = kernel.OPEN_TREE_CLONE | (kernel.AT_RECURSIVE if source.recursive else 0)
     path = source.path.encode("utf-8", "surrogateescape")
     if not source.is_mapped():
-        return _checked(source, lib.shim_clone_mount(path, flags, source.propagation, -1, 0))
+        return _checked(source, _shim.clone_mount(path, flags, source.propagation, -1, 0))
     namespace = _namespace(source)
     try:
         deep = kernel.AT_RECURSIVE if source.deep_map else 0
-        return _checked(source, lib.shim_clone_mount(path, flags, source.propagation, namespace, deep))
+        return _checked(source, _shim.clone_mount(path, flags, source.propagation, namespace, deep))
     finally:
         posix.close(namespace)
 
@@ -50,10 +49,10 @@ def _namespace(source: "Source") -> int:
             return posix.open(source.namespace, posix.O_RDONLY | posix.O_CLOEXEC)
         except OSError as problem:
             raise Error(f"open {source.namespace}", location=source.where, errno=problem.errno or 0) from None
-    fd = lib.shim_user_namespace(source.uid_map.encode(), source.gid_map.encode())
+    fd = _shim.user_namespace(source.uid_map.encode(), source.gid_map.encode())
     if fd < 0:
         raise Error("make the id map", location=source.where, errno=-fd)
-    return int(fd)
+    return fd
 
 
 def _checked(source: "Source", fd: int) -> int:

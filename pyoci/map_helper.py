@@ -1,6 +1,6 @@
 """Runs newuidmap and newgidmap, which write the id maps that only root may write."""
 
-from pyoci._shim import ffi, lib
+from pyoci import _shim
 from pyoci.errors import Error
 
 _OUTPUT = 4096
@@ -14,15 +14,13 @@ def write_map(path: str, pid: int, numbers: "list[str]", where: str) -> None:
     numbers: containerID, hostID and size of each range
     Errors: Error with the helper's own words.
     """
-    keep = [ffi.new("char[]", word.encode()) for word in (path, str(pid), *numbers)]
-    args, env = ffi.new("char *[]", [*keep, ffi.NULL]), ffi.new("char *[]", [ffi.NULL])
-    status, ending, output = ffi.new("int *"), ffi.new("int *"), ffi.new("char[]", _OUTPUT)
-    kept = lib.shim_hook(path.encode(), args, env, b"/", b"", 0, _PATIENCE, -1, status, ending, output, _OUTPUT)
+    args, output = tuple([word.encode() for word in (path, str(pid), *numbers)]), bytearray(_OUTPUT)
+    kept, status, ending = _shim.hook(path.encode(), args, (), b"/", b"", _PATIENCE, -1, output)
     if kept < 0:
         raise Error(f"start {path}", location=where, errno=-kept)
-    if ending[0]:
+    if ending:
         raise Error(f"{path} does not end", location=where)
-    if status[0] != 0:
-        words = " ".join(bytes(ffi.buffer(output, kept)).decode("utf-8", "replace").split())
+    if status != 0:
+        words = " ".join(output[:kept].decode("utf-8", "replace").split())
         file = "/etc/subuid" if path.endswith("newuidmap") else "/etc/subgid"
         raise Error(words or f"{path} failed", location=where, hint=f"{file} must grant you the ids of the config")

@@ -13,8 +13,7 @@ when a device moves.
 import errno
 import posix
 
-from pyoci import kernel
-from pyoci._shim import lib
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 from pyoci.netlink import Address, Link, Netlink
 
@@ -57,7 +56,7 @@ def move_in(entry: "Entry", steps: "list[ParentStep]", pid: int, path: str) -> N
 def settle(entry: "Entry") -> None:
     """The container is created: unless its devices are to come back, the namespace now ends when its processes do."""
     if not _is_returning(entry):
-        lib.shim_unpin(entry.fd, PIN.encode())
+        _shim.unpin(entry.fd, PIN.encode())
 
 
 def move_back(entry: "Entry") -> "list[Error]":
@@ -79,7 +78,7 @@ def move_back(entry: "Entry") -> "list[Error]":
                         problems.append(problem)
         finally:
             posix.close(namespace)
-    lib.shim_unpin(entry.fd, PIN.encode())
+    _shim.unpin(entry.fd, PIN.encode())
     entry.record["network_devices"] = []
     return problems
 
@@ -101,7 +100,7 @@ def _look(here: Netlink, step: "ParentStep") -> "dict[str, Any]":
 
 def _pin(entry: "Entry", namespace: int) -> None:
     posix.close(posix.open(PIN, _FILE, 0o600, dir_fd=entry.fd))
-    result = lib.shim_pin(namespace, entry.fd, PIN.encode())
+    result = _shim.pin(namespace, entry.fd, PIN.encode())
     if result < 0:
         raise Error("keep the network namespace", location="linux.netDevices", errno=-result)
 
@@ -180,7 +179,7 @@ def _reach(entry: "Entry") -> int:
             fd = posix.open(PIN, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=entry.fd)
     except OSError:
         return -1
-    if lib.shim_namespace_type(fd) == kernel.CLONE_NEWNET and (path or not _has_others(fd)):
+    if _shim.namespace_type(fd) == kernel.CLONE_NEWNET and (path or not _has_others(fd)):
         return fd
     posix.close(fd)
     return -1

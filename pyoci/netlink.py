@@ -6,8 +6,7 @@ Only for configs with linux.netDevices; no other command loads it.
 import posix
 from struct import pack, pack_into, unpack_from
 
-from pyoci import kernel
-from pyoci._shim import ffi, lib
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -57,7 +56,7 @@ class Netlink:
     __slots__ = ("fd", "sequence")
 
     def __init__(self, netns: int = -1) -> None:
-        self.fd: int = lib.shim_netlink(netns)
+        self.fd = _shim.netlink(netns)
         self.sequence = 0
         if self.fd < 0:
             raise Error("open a netlink socket", errno=-self.fd)
@@ -124,7 +123,7 @@ class Netlink:
         """One request; what the kernel answers, without its headers. Errors: Error with the kernel's errno."""
         self.sequence += 1
         head = pack(_HEAD, 16 + len(body), kind, flags | kernel.NLM_F_REQUEST, self.sequence, 0)
-        sent = lib.shim_send(self.fd, head + body, 16 + len(body), [], 0)
+        sent = _shim.send(self.fd, head + body, ())
         if sent < 0:
             raise Error(step=step, errno=-sent)
         answers: "list[bytes]" = []
@@ -134,15 +133,15 @@ class Netlink:
 
     def _collect(self, answers: "list[bytes]", step: str) -> bool:
         """Reads one datagram; whether it held the end."""
-        buffer = ffi.new("char[]", _ROOM)
-        got = lib.shim_receive(self.fd, buffer, _ROOM, ffi.new("int *"))
+        buffer = bytearray(_ROOM)
+        got, _ = _shim.receive(self.fd, buffer)
         if got < 0:
             import errno
 
             if got == -errno.EINTR:
                 return False
             raise Error(step=step, errno=-got)
-        data = bytes(ffi.buffer(buffer, got))
+        data = bytes(buffer[:got])
         at = 0
         while at + 16 <= len(data):
             length, kind, _, sequence, _ = unpack_from(_HEAD, data, at)

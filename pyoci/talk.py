@@ -3,7 +3,7 @@
 import posix
 import sys
 
-from pyoci._shim import ffi, lib
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.plan import ops
 
@@ -40,13 +40,11 @@ class Message:
 
 def receive(fd: int) -> "Optional[Message]":
     """The next report, None when the other side has closed."""
-    room = ops.REPORT_HEAD + ops.TEXT_MAX
-    buffer = ffi.new("char[]", room)
-    passed = ffi.new("int *")
+    buffer = bytearray(ops.REPORT_HEAD + ops.TEXT_MAX)
     while True:
-        got = lib.shim_receive(fd, buffer, room, passed)
-        if got > 0 or passed[0] >= 0:
-            return _checked(bytes(ffi.buffer(buffer, got)), passed[0])
+        got, passed = _shim.receive(fd, buffer)
+        if got > 0 or passed >= 0:
+            return _checked(bytes(buffer[:got]), passed)
         if got == 0:
             return None
         import errno
@@ -70,7 +68,7 @@ def _checked(data: bytes, passed: int) -> Message:
 def send(fd: int, kind: int, passed: "tuple[int, ...] | list[int]" = ()) -> None:
     """Tells init something, and gives it descriptors; that it has gone meanwhile is found out by the next receive."""
     data = kind.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
-    result = lib.shim_send(fd, data, len(data), passed, len(passed))
+    result = _shim.send(fd, data, passed)
     if result < 0:
         import errno
 

@@ -97,20 +97,19 @@ def make_points(config: "Config", rootfs: str, bundle: str) -> None:
 
 
 def _make(root: int, point: str, is_file: bool) -> None:
-    from pyoci import kernel
-    from pyoci._shim import lib
+    from pyoci import _shim, kernel
 
     done = ""
     parts = [part for part in point.split("/") if part]
     for number, part in enumerate(parts):
         done += f"/{part}"
         flags = kernel.O_PATH | os.O_CLOEXEC
-        fd = lib.shim_openat2(root, done.encode(), flags, 0, kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS)
+        fd = _shim.openat2(root, done.encode(), flags, 0, kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS)
         if fd >= 0:
             os.close(fd)
             continue
         above = done.rsplit("/", 1)[0] or "/"
-        parent = lib.shim_openat2(root, above.encode(), flags | os.O_DIRECTORY, 0, kernel.RESOLVE_IN_ROOT)
+        parent = _shim.openat2(root, above.encode(), flags | os.O_DIRECTORY, 0, kernel.RESOLVE_IN_ROOT)
         if parent < 0:
             raise Error(f"open {above} in the rootfs", errno=-parent)
         try:

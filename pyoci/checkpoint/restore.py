@@ -3,8 +3,7 @@
 import json
 import os
 
-from pyoci import cgroups
-from pyoci._shim import lib
+from pyoci import _shim, cgroups
 from pyoci.checkpoint import mounts
 from pyoci.checkpoint.criu import Criu, Directories, load_messages
 from pyoci.checkpoint.dump import DESCRIPTORS
@@ -73,7 +72,7 @@ def _class_of_service(config: "dict[str, Any]", container: str, bundle: str) -> 
 
 def unmount(entry: "Entry") -> None:
     """Takes away what CRIU was given as a root, and what it mounts for itself where it works and leaves when killed."""
-    lib.shim_unpin(entry.fd, ROOT.encode())
+    _shim.unpin(entry.fd, ROOT.encode())
     try:
         os.rmdir(ROOT, dir_fd=entry.fd)
     except FileNotFoundError:
@@ -84,7 +83,7 @@ def unmount(entry: "Entry") -> None:
         if mount.point.startswith(own):
             directory, _, name = mount.point.rpartition("/")
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            lib.shim_unpin(fd, os.fsencode(name))
+            _shim.unpin(fd, os.fsencode(name))
             if directory == work:
                 os.rmdir(name, dir_fd=fd)
             os.close(fd)
@@ -132,7 +131,7 @@ class _Restoration:
         os.mkdir(ROOT, 0o700, dir_fd=entry.fd)
         fd = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            check(lib.shim_pin(fd, entry.fd, ROOT.encode()), f"bind {rootfs}", "root.path")
+            check(_shim.pin(fd, entry.fd, ROOT.encode()), f"bind {rootfs}", "root.path")
         finally:
             os.close(fd)
 
@@ -211,7 +210,7 @@ class _Restoration:
         self.creation.entry.save()
 
     def _finish(self, pid: int) -> Process:
-        process = Process(pid, check(lib.shim_pidfd_open(pid), "open a pidfd"))
+        process = Process(pid, check(_shim.pidfd_open(pid), "open a pidfd"))
         self._remember(pid)
         if self.creation.options.pid_file:
             write_pid_file(self.creation.options.pid_file, pid)

@@ -3,8 +3,7 @@
 import posix
 
 import pyoci
-from pyoci import cgroups
-from pyoci._shim import lib
+from pyoci import _shim, cgroups
 from pyoci.container.bundle import read_bundle
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import EARLY_SOCKET, NOTIFY, Entry, Store, start_time
@@ -136,7 +135,7 @@ class Creation:
         }
         launch.on_console = self._on_console
         launch.on_death = self._why_dead
-        launch.extra = check(lib.shim_listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
+        launch.extra = check(_shim.listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         try:
             pyoci.mark("cgroup")
             self.manager.create_early()

@@ -3,7 +3,7 @@
 import posix
 
 import pyoci
-from pyoci._shim import lib
+from pyoci import _shim
 from pyoci.container.state import Entry, Store, begin_time, is_exiting, start_time
 from pyoci.errors import Error
 
@@ -54,7 +54,7 @@ def end(entry: Entry) -> None:
     pid = entry.pid()
     if not pid:
         return
-    pidfd = lib.shim_pidfd_open(pid)
+    pidfd = _shim.pidfd_open(pid)
     if pidfd < 0:
         return
     try:
@@ -62,7 +62,7 @@ def end(entry: Entry) -> None:
             return
         pyoci.mark("kill")
         manager = entry.manager()
-        lib.shim_pidfd_signal(pidfd, _SIGKILL)
+        _shim.pidfd_signal(pidfd, _SIGKILL)
         if manager.frozen():  # on v1 a frozen process cannot even die
             manager.thaw()
         _await_end(pid, pidfd, manager)
@@ -75,7 +75,7 @@ def _await_end(pid: int, pidfd: int, manager: "Manager") -> None:
     taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: that it runs
     no more, and nobody else is in the cgroup, is as good."""
     for _ in range(1000):
-        if lib.shim_poll([pidfd], 1, 10) > 0 or (is_exiting(pid) and manager.empty()):
+        if _shim.poll([pidfd], 10) > 0 or (is_exiting(pid) and manager.empty()):
             return
 
 

@@ -3,7 +3,7 @@
 import posix
 
 import pyoci
-from pyoci._shim import lib
+from pyoci import _shim
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import Entry, start_time
 from pyoci.errors import Error
@@ -58,7 +58,7 @@ def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> 
     pyoci.mark("check")
     check_process(process)
     check_terminal(bool(process.get("terminal")), options.detach, options.console_socket)
-    pidfd = lib.shim_pidfd_open(pid)
+    pidfd = _shim.pidfd_open(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("cannot exec in a stopped container")
     try:

@@ -2,8 +2,7 @@
 
 import posix
 
-from pyoci import kernel
-from pyoci._shim import lib
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 
 
@@ -51,13 +50,13 @@ def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
     except OSError as problem:
         raise Error(f"open {directory}", location=flag, errno=problem.errno or 0) from None
     try:
-        peer = lib.shim_connect(parent, name.encode("utf-8", "surrogateescape"), kernel.SOCK_STREAM)
+        peer = _shim.connect(parent, name.encode("utf-8", "surrogateescape"), kernel.SOCK_STREAM)
     finally:
         posix.close(parent)
     if peer < 0:
         raise Error(f"connect to {path}", location=flag, errno=-peer)
     try:
-        sent = lib.shim_send(peer, payload, len(payload), [fd], 1)
+        sent = _shim.send(peer, payload, [fd])
     finally:
         posix.close(peer)
     if sent < 0:

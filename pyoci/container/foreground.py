@@ -4,7 +4,7 @@ import posix
 import sys
 
 import pyoci
-from pyoci._shim import lib
+from pyoci import _shim
 from pyoci.launch import check
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ class Foreground:
     def __init__(self) -> None:
         self.notify: "Optional[Notify]" = None
         self.before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-        self.signals = check(lib.shim_signalfd(), "ask for signals")
+        self.signals = check(_shim.signalfd(), "ask for signals")
 
     def __enter__(self) -> "Foreground":
         return self
@@ -72,7 +72,7 @@ class Foreground:
         if terminal is not None or self.notify is not None:
             signalled = self._serve_more(process, terminal)
         else:
-            signalled = bool(lib.shim_poll([self.signals, process.pidfd], 2, -1) & 1)
+            signalled = bool(_shim.poll([self.signals, process.pidfd], -1) & 1)
         if signalled:
             self._pass_on(process, terminal)
 
@@ -102,7 +102,7 @@ class Foreground:
             if number == _signal.SIGWINCH and terminal is not None:
                 terminal.resize()
             elif number not in _OWN:
-                lib.shim_pidfd_signal(process.pidfd, number)
+                _shim.pidfd_signal(process.pidfd, number)
 
 
 def _reap(pid: int) -> "Optional[int]":

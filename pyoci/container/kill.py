@@ -2,7 +2,7 @@
 
 import posix
 
-from pyoci._shim import lib
+from pyoci import _shim
 from pyoci.container.state import Entry, start_time
 from pyoci.errors import Error
 
@@ -17,11 +17,11 @@ def kill(entry: Entry, signal: int) -> None:
     if signal == _SIGKILL and not entry.record["own_pids"]:
         kill_everything(entry, signal)  # without a pid namespace nothing else ends the others
         return
-    pidfd = lib.shim_pidfd_open(pid)
+    pidfd = _shim.pidfd_open(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("container not running")
     try:
-        result = lib.shim_pidfd_signal(pidfd, signal)
+        result = _shim.pidfd_signal(pidfd, signal)
     finally:
         posix.close(pidfd)
     if result < 0:

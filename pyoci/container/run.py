@@ -1,7 +1,6 @@
 """run, and restore in the foreground: they stay until the process has ended."""
 
-from pyoci import kernel
-from pyoci._shim import lib
+from pyoci import _shim, kernel
 from pyoci.container.create import create
 
 TYPE_CHECKING = False
@@ -33,7 +32,7 @@ def run(
 
     with Foreground() as foreground:
         if not options.no_subreaper:
-            lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         created = create(store, container, options, driver, warn, _load_all)
         if options.notify_socket:
             foreground.notify = _listen(created, options.notify_socket)
@@ -72,7 +71,7 @@ def run_restored(
 
     with Foreground() as foreground:
         if not options.no_subreaper:
-            lib.shim_prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         restored = restore(store, container, options, wanted, driver)
         restored.entry.release()
         status = foreground.wait(restored.process, restored.master)

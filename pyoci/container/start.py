@@ -3,7 +3,7 @@
 import posix
 
 import pyoci
-from pyoci._shim import lib
+from pyoci import _shim
 from pyoci.container.state import Entry, status_by_socket
 from pyoci.errors import Error
 from pyoci.plan import ops
@@ -52,7 +52,7 @@ def start_and_wait(entry: Entry, notify_socket: str) -> None:
     from pyoci.container.notify import Notify
 
     notify = Notify(entry, notify_socket)
-    pidfd = lib.shim_pidfd_open(entry.record["init_process_pid"])
+    pidfd = _shim.pidfd_open(entry.record["init_process_pid"])
     try:
         start(entry)
         notify.wait(pidfd)

@@ -7,8 +7,7 @@ is doing is asked of the kernel at every call, never read from the file.
 import posix
 
 import pyoci
-from pyoci import kernel
-from pyoci._shim import lib
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 from pyoci.jsondoc import dump, parse
 
@@ -71,7 +70,7 @@ class Store:
                 raise Error(f"container does not exist: {container}") from None
             except OSError as problem:
                 raise Error(f"open {path}", errno=problem.errno or 0) from None
-            lib.shim_flock(fd, kernel.LOCK_EX)
+            _shim.flock(fd, kernel.LOCK_EX)
             if _still_there(fd, path):
                 return Entry(container, path, fd)
             posix.close(fd)  # while we waited it was deleted, and perhaps made anew
@@ -190,11 +189,11 @@ class Entry:
 
     def release(self) -> None:
         """Lets others have the lock for a while: what may take for ever must not keep `delete --force` waiting."""
-        lib.shim_flock(self.fd, kernel.LOCK_UN)
+        _shim.flock(self.fd, kernel.LOCK_UN)
 
     def regain(self) -> bool:
         """Locks and loads again after release(); False, and closed, when the container was deleted meanwhile."""
-        lib.shim_flock(self.fd, kernel.LOCK_EX)
+        _shim.flock(self.fd, kernel.LOCK_EX)
         if _still_there(self.fd, self.path):
             self.load()
             return True
@@ -304,8 +303,7 @@ class Entry:
 
     def connect(self) -> int:
         """A connection to the socket on which init awaits `start`; or a negated errno, see status_by_socket()."""
-        result: int = lib.shim_connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
-        return result
+        return _shim.connect(self.fd, SOCKET.encode(), kernel.SOCK_SEQPACKET)
 
     def was_created(self) -> bool:
         """Whether `create` has come to its end, whatever has become of the container since."""

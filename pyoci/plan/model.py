@@ -1,6 +1,6 @@
 """Steps and plans: what the compiler makes, and the bytes that init reads (csrc/plan.h)."""
 
-from pyoci._shim import ffi
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.plan import ops
 
@@ -91,10 +91,12 @@ class Plan:
             words[at] = operation | len(own) << 16 | (words[at] & 0xFFFFFFFF) << 32
             at += 1 + len(own)
         head = [ops.MAGIC | ops.VERSION << 32, len(words) | len(pool) << 32]
-        data = bytes(ffi.buffer(ffi.new("int64_t[]", head + words))) + pool
+        data = bytearray(8 * (len(head) + len(words)))
+        _shim.pack(head + words, data)
+        data += pool
         if len(data) > ops.MAX_BYTES:
             raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB")
-        return data
+        return bytes(data)
 
     def _pool(self, fields: "list[Field]") -> "tuple[dict[Field, int], bytes]":
         """Strings and bytes, each kept once; the words that say where: the offset, and in the upper half the length."""

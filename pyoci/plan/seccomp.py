@@ -35,9 +35,9 @@ def listens(profile: "dict[str, Any]") -> bool:
 
 def is_supported(flag: str) -> bool:
     """Whether the running kernel has a flag; WAIT_KILLABLE_RECV is for listeners only, and came with Linux 5.19."""
-    from pyoci._shim import lib
+    from pyoci import _shim
 
-    return bool(lib.shim_seccomp_knows(FLAGS[flag] | _needs(FLAGS[flag])))
+    return bool(_shim.seccomp_knows(FLAGS[flag] | _needs(FLAGS[flag])))
 
 
 def _needs(flag: int) -> int:

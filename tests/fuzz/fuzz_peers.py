@@ -112,14 +112,13 @@ def _console(data: bytes) -> None:
 
 
 def _hook(data: bytes) -> None:
-    def shim_hook(*given: Any) -> int:
-        status, ending, output, room = given[-4:]
-        status[0], ending[0] = data[0] << 8 if data else 0, len(data) & 1
-        kept = data[-room:]
-        hooks.ffi.memmove(output, kept, len(kept))
-        return len(kept)
+    def hook(*given: Any) -> "tuple[int, int, int]":
+        output = given[-1]
+        kept = data[-len(output) :]
+        output[: len(kept)] = kept
+        return len(kept), data[0] << 8 if data else 0, len(data) & 1
 
-    hooks.lib = SimpleNamespace(shim_hook=shim_hook)  # type: ignore[assignment]
+    hooks._shim = SimpleNamespace(hook=hook)  # type: ignore[assignment]
     hooks.run_hooks({"hooks": {"poststop": [{"path": "/h"}]}}, "poststop", {"bundle": "/"})
 
 

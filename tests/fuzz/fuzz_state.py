@@ -48,12 +48,12 @@ class _Shim:
     def __getattr__(self, name: str) -> object:
         return getattr(self.real, name)
 
-    def shim_pidfd_signal(self, pidfd: int, number: int) -> int:
+    def pidfd_signal(self, pidfd: int, number: int) -> int:
         self.sent += 1
         return 0
 
 
-_shim = kill.lib = _Shim(kill.lib)  # type: ignore[assignment]
+_shim = kill._shim = _Shim(kill._shim)  # type: ignore[assignment]
 
 
 def test(data: bytes) -> None:

@@ -34,7 +34,7 @@ INTERPRETER = re.compile(
     r"_signal|_abc|abc|io|sys|builtins|winreg|linecache|_stat|stat|runpy|importlib.*"
 )
 # Ours alone: extension modules and builtins
-OF_PYTHON = {"_cffi_backend", "_json", "errno", "gc", "fcntl", "select", "termios"}
+OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios"}
 
 COMMON = """
     pyoci pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container

@@ -1,5 +1,6 @@
 """Compiles csrc/ with warnings as errors, under clang's analyzer, and with sanitizers; prints what they say."""
 
+import runpy
 import subprocess
 import sys
 import sysconfig
@@ -14,9 +15,11 @@ EXTRA = [f'-DPYOCI_{name}="/place"' for name in PLACES]
 EXTRA += [f"-isystem{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
 
 
-def sources() -> "list[Path]":
-    """Every C file of the project."""
-    return sorted((ROOT / "csrc").glob("*.c"))
+def sources(scratch: str) -> "list[Path]":
+    """Every C file of the project, and the one that it makes."""
+    module = Path(scratch) / "_shim.c"
+    module.write_text(runpy.run_path(str(ROOT / "csrc" / "shim_build.py"))["module"]())
+    return [*sorted((ROOT / "csrc").glob("*.c")), module]
 
 
 def run(title: str, *command: str) -> bool:
@@ -31,8 +34,8 @@ def main() -> int:
     """Status 1 when anything has something to say."""
     good = True
     with tempfile.TemporaryDirectory() as scratch:
-        for source in sources():
-            extra = EXTRA if source.stem in ("launcher", "interpreter") else []
+        for source in sources(scratch):
+            extra = EXTRA if source.stem in ("launcher", "interpreter", "_shim") else []
             for compiler in ("gcc", "clang"):
                 output = ["-c", "-o", f"{scratch}/object", str(source)]
                 good &= run(f"{compiler} {source.name}", compiler, *FLAGS, *extra, *output)

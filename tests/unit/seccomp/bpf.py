@@ -1,5 +1,6 @@
 """Two machines that run a seccomp filter: one in Python, and the kernel's own, borrowed from socket filters."""
 
+import ctypes
 import socket
 import struct
 from collections.abc import Sequence
@@ -65,10 +66,8 @@ class Kernel:
         lengths = {answer: length for length, answer in self.answers.items()}
         data = b"".join(struct.pack("=HBBI", o, t, f, lengths[k] if o == RET else k) for o, t, f, k in code)
         self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        from pyoci._shim import ffi
-
-        self.data = ffi.from_buffer(data)
-        head = struct.pack("=H6xQ", len(code), int(ffi.cast("uintptr_t", self.data)))
+        self.data = ctypes.create_string_buffer(data, len(data))
+        head = struct.pack("=H6xQ", len(code), ctypes.addressof(self.data))
         self.far.setsockopt(socket.SOL_SOCKET, 26, head)  # SO_ATTACH_FILTER
 
     def run(self, words: Sequence[int]) -> int:

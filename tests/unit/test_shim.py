@@ -1,0 +1,234 @@
+"""The shim's functions as Python sees them (csrc/shim_build.py): what is no argument for one is refused, and nothing
+outside of what was given is read or written."""
+
+import array
+import errno
+import inspect
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from pyoci import _shim
+
+CSRC = Path(__file__).parents[2] / "csrc"
+NAMES = re.findall(r"shim_(\w+)\(", (CSRC / "shim.h").read_text())
+FUNCTIONS: "dict[str, Any]" = {name: getattr(_shim, name) for name in NAMES}
+NUMBER, TEXT, TEXTS, INTS, BUFFER, ROOM = object(), object(), object(), object(), object(), object()
+
+# What each function takes, to hold the generated wrappers against something that is not generated
+TAKES: "dict[str, list[object]]" = {
+    "seal": [TEXT],
+    "spawn": [NUMBER] * 7,
+    "socketpair": [],
+    "listen": [NUMBER, TEXT],
+    "connect": [NUMBER, TEXT, NUMBER],
+    "send": [NUMBER, BUFFER, INTS],
+    "receive": [NUMBER, ROOM],
+    "flock": [NUMBER] * 2,
+    "prctl": [NUMBER] * 2,
+    "prlimit": [NUMBER] * 4,
+    "pidfd_open": [NUMBER],
+    "pidfd_signal": [NUMBER] * 2,
+    "poll": [INTS, NUMBER],
+    "signalfd": [],
+    "openat2": [NUMBER, TEXT, NUMBER, NUMBER, NUMBER],
+    "bpf_load": [BUFFER],
+    "bpf_open": [NUMBER],
+    "bpf_attach": [NUMBER] * 4,
+    "bpf_detach": [NUMBER] * 2,
+    "bpf_attached": [NUMBER, ROOM],
+    "namespace_type": [NUMBER],
+    "netlink": [NUMBER],
+    "pin": [NUMBER, NUMBER, TEXT],
+    "unpin": [NUMBER, TEXT],
+    "clone_mount": [TEXT, NUMBER, NUMBER, NUMBER, NUMBER],
+    "user_namespace": [TEXT] * 2,
+    "seccomp_knows": [NUMBER],
+    "hook": [TEXT, TEXTS, TEXTS, TEXT, BUFFER, NUMBER, NUMBER, ROOM],
+    "pack": [INTS, ROOM],
+}
+# None that is taken for a number can do harm: no descriptor, no process, no command
+GOOD: "dict[object, Any]" = {
+    NUMBER: 1 << 30, TEXT: b"/nowhere/x", TEXTS: (b"x",), INTS: [1 << 30], BUFFER: b"bytes", ROOM: bytearray(8),
+}  # fmt: skip
+
+
+class Index:
+    """Could be made an int."""
+
+    def __index__(self) -> int:
+        return 0
+
+
+BAD: "dict[object, list[tuple[Any, type[Exception]]]]" = {
+    NUMBER: [(1 << 70, OverflowError), (-1 << 70, OverflowError), (None, TypeError), (1.0, TypeError),
+             (Index(), TypeError)],
+    TEXT: [("text", TypeError), (b"a\0b", ValueError), (bytearray(b"x"), TypeError), (None, TypeError)],
+    TEXTS: [([b"x"], TypeError), (("x",), TypeError), ((b"x", b"a\0b"), ValueError), (b"x", TypeError),
+            ((b"x", 1), TypeError)],
+    INTS: [(3, TypeError), ({3}, TypeError), ([3, "4"], TypeError), ((1 << 70,), OverflowError),
+           ([Index()], TypeError)],
+    BUFFER: [("text", TypeError), (None, TypeError), (memoryview(b"abcdef")[::2], BufferError)],
+    ROOM: [(b"read only", BufferError), (memoryview(b"read only"), BufferError), ("text", TypeError), (8, TypeError)],
+}  # fmt: skip
+
+
+def test_every_function_is_there_and_tells_its_prototype() -> None:
+    assert sorted(TAKES) == sorted(NAMES) == sorted(name for name in dir(_shim) if not name.startswith("_"))
+    for name, function in FUNCTIONS.items():
+        assert len(inspect.signature(function).parameters) == len(TAKES[name]), name
+        assert function.__doc__.startswith(f"int shim_{name}("), function.__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_arguments(name: str) -> None:
+    """One wrong argument among good ones, and a wrong number of them."""
+    good = [GOOD[kind] for kind in TAKES[name]]
+    for number, kind in enumerate(TAKES[name]):
+        for bad, problem in BAD[kind]:
+            with pytest.raises(problem):
+                FUNCTIONS[name](*good[:number], bad, *good[number + 1 :])
+    for given in (good[:-1] if good else [1], [*good, 1]):
+        with pytest.raises(TypeError, match=f"{len(good)} arguments are expected, not {len(given)}"):
+            FUNCTIONS[name](*given)
+    if good:
+        with pytest.raises(TypeError):
+            FUNCTIONS[name](**dict.fromkeys("abcdefgh"[: len(good)], 1))
+
+
+RANGES: "list[tuple[Callable[[int], int], int, int]]" = [
+    (_shim.namespace_type, -1 << 31, (1 << 31) - 1),
+    (_shim.seccomp_knows, 0, (1 << 32) - 1),
+    (lambda n: _shim.prctl(1 << 30, n), 0, (1 << 64) - 1),
+    (lambda n: _shim.openat2(-1, b"x", n, 0, 0), 0, (1 << 64) - 1),
+    (lambda n: _shim.poll([n], 0), -1 << 31, (1 << 31) - 1),
+    (lambda n: _shim.pack([n], bytearray(8)), -1 << 63, (1 << 63) - 1),
+]
+
+
+@pytest.mark.parametrize(("call", "least", "most"), RANGES)
+def test_the_ranges_of_numbers(call: "Callable[[int], int]", least: int, most: int) -> None:
+    for fits, outside in ((least, least - 1), (most, most + 1)):
+        call(fits)
+        with pytest.raises(OverflowError):
+            call(outside)
+
+
+def test_results_beside_the_result() -> None:
+    result, ours, theirs = _shim.socketpair()
+    assert result == 0 and ours != theirs
+    try:
+        with open(os.devnull) as file:
+            assert _shim.send(ours, memoryview(b"hello"), (file.fileno(),)) == 5
+        room = bytearray(b"." * 8)
+        got, passed = _shim.receive(theirs, room)
+        assert (got, bytes(room)) == (5, b"hello...")
+        assert os.readlink(f"/proc/self/fd/{passed}") == os.devnull
+        os.close(passed)
+        assert _shim.send(ours, b"longer than the room", []) == 20
+        got, passed = _shim.receive(theirs, memoryview(room)[2:5])
+        assert (got, passed, bytes(room)) == (3, -1, b"helon...")
+        assert _shim.receive(-1, room) == (-errno.EBADF, -1)
+        assert _shim.send(ours, b"", [0] * 65) == _shim.poll([0] * 9, 0) == -errno.E2BIG
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_hook_gets_words_and_gives_the_end_of_its_output() -> None:
+    script = b'printf "%s %s|" "$1" "$V"; cat; exit 3'
+    args, env = (b"sh", b"-c", script, b"x", b"one two"), (b"V=v", b"PATH=/bin:/usr/bin")
+    output = bytearray(b"." * 20)
+    assert _shim.hook(b"/bin/sh", args, env, b"/", b"sta\0te", 0, -1, output) == (16, 3 << 8, 0)
+    assert bytes(output) == b"one two v|sta\0te...."
+    small = bytearray(b"." * 8)
+    assert _shim.hook(b"/bin/sh", args, env, b"/", b"sta\0te", 0, -1, memoryview(small)[:6]) == (6, 3 << 8, 0)
+    assert bytes(small) == b"sta\0te.."
+    assert _shim.hook(b"/bin/sh", (), (), b"/nowhere", b"", 0, -1, small)[0] == -errno.ENOENT
+
+
+def test_pack_writes_what_fits() -> None:
+    numbers = [0, 1, -1, (1 << 63) - 1, -(1 << 63)]
+    data = bytearray(b"." * 48)
+    assert _shim.pack(numbers, data) == 0
+    assert data[:40] == array.array("q", numbers).tobytes() and data[40:] == b"." * 8
+    before = bytes(data)
+    assert _shim.pack([7] * 7, data) == _shim.pack([7], bytearray(7)) == -errno.ENOSPC
+    assert data == before
+    assert _shim.pack((), bytearray()) == 0
+
+
+@contextmanager
+def meanwhile(action: "Callable[[], object]") -> "Iterator[None]":
+    """Does something in another thread once this one lets it run, which the shim's functions do."""
+    wait = threading.Lock()
+
+    def act() -> None:
+        with wait:
+            action()
+
+    interval, thread = sys.getswitchinterval(), threading.Thread(target=act)
+    sys.setswitchinterval(1000)  # no thread gets a turn but where one gives it away
+    try:
+        with wait:
+            thread.start()
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+    thread.join()
+
+
+def test_other_threads_run_meanwhile() -> None:
+    """The call returns only because another thread does something during it."""
+    read, write = os.pipe()
+    try:
+        with meanwhile(lambda: os.write(write, b"x")):
+            assert _shim.poll([read], 20000) == 1
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_buffer_keeps_its_size_during_a_call_and_not_longer() -> None:
+    room = bytearray(8)
+    result, ours, theirs = _shim.socketpair()
+    problems: "list[BaseException]" = []
+
+    def shrink() -> None:
+        try:
+            room.pop()
+        except BufferError as problem:
+            problems.append(problem)
+        os.write(ours, b"go")
+
+    try:
+        with meanwhile(shrink):
+            assert (result, _shim.receive(theirs, room)) == (0, (2, -1))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert problems and bytes(room) == b"go\0\0\0\0\0\0"
+    for numbers in ([1], [1 << 70], [1, 1]):
+        with suppress(OverflowError):
+            _shim.pack(numbers, room)
+        room.append(room.pop())
+
+
+def test_nothing_is_kept_of_what_was_given() -> None:
+    text, texts, room = b"/nowhere/%d" % os.getpid(), (b"x%d" % os.getpid(), b"y"), bytearray(8)
+    numbers = [1 << 60]
+    given = [text, texts, texts[0], room, numbers, numbers[0]]
+    before = [sys.getrefcount(one) for one in given]
+    for _ in range(100):
+        assert _shim.seal(text) == -errno.ENOENT
+        _shim.pack(numbers, room)
+        with pytest.raises(TypeError):
+            _shim.hook(text, texts, (text, 1), b"/", room, 0, -1, room)  # type: ignore[arg-type]
+    assert before == [sys.getrefcount(one) for one in given]
