@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 OURS: str = _pyoci.argv[0].rpartition("/pyoci/")[0]  # where the package is; the launcher gives the whole path
 PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
 SHIM = "pyoci._shim"
-EXTENSIONS = ("_json", "_cffi_backend", "_struct", "fcntl", "select", "termios")  # of hot commands, and libseccomp
+# Of hot commands; the last of seccomp profiles: the name of the first of them changed with 3.12
+EXTENSIONS = ("_json", "_struct", "fcntl", "select", "termios", "_sha256", "_sha2", "_cffi_backend")
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib

@@ -11,6 +11,7 @@ A file for each profile, trusted only when it is ours, whole, and made by the li
 """
 
 import posix
+import sys
 from struct import calcsize, pack, unpack_from
 
 import pyoci
@@ -143,10 +144,10 @@ def _stamp(library: bytes) -> bytes:
 def _digest(data: bytes) -> bytes:
     """hashlib would load OpenSSL; the interpreter's own module has had two names, and may be left out."""
     try:
-        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        try:
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256
+        else:
             from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            from hashlib import sha256
+    except ImportError:
+        from hashlib import sha256
     return bytes(sha256(data).digest())
