@@ -6,6 +6,7 @@ import pyoci
 from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.jsondoc import dump
+from pyoci.plan.hooks import milliseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]", owner: int
     args = _strings(hook.get("args") or [hook["path"]])
     variables = _strings(environment() if env is None else env)
     document = dump(state).encode()
-    timeout = int(hook.get("timeout") or 0) * 1000
+    timeout = milliseconds(hook)
     path, cwd, output = hook["path"].encode(), state["bundle"].encode(), bytearray(_OUTPUT)
     kept, status, ending = _shim.hook(path, args, variables, cwd, document, timeout, owner, output)
     if kept < 0:

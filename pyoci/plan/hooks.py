@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request
 
+_LONGEST = (2**31 - 1) // 1000
+
+
+def milliseconds(hook: "dict[str, Any]") -> int:
+    """A hook's timeout, 0 for none. poll(2) counts to an int's end: more than 24 days are 24 days."""
+    seconds = int(hook.get("timeout") or 0)
+    return min(seconds, _LONGEST) * 1000
+
 
 def container_hooks(request: "Request", plan: "Plan", kind: str, status: str, cwd: str, env: "list[str]") -> None:
     """Adds the hooks of a kind.
@@ -23,6 +31,6 @@ def container_hooks(request: "Request", plan: "Plan", kind: str, status: str, cw
         where = f"hooks.{kind}[{index}] ({hook['path']})"
         own: "Optional[list[str]]" = hook.get("env")
         args = hook.get("args") or [hook["path"]]
-        timeout = int(hook.get("timeout") or 0) * 1000
+        timeout = milliseconds(hook)
         environment = env if own is None else own
         plan.add(ops.HOOK, where, hook["path"], tuple(args), tuple(environment), cwd, timeout, head, tail)

@@ -219,6 +219,15 @@ def test_hook_after_a_failed_one_does_not_run(box: Box, kind: str) -> None:
     assert box.left() == []
 
 
+@pytest.mark.parametrize("kind", ["prestart", "createContainer", "startContainer", "poststop"])
+@pytest.mark.parametrize("timeout", [2147484, 2**31, 2**62])
+def test_a_timeout_of_more_than_the_kernel_counts_to(box: Box, kind: str, timeout: int) -> None:
+    bundle = box.bundle().args("true")
+    bundle.hook(kind, "/bin/true", timeout=timeout)
+    done = box.run(bundle)
+    assert done.ok and not done.err, done
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_hook_past_its_timeout_is_killed_with_what_it_started(box: Box, kind: str) -> None:
     bundle = box.bundle().args("sleep", "1000")
