@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -80,6 +81,7 @@ class Interactive:
         leftovers.OWN.add(self.process.pid)
 
     def _control(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs these tests in the background has it ignored
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
