@@ -2,15 +2,24 @@
 
 import subprocess
 
-from bench.clock import Failed, turns
+from bench.clock import Failed, Sample, turns
 from bench.compiler import HERE
+from bench.contender import Contender
 from bench.report import TIMED, Chart, Result, Table, milliseconds, ratio, spread
 from bench.world import World
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+OWN = "in process"
+
 ABOUT = """A Python service that has started already makes containers with `pyoci.Runtime`: create + start +
-delete of the spec bundle with `true`. Beside it, in turn: a C program that makes the same namespaces, mounts and
-pivot with no runtime around it (`bench/floor.c`: the floor, it also waits for the program, which the service's
-figure leaves out), and the same three operations as commands, whole processes, of pyoci, runc and crun."""
+delete of the spec bundle with `true`. In turn with it, in one series a C program that makes the same namespaces, mounts
+and pivot with no runtime around it (`bench/floor.c`: the floor, it also waits for the program, which the service's
+figure leaves out); in another the same three operations as commands, whole processes, of pyoci, runc and crun. Those
+keep the processors busy for a tenth of a second in each round, after which the service, like anybody, finds their
+caches cold."""
 
 
 def measure(world: World, rounds: int) -> Result:
@@ -30,24 +39,31 @@ def measure(world: World, rounds: int) -> Result:
     def floor() -> float:
         return world.clock.run(world.floor, str(world.rootfs), "/bin/true").seconds
 
-    actions = {"in process": in_service, "floor": floor}
-    for contender in world.all:
-        actions[contender.name] = lambda own=contender: own.life(bundle, world.name())  # type: ignore[misc]
+    def life(contender: Contender) -> "Callable[[], float]":
+        return lambda: contender.life(bundle, world.name())
+
+    commands = {contender.name: life(contender) for contender in world.all}
     try:
-        samples = turns(rounds, actions)
+        series = [turns(rounds, {OWN: in_service, **others}) for others in ({"floor": floor}, commands)]
     finally:
         requests.close()
         service.wait()
     result = Result("in-process", "pyoci in a Python program", ABOUT)
-    own = samples["in process"]
-    against = [[name, ratio(own.over(sample))] for name, sample in samples.items() if name != "in process"]
-    rows = [[name, milliseconds(sample.median), spread(sample)] for name, sample in samples.items()]
-    result.tables.append(Table("create + start + delete", TIMED[:3], rows))
-    result.tables.append(Table("What the service takes of it, pair by pair", ["", "ratio"], against))
-    medians = {name: [sample.median * 1000] for name, sample in samples.items()}
-    result.charts.append(Chart("in-process", "create + start + delete", "ms", "bars", [""], medians))
-    for name, sample in samples.items():
-        result.figures[f"{name} ms"] = sample.median * 1000
-        if name != "in process":
-            result.figures[f"of {name}"] = own.over(sample).median
+    for samples, beside in zip(series, ("the floor", "whole processes")):
+        _report(result, samples, beside)
     return result
+
+
+def _report(result: Result, samples: "dict[str, Sample]", beside: str) -> None:
+    title, own = f"create + start + delete, in turn with {beside}", samples[OWN]
+    rows = [
+        [name, milliseconds(sample.median), spread(sample), "" if name == OWN else ratio(own.over(sample))]
+        for name, sample in samples.items()
+    ]
+    result.tables.append(Table(title, [*TIMED[:3], "the service takes of it, pair by pair"], rows))
+    medians = {name: [sample.median * 1000] for name, sample in samples.items()}
+    result.charts.append(Chart(f"in-process-{beside.split()[-1]}", title, "ms", "bars", [""], medians))
+    for name, sample in samples.items():
+        result.figures.setdefault(f"{name} ms", sample.median * 1000)
+        if name != OWN:
+            result.figures[f"of {name}"] = own.over(sample).median
