@@ -223,14 +223,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         take_path(&in, path, sizeof path);
         if (!path[0])
             continue;
+        c.parent_stays = false; /* as init's loop has it */
         if (what % 4 == 0)
             check_open(&c, path);
         else if (what % 4 == 3)
             check_parent(&c, path);
         else
             check_make(&c, path, what % 4 == 1 ? TARGET_DIRECTORY : TARGET_FILE);
+        if (!c.parent_stays)
+            root_forget(&c);
         must(entries(outside) == 2 && entries(base) == 4, "something was made outside", path);
     }
+    root_forget(&c);
     int next = dup(root_fd);
     must(next == lowest + 1, "a descriptor is left open", path);
     close(next);
