@@ -55,7 +55,7 @@ class Frozen:
     def add(self, value):
         """A C expression for a constant or code. Errors: Unknown when its kind is not made here."""
         if isinstance(value, frozenset):  # of `in {...}`: sets are ordered by hashes, which differ by process
-            value = tuple(sorted(value))
+            value = tuple(sorted(value, key=repr))
         if type(value).__name__ == "code":
             return self._code(value)
         if value is None or value is ... or type(value) is bool:

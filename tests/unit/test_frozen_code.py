@@ -56,7 +56,7 @@ class Child(Base):
     def who(self):
         return "child of " + super().who() + f"{self.word:>3}"
 def member(x):
-    return x in {"one", "two", "three"}, x in {1, 2}
+    return x in {"one", "two", "three"}, x in {1, 2}, x in {None, "two", 3}
 def cells(a):
     plain = a
     def inner(free=1):
@@ -108,7 +108,7 @@ def pairs(ours: CodeType, theirs: CodeType) -> "Iterator[tuple[CodeType, CodeTyp
 def kinds(constant: object) -> object:
     """A constant with all types and signs, which == would not tell apart."""
     if isinstance(constant, (frozenset, tuple)):
-        return [kinds(item) for item in (sorted(constant) if isinstance(constant, frozenset) else constant)]
+        return [kinds(item) for item in (sorted(constant, key=repr) if isinstance(constant, frozenset) else constant)]
     sign = math.copysign(1, constant) if isinstance(constant, float) else 0
     return type(constant), sign, "code" if isinstance(constant, CodeType) else constant
 
