@@ -9,8 +9,6 @@ from support.box import Box
 from support.bundle import Bundle
 from support.command import Result
 
-from pyoci.cgroups.host import Host
-
 pytestmark = pytest.mark.root
 PHASES, STEPS = 1, 2
 
@@ -58,9 +56,7 @@ def traced(box: Box, *words: str) -> "tuple[Result, Picture]":
 
 
 BEGIN = ["interpreter start", "trace", "command"]
-# What init is to be born in is made before, cgroups of v1 after
-BIRTHPLACE = ["cgroup"] if Host().layout().unified else []
-CREATE = ["load", "check", "compile", "state", *BIRTHPLACE, "launch", "cgroup", "limits", "state", "init", "state"]
+CREATE = ["load", "check", "compile", "state", "cgroup", "launch", "cgroup", "limits", "state", "init", "state"]
 
 
 def test_each_command_has_its_phases(box: Box) -> None:
