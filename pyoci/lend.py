@@ -1,11 +1,11 @@
 """Makes the mounts that init cannot make itself, and hands them over (plan/sources.py says which)."""
 
 import posix
-import sys
 
 from pyoci import _shim, kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
+from pyoci.talk import packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ def lend_mounts(report: int, sources: "list[Source]") -> None:
     for source in sources:
         fd = _open(source)
         try:
-            data = ops.REPORT_MOUNT.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
-            sent = _shim.send(report, data, [fd])
+            sent = _shim.send(report, packet(ops.REPORT_MOUNT), [fd])
         finally:
             posix.close(fd)
         if sent < 0:

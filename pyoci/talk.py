@@ -65,10 +65,14 @@ def _checked(data: bytes, passed: int) -> Message:
     return message
 
 
+def packet(kind: int) -> bytes:
+    """A record that says no more than its kind."""
+    return kind.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
+
+
 def send(fd: int, kind: int, passed: "tuple[int, ...] | list[int]" = ()) -> None:
     """Tells init something, and gives it descriptors; that it has gone meanwhile is found out by the next receive."""
-    data = kind.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
-    result = _shim.send(fd, data, passed)
+    result = _shim.send(fd, packet(kind), passed)
     if result < 0:
         import errno
 
