@@ -35,11 +35,15 @@ def _criu() -> tuple[str, str]:
 
 CRIU = _criu()
 
-# Shell words that operations share. `until_` polls a condition: PATIENCE ends what never comes.
+# Shell words that operations share. `until_` polls a condition: PATIENCE ends what never comes. `tty_` runs an engine's
+# command at a terminal of a size that no default has.
 PRELUDE = """
 until_() { until eval "$1"; do sleep 0.02; done; }
-tty_() { script -qec "$1" /dev/null </dev/null; }
+tty_() { script -qec "stty rows 37 cols 101; $1" /dev/null </dev/null; }
 """
+# An engine gives its terminal's size to a process that runs already, and complains of one that has ended before it
+# could: what is run at a terminal goes on when it has the size. Words for a shell in the container, without a quote.
+SIZED = "until stty size 2>/dev/null | grep -q 37.101; do sleep 0.02; done"
 
 _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "ID"),

@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
-from compare import Operation
+from compare import SIZED, Operation
 from engines.buildah import Buildah
 
 FROM = "$B from --name w1 --pull-never $I >/dev/null && "
@@ -26,7 +26,7 @@ OPERATIONS = [
     _run("no such command", "$RUN w1 -- /nosuch", status=1, err="no such file or directory", core=True),
     _run("not executable", "$RUN w1 -- /etc/passwd", status=1, err="permission denied"),
     _run("stdin", "echo abc | $RUN w1 -- cat", "^abc$", core=True),
-    _run("terminal", "tty_ \"$RUN -t w1 -- tty\"", "/dev/pts/0", core=True),
+    _run("terminal", f"tty_ \"$RUN -t w1 -- sh -c '{SIZED}; tty'\"", "^/dev/pts/0", core=True),
     _run("what is written stays", "$RUN w1 -- sh -c 'echo x >/made' && $RUN w1 -- cat /made", "^x$", core=True),
     _run("user, capability, directory, host name, volume, environment",
          "mkdir -p v; echo in >v/f; $RUN --user 1000 --cap-add CAP_NET_ADMIN --workingdir /tmp --hostname hh --network none "

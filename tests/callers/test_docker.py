@@ -4,7 +4,7 @@
 import signal
 
 import pytest
-from compare import CRIU, Operation
+from compare import CRIU, SIZED, Operation
 from engines.docker import UNPACKED, Docker
 
 pytestmark = pytest.mark.skipif(not UNPACKED.exists(), reason="dockerd is not unpacked: tests/callers/install.sh")
@@ -36,7 +36,7 @@ RUN = [
     _run("a directory that does not exist", "$R -v /nosuch/x:/v --mount type=bind,src=/nosuch2,dst=/w $I true", status=125),
     _run("an unknown user", "$R -u nosuch $I true", status=125, err="nosuch"),
     _run("stdin", "echo abc | $R -i $I cat", "^abc$", core=True),
-    _run("terminal", "tty_ \"$R -t $I tty\"", "/dev/pts/0", core=True),
+    _run("terminal", f"tty_ \"$R -t $I sh -c '{SIZED}; tty'\"", "^/dev/pts/0", core=True),
     _run("init", "$R --init $I sh -c 'tr \"\\0\" \" \" </proc/1/cmdline'", "docker-init -- sh -c"),
     _run("read-only", "$R --read-only --tmpfs /t $I sh -c 'touch /t/y && echo tmp; touch /x'", "^tmp$", status=1),
     _run("user, groups", "$R --user app --group-add 77 $I id", "uid=1000"),
@@ -115,7 +115,7 @@ EXEC = [
     _up("exec: not executable", "$K exec c1 /etc/passwd", "permission denied", status=126, blank="^OCI.*$"),
     _up("exec: no such directory", "$K exec -w /nosuch c1 true", "nosuch", status=126, blank="^OCI.*$"),
     _up("exec: stdin", "echo abc | $K exec -i c1 cat", "^abc$"),
-    _up("exec: terminal", "tty_ \"$K exec -t c1 tty\"", "/dev/pts/", core=True),
+    _up("exec: terminal", f"tty_ \"$K exec -t c1 sh -c '{SIZED}; tty'\"", "^/dev/pts/", core=True),
     _up("exec: detached", "$K exec -d c1 touch /x; until_ '$K exec c1 ls /x 2>/dev/null'", "/x"),
     _up("exec: privileged", "$K exec --privileged c1 grep CapEff /proc/self/status", "CapEff"),
     _up("exec in what is paused", "$K pause c1 >/dev/null; $K exec c1 true", status=1, err="paused"),

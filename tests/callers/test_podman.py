@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
-from compare import CRIU, Operation
+from compare import CRIU, SIZED, Operation
 from engines.podman import Podman
 
 # a container c1 that runs until it is told to end, and has said so
@@ -33,7 +33,7 @@ RUN = [
     _run("a sysctl that does not exist", "$R --sysctl net.nosuch=1 $I true", status=127, err="no such file"),
     _run("an unknown option: 125", "$R --nosuch $I true", status=125),
     _run("stdin", "echo abc | $R -i $I cat", "^abc$", core=True),
-    _run("terminal", "tty_ \"$R -t $I sh -c 'tty; stty -a | grep -c speed'\"", "^/dev/pts/0", core=True),
+    _run("terminal", f"tty_ \"$R -t $I sh -c '{SIZED}; tty; stty -a | grep -c speed'\"", "^/dev/pts/0", core=True),
     _run("terminal, detached", "$P run -dt --name ct --network none $I sh >/dev/null && $P exec ct tty <&-;"
          " $P inspect -f '{{.Config.Tty}}' ct", "true"),
     _run("detached, then wait", "$P run -d --name c --network none $I sh -c 'exit 5' >/dev/null && $P wait c", "^5$",
@@ -247,7 +247,7 @@ EXEC = [
     _up("exec: not executable: 126", "$P exec c1 /etc/passwd", status=126, err="permission denied", core=True),
     _up("exec: no such directory", "$P exec -w /nosuch c1 true", status=127, err="nosuch"),
     _up("exec: stdin", "echo abc | $P exec -i c1 cat", "^abc$"),
-    _up("exec: terminal", "tty_ \"$P exec -t c1 sh -c 'tty; echo x'\"", "/dev/pts/", core=True),
+    _up("exec: terminal", f"tty_ \"$P exec -t c1 sh -c '{SIZED}; tty; echo x'\"", "^/dev/pts/", core=True),
     _up("exec: detached", "$P exec -d c1 touch /tmp/x >/dev/null; until_ '$P exec c1 ls /tmp/x'", "/tmp/x"),
     _up("exec: preserve-fds", "echo hello >f3; exec 3<f3; $P exec --preserve-fds 1 c1 sh -c 'cat <&3'", "^hello$"),
     _up("exec: privileged", "$P exec --privileged c1 grep CapEff /proc/self/status", "CapEff"),
@@ -282,7 +282,7 @@ DEBIAN_ROOT = [
          "^uid=33\\(www-data\\)", status=1),
     _run("Debian root: what seccomp and capabilities leave", DEBIAN + "$R --user www-data $DEB bash -c 'setpriv --dump; unshare "
          "-U true; perl -e \"chroot(q(/tmp)) or print qq(\\$!\\n)\"'", "Capability bounding set"),
-    _run("Debian root: terminal", DEBIAN + "tty_ \"$R -t $DEB bash -ic 'tty; stty size; echo \\$-'\"", "/dev/pts/0"),
+    _run("Debian root: terminal", DEBIAN + f"tty_ \"$R -t $DEB bash -ic '{SIZED}; tty; echo \\$-'\"", "/dev/pts/0"),
     _run("Debian root: init, signal", DEBIAN + "$P run -d --init --name c1 --network none $DEB bash -c 'trap \"exit 9\" TERM; echo up; "
          "while :; do sleep 0.05; done' >/dev/null; until_ '$P logs c1 | grep -q up'; $P exec c1 ps -e 2>/dev/null; $P exec --user "
          "daemon c1 id; $P stop -t 20 c1; $P inspect -f '{{.State.ExitCode}}' c1", "^uid=1\\(daemon"),

@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - a table of scripts, one a line
 
 import pytest
-from compare import Operation
+from compare import SIZED, Operation
 from engines.rootless import Rootless
 
 UP = (
@@ -26,7 +26,7 @@ OPERATIONS = [
     _run("no such command: 127", "$R $I /nosuch", status=127, err="no such file"),
     _run("not executable: 126", "$R $I /etc/passwd", status=126, err="permission denied"),
     _run("maps", "$R $I cat /proc/self/uid_map", "0 +64321 +1\n +1 +5000000 +65536"),
-    _run("terminal", "tty_ \"$R -t $I tty\"", "/dev/pts/0"),
+    _run("terminal", f"tty_ \"$R -t $I sh -c '{SIZED}; tty'\"", "^/dev/pts/0"),
     _run("stdin", "echo abc | $R -i $I cat", "^abc$"),
     _run("userns=keep-id", "$R --userns=keep-id $I id", "uid=64321"),
     _run("userns=nomap", "$R --userns=nomap $I id", "uid=0"),
@@ -46,7 +46,7 @@ OPERATIONS = [
          "'cat /proc/sys/kernel/msgmax; hostname; ulimit -n'", "^9000\nhh\n100$"),
     _run("mounts, but for cgroups", "$R $I sh -c 'cut -d\" \" -f2 /proc/mounts | grep -v cgroup/ | sort'", "/dev/pts"),
     _up("exec", "$P exec c1 sh -c 'echo ok; exit 9'", "^ok$", status=9),
-    _up("exec: terminal", "tty_ \"$P exec -t c1 tty\"", "/dev/pts/"),
+    _up("exec: terminal", f"tty_ \"$P exec -t c1 sh -c '{SIZED}; tty'\"", "^/dev/pts/"),
     _up("exec: user", "$P exec -u 1000 c1 id", "uid=1000"),
     _up("exec: no such command", "$P exec c1 /nosuch", status=127, err="no such file"),
     _up("stop", "$P stop -t 20 c1; $P inspect -f '{{.State.ExitCode}}' c1", "^3$"),
