@@ -141,7 +141,9 @@ break; sleep 0.3; done; $P rm -f -t 0 nb >/dev/null'""", "^root:x"),
     _run("log driver none", "$R --log-driver none $I echo hi", "hi"),
     _run("the engine's debug log", "$P --log-level debug run --rm --network none $I echo hi", "^hi$", core=True),
     _run("many arguments", "$R $I echo $(seq 1 3000) | wc -c", "^13893"),
-    _run("signals that the caller ignores", "trap '' PIPE; $R $I grep SigIgn /proc/self/status", "0000$"),
+    # Of the signals to 31: make leaves libc's own, 32, ignored to all that it runs, and runc does so too
+    _run("signals that the caller ignores", "trap '' PIPE; i=$($R $I grep SigIgn /proc/self/status) && "
+         "echo $((0x${i##*:?} & 0x7fffffff))", "^0$"),
 ]
 
 VOLUMES = [
