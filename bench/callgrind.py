@@ -28,12 +28,13 @@ class Counter:
             (place / file.name).symlink_to(file)
         machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
         library = place / f"vgpreload_callgrind-{machine}-linux.so"
-        compiled(HERE / "count_calls.c", library, "-shared", "-fPIC")
+        self.opener = compiled(HERE / "open_pidfd.c", place / "open_pidfd", "-static")
+        compiled(HERE / "count_calls.c", library, "-shared", "-fPIC", f'-DOPEN_PIDFD="{self.opener}"')
 
     def count(self, *words: str) -> int:
         """Instructions of a command, which must succeed."""
         valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--trace-children=yes"]
-        valgrind.append("--trace-children-skip=*/proc/self/fd/*")
+        valgrind.append(f"--trace-children-skip=*/proc/self/fd/*,{self.opener}")
         log = self.place / "log"  # a file, because a container keeps standard error open
         environment = {**os.environ, "VALGRIND_LIB": str(self.place)}
         with open(log, "wb") as out:
@@ -50,21 +51,20 @@ class Counter:
         """Instructions of the interpreter's bare isolated start."""
         return self.count(python, "-I", "-S", "-c", "pass")
 
-    def life(self, pyoci: str, root: Path, bundle: Path, name: str) -> "dict[str, int]":
-        """Instructions of each command of a container's life, after a first one has left what is kept for the next. The
-        bundle's program must run until it is killed. exec is not among them: init needs a real pidfd for it, which
-        nobody under valgrind can open."""
+    def life(self, pyoci: str, root: Path, lasting: Path, brief: Path, name: str) -> "dict[str, int]":
+        """Instructions of each command, after a first container has left what is kept for the next.
+
+        lasting: a bundle whose program runs until it is killed; brief: one whose program ends."""
         own = [pyoci, "--root", str(root)]
         pid_file = self.place / "pid"
-        subprocess.run([*own, "run", "--detach", "--bundle", str(bundle), f"{name}-first"], check=True)
-        subprocess.run([*own, "delete", "--force", f"{name}-first"], check=True)
+        subprocess.run([*own, "run", "--bundle", str(brief), f"{name}-first"], check=True)
+        counts = {"run": self.count(*own, "run", "--bundle", str(brief), f"{name}-run")}
         try:
-            counts = {
-                "create": self.count(*own, "create", "--bundle", str(bundle), "--pid-file", str(pid_file), name),
-                "state": self.count(*own, "state", name),
-                "start": self.count(*own, "start", name),
-                "kill": self.count(*own, "kill", name, "KILL"),
-            }
+            create = ["create", "--bundle", str(lasting), "--pid-file", str(pid_file), name]
+            for words in (create, ["start", name], ["state", name], ["list"], ["ps", "--format", "json", name], ["exec", name, "true"],
+                          ["pause", name], ["resume", name], ["update", "--pids-limit", "99", name],
+                          ["kill", name, "KILL"]):  # fmt: skip
+                counts[words[0]] = self.count(*own, *words)
             await_end(int(pid_file.read_text()))
             counts["delete"] = self.count(*own, "delete", name)
         finally:

@@ -6,7 +6,8 @@ from bench.report import Chart, Result, Table
 from bench.world import World
 
 ABOUT = """Instructions executed in user space, counted by valgrind's callgrind on the spec bundle, over every
-process of the command but the container's own (`bench/callgrind.py`). The measure is the bare isolated start of
+process of the command but the container's own (`bench/callgrind.py`): `run` in the foreground with `true`, `exec true`,
+`ps --format json`, `update --pids-limit`, the others as they stand. The measure is the bare isolated start of
 the same interpreter, `python -I -S -c pass`. The counts vary by a few ten thousand from run to run, with
 addresses and process ids."""
 
@@ -14,8 +15,8 @@ addresses and process ids."""
 def measure(world: World) -> Result:
     counter = Counter(world.place / "valgrind")
     bare = counter.bare(machine.bare_interpreter(world.python))
-    bundle = world.bundle("sleep", "100000")
-    counts = counter.life(world.program, world.states / "counted", bundle, world.name())
+    lasting, brief = world.bundle("sleep", "100000"), world.bundle("true")
+    counts = counter.life(world.program, world.states / "counted", lasting, brief, world.name())
     result = Result("instructions", "Instructions by command", ABOUT)
     rows = [["`python -I -S -c pass`", f"{bare / 1e6:.1f}", "1.00"]]
     rows += [[f"`{name}`", f"{count / 1e6:.1f}", f"{count / bare:.2f}"] for name, count in counts.items()]

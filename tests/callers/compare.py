@@ -50,6 +50,7 @@ _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[^ \"]*"), "TIME"),
     (re.compile(r"(/[^ :\"]*)?\b(runc|pyoci)\b"), "RUNTIME"),
+    (re.compile(r"\bpodman\d+\b"), "podmanNUMBER"),
     (re.compile(r"\r"), ""),
     (re.compile(r"\^[@D](\x08\x08)?"), ""),  # a terminal's echo of the end of its input, at any time
 )
