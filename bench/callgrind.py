@@ -60,10 +60,17 @@ class Counter:
         subprocess.run([*own, "run", "--bundle", str(brief), f"{name}-first"], check=True)
         counts = {"run": self.count(*own, "run", "--bundle", str(brief), f"{name}-run")}
         try:
-            create = ["create", "--bundle", str(lasting), "--pid-file", str(pid_file), name]
-            for words in (create, ["start", name], ["state", name], ["list"], ["ps", "--format", "json", name], ["exec", name, "true"],
-                          ["pause", name], ["resume", name], ["update", "--pids-limit", "99", name],
-                          ["kill", name, "KILL"]):  # fmt: skip
+            steps = f"""create --bundle {lasting} --pid-file {pid_file} {name}
+                start {name}
+                state {name}
+                list
+                ps --format json {name}
+                exec {name} true
+                pause {name}
+                resume {name}
+                update --pids-limit 99 {name}
+                kill {name} KILL"""
+            for words in map(str.split, steps.splitlines()):
                 counts[words[0]] = self.count(*own, *words)
             await_end(int(pid_file.read_text()))
             counts["delete"] = self.count(*own, "delete", name)
