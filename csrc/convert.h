@@ -109,4 +109,15 @@ static inline bool to_strings(PyObject *given, struct strings *to)
     return true;
 }
 
+/* Runs what Python does at the signals that were caught meanwhile; whether that raised an exception. For a wrapper's
+ * function, during which other threads run. */
+static inline int interrupted(void)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    int raised = PyErr_CheckSignals();
+
+    PyGILState_Release(state);
+    return raised;
+}
+
 #endif

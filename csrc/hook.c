@@ -2,7 +2,6 @@
 #include "hook.h"
 #include "shared.h"
 
-#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,10 +75,15 @@ static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct
     struct pollfd waits[3] = { { .fd = pidfd, .events = POLLIN },
                                { .fd = output, .events = POLLIN },
                                { .fd = h->owner, .events = POLLIN } };
+    sigset_t all, before;
 
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before); /* a signal comes while we wait, and not between a question and the wait */
     while (!(waits[0].revents & POLLIN)) {
         int64_t left = h->timeout ? deadline - monotonic_ns() / 1000000 : -1;
-        if (waits[2].revents)
+        if (h->interrupted && h->interrupted())
+            r->ending = HOOK_INTERRUPTED;
+        else if (waits[2].revents)
             r->ending = HOOK_OWNER_ENDED;
         else if (h->timeout && left <= 0)
             r->ending = HOOK_TIMED_OUT;
@@ -88,13 +92,14 @@ static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct
             kill(pid, SIGKILL);
             break;
         }
-        if (poll(waits, 3, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+        struct timespec most = { left / 1000, left % 1000 * 1000000 };
+        if (ppoll(waits, 3, left < 0 ? NULL : &most, &before) < 0 && errno != EINTR)
             break;
         if (waits[1].revents && !drain(output, r))
             waits[1].fd = -1;
     }
-    while (waitpid(pid, &r->status, 0) < 0 && errno == EINTR)
-        ;
+    waitpid(pid, &r->status, 0);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (waits[1].fd >= 0)
         drain(output, r);
 }

@@ -16,9 +16,10 @@ struct hook {
     size_t state_length;
     int timeout; /* milliseconds, 0: none */
     int owner;   /* pidfd of the process that waits for it: should that end, the hook is killed; or -1 */
+    int (*interrupted)(void); /* asked after each signal: not 0, and the hook is killed; or NULL */
 };
 
-enum { HOOK_ENDED, HOOK_TIMED_OUT, HOOK_OWNER_ENDED };
+enum { HOOK_ENDED, HOOK_TIMED_OUT, HOOK_OWNER_ENDED, HOOK_INTERRUPTED };
 
 struct hook_result {
     int status;    /* as waitpid gives it; meaningless unless HOOK_ENDED */

@@ -571,9 +571,9 @@ int shim_seccomp_knows(unsigned flags)
 
 /* Bytes of output kept (not more than room), or -errno when the hook could not be started */
 int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const void *state, size_t length,
-              int timeout, int owner, int *status, int *ending, void *output, size_t room)
+              int timeout, int owner, int interrupted(void), int *status, int *ending, void *output, size_t room)
 {
-    struct hook hook = { path, args, env, cwd, state, length, timeout, owner };
+    struct hook hook = { path, args, env, cwd, state, length, timeout, owner, interrupted };
     struct hook_result result;
     int error = hook_run(&hook, &result);
 

@@ -36,6 +36,6 @@ int shim_clone_mount(const char *path, unsigned flags, unsigned long long propag
 int shim_user_namespace(const char *uid_map, const char *gid_map);
 int shim_seccomp_knows(unsigned flags);
 int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const void *state, size_t length,
-              int timeout, int owner, int *status, int *ending, void *output, size_t room);
+              int timeout, int owner, int interrupted(void), int *status, int *ending, void *output, size_t room);
 int shim_pack(const long long *numbers, size_t count, void *data, size_t room);
 #endif

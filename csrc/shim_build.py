@@ -9,6 +9,7 @@ In C, a parameter is one of these, and in Python:
     const void *name, size_t size            a buffer (bytes ...), with its size
     void *name, size_t size                  a buffer that can be written to, with its size
     int *name                                no argument, but a result: the function gives a tuple, its own result first
+    int name(void)                           nothing: asks whether what Python does at a signal has raised an exception
 
 So no call from Python reads or writes what it should not. Other threads run meanwhile.
 """
@@ -21,8 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Kind(NamedTuple):
-    """A kind of parameter: its type in Python ("" for a result), and for one of the name {0}, given as {1}, what C
-    declares, converts and passes on."""
+    """A kind of parameter: its type in Python ("" for what is no argument), and for one of the name {0}, given as {1},
+    what C declares, converts and passes on."""
 
     type: str
     declared: str
@@ -44,6 +45,8 @@ def _buffer(type: str, flags: str) -> Kind:
     return Kind(type, declared, f"to_buffer({{1}}, {flags}, &{{0}})", "{0}.buf, (size_t){0}.len")
 
 
+RESULT = Kind("", "int {0} = -1;", "", "&{0}")
+INTERRUPTED = Kind("", "", "", "interrupted")
 KINDS = {
     "int": Kind("int", "long long {0};", "to_signed({1}, INT_MIN, INT_MAX, &{0})", "(int){0}"),
     "unsigned": _unsigned("unsigned", "UINT_MAX"),
@@ -53,15 +56,16 @@ KINDS = {
     "char *const *": Kind(
         "tuple[bytes, ...]", "SCOPED(free_strings) struct strings {0} = {{ 0 }};", "to_strings({1}, &{0})", "{0}.items"
     ),
-    "int *": Kind("", "int {0} = -1;", "", "&{0}"),
+    "int *": RESULT,
+    "int(void)": INTERRUPTED,
     "const int *, size_t": _numbers("int"),
     "const long long *, size_t": _numbers("long long"),
     "const void *, size_t": _buffer("ReadableBuffer", "PyBUF_SIMPLE"),
     "void *, size_t": _buffer("WriteableBuffer", "PyBUF_WRITABLE"),
 }
 
-PARAMETER = re.compile(r"(.*?)\s*(\w+)")
-PROTOTYPE = re.compile(r"int shim_(\w+)\(([^)]*)\);")
+PARAMETER = re.compile(r"(.*?)\s*(\w+)((?:\(void\))?)")
+PROTOTYPE = re.compile(r"int shim_(\w+)\((.*?)\);", re.DOTALL)
 
 
 class Function(NamedTuple):
@@ -76,7 +80,11 @@ class Function(NamedTuple):
 
     def results(self) -> "list[str]":
         """The names of those that are not its own."""
-        return [name for name, kind in self.parameters if not kind.type]
+        return [name for name, kind in self.parameters if kind is RESULT]
+
+    def raises(self) -> bool:
+        """Whether an exception may be set when it has returned."""
+        return any(kind is INTERRUPTED for _, kind in self.parameters)
 
 
 def functions() -> "list[Function]":
@@ -94,7 +102,7 @@ def _parameters(text: str) -> "list[tuple[str, Kind]]":
     """A pointer and the size_t that follows it are one."""
     found: "list[tuple[str, Kind]]" = []
     parts = [PARAMETER.fullmatch(part.strip()) for part in text.split(",") if part.strip() != "void"]
-    types = [(part[1], part[2]) for part in parts]
+    types = [(part[1] + part[3], part[2]) for part in parts]
     for (type, name), (following, _) in zip(types, [*types[1:], ("", "")]):
         if type != "size_t":
             found.append((name, KINDS[f"{type}, size_t" if following == "size_t" else type]))
@@ -103,13 +111,15 @@ def _parameters(text: str) -> "list[tuple[str, Kind]]":
 
 def _wrapper(function: Function) -> str:
     arguments, results = function.arguments(), function.results()
-    declared = [kind.declared.format(name) for name, kind in function.parameters]
+    declared = [kind.declared.format(name) for name, kind in function.parameters if kind.declared]
     tests = [f"!has(many, {len(arguments)})"]
     tests += [f"!{kind.converted.format(name, f'given[{n}]')}" for n, (name, kind) in enumerate(arguments)]
     passed = [kind.passed.format(name) for name, kind in function.parameters]
     result = "PyLong_FromLong(result)"
     if results:
         result = f'Py_BuildValue("(i{"i" * len(results)})", result, {", ".join(results)})'
+    if function.raises():
+        result = f"PyErr_Occurred() ? NULL : {result}"
     lines = "\n    ".join([*declared, "int result;"])
     return f"""
 static PyObject *call_{function.name}(PyObject *module, PyObject *const *given, Py_ssize_t many)

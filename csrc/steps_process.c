@@ -358,7 +358,7 @@ int step_hook(struct context *c, const struct step *step)
     list_fill(&f->env.l, envp);
     snprintf(room, length + 1, "%s%s%s", f->state_head.s.bytes, number, f->state_tail.s.bytes);
     struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i,
-                         -1 };
+                         -1, NULL };
     mode_t ours = umask(022); /* 0 since the rootfs was opened: modes of devices and directories are exact */
     int error = hook_run(&hook, &result);
     umask(ours);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,32 @@ def test_hook_past_its_timeout_is_killed_with_what_it_started(box: Box, kind: st
     said = "".join(result.err for result in results)
     assert f"hooks.{kind}[0]" in said, said
     assert "hook ran past specified timeout of 1" in said, said
+    assert box.left() == []
+
+
+@pytest.mark.parametrize("kind, before", [*((kind, 0) for kind in KINDS[:3]), ("poststart", 1), ("poststop", 2)])
+def test_interrupt_key_ends_a_command_whose_hook_hangs(box: Box, kind: str, before: int) -> None:
+    """And the hook. What was being created is gone; what was there before can be deleted.
+
+    before: how many commands of a container's life come first
+    """
+    bundle = box.bundle().args("sleep", "1000")
+    fifo, first = box.path / "begun", box.path / "first"
+    os.mkfifo(fifo)
+    first.mkdir()
+    hangs_once = f"/bin/rmdir {first} || exit 0; echo > {fifo}; exec /bin/sleep 1000"
+    bundle.hook(kind, "/bin/sh", args=["sh", "-c", hangs_once])
+    bundle.write()
+    life = [["create", "--bundle", str(bundle.path), "c"], ["start", "c"], ["delete", "--force", "c"]]
+    for words in life[:before]:
+        box.ok(*words)
+    hanging = box.begin(*life[before])
+    fifo.read_text()
+    hanging.process.send_signal(signal.SIGINT)
+    result = hanging.finish()
+    assert (result.status, result.out) == (130, ""), result
+    if before:
+        box.ok("delete", "--force", "c")
     assert box.left() == []
 
 
