@@ -40,9 +40,12 @@ int report_send(struct context *c, enum plan_report_kind kind, int number, int f
 {
     struct plan_report record = { .kind = kind, .operation = OPERATIONS, .number = number };
     size_t size;
+    int sent;
 
     fill(c, &record, &size);
-    int sent = send_packet(c->report, &record, size, &fd, fd >= 0);
+    do
+        sent = send_packet(c->report, &record, size, &fd, fd >= 0);
+    while (sent == -EINTR);
     return sent < 0 ? sent : 0;
 }
 

@@ -52,10 +52,7 @@ static inline int send_packet(int fd, const void *bytes, size_t length, const in
         part->cmsg_len = CMSG_LEN(count * sizeof *pass);
         memcpy(CMSG_DATA(part), pass, count * sizeof *pass);
     }
-    ssize_t sent;
-    do
-        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
     return sent < 0 ? -errno : (int)sent;
 }
 

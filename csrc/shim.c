@@ -311,14 +311,33 @@ int shim_connect(int dir, const char *name, int type)
     return fd;
 }
 
-int shim_send(int fd, const void *data, size_t length, const int *files, size_t count)
+/* What waits goes on after a signal, unless what Python does at it has raised an exception: like Python's own (PEP 475) */
+#define GOING_ON(result, call) do result = (call); while (result == -EINTR && !interrupted())
+
+int shim_send(int fd, const void *data, size_t length, const int *files, size_t count, int interrupted(void))
 {
-    return count > PACKET_FILES ? -E2BIG : send_packet(fd, data, length, files, (unsigned)count);
+    int result = -E2BIG;
+
+    if (count <= PACKET_FILES)
+        GOING_ON(result, send_packet(fd, data, length, files, (unsigned)count));
+    return result;
 }
 
-int shim_receive(int fd, void *data, size_t room, int *file) { return receive_packet(fd, data, room, file, 1); }
+int shim_receive(int fd, void *data, size_t room, int *file, int interrupted(void))
+{
+    int result;
 
-int shim_flock(int fd, int operation) { return flock(fd, operation) < 0 ? failure() : 0; }
+    GOING_ON(result, receive_packet(fd, data, room, file, 1));
+    return result;
+}
+
+int shim_flock(int fd, int operation, int interrupted(void))
+{
+    int result;
+
+    GOING_ON(result, flock(fd, operation) < 0 ? failure() : 0);
+    return result;
+}
 
 int shim_prctl(int operation, unsigned long argument)
 {

@@ -11,9 +11,9 @@ int shim_spawn(int executable, int plan, int report, int extra, int base, unsign
 int shim_socketpair(int *ours, int *theirs);
 int shim_listen(int dir, const char *name);
 int shim_connect(int dir, const char *name, int type);
-int shim_send(int fd, const void *data, size_t length, const int *files, size_t count);
-int shim_receive(int fd, void *data, size_t room, int *file);
-int shim_flock(int fd, int operation);
+int shim_send(int fd, const void *data, size_t length, const int *files, size_t count, int interrupted(void));
+int shim_receive(int fd, void *data, size_t room, int *file, int interrupted(void));
+int shim_flock(int fd, int operation, int interrupted(void));
 int shim_prctl(int operation, unsigned long argument);
 int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard);
 int shim_pidfd_open(int pid);

@@ -136,10 +136,6 @@ class Netlink:
         buffer = bytearray(_ROOM)
         got, _ = _shim.receive(self.fd, buffer)
         if got < 0:
-            import errno
-
-            if got == -errno.EINTR:
-                return False
             raise Error(step=step, errno=-got)
         data = bytes(buffer[:got])
         at = 0

@@ -50,7 +50,7 @@ def receive(fd: int) -> "Optional[Message]":
         import errno
 
         # A peer that closed without reading what we sent is told of first, its own last words come after (unix(7))
-        if got not in (-errno.EINTR, -errno.ECONNRESET):
+        if got != -errno.ECONNRESET:
             raise Error("read from init", errno=-got)
 
 

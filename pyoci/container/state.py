@@ -60,7 +60,7 @@ class Store:
     def open(self, container: str) -> "Entry":
         """Opens an existing container's directory and waits for its lock.
 
-        Errors: Error "container does not exist".
+        Errors: Error "container does not exist"; with an errno, that it cannot be locked.
         """
         path = f"{self.path}/{container}"
         while True:
@@ -70,10 +70,15 @@ class Store:
                 raise Error(f"container does not exist: {container}") from None
             except OSError as problem:
                 raise Error(f"open {path}", errno=problem.errno or 0) from None
-            _shim.flock(fd, kernel.LOCK_EX)
+            entry = Entry(container, path, fd)
+            try:
+                _lock(fd, path)
+            except BaseException:
+                entry.close()
+                raise
             if _still_there(fd, path):
-                return Entry(container, path, fd)
-            posix.close(fd)  # while we waited it was deleted, and perhaps made anew
+                return entry
+            entry.close()  # while we waited it was deleted, and perhaps made anew
 
     def look(self, container: str) -> "Entry":
         """Opens an existing container's directory to read: state.json is whole at every instant, and a command that
@@ -116,6 +121,12 @@ class Store:
                 pass
             except OSError as problem:
                 raise Error(f"make {made}", errno=problem.errno or 0) from None
+
+
+def _lock(fd: int, path: str) -> None:
+    result = _shim.flock(fd, kernel.LOCK_EX)
+    if result < 0:
+        raise Error(f"lock {path}", errno=-result)
 
 
 def _still_there(fd: int, path: str) -> bool:
@@ -193,7 +204,7 @@ class Entry:
 
     def regain(self) -> bool:
         """Locks and loads again after release(); False, and closed, when the container was deleted meanwhile."""
-        _shim.flock(self.fd, kernel.LOCK_EX)
+        _lock(self.fd, self.path)
         if _still_there(self.fd, self.path):
             self.load()
             return True

@@ -3,9 +3,11 @@ outside of what was given is read or written."""
 
 import array
 import errno
+import fcntl
 import inspect
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -152,6 +154,97 @@ def test_a_hook_gets_words_and_gives_the_end_of_its_output() -> None:
     assert _shim.hook(b"/bin/sh", args, env, b"/", b"sta\0te", 0, -1, memoryview(small)[:6]) == (6, 3 << 8, 0)
     assert bytes(small) == b"sta\0te.."
     assert _shim.hook(b"/bin/sh", (), (), b"/nowhere", b"", 0, -1, small)[0] == -errno.ENOENT
+
+
+class Stuck:
+    """Calls that wait for something, and what ends the wait."""
+
+    def __init__(self, place: Path) -> None:
+        _, self.ours, self.theirs = _shim.socketpair()
+        self.held, self.wanted = (os.open(place, os.O_RDONLY) for _ in range(2))
+        self.files = [self.ours, self.theirs, self.held, self.wanted]
+
+    def close(self) -> None:
+        for file in self.files:
+            os.close(file)
+
+    def flock(self) -> "tuple[Callable[[], Any], Callable[[], object], Any]":
+        fcntl.flock(self.held, fcntl.LOCK_EX)
+        return lambda: _shim.flock(self.wanted, fcntl.LOCK_EX), lambda: fcntl.flock(self.held, fcntl.LOCK_UN), 0
+
+    def receive(self) -> "tuple[Callable[[], Any], Callable[[], object], Any]":
+        return lambda: _shim.receive(self.theirs, bytearray(8)), lambda: os.write(self.ours, b"go"), (2, -1)
+
+    def send(self) -> "tuple[Callable[[], Any], Callable[[], object], Any]":
+        os.set_blocking(self.ours, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(self.ours, b"x")
+        os.set_blocking(self.ours, True)
+        return lambda: _shim.send(self.ours, b"last", ()), self._drain, 4
+
+    def _drain(self) -> None:
+        os.set_blocking(self.theirs, False)
+        with suppress(BlockingIOError):
+            while os.read(self.theirs, 8):
+                pass
+
+    def hook(self) -> "tuple[Callable[[], Any], Callable[[], object], Any]":
+        os.mkfifo("fifo")
+        fifo = os.open("fifo", os.O_RDWR)
+        self.files.append(fifo)
+        words = (b"sh", b"-c", b"read -r x <fifo")
+        call = lambda: _shim.hook(b"/bin/sh", words, (), os.getcwdb(), b"", 0, -1, bytearray(8))  # noqa: E731
+        return call, lambda: os.write(fifo, b"x\n"), (0, 0, 0)
+
+
+@pytest.fixture
+def stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Stuck]":
+    monkeypatch.chdir(tmp_path)
+    made = Stuck(tmp_path)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        yield made
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        made.close()
+
+
+WAITING = ["flock", "receive", "send", "hook"]
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_a_call_that_waits_goes_on_after_a_signal(stuck: Stuck, name: str) -> None:
+    """What it waits for is done by the third signal's handler: by then it was interrupted twice."""
+    call, release, result = getattr(stuck, name)()
+    seen: "list[int]" = []
+
+    def handler(number: int, frame: object) -> None:
+        seen.append(number)
+        if len(seen) == 3:
+            release()
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    assert call() == result and len(seen) >= 3
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, name: str) -> None:
+    call, _, _ = getattr(stuck, name)()
+
+    def handler(number: int, frame: object) -> None:
+        if called:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise InterruptedError("by the handler")
+
+    called: "list[bool]" = []
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)  # again and again: the first may come just before the wait
+    with pytest.raises(InterruptedError, match="by the handler"):
+        called.append(True)
+        call()
 
 
 def test_pack_writes_what_fits() -> None:

@@ -1,0 +1,74 @@
+"""The directory of containers: who holds an Entry holds its lock."""
+
+import errno
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyoci import _shim
+from pyoci.container.state import Store
+from pyoci.errors import Error
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "c").mkdir()
+    return Store(str(tmp_path))
+
+
+@pytest.fixture
+def alarm() -> "Iterator[None]":
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_a_signal_that_a_program_handles_does_not_open_an_entry_without_its_lock(store: Store) -> None:
+    """The other holder lets go of it when it has been waited for through two signals."""
+    other = os.open(f"{store.path}/c", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    seen: "list[int]" = []
+
+    def handler(number: int, frame: object) -> None:
+        seen.append(number)
+        if len(seen) == 3:
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        entry = store.open("c")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        entry.close()
+    finally:
+        os.close(other)
+    assert len(seen) >= 3
+
+
+@pytest.mark.parametrize("problem", [-errno.ENOLCK, KeyboardInterrupt()])
+def test_what_cannot_be_locked_is_closed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, problem: "int | BaseException"
+) -> None:
+    locked: "list[int]" = []
+
+    def flock(fd: int, operation: int) -> int:
+        locked.append(fd)
+        if isinstance(problem, BaseException):
+            raise problem
+        return problem
+
+    monkeypatch.setattr(_shim, "flock", flock)
+    with pytest.raises((Error, KeyboardInterrupt)) as caught:
+        store.open("c")
+    if isinstance(caught.value, Error):
+        assert str(caught.value).startswith(f"lock {store.path}/c: no locks available (ENOLCK)")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(locked[0])
