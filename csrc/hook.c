@@ -67,6 +67,18 @@ static bool drain(int output, struct hook_result *r)
     return got < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+/* Blocks all signals, until ppoll lets them come, and says whether one has asked for the hook's end. What is done at a
+ * signal is done while others can come, as ever; the second question is for one that came since the first. */
+static bool interrupted(const struct hook *h)
+{
+    bool enough = h->interrupted && h->interrupted();
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    return enough || (h->interrupted && h->interrupted());
+}
+
 /* Wait for the end of the hook itself: a daemon that it left behind may hold the pipe for ever. That its owner has ended
  * counts only while the hook runs: `delete --force` kills the owner to get hold of a container that waits for a hook. */
 static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct hook_result *r)
@@ -75,13 +87,12 @@ static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct
     struct pollfd waits[3] = { { .fd = pidfd, .events = POLLIN },
                                { .fd = output, .events = POLLIN },
                                { .fd = h->owner, .events = POLLIN } };
-    sigset_t all, before;
+    sigset_t before;
 
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before); /* a signal comes while we wait, and not between a question and the wait */
+    sigprocmask(SIG_BLOCK, NULL, &before);
     while (!(waits[0].revents & POLLIN)) {
         int64_t left = h->timeout ? deadline - monotonic_ns() / 1000000 : -1;
-        if (h->interrupted && h->interrupted())
+        if (interrupted(h))
             r->ending = HOOK_INTERRUPTED;
         else if (waits[2].revents)
             r->ending = HOOK_OWNER_ENDED;
@@ -95,11 +106,13 @@ static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct
         struct timespec most = { left / 1000, left % 1000 * 1000000 };
         if (ppoll(waits, 3, left < 0 ? NULL : &most, &before) < 0 && errno != EINTR)
             break;
+        sigprocmask(SIG_SETMASK, &before, NULL);
         if (waits[1].revents && !drain(output, r))
             waits[1].fd = -1;
     }
-    waitpid(pid, &r->status, 0);
     sigprocmask(SIG_SETMASK, &before, NULL);
+    while (waitpid(pid, &r->status, 0) < 0 && errno == EINTR)
+        ;
     if (waits[1].fd >= 0)
         drain(output, r);
 }
