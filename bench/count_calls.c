@@ -8,12 +8,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../csrc/shared.h"
 #include "../csrc/shim.h"
 
 #define INSTEAD(name) _vgr00000ZU_Za_##name
@@ -57,28 +57,11 @@ int INSTEAD(shim_spawn)(int executable, int plan, int report, int extra, int bas
     return pid < 0 ? -errno : (int)pid;
 }
 
-/* One descriptor out of a packet; -1 when none came */
-static int taken(int socket)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
-    char byte;
-    struct iovec piece = { &byte, 1 };
-    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-    int file = -1;
-
-    if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) == 1 && message.msg_controllen == sizeof control)
-        file = *(int *)(void *)CMSG_DATA(&control.header);
-    return file;
-}
-
 /* A program that valgrind lets alone opens it: init is to join namespaces by it, and wants a real one */
 int INSTEAD(shim_pidfd_open)(int pid)
 {
     int ends[2], pidfd = -1;
-    char number[16];
+    char number[16], byte;
 
     opened = pid;
     snprintf(number, sizeof number, "%d", pid);
@@ -92,7 +75,7 @@ int INSTEAD(shim_pidfd_open)(int pid)
     }
     close(ends[1]);
     if (child > 0) {
-        pidfd = taken(ends[0]);
+        receive_packet(ends[0], &byte, 1, &pidfd, 1); /* -1 when none comes */
         waitpid(child, NULL, 0);
     }
     close(ends[0]);
