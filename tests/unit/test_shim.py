@@ -202,20 +202,16 @@ class Stuck:
 def stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Stuck]":
     monkeypatch.chdir(tmp_path)
     made = Stuck(tmp_path)
-    before = signal.getsignal(signal.SIGALRM)
-    try:
-        yield made
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        made.close()
+    yield made
+    made.close()
 
 
+Alarms = Callable[[Callable[[int, Any], None]], None]  # of conftest.py
 WAITING = ["flock", "receive", "send", "hook"]
 
 
 @pytest.mark.parametrize("name", WAITING)
-def test_a_call_that_waits_goes_on_after_a_signal(stuck: Stuck, name: str) -> None:
+def test_a_call_that_waits_goes_on_after_a_signal(stuck: Stuck, alarms: Alarms, name: str) -> None:
     """What it waits for is done by the third signal's handler: by then it was interrupted twice. Handlers run with
     no signal blocked."""
     call, release, result = getattr(stuck, name)()
@@ -226,14 +222,13 @@ def test_a_call_that_waits_goes_on_after_a_signal(stuck: Stuck, name: str) -> No
         if len(seen) == 3:
             release()
 
-    signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    alarms(handler)
     assert call() == result and len(seen) >= 3
     assert set() in seen
 
 
 @pytest.mark.parametrize("name", WAITING)
-def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, name: str) -> None:
+def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, alarms: Alarms, name: str) -> None:
     call, _, _ = getattr(stuck, name)()
 
     def handler(number: int, frame: object) -> None:
@@ -242,8 +237,7 @@ def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, name: str) 
             raise InterruptedError("by the handler")
 
     called: "list[bool]" = []
-    signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)  # again and again: the first may come just before the wait
+    alarms(handler)
     with pytest.raises(InterruptedError, match="by the handler"):
         called.append(True)
         call()

@@ -4,8 +4,8 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -20,16 +20,9 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path))
 
 
-@pytest.fixture
-def alarm() -> "Iterator[None]":
-    before = signal.getsignal(signal.SIGALRM)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.usefixtures("alarm")
-def test_a_signal_that_a_program_handles_does_not_open_an_entry_without_its_lock(store: Store) -> None:
+def test_a_signal_that_a_program_handles_does_not_open_an_entry_without_its_lock(
+    store: Store, alarms: "Callable[..., None]"
+) -> None:
     """The other holder lets go of it when it has been waited for through two signals."""
     other = os.open(f"{store.path}/c", os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
@@ -40,8 +33,7 @@ def test_a_signal_that_a_program_handles_does_not_open_an_entry_without_its_lock
         if len(seen) == 3:
             fcntl.flock(other, fcntl.LOCK_UN)
 
-    signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    alarms(handler)
     try:
         entry = store.open("c")
         signal.setitimer(signal.ITIMER_REAL, 0)

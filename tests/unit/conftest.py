@@ -1,0 +1,22 @@
+"""What several unit tests are given."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+
+
+@pytest.fixture
+def alarms() -> "Iterator[Callable[[Callable[[int, Any], None]], None]]":
+    """Has a handler called by a signal every ten milliseconds, until the test ends: again and again, because the first
+    may come just before what it is to interrupt."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def begin(handler: "Callable[[int, Any], None]") -> None:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+
+    yield begin
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
