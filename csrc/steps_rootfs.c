@@ -362,7 +362,7 @@ int step_make_link(struct context *c, const struct step *step)
     return 0;
 }
 
-/* A new pty of the container's own devpts, proven to be one */
+/* The master of a new pty, of a devpts that is proven to be one; the container's end is in *terminal */
 static int open_terminal(struct context *c, int *terminal)
 {
     struct stat st;
@@ -378,8 +378,7 @@ static int open_terminal(struct context *c, int *terminal)
         return -ENODEV;
     TRY(c, "unlock the pty", ioctl(master, TIOCSPTLCK, &unlock));
     TRY(c, "open the pty", *terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
-    c->doing = "send the pty";
-    return report_send(c, REPORT_CONSOLE, 0, master);
+    return keep_fd(&master);
 }
 
 static int bind_console(struct context *c, int terminal)
@@ -405,11 +404,12 @@ int step_console(struct context *c, const struct step *step)
     FIELDS(console, step);
     struct winsize size = { .ws_row = (unsigned short)f->rows.i, .ws_col = (unsigned short)f->columns.i };
     int terminal = -1;
-    int error = open_terminal(c, &terminal);
+    int error = 0;
+    SCOPED_FD master = open_terminal(c, &terminal);
     SCOPED_FD tty = terminal;
 
-    if (error)
-        return error;
+    if (master < 0)
+        return master;
     if (f->flags.i & PLAN_CONSOLE_DEVICE && (error = bind_console(c, tty)) != 0)
         return error;
     if (size.ws_row && size.ws_col)
@@ -420,7 +420,8 @@ int step_console(struct context *c, const struct step *step)
     for (int n = 0; n < 3; n++)
         TRY(c, "make it a standard stream", dup2(tty, n));
     TRY(c, "make it the controlling terminal", ioctl(0, TIOCSCTTY, 0));
-    return 0;
+    c->doing = "send the pty"; /* last: whoever has it may resize it at once, or close it, which hangs it up */
+    return report_send(c, REPORT_CONSOLE, 0, master);
 }
 
 static int settle_in_root(struct context *c)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.box import Box
 from support.bundle import Bundle
+from support.command import Started
 from support.pty import ConsoleSocket, Interactive
 
 pytestmark = pytest.mark.root
@@ -113,6 +114,25 @@ def test_console_socket_gets_the_master_of_a_pty_of_the_container(box: Box) -> N
     screen.type("hello\r")
     screen.expect("got hello\r\n")
     screen.close()
+    listener.close()
+
+
+def test_console_socket_gets_a_terminal_that_is_ready(box: Box) -> None:
+    """A tracer holds init up when it has sent it: whoever closes it at once does not disturb what is left to do."""
+    bundle = terminal_bundle(box).shell("echo lived > /lived")
+    bundle.process["consoleSize"] = {"height": 44, "width": 155}
+    bundle.write()
+    listener = ConsoleSocket(box.path / "console")
+    slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_exit=300000"]
+    flags = ["--bundle", str(bundle.path), "--detach", "--console-socket", str(listener.path)]
+    running = Started([*slow, *box.words("run", *flags, "c")])
+    screen, _ = listener.receive()
+    size = os.get_terminal_size(screen.master)
+    screen.close()
+    result = running.finish()
+    assert result.ok, result
+    assert size == (155, 44)
+    assert (bundle.rootfs / "lived").read_text() == "lived\n"
     listener.close()
 
 
