@@ -82,6 +82,11 @@ def _go(entry: Entry) -> None:
                 send(peer, ops.REPORT_GO)
             elif message.passed >= 0:
                 posix.close(message.passed)
+    except Error:
+        from pyoci.container.delete import end
+
+        end(entry)  # init is about to: whoever asks next is to find it stopped, and may delete it
+        raise
     finally:
         posix.close(peer)
 

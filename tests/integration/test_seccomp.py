@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 from support.box import Box
+from support.command import Started
 
 pytestmark = pytest.mark.root
 PROFILES = Path(__file__).parents[1] / "data" / "seccomp"
@@ -274,14 +275,20 @@ def test_a_filter_may_forbid_what_the_handover_needs(box: Box, agent: Any) -> No
 
 
 def test_nobody_listens(box: Box) -> None:
+    """A tracer holds init up in its end: `start` does not leave a container that still runs."""
     bundle = box.bundle().args("true")
     bundle.linux["seccomp"] = asking(box.path / "nobody.sock", "mkdir")
-    box.made_container(bundle, "c")
+    pid = box.made_container(bundle, "c")["pid"]
+    slow = ["-e", "trace=exit_group", "-e", "inject=exit_group:delay_enter=1000000"]
+    tracer = Started(["strace", "-f", "-qq", "-o", "/dev/null", *slow, "-p", str(pid)])
+    while "TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_text():
+        assert tracer.process.poll() is None
     result = box.call("start", "c")
     assert result.status == 1
     assert "linux.seccomp.listenerPath" in result.err
     assert "(ENOENT)" in result.err
     assert box.state()["status"] == "stopped"
+    tracer.finish()
 
 
 def test_nobody_listens_any_more_at_exec(box: Box, agent: Any) -> None:
