@@ -441,11 +441,10 @@ def test_ps_lists_what_runs_below_as_well(driven: Driven) -> None:
     state = driven.start(driven.bundle().shell("sleep 1000 & exec sleep 1000"))
     # not detached: its end has to be taken note of by somebody, or the first process cannot end (pid_namespaces(7))
     other = box.begin("exec", "c", *SLEEP)
-    pids: "list[int]" = []
-    while len(pids) < 3:
-        pids = json.loads(box.ok("ps", "--format", "json", "c").out)
-    assert state["pid"] in pids
-    assert box.ok("ps", "c").out.count("sleep 1000") == 3
+    while box.ok("ps", "c").out.count("sleep 1000") < 3:
+        assert other.process.poll() is None
+    pids = json.loads(box.ok("ps", "--format", "json", "c").out)
+    assert len(pids) == 3 and state["pid"] in pids
     box.ok("kill", "c", "KILL")
     assert other.finish().status == 137
 
