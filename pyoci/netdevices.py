@@ -12,6 +12,7 @@ when a device moves.
 
 import errno
 import posix
+from itertools import chain, count
 
 from pyoci import _shim, kernel
 from pyoci.errors import Error
@@ -19,6 +20,7 @@ from pyoci.netlink import Address, Link, Netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any, Optional
 
     from pyoci.container.state import Entry
@@ -106,13 +108,58 @@ def _pin(entry: "Entry", namespace: int) -> None:
 
 
 def _move(here: Netlink, there: Netlink, namespace: int, device: "dict[str, Any]") -> None:
-    before = [link.index for link in there.links()]
-    here.move(device["index"], namespace, device["target"])
-    new = [link for link in there.links() if link.index not in before]
-    link = next((link for link in new if link.name == device["target"]), new[0])
+    target: str = device["target"]
+    link = _carry(here, there, namespace, Link(device["index"], device["name"], device["up"]), _names(target))
     device["inside"] = link.index
+    if link.name == device["name"] != target:
+        raise Error(f"move it as {target}", errno=errno.EEXIST)
     _furnish(there, link, device)
     there.set_up(link.index)
+
+
+def _carry(source: Netlink, to: Netlink, namespace: int, link: Link, names: "Iterable[str]") -> Link:
+    """Moves a device, to get the first of some names that is free there; what it is then, by whatever name.
+
+    It is known by its name, nobody else's: devices come and go on a host meanwhile, and its index may change. The
+    kernel moves it by the name that it has, if that is free there, before it looks at the one that it shall have.
+    Errors: Error when it has not moved.
+    """
+    at = source
+    for name in names:
+        try:
+            at.move(link.index, namespace, name)
+            return _known(to, name)
+        except Error as problem:
+            if problem.errno != errno.EEXIST:
+                raise
+        if at is source and _find(source, link.name, link.index) is None:
+            at, link = to, _known(to, link.name)
+        elif to.find(name) is None:
+            break  # it is an alternative name of the device that is taken there: no number helps
+    if at is source:
+        raise Error("move it", errno=errno.EEXIST, hint="a name of it, perhaps an alternative one, is taken there")
+    return link
+
+
+def _known(netlink: Netlink, name: str) -> Link:
+    link = netlink.find(name)
+    if link is None:
+        raise Error(f"find it as {name}: somebody renames devices", errno=errno.ENODEV)
+    return link
+
+
+def _find(netlink: Netlink, name: str, index: int) -> "Optional[Link]":
+    link = netlink.find(name)
+    return link if link is not None and link.index == index else None
+
+
+def _names(template: str) -> "Iterator[str]":
+    """The name, or for one with %d those that the kernel would count through; others with % are for it to refuse."""
+    if template.count("%") != 1 or "%d" not in template:
+        yield template
+        return
+    for number in count():
+        yield template.replace("%d", str(number))
 
 
 def _furnish(netlink: Netlink, link: Link, device: "dict[str, Any]") -> None:
@@ -129,27 +176,20 @@ def _restore(here: Netlink, link: Link, device: "dict[str, Any]") -> None:
 def _return(here: Netlink, there: Netlink, device: "dict[str, Any]") -> None:
     link = _inside(here, there, device)
     if link is None:
-        still = here.find(device["name"])
-        if device["inside"] and still is not None and still.index == device["index"]:
+        still = _find(here, device["name"], device["index"])
+        if device["inside"] and still is not None:
             _restore(here, still, device)  # a command was killed right after it had moved the device
         return
     home = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
-    before = [other.index for other in here.links()]
-    taken = None
+    name: str = device["name"]
     try:
-        there.move(link.index, home, device["name"])
-    except Error as problem:
-        if problem.errno != errno.EEXIST:
-            raise
-        there.move(link.index, home, "dev%d")
-        taken = Error(f"its name {device['name']} is taken on the host", location=f"linux.netDevices[{device['name']}]")
+        back = _carry(there, here, home, link, chain([name], _names("dev%d")))
     finally:
         posix.close(home)
-    back = next(other for other in here.links() if other.index not in before)
     _restore(here, back, device)
-    if taken is not None:
-        taken.hint = f"it is {back.name} now"
-        raise taken
+    if back.name != name:
+        taken = f"its name {name} is taken on the host"
+        raise Error(taken, location=f"linux.netDevices[{name}]", hint=f"it is {back.name} now")
 
 
 def _inside(here: Netlink, there: Netlink, device: "dict[str, Any]") -> "Optional[Link]":
@@ -158,8 +198,7 @@ def _inside(here: Netlink, there: Netlink, device: "dict[str, Any]") -> "Optiona
     links = there.links()
     if device["inside"]:
         return next((link for link in links if link.index == device["inside"]), None)
-    still = here.find(device["name"])
-    if still is not None and still.index == device["index"]:
+    if _find(here, device["name"], device["index"]) is not None:
         return None
     for link in links:
         if link.name != "lo" and (link.name == device["target"] or link.index == device["index"]):

@@ -86,9 +86,10 @@ class Netlink:
         return _link(answers[0])
 
     def move(self, index: int, netns: int, name: str) -> None:
-        """Moves a device to another namespace under a name, at once; it goes down and loses its addresses.
+        """Moves a device to a namespace, then names it: it goes down and loses its addresses. In its own it is only
+        named.
 
-        name: may hold one %d, which the kernel replaces by the first free number
+        Errors: Error EEXIST when the name is taken there, but the device may have moved, by the name that it had
         """
         body = pack(_LINK, 0, 0, index, 0, 0)
         body += _attribute(kernel.IFLA_NET_NS_FD, pack("=I", netns)) + _attribute(kernel.IFLA_IFNAME, _text(name))

@@ -14,7 +14,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
-from support.command import run
+from support.command import Started, run
 
 pytestmark = [
     pytest.mark.root,
@@ -44,11 +44,15 @@ def is_up(name: str, netns: str = "") -> bool:
     return "UP" in ip("link", "show", "dev", name, netns=netns)[0]["flags"]
 
 
-def add(name: str, kind: str) -> None:
+def add(name: str, kind: str, netns: str = "", index: int = 0) -> None:
     """A device of a kind; ifb stands in for dummy where the kernel has none of those."""
-    done = subprocess.run(["ip", "link", "add", name, "type", kind], capture_output=True, check=False)
-    if done.returncode and kind == "dummy":
-        ip("link", "add", name, "type", "ifb")
+    words = ["link", "add", "name", name, *(["index", str(index)] if index else []), "type"]
+    try:
+        ip(*words, kind, netns=netns)
+    except subprocess.CalledProcessError:
+        if kind != "dummy":
+            raise
+        ip(*words, "ifb", netns=netns)
 
 
 class Device:
@@ -214,8 +218,54 @@ def test_template_is_completed_by_the_kernel(box: Box, dummy: Device) -> None:
     assert dummy.seen() == dummy.before
 
 
-def test_its_name_was_taken_meanwhile(box: Box, dummy: Device) -> None:
-    box.started(lending(box.bundle(), dummy))
+def test_template_where_the_first_names_are_taken(box: Box, dummy: Device) -> None:
+    """The kernel moves it by its own name, and only then finds that the other is taken."""
+    holder = box.started(box.bundle().shell("sleep 1000"), "holder")
+    path = f"/proc/{holder['pid']}/ns/net"
+    for name in ("many0", "many1"):
+        add(name, "dummy", path)
+    bundle = taking(box.bundle(), dummy, "many%d")
+    bundle.namespace("network", path)
+    box.started(bundle)
+    assert sorted(names(path)) == ["lo", "many0", "many1", "many2"]
+    assert addresses("many2", path)[0] == V4
+    assert addresses("many0", path) == addresses("many1", path) == []
+    box.ok("delete", "--force", "c")
+    box.ok("delete", "--force", "holder")
+
+
+def test_another_device_comes_while_it_goes_back(box: Box, dummy: Device) -> None:
+    """A tracer holds `delete` up after each request. The other's index is smaller, so it is the first new one."""
+    later = Device("dummy")
+    dummy.remove()
+    box.started(lending(box.bundle(), later, "inside0"))
+    slow = ["-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_exit=100000"]
+    running = Started(["strace", "-qq", "-o", "/dev/null", *slow, *box.words("delete", "--force", "c")])
+    while later.name not in names() and running.process.poll() is None:
+        pass
+    add(dummy.name, "dummy", index=dummy.before[0])
+    done = running.finish()
+    after = later.seen()
+    later.remove()
+    assert (done.status, done.err) == (0, "")
+    assert after == later.before
+    assert addresses(dummy.name) == [] and not is_up(dummy.name)
+
+
+def test_an_alternative_name_that_the_host_has_keeps_it_away(box: Box, dummy: Device) -> None:
+    """The container gave it; no other name helps then, and `delete` must not try for ever."""
+    state = box.started(lending(box.bundle(), dummy, "inside0"))
+    add(dummy.name, "dummy")
+    words = ["property", "add", "dev", "inside0", "altname", dummy.name]
+    ip("link", *words, netns=f"/proc/{state['pid']}/ns/net")
+    done = box.ok("delete", "--force", "c")
+    assert f"warning: linux.netDevices[{dummy.name}]: move it: file exists (EEXIST) (a name of it" in done.err
+    assert not is_up(dummy.name) and addresses(dummy.name) == []
+
+
+@pytest.mark.parametrize("inside", ["", "inside0"])
+def test_its_name_was_taken_meanwhile(box: Box, dummy: Device, inside: str) -> None:
+    box.started(lending(box.bundle(), dummy, inside))
     add(dummy.name, "dummy")
     done = box.ok("delete", "--force", "c")
     told = re.search(rf"its name {dummy.name} is taken on the host \(it is (\w+) now\)", done.err)
