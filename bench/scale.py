@@ -9,12 +9,15 @@ from bench.processes import available
 from bench.report import Chart, Result, Table, milliseconds
 from bench.world import World
 
-ABOUT = """So many containers of the spec bundle run `sleep`; then the next one is created, started, all are
-listed, and it is deleted, a number of times, and the medians are taken. Memory is how much less the machine had
-available than before the first, for each: processes, namespaces and cgroups in the kernel."""
+ABOUT = """So many containers of the spec bundle run `sleep`; then some more are created and started one after
+another, all are listed each time, and they are deleted one after another; the medians are taken. A create right after
+a delete would wait for the kernel, which takes cgroups apart when rmdir has returned, the longer the more there are:
+that is the deleted container's cost, not the next one's. Few are measured before the many and once more after them, and
+together: the machine's own speed changes meanwhile by more than what is looked for. Memory is how much less the machine
+had available than before the first, for each: processes, namespaces and cgroups in the kernel."""
 LEVELS = (1, 10, 100, 1000)
 OPERATIONS = ("create", "start", "list", "delete")
-REPEATS = 11
+REPEATS = 20
 TELLING = 100  # below so many, what the machine does besides is more than what they hold
 
 
@@ -28,34 +31,48 @@ def measure(world: World, most: int) -> Result:
 
 
 def _climb(world: World, contender: Contender, levels: list[int], result: Result) -> None:
+    took, held = _measure(world, contender, levels)
+    medians = [{name: Sample(times[name]).median for name in OPERATIONS} for times in took]
+    columns = ["containers alive", *(f"{name}, ms" for name in OPERATIONS), "memory of each, KiB"]
+    rows = [[str(n), *map(milliseconds, each.values()), kib] for n, each, kib in zip(levels, medians, held)]
+    result.tables.append(Table(contender.name, columns, rows))
+    points = [str(level) for level in levels]
+    series = {name: [each[name] * 1000 for each in medians] for name in OPERATIONS}
+    title = f"{contender.name}: the next one"
+    result.charts.append(Chart(f"scale-{contender.name}", title, "ms", "lines", points, series))
+    if levels[-1] < LEVELS[-1]:
+        return
+    first, *_, last = (sum(each[name] for name in OPERATIONS if name != "list") for each in medians)
+    result.figures[f"{contender.name}: last of first"] = last / first
+    result.figures[f"{contender.name}: list, s"] = medians[-1]["list"]
+
+
+def _measure(world: World, contender: Contender, levels: list[int]) -> tuple[list[dict[str, list[float]]], list[str]]:
+    """For each level the seconds of every operation, and KiB that a container holds, "" where that cannot be told."""
     bundle = world.bundle("sleep", "100000")
     alive: list[str] = []
-    rows: list[list[str]] = []
-    times: dict[str, list[float]] = {operation: [] for operation in OPERATIONS}
+    took: list[dict[str, list[float]]] = []
+    held: list[str] = []
     try:
-        _next(world, contender)  # what the first of all has to make is not the first container's cost
+        _next(world, contender, 1)  # what the first of all has to make is not the first container's cost
         free = available()
         for level in levels:
             _fill(world, contender, bundle, alive, level)
-            rounds = [_next(world, contender) for _ in range(REPEATS)]
-            medians = {name: Sample([took[name] for took in rounds]).median for name in OPERATIONS}
-            for name, median in medians.items():
-                times[name].append(median * 1000)
-            held = str((free - available()) // level) if level >= TELLING else ""
-            rows.append([str(level), *(milliseconds(medians[name]) for name in OPERATIONS), held])
+            took.append(_next(world, contender, REPEATS))
+            held.append(str((free - available()) // level) if level >= TELLING else "")
+        _empty(contender, alive, levels[0])
+        for name, times in _next(world, contender, REPEATS).items():
+            took[0][name] += times
     finally:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(contender.remove, alive))
-    columns = ["containers alive", *(f"{name}, ms" for name in OPERATIONS), "memory of each, KiB"]
-    result.tables.append(Table(contender.name, columns, rows))
-    points = [str(level) for level in levels]
-    title = f"{contender.name}: the next one"
-    result.charts.append(Chart(f"scale-{contender.name}", title, "ms", "lines", points, times))
-    if levels[-1] < LEVELS[-1]:
-        return
-    whole = [sum(times[name][n] for name in OPERATIONS if name != "list") for n in range(len(levels))]
-    result.figures[f"{contender.name}: last of first"] = whole[-1] / whole[0]
-    result.figures[f"{contender.name}: list, s"] = times["list"][-1] / 1000
+        _empty(contender, alive, 0)
+    return took, held
+
+
+def _empty(contender: Contender, alive: list[str], level: int) -> None:
+    """Fewer containers, two at a time, until so many are alive."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(contender.remove, alive[level:]))
+    del alive[level:]
 
 
 def _fill(world: World, contender: Contender, bundle: Path, alive: list[str], level: int) -> None:
@@ -71,10 +88,14 @@ def _fill(world: World, contender: Contender, bundle: Path, alive: list[str], le
         list(pool.map(begin, names))
 
 
-def _next(world: World, contender: Contender) -> dict[str, float]:
-    """One more container's create, start and delete, and list while it is there."""
-    bundle, name = world.bundle("true"), world.name()
-    took = {"create": contender.create(bundle, name).seconds, "start": contender.start(name).seconds}
-    took["list"] = contender.call("list").seconds
-    took["delete"] = contender.delete(name).seconds
+def _next(world: World, contender: Contender, count: int) -> dict[str, list[float]]:
+    """Seconds of some more containers' create and start, of list while they are there, and of their delete."""
+    bundle, names = world.bundle("true"), [world.name() for _ in range(count)]
+    took: dict[str, list[float]] = {operation: [] for operation in OPERATIONS}
+    for name in names:
+        took["create"].append(contender.create(bundle, name).seconds)
+        took["start"].append(contender.start(name).seconds)
+        took["list"].append(contender.call("list").seconds)
+    for name in names:
+        took["delete"].append(contender.delete(name).seconds)
     return took
