@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import leftovers
 from support.box import Box
-from support.command import PYOCI, Started, run
+from support.command import PYOCI, Started, run, tampered
 
 pytestmark = pytest.mark.root
 ALL_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -58,8 +58,7 @@ def test_joining_process_is_sealed_too(box: Box) -> None:
     """Processes of the container can look at one that `exec` starts. A tracer holds it up for them."""
     box.started(box.bundle().args("sleep", "1000"))
     namespace = os.stat(f"/proc/{box.state()['pid']}/ns/pid").st_ino
-    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=execve:delay_enter=1500000"]
-    running = Started([*words, *box.words("exec", "c", "true")])
+    running = Started([*tampered("execve:delay_enter=1500000"), *box.words("exec", "c", "true")])
     seen = set()
     while running.process.poll() is None:
         for pid in leftovers.descendants() - box.before:

@@ -14,7 +14,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
-from support.command import Started, run
+from support.command import Started, run, tampered
 
 pytestmark = [
     pytest.mark.root,
@@ -234,21 +234,17 @@ def test_template_where_the_first_names_are_taken(box: Box, dummy: Device) -> No
     box.ok("delete", "--force", "holder")
 
 
-def test_another_device_comes_while_it_goes_back(box: Box, dummy: Device) -> None:
+def test_another_device_comes_while_it_goes_back(box: Box, dummy: Device, device: Device) -> None:
     """A tracer holds `delete` up after each request. The other's index is smaller, so it is the first new one."""
-    later = Device("dummy")
     dummy.remove()
-    box.started(lending(box.bundle(), later, "inside0"))
-    slow = ["-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_exit=100000"]
-    running = Started(["strace", "-qq", "-o", "/dev/null", *slow, *box.words("delete", "--force", "c")])
-    while later.name not in names() and running.process.poll() is None:
+    box.started(lending(box.bundle(), device, "inside0"))
+    running = Started([*tampered("sendmsg:delay_exit=100000"), *box.words("delete", "--force", "c")])
+    while device.name not in names() and running.process.poll() is None:
         pass
     add(dummy.name, "dummy", index=dummy.before[0])
     done = running.finish()
-    after = later.seen()
-    later.remove()
     assert (done.status, done.err) == (0, "")
-    assert after == later.before
+    assert device.seen() == device.before
     assert addresses(dummy.name) == [] and not is_up(dummy.name)
 
 

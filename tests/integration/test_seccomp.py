@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 from support.box import Box
-from support.command import Started
+from support.command import Started, tampered
 
 pytestmark = pytest.mark.root
 PROFILES = Path(__file__).parents[1] / "data" / "seccomp"
@@ -279,8 +279,7 @@ def test_nobody_listens(box: Box) -> None:
     bundle = box.bundle().args("true")
     bundle.linux["seccomp"] = asking(box.path / "nobody.sock", "mkdir")
     pid = box.made_container(bundle, "c")["pid"]
-    slow = ["-e", "trace=exit_group", "-e", "inject=exit_group:delay_enter=1000000"]
-    tracer = Started(["strace", "-f", "-qq", "-o", "/dev/null", *slow, "-p", str(pid)])
+    tracer = Started([*tampered("exit_group:delay_enter=1000000"), "-p", str(pid)])
     while "TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_text():
         assert tracer.process.poll() is None
     result = box.call("start", "c")

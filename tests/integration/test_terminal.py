@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.box import Box
 from support.bundle import Bundle
-from support.command import Started
+from support.command import Started, tampered
 from support.pty import ConsoleSocket, Interactive
 
 pytestmark = pytest.mark.root
@@ -123,9 +123,8 @@ def test_console_socket_gets_a_terminal_that_is_ready(box: Box) -> None:
     bundle.process["consoleSize"] = {"height": 44, "width": 155}
     bundle.write()
     listener = ConsoleSocket(box.path / "console")
-    slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_exit=300000"]
     flags = ["--bundle", str(bundle.path), "--detach", "--console-socket", str(listener.path)]
-    running = Started([*slow, *box.words("run", *flags, "c")])
+    running = Started([*tampered("sendmsg:delay_exit=300000"), *box.words("run", *flags, "c")])
     screen, _ = listener.receive()
     size = os.get_terminal_size(screen.master)
     screen.close()

@@ -60,6 +60,13 @@ class Started:
             leftovers.OWN.discard(self.process.pid)
 
 
+def tampered(inject: str) -> list[str]:
+    """What stands before a command whose system calls, and its children's, strace(1) is to delay: the value of its
+    --inject, such as `sendmsg:delay_exit=300000` (microseconds)."""
+    calls = inject.partition(":")[0]
+    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={inject}"]
+
+
 def run(words: list[str], input: Optional[bytes] = None, **popen: Any) -> Result:
     """Runs a command. Its streams are files: a container that outlives it keeps them open, and a pipe would not end."""
     if input is not None:
