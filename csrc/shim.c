@@ -1,5 +1,6 @@
 /* shim.c: see shim.h. Plain facts for Python: nothing here decides, allocates or keeps state. */
 #include "shim.h"
+#include "clone.h"
 #include "hook.h"
 #include "kernel.h"
 #include "shared.h"
@@ -167,56 +168,6 @@ static int become_init(void *given)
     return 127;
 }
 
-/* clone3 with a stack of the child's own: it must not return over our frames, so it is called from here. 0 in no case. */
-static long clone_onto(struct clone_args *args, int (*child)(void *), void *given)
-{
-#if defined(__x86_64__)
-    long result;
-    __asm__ volatile("syscall\n\t"
-                     "test %%rax, %%rax\n\t"
-                     "jnz 1f\n\t"
-                     "xor %%ebp, %%ebp\n\t"
-                     "mov %[given], %%rdi\n\t"
-                     "call *%[child]\n\t"
-                     "mov %%eax, %%edi\n\t"
-                     "mov %[exit], %%eax\n\t"
-                     "syscall\n\t"
-                     "hlt\n\t"
-                     "1:\n\t"
-                     : "=a"(result)
-                     : "a"((long)SYS_clone3), "D"(args), "S"(sizeof *args), [child] "r"(child), [given] "r"(given),
-                       [exit] "i"(SYS_exit_group)
-                     : "rcx", "r11", "memory");
-    return result;
-#elif defined(__aarch64__)
-    register long x8 __asm__("x8") = SYS_clone3;
-    register long x0 __asm__("x0") = (long)args;
-    register long x1 __asm__("x1") = sizeof *args;
-    register long x9 __asm__("x9") = (long)child;
-    register long x10 __asm__("x10") = (long)given;
-    __asm__ volatile("svc #0\n\t"
-                     "cbnz x0, 1f\n\t"
-                     "mov x29, #0\n\t"
-                     "mov x0, x10\n\t"
-                     "blr x9\n\t"
-                     "mov x8, %[exit]\n\t"
-                     "svc #0\n\t"
-                     "brk #0\n\t"
-                     "1:\n\t"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x9), "r"(x10), [exit] "i"(SYS_exit_group)
-                     : "x30", "memory");
-    return x0;
-#else
-    args->stack = args->stack_size = 0;
-    args->flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
-    long result = syscall(SYS_clone3, args, sizeof *args);
-    if (result == 0)
-        _exit(child(given));
-    return result < 0 ? -errno : result;
-#endif
-}
-
 /* Start init in new namespaces. Memory is shared with it until it executes, which spares copying our page tables
  * (clone(2), CLONE_VFORK); signals wait, since a handler would run on shared memory.
  *
@@ -243,7 +194,7 @@ int shim_spawn(int executable, int plan, int report, int extra, int base, unsign
     }
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    long pid = clone_onto(&args, become_init, &birth);
+    long pid = clone_onto(&args, become_init, &birth, SYS_exit_group);
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid > 0 && birth.error) {
         siginfo_t info;
@@ -347,8 +298,8 @@ int shim_prctl(int operation, unsigned long argument)
 
 int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard)
 {
-    struct rlimit64 limit = { soft, hard };
-    return prlimit64(pid, (enum __rlimit_resource)resource, &limit, NULL) < 0 ? failure() : 0;
+    const unsigned long long limit[] = { soft, hard }; /* the kernel's struct rlimit64, which C libraries name as they like */
+    return SYS(prlimit64, pid, resource, limit, NULL) < 0 ? failure() : 0;
 }
 
 int shim_pidfd_open(int pid)

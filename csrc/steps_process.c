@@ -1,4 +1,5 @@
 /* steps_process.c: what makes a process the user's: streams, limits of privilege, working directory, the program. */
+#include "clone.h"
 #include "hook.h"
 #include "init.h"
 
@@ -427,10 +428,18 @@ static int load_with_listener(struct context *c, unsigned flags, struct sock_fpr
 {
     static char stack[65536] __attribute__((aligned(16)));
     struct handover h = { .c = c, .listener = -1, .thread = 1 };
-    const int share = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-                      CLONE_CHILD_CLEARTID;
+    struct clone_args thread = {
+        .flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                 CLONE_CHILD_CLEARTID,
+        .child_tid = (uintptr_t)&h.thread,
+        .stack = (uintptr_t)stack,
+        .stack_size = sizeof stack,
+    };
 
-    TRY(c, "start a thread", clone(hand_over, stack + sizeof stack, share, &h, NULL, NULL, &h.thread));
+    c->doing = "start a thread";
+    long started = clone_onto(&thread, hand_over, &h, SYS_exit);
+    if (started < 0)
+        return (int)started;
     c->doing = "seccomp";
     int fd = SYS(seccomp, SECCOMP_SET_MODE_FILTER, flags, program), error = fd < 0 ? -errno : 0;
     __atomic_store_n(&h.listener, fd < 0 ? -2 : fd, __ATOMIC_RELEASE);

@@ -63,6 +63,7 @@ _HOOKS = Namespace(
     strict=True,
     object_hook=None,
     object_pairs_hook=_object,
+    array_hook=None,  # from Python 3.15 on
     parse_float=_float,
     parse_int=_integer,
     parse_constant=_constant,
