@@ -2,17 +2,13 @@
 the Python files generated from C and schemas.
 
 `pip install .` makes a wheel of it all; `python setup.py build_native --in-tree` builds into the checkout, where
-build/bin/pyoci then runs it from the sources.
+build/bin/pyoci then runs it from the sources. The steps are csrc/*_build.py; docs/install.md says which variables of
+the environment they heed.
 """
 
-import ast
-import marshal
 import os
-import runpy
-import subprocess
 import sys
 import sysconfig
-import tempfile
 
 from setuptools import Command, Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -23,334 +19,16 @@ from setuptools.command.build_py import build_py
 from distutils.command.build_scripts import build_scripts
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, os.path.join(HERE, "csrc")]
 
-CC = os.environ.get("CC", "cc").split()
-CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-fstack-protector-strong"]
+import shim_build  # noqa: E402
+import trial_build  # noqa: E402
+from compiler_build import cflags, compile_static, environment, source, write  # noqa: E402
+from generate_build import generate  # noqa: E402
+from interpreter_build import build_interpreter, packages, stock  # noqa: E402
+
 INIT = ["init", "decode", "report", "walk", "procfs", "copy", "hook"]
 INIT += ["steps_namespaces", "steps_rootfs", "steps_process"]
-
-
-def source(name):
-    return os.path.join(HERE, "csrc", name)
-
-
-def compile_c(output, sources, *flags, compiler=CC):
-    """Compiles C to an executable; a failure ends the build with the compiler's words and what is likely missing."""
-    command = [*compiler, *CFLAGS, *flags, "-o", output + ".new", *sources]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    except FileNotFoundError:
-        sys.exit(f"pyoci: no C compiler: {compiler[0]} was not found (Debian: apt-get install gcc libc6-dev)")
-    if done.returncode:
-        sys.stderr.write(done.stdout)
-        sys.exit("pyoci: the C compiler failed: " + " ".join(command))
-    os.replace(output + ".new", output)  # whoever uses the old one at this moment keeps it
-
-
-def static_compilers():
-    """Who may build static programs, the best first: musl's are an eighth in size and start in a third of the time."""
-    if os.environ.get("STATIC_CC"):
-        return [os.environ["STATIC_CC"].split()]
-    return [CC] if os.environ.get("CC") else [["musl-gcc"], CC]
-
-
-def check_static_libc():
-    """The compiler for init and the launcher. They must be static: a dynamic loader reads files that the environment or
-    the image chooses."""
-    said = ""
-    with tempfile.TemporaryDirectory() as scratch:
-        probe = os.path.join(scratch, "probe.c")
-        write(probe, b"int main(void) { return 0; }\n")
-        for compiler in static_compilers():
-            command = [*compiler, "-static", "-o", probe + ".out", probe]
-            try:
-                done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            except FileNotFoundError as error:
-                said += f"{error}\n"
-                continue
-            if done.returncode == 0:
-                return compiler
-            said += done.stdout
-    sys.stderr.write(said)
-    sys.exit(
-        "pyoci: no static C library to link with. Install one: musl-tools or libc6-dev (Debian, Ubuntu), musl-gcc or "
-        "glibc-static (Fedora), musl-dev (Alpine), then build again."
-    )
-
-
-def kernel_headers(directory):
-    """Fills a directory with the kernel's headers alone, where the compiler finds them: musl comes without, and beside
-    them lie those of the other C library."""
-    text, command = "#include <linux/mount.h>", [*CC, "-M", "-xc", "-"]
-    files = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=False).stdout.split()
-    for place in sorted({os.path.dirname(file) for file in files}):
-        link = os.path.join(directory, os.path.basename(place))
-        if os.path.basename(place) in ("linux", "asm", "asm-generic") and not os.path.lexists(link):
-            os.symlink(place, link)
-
-
-def compile_static(output, sources, *flags):
-    """Compiles C to a program that needs nothing but the kernel, without what it does not use."""
-    small = ["-Os", "-s", "-static", "-fno-pie", "-no-pie", "-ffunction-sections", "-Wl,--gc-sections"]
-    with tempfile.TemporaryDirectory() as scratch:
-        kernel_headers(scratch)
-        compile_c(output, sources, *small, "-idirafter", scratch, *flags, compiler=check_static_libc())
-
-
-def generate(package):
-    """Writes the generated Python files into a package directory."""
-    with tempfile.TemporaryDirectory() as scratch:
-        program = os.path.join(scratch, "generate")
-        compile_c(program, [source("generate.c")])
-        for what, name in (("kernel", "kernel.py"), ("operations", "plan/ops.py"), ("words", "plan/words.py")):
-            text = subprocess.run([program, what], stdout=subprocess.PIPE, check=True).stdout
-            write(os.path.join(package, name), text)
-    text = f'"""What was built. Generated by setup.py."""\n\nCOMMIT = "{commit()}"\n'
-    write(os.path.join(package, "commit.py"), text.encode())
-    write(os.path.join(package, "_shim.pyi"), runpy.run_path(source("shim_build.py"))["stub"]().encode())
-    library = runpy.run_path(source("libseccomp_build.py"))["ffibuilder"]
-    library.emit_python_code(os.path.join(package, "seccomp", "_library.py"))
-    schemas, target = os.path.join(HERE, "schemas"), os.path.join(package, "validate")
-    subprocess.run([sys.executable, "-m", "pyoci.validate.generate", schemas, target], check=True, cwd=HERE)
-
-
-def commit():
-    """The commit of the sources; "unknown" for an archive without history."""
-    command = ["git", "-C", HERE, "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-    except FileNotFoundError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
-
-
-def write(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(data)
-
-
-def shim_module(scratch):
-    """Writes the shim's module into a directory; returns the C files of it all."""
-    module = os.path.join(scratch, "_shim.c")
-    write(module, runpy.run_path(source("shim_build.py"))["module"]().encode())
-    return [module, source("shim.c"), source("hook.c")]
-
-
-# Of Python's own modules: what it loads for a str that UTF-8 cannot hold, before it has the means to find files
-PYTHONS_OWN = ("codecs", "encodings/__init__", "encodings/aliases", "encodings/utf_8", "struct")
-
-
-class Lean(ast.NodeTransformer):
-    """Takes out what nobody reads at run time, and every start would load and keep: type annotations, slots."""
-
-    def visit_FunctionDef(self, node):
-        node.returns = None
-        return self.generic_visit(node)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def visit_ClassDef(self, node):
-        """Slots are for those who read and check sources: each is an object to be made, and instances are few."""
-        node.body = [line for line in node.body if not _makes_slots(line)] or [ast.Pass()]
-        return self.generic_visit(node)
-
-    def visit_arg(self, node):
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node):
-        if node.value is None:
-            return ast.copy_location(ast.Pass(), node)
-        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
-
-    def visit_If(self, node):
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return [self.visit(line) for line in node.orelse] or ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
-
-
-def _makes_slots(line):
-    return isinstance(line, ast.Assign) and any(getattr(name, "id", "") == "__slots__" for name in line.targets)
-
-
-CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else
-
-
-class Folded(ast.NodeTransformer):
-    """Puts the values of constants in the place of their names, as C's compiler does: kernel.py and plan/ops.py are
-    hundreds of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
-
-    def __init__(self, modules):
-        self.modules = modules
-        self.unused = set()
-
-    def fold(self, tree):
-        """Folds a module."""
-        self.unused = set()
-        tree = self.visit(tree)
-        self.unused = set(self.modules) - {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
-        return self.visit(tree)
-
-    def visit_Attribute(self, node):
-        self.generic_visit(node)
-        known = self.modules.get(node.value.id, {}) if isinstance(node.value, ast.Name) else {}
-        return ast.copy_location(ast.Constant(known[node.attr]), node) if node.attr in known else node
-
-    def visit_ImportFrom(self, node):
-        """Of an import goes what nobody needs any more."""
-        node.names = [alias for alias in node.names if alias.name not in self.unused]
-        return node if node.names else ast.copy_location(ast.Pass(), node)
-
-
-def constants(*files):
-    """The constants that Python files assign: module name to name to value."""
-    found = {}
-    for file in files:
-        with open(file, "rb") as text:
-            lines = [line for line in ast.parse(text.read()).body if isinstance(line, ast.Assign)]
-        values = {line.targets[0].id: line.value.value for line in lines if isinstance(line.value, ast.Constant)}
-        found[os.path.basename(file)[: -len(".py")]] = values
-    return found
-
-
-def modules_of(package, in_tree):
-    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
-    root = os.path.dirname(package)
-    folded = Folded(constants(*(os.path.join(root, *name.split(".")) + ".py" for name in CONSTANTS)))
-    paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
-    files = [(root, os.path.relpath(path, root)) for path in paths]
-    files += [(sysconfig.get_path("stdlib"), f"{name}.py") for name in PYTHONS_OWN]
-    for root, file in files:
-        path = os.path.join(root, file)
-        if not file.endswith(".py") or file.endswith("generate.py"):
-            continue
-        is_package = file.endswith("/__init__.py")
-        name = os.path.dirname(file) if is_package else file[: -len(".py")]
-        shown, optimize = (path, 0) if in_tree else (f"<{file}>", 2)
-        with open(path, "rb") as source_file:
-            tree = ast.parse(source_file.read(), shown)
-        name = name.replace("/", ".")
-        tree = ast.fix_missing_locations(tree if in_tree else Lean().visit(folded.fold(tree)))
-        code = compile(tree, shown, "exec", optimize=optimize, dont_inherit=True)
-        changed = os.stat(path).st_mtime_ns if in_tree else 0
-        yield name, is_package, code, changed
-
-
-def hot_modules():
-    """Those that hot commands load, which lie close together in the program (csrc/hot.txt, by tests/tools/hot.py)."""
-    with open(source("hot.txt"), encoding="utf-8") as file:
-        return file.read().split()
-
-
-def module_table(package, scratch, in_tree, freeze):
-    """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file.
-
-    freeze: as objects, where that is possible, and not marshalled
-    """
-    build = runpy.run_path(source("frozen_build.py"))
-    frozen, table, data = build["Frozen"](), [], b""
-    place = {name: number for number, name in enumerate(hot_modules())}
-    modules = sorted(modules_of(package, in_tree), key=lambda module: (place.get(module[0], len(place)), module[0]))
-    for name, is_package, code, changed in modules:
-        piece, ready = b"", "NULL"
-        try:
-            ready = frozen.add(code) if freeze and build["KNOWN"] else ready
-        except build["Unknown"]:
-            pass
-        if ready == "NULL":
-            piece = marshal.dumps(code)
-        table.append((name, f"{ready}, {len(data)}, {len(piece)}, {int(is_package)}, {changed}"))
-        data += piece
-    write(os.path.join(scratch, "modules.bin"), data)
-    newline = "\n"  # where Python is older than 3.12, the parts of a text hold no backslash
-    lines = [f'{{ "{name}", {rest} }},' for name, rest in sorted(table)]
-    text = f"""#include "{source("interpreter.h")}"
-{newline.join(frozen.lines)}
-__asm__(".section .rodata\\n.global module_code\\nmodule_code: .incbin \\"{scratch}/modules.bin\\"\\n.text");
-const size_t module_count = {len(lines)};
-const struct module modules[] = {{ {" ".join(lines)} }};
-"""
-    write(os.path.join(scratch, "modules.c"), text.encode())
-    return os.path.join(scratch, "modules.c")
-
-
-def libraries():
-    """The ways to link Python, the best first: its static library, which needs no search at start; the shared one, from
-    no other place than the interpreter's own. With each whether code can be frozen: objects point to their types, of
-    which a shared library may see another copy than the program."""
-    names = ("LIBPL", "LIBRARY", "LIBDIR", "LDVERSION", "LIBS", "MODLIBS", "SYSLIBS")
-    place, archive, directory, version, *others = (sysconfig.get_config_var(name) or "" for name in names)
-    others = [word for text in others for word in text.split() if word.startswith("-l")]
-    static = [os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
-    if os.path.exists(static[0]):
-        yield static, True
-        yield static, False
-    yield [f"-L{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False
-
-
-# Functions of Python's start in whose place interpreter.c has its own; the second has another argument before 3.10
-WRAPPED = ["_Py_Deepfreeze_Init", *(["_PyGC_Init"] if sys.version_info >= (3, 10) else [])]
-
-
-def build_interpreter(package, *flags):
-    """Python with pyoci's modules in it. Where Python cannot be linked there is none, and the stock one is used."""
-    output = os.path.join(package, "interpreter")
-    includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
-    places = {
-        "PYTHON": interpreter(),
-        "PREFIX": sys.base_prefix,
-        "EXEC_PREFIX": sys.base_exec_prefix,
-        "PLATLIBDIR": getattr(sys, "platlibdir", "lib"),
-        "STDLIB": sysconfig.get_path("stdlib"),
-        "EXTENSIONS": sysconfig.get_config_var("DESTSHARED"),
-        "SUFFIX": sysconfig.get_config_var("EXT_SUFFIX"),
-        "PACKAGES": packages(),
-    }
-    defines = [f'-DPYOCI_{name}="{value}"' for name, value in places.items()]
-    with tempfile.TemporaryDirectory() as scratch:
-        sources = [source("interpreter.c"), *shim_module(scratch)]
-        for library, freeze in libraries():
-            modules = module_table(package, scratch, bool(flags), freeze)
-            command = [*CC, *CFLAGS, *defines, *flags, *(f"-isystem{place}" for place in includes)]
-            command += [f"-I{source('')}", "-pthread"]
-            command += [f"-Wl,--wrap={name}" for name in WRAPPED]
-            command += ["-no-pie", "-s", "-Wl,-z,relro,-z,now", "-o", output + ".new", *sources, modules, *library]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            if done.returncode == 0 and works(output + ".new"):
-                os.replace(output + ".new", output)
-                return
-            sys.stderr.write(done.stdout)
-    for name in (output, output + ".new"):
-        if os.path.exists(name):
-            os.unlink(name)
-    sys.stderr.write("pyoci: Python cannot be linked; pyoci will start the stock interpreter, which takes longer\n")
-
-
-def works(program):
-    """Whether it starts, and refuses an unknown command with a traceback: that takes a little of everything."""
-    command = [program, "0", "--debug", "--log", "/dev/stdout", "no-such-command"]
-    try:
-        done = subprocess.run(command, env={}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    except OSError:
-        return False
-    if done.returncode != 3 or "Traceback" not in done.stdout:
-        sys.stderr.write(f"pyoci: {' '.join(command)}: status {done.returncode}\n{done.stdout}")
-        return False
-    return True
-
-
-def interpreter():
-    """The stock interpreter."""
-    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
-
-
-def packages():
-    """Where cffi and jsonschema may be, beside our own directory, which comes first. All after the standard library."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    places = [f"{sys.base_prefix}/lib/{version}/site-packages", f"/usr/local/lib/{version}/dist-packages"]
-    return ":".join([*places, "/usr/lib/python3/dist-packages"])
 
 
 def build_init(package):
@@ -360,7 +38,7 @@ def build_init(package):
 def build_launcher(output, *flags):
     library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     os.makedirs(os.path.dirname(output), exist_ok=True)
-    defines = {"PYTHON": interpreter(), "LIBRARY": library, "PACKAGES": packages()}
+    defines = {"PYTHON": stock(), "LIBRARY": library, "PACKAGES": packages()}
     defines = [f'-DPYOCI_{name}="{value}"' for name, value in defines.items()]
     compile_static(output, [source("launcher.c")], *defines, *flags)
 
@@ -371,15 +49,30 @@ def in_tree():
     return [f'-DPYOCI_IN_TREE="{HERE}"', "-UPYOCI_PACKAGES", f'-DPYOCI_PACKAGES="{both}"']
 
 
+def finish(start, package):
+    """Says which start the build got. A program of our own was tried when it was linked; the stock one needs the shim,
+    which is the last to be built."""
+    if start == "stock" and not trial_build.foreign():
+        places = f"packages={sysconfig.get_path('platlib')}:{packages()}"
+        words = [stock(), "-I", "-S", "-B", "-X", "utf8", "-X", places, os.path.join(package, "__main__.py")]
+        problem = trial_build.problem(words, package)
+        if problem:
+            sys.exit(f"pyoci: this build does not work, not even with the stock interpreter: {problem}")
+    tried = "not tried here, since it is for another machine" if trial_build.foreign() else "tried with a container"
+    slower = "" if start == "frozen" else "; commands start slower than they could: docs/python.md says why"
+    sys.stderr.write(f"pyoci: the build's start is {start}{slower} ({tried})\n")
+
+
 class BuildPackage(build_py):
     """The Python files, then beside them what is generated and init."""
 
     def run(self):
         super().run()
-        package = os.path.join(HERE if getattr(self, "editable_mode", False) else self.build_lib, "pyoci")
+        editable = getattr(self, "editable_mode", False)
+        package = os.path.abspath(os.path.join(HERE if editable else self.build_lib, "pyoci"))
         generate(package)
         build_init(package)
-        build_interpreter(package, *(in_tree() if getattr(self, "editable_mode", False) else []))
+        self.distribution.pyoci = build_interpreter(package, *(in_tree() if editable else [])), package
 
 
 class BuildLauncher(build_scripts):
@@ -388,6 +81,8 @@ class BuildLauncher(build_scripts):
     def run(self):
         editable = getattr(self.distribution.get_command_obj("build_py"), "editable_mode", False)
         build_launcher(os.path.join(self.build_dir, "pyoci"), *(in_tree() if editable else []))
+        if hasattr(self.distribution, "pyoci"):
+            finish(*self.distribution.pyoci)
 
     def get_source_files(self):
         return ["csrc/launcher.c"]
@@ -397,7 +92,10 @@ class BuildShim(build_ext):
     """The shim for interpreters that it is not linked into. Always made anew: its module is, too."""
 
     def build_extension(self, extension):
-        extension.sources = shim_module(self.build_temp)
+        module = os.path.join(self.build_temp, "_shim.c")
+        write(module, shim_build.module().encode())
+        extension.sources = [module, source("shim.c"), source("hook.c")]
+        extension.extra_compile_args = [*cflags(os.path.abspath(self.build_temp)), "-Wno-error"]
         super().build_extension(extension)
 
 
@@ -414,20 +112,20 @@ class BuildNative(Command):
         pass
 
     def run(self):
-        generate(os.path.join(HERE, "pyoci"))
-        build_init(os.path.join(HERE, "pyoci"))
+        package = os.path.join(HERE, "pyoci")
+        generate(package)
+        build_init(package)
         build_launcher(os.path.join(HERE, "build", "bin", "pyoci"), *in_tree())
         extensions = self.reinitialize_command("build_ext", inplace=1)
         extensions.ensure_finalized()
         extensions.run()
-        build_interpreter(os.path.join(HERE, "pyoci"), *in_tree())
+        finish(build_interpreter(package, *in_tree()), package)
 
-
-# What is wrong with Python's headers, which are not ours, is no error
-SHIM = {"include_dirs": ["csrc"], "extra_compile_args": [*CFLAGS, "-Wno-error"], "extra_link_args": ["-pthread"]}
 
 setup(
-    ext_modules=[Extension("pyoci._shim", [], **SHIM)],
+    ext_modules=[
+        Extension("pyoci._shim", [], include_dirs=["csrc"], extra_link_args=["-pthread", *environment("LDFLAGS")])
+    ],
     scripts=["csrc/launcher.c"],  # a name is needed for build_scripts to run; it writes the program instead
     cmdclass={
         "build_py": BuildPackage,

@@ -168,4 +168,5 @@ complete -c pyoci -n '__fish_seen_subcommand_from validate' -l kind -x -a 'confi
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l bundle -s b -x -a '(__fish_complete_directories)' -d 'the bundle (default: the working directory)'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l help -s h -d 'show help'
 complete -c pyoci -n __fish_use_subcommand -a version -d 'print the version'
+complete -c pyoci -n '__fish_seen_subcommand_from version' -l check -d 'try this installation first: JSON, and every module'
 complete -c pyoci -n '__fish_seen_subcommand_from version' -l help -s h -d 'show help'

@@ -1,41 +1,24 @@
 """Python code as C data, for the interpreter's program. What marshal would have to read, allocate and make unique at
 every start lies ready in the file, and only what is touched is ever loaded; CPython does the same with the modules of
-its own start, "deep-frozen". Objects look as one version of Python wants them: for others there is marshal.
+its own start, "deep-frozen". How objects look in each version of Python is in frozen.h: for others there is marshal.
 """
 
 import dis
 import math
 import sys
+import sysconfig
 
-# A debugging build of Python has more in its objects
+# A debugging build of Python, and one without a global lock, have more in their objects
 KNOWN = (
-    sys.implementation.name == "cpython" and sys.version_info[:2] == (3, 11) and not hasattr(sys, "gettotalrefcount")
+    sys.implementation.name == "cpython"
+    and (3, 11) <= sys.version_info[:2] <= (3, 15)
+    and not hasattr(sys, "gettotalrefcount")
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")
 )
 
-HEAD = """#include <Python.h>
-
-/* A count of references that no program reaches: nothing here is freed. Nor does the garbage collector know of it. */
-#define ALWAYS 999999999
-#define HEAD(type) { ALWAYS, &type }
-#define SIZED(type, size) { HEAD(type), size }
-/* Close together: each page of them that is written to becomes the process's own */
-#define OBJECT __attribute__((aligned(8), unused))
-/* Apart, since only tracebacks read it */
-#define LINES __attribute__((aligned(8), unused, section(".data.lines")))
-
-#define CHARACTERS(size, kind, ascii) { HEAD(PyUnicode_Type), size, -1, { 0, kind, 1, ascii, 1 }, NULL }
-#define ASCII(name, size) static struct { PyASCIIObject it; char text[(size) + 1]; } name OBJECT
-#define TEXT(name, unit, size) static struct { PyCompactUnicodeObject it; unit text[(size) + 1]; } name OBJECT
-#define BYTES(name, size) static struct { PyVarObject it; Py_hash_t hash; char bytes[(size) + 1]; } name
-#define TUPLE(name, size) static struct { uintptr_t collector[2]; PyVarObject it; PyObject *items[size]; } name OBJECT
-#define INTEGER(name, size) static struct { PyVarObject it; digit digits[size]; } name OBJECT
-#define REAL(name) static struct { PyFloatObject it; } name OBJECT
-#define CODE(name, size) static struct { struct _PyCode_DEF(size) it; } name OBJECT
-#define AT(name) ((PyObject *)&name.it)
-"""
 SINGLE = {None: "_Py_NoneStruct", True: "_Py_TrueStruct", False: "_Py_FalseStruct", ...: "_Py_EllipsisObject"}
-LOCAL, CELL, FREE = 0x20, 0x40, 0x80  # kinds of variables, and the warm-up: CPython's internal/pycore_code.h
-WARM_UP = -8
+# Kinds of variables (CPython's internal/pycore_code.h). Others tell debuggers and locals() more; no code of ours asks.
+LOCAL, CELL, FREE = 0x20, 0x40, 0x80
 
 
 class Unknown(Exception):
@@ -49,7 +32,7 @@ class Frozen:
     """
 
     def __init__(self):
-        self.lines = [HEAD]
+        self.lines = ['#include "frozen.h"']
         self.known = {}
 
     def add(self, value):
@@ -60,15 +43,31 @@ class Frozen:
             return self._code(value)
         if value is None or value is ... or type(value) is bool:
             return f"((PyObject *)&{SINGLE[value]})"
+        single = self._single(value)
+        if single:
+            return single
         if type(value) is tuple:
             items = [self.add(item) for item in value]
             return self._once(("tuple", *items), lambda name: self._tuple(name, items))
         if type(value) is float:
             return self._once(("float", value.hex()), lambda name: self._float(name, value))
+        if type(value) is slice:
+            parts = [self.add(part) for part in (value.start, value.stop, value.step)]
+            return self._once(("slice", *parts), lambda name: self._slice(name, parts))
         make = {str: self._text, bytes: self._bytes, int: self._integer}.get(type(value))
         if make is None:
             raise Unknown(f"a constant of type {type(value).__name__}")
         return self._once((type(value), value), lambda name: make(name, value))
+
+    def _single(self, value):
+        """What Python has itself, in every process, once; "" when it is not of these."""
+        if type(value) is int and -5 <= value <= 256:
+            return f"SMALL({value})"
+        if type(value) is str and len(value) <= 1 and value <= "\xff":
+            return f"CHARACTER({ord(value)})" if value else "EMPTY_TEXT"
+        if type(value) is bytes and len(value) <= 1:
+            return f"BYTE({value[0]})" if value else "EMPTY_BYTES"
+        return "EMPTY_TUPLE" if value == () and type(value) is tuple else ""
 
     def _once(self, key, make):
         if key not in self.known:
@@ -83,8 +82,7 @@ class Frozen:
             return f"ASCII({name}, {size}) = {{ CHARACTERS({size}, 1, 1), {literal(value.encode())} }};"
         kind = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
         units = ", ".join(str(ord(character)) for character in value)
-        head = f"{{ CHARACTERS({size}, {kind}, 0), 0, NULL, 0 }}"
-        return f"TEXT({name}, Py_UCS{kind}, {size}) = {{ {head}, {{ {units} }} }};"
+        return f"TEXT({name}, Py_UCS{kind}, {size}) = {{ WIDE({size}, {kind}), {{ {units} }} }};"
 
     def _bytes(self, name, value, where="OBJECT"):
         return f"BYTES({name}, {len(value)}) {where} = {{ SIZED(PyBytes_Type, {len(value)}), -1, {literal(value)} }};"
@@ -94,8 +92,8 @@ class Frozen:
         while rest:
             digits.append(str(rest & (1 << bits) - 1))
             rest >>= bits
-        size, written = -len(digits) if value < 0 else len(digits), ", ".join(digits) or "0"
-        return f"INTEGER({name}, {len(digits) or 1}) = {{ SIZED(PyLong_Type, {size}), {{ {written} }} }};"
+        size, written = len(digits), ", ".join(digits) or "0"
+        return f"INTEGER({name}, {size or 1}) = {{ INTEGER_HEAD({size}, {int(value < 0)}), {{ {written} }} }};"
 
     def _float(self, name, value):
         if not math.isfinite(value):
@@ -104,10 +102,16 @@ class Frozen:
 
     def _tuple(self, name, items):
         size, written = len(items), ", ".join(items) or "NULL"
-        return f"TUPLE({name}, {size or 1}) = {{ {{ 0 }}, SIZED(PyTuple_Type, {size}), {{ {written} }} }};"
+        return f"TUPLE({name}, {size or 1}) = {{ TUPLE_HEAD({size}), {{ {written} }} }};"
+
+    def _slice(self, name, parts):
+        return f"SLICE({name}) = {{ {{ 0 }}, {{ HEAD(PySlice_Type), {', '.join(parts)} }} }};"
 
     def _code(self, code):
         written = ", ".join(f".{field} = {value}" for field, value in self._fields(code).items())
+        cells = [name for name in code.co_cellvars if name not in code.co_varnames]
+        slots = len(code.co_varnames) + len(cells) + len(code.co_freevars) + code.co_stacksize
+        written += f", FRAME({slots}, {len(cells)})"
         name, size = f"c{len(self.lines)}", len(code.co_code)
         self.lines.append(f"CODE({name}, {size}) = {{ {{ .ob_base = SIZED(PyCode_Type, {size // 2}), {written} }} }};")
         return f"AT({name})"
@@ -123,15 +127,13 @@ class Frozen:
             **{f"co_{field}": getattr(code, f"co_{field}") for field in same},
             **{f"co_{field}": self.add(getattr(code, f"co_{field}")) for field in objects},
             "co_nlocalsplus": len(kinds),
-            "co_nplaincellvars": len(cells),
             "co_ncellvars": len(code.co_cellvars),
             "co_nfreevars": len(code.co_freevars),
             "co_localsplusnames": self.add((*code.co_varnames, *cells, *code.co_freevars)),
             "co_localspluskinds": self.add(bytes(kinds)),
             "co_linetable": self._lines(code.co_linetable),
-            "co_warmup": WARM_UP,
             "_co_firsttraceable": code.co_code[::2].index(dis.opmap["RESUME"]),
-            "co_code_adaptive": literal(code.co_code),
+            "co_code_adaptive": literal(code._co_code_adaptive),
         }
 
     def _lines(self, table):

@@ -1,6 +1,6 @@
-/* generate.c: run once while building. It prints, as Python, what only the C compiler knows: the kernel's constants
- * (pyoci/kernel.py), the list of operations (pyoci/plan/ops.py), and the words for them (pyoci/plan/words.py), for which
- * only errors and `pyoci plan` have a use. */
+/* generate.c: what only the C compiler knows, as Python: the kernel's constants (pyoci/kernel.py), the list of operations
+ * (pyoci/plan/ops.py), and the words for them (pyoci/plan/words.py), for which only errors and `pyoci plan` have a use.
+ * It is compiled and never run: generate_build.py reads the object, which may be another machine's. */
 #include "kernel.h"
 #include "plan.h"
 
@@ -18,12 +18,18 @@
 #define IFA_PROTO 11
 
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 
-#define PRINT(name) printf("%s = %lld\n", #name, (long long)(name));
+/* A line of Python; a byte 1 in the text stands for the number */
+struct line {
+    long long number;
+    char text[504];
+};
+#define FILE_OF(name) const struct line name[] __attribute__((section("pyoci." #name), used))
+#define TEXT(text) { 0, text },
+#define NUMBER(name, value) { (long long)(value), name " = \1" },
+#define NAMED(name) NUMBER(#name, name)
 
 #define CONSTANTS(K)                                                                                           \
     K(CLONE_NEWNS) K(CLONE_NEWCGROUP) K(CLONE_NEWUTS) K(CLONE_NEWIPC) K(CLONE_NEWUSER) K(CLONE_NEWPID)          \
@@ -73,58 +79,44 @@
     K(CAP_WAKE_ALARM) K(CAP_BLOCK_SUSPEND) K(CAP_AUDIT_READ) K(CAP_PERFMON) K(CAP_BPF)                          \
     K(CAP_CHECKPOINT_RESTORE)
 
-static void print_kernel(void)
-{
-    puts("\"\"\"The kernel's constants. Generated from its headers by csrc/generate.c: do not edit.\"\"\"\n");
-    CONSTANTS(PRINT)
-    puts("\nCAPABILITIES = {");
-#define PRINT_CAPABILITY(name) printf("    \"%s\": %d,\n", #name, name);
-    CAPABILITIES(PRINT_CAPABILITY)
-    puts("}");
-}
+FILE_OF(kernel) = {
+    TEXT("\"\"\"The kernel's constants. Generated from its headers by csrc/generate.c: do not edit.\"\"\"\n")
+    CONSTANTS(NAMED)
+    TEXT("\nCAPABILITIES = {")
+#define CAPABILITY(name) { name, "    \"" #name "\": \1," },
+    CAPABILITIES(CAPABILITY)
+    TEXT("}")
+};
 
-#define PRINT_FIELD(kind, name) printf("(\"%s\", \"%s\"), ", #kind, #name);
-#define PRINT_OPERATION(NAME, name, words)                  \
-    printf("    (\"%s\", \"%s\", (", #NAME, words);         \
-    FIELDS_##NAME(PRINT_FIELD)                              \
-    puts(")),");
-#define PRINT_NUMBER(NAME, name, words) printf("%s = %d\n", #NAME, OP_##NAME);
-#define PRINT_ENUM(name, ...) printf("%s = %d\n", #name, name);
-#define PRINT_FLAG(name, value) printf("%s = %d\n", #name, value);
+#define OPERATION_NUMBER(NAME, name, words) NUMBER(#NAME, OP_##NAME)
+#define ENUM(name, ...) NAMED(name)
+#define FLAG(name, value) NUMBER(#name, value)
 
-static void print_operations(void)
-{
-    puts("\"\"\"The operations of a plan. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n");
-    printf("MAGIC = %u\nVERSION = %u\nMAX_BYTES = %u\nTEXT_MAX = %u\n", PLAN_MAGIC, PLAN_VERSION, PLAN_MAX_BYTES,
-           PLAN_TEXT_MAX);
-    printf("REPORT_HEAD = %zu\n\n", offsetof(struct plan_report, bytes));
-    PLAN_OPERATIONS(PRINT_NUMBER)
-    puts("");
-    PLAN_SYNC_POINTS(PRINT_ENUM)
-    puts("");
-    PLAN_REPORTS(PRINT_ENUM)
-    puts("");
-    PLAN_FLAGS(PRINT_FLAG)
-    printf("\nOPERATION_COUNT = %d\n", OPERATIONS);
-}
+FILE_OF(operations) = {
+    TEXT("\"\"\"The operations of a plan. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n")
+    NUMBER("MAGIC", PLAN_MAGIC)
+    NUMBER("VERSION", PLAN_VERSION)
+    NUMBER("MAX_BYTES", PLAN_MAX_BYTES)
+    NUMBER("TEXT_MAX", PLAN_TEXT_MAX)
+    NUMBER("REPORT_HEAD", offsetof(struct plan_report, bytes))
+    TEXT("")
+    PLAN_OPERATIONS(OPERATION_NUMBER)
+    TEXT("")
+    PLAN_SYNC_POINTS(ENUM)
+    TEXT("")
+    PLAN_REPORTS(ENUM)
+    TEXT("")
+    PLAN_FLAGS(FLAG)
+    TEXT("")
+    NUMBER("OPERATION_COUNT", OPERATIONS)
+};
 
-static void print_words(void)
-{
-    puts("\"\"\"The operations in words. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n");
-    puts("# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (");
-    PLAN_OPERATIONS(PRINT_OPERATION)
-    puts(")");
-}
+#define FIELD(kind, name) "(\"" #kind "\", \"" #name "\"), "
+#define OPERATION(NAME, name, words) TEXT("    (\"" #NAME "\", \"" words "\", (" FIELDS_##NAME(FIELD) ")),")
 
-int main(int argc, char **argv)
-{
-    if (argc == 2 && strcmp(argv[1], "operations") == 0)
-        print_operations();
-    else if (argc == 2 && strcmp(argv[1], "words") == 0)
-        print_words();
-    else if (argc == 2 && strcmp(argv[1], "kernel") == 0)
-        print_kernel();
-    else
-        return 64;
-    return 0;
-}
+FILE_OF(words) = {
+    TEXT("\"\"\"The operations in words. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n")
+    TEXT("# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (")
+    PLAN_OPERATIONS(OPERATION)
+    TEXT(")")
+};

@@ -15,16 +15,16 @@
 #define PYOCI_IN_TREE ""
 #endif
 
-/* Python's start has two halves, and until 3.13 one may run code between them, but for what we do in main() about
- * signals: to that a shared library gives no access. 3.13 crashes at a str that UTF-8 cannot hold. */
+/* Python's start has two halves, and code may run between them, but for what we do in main() about signals: to that a
+ * shared library gives no access. */
 extern int _PySignal_Init(int install_handlers) __attribute__((weak));
-#define HALVES (PY_VERSION_HEX < 0x030d0000 && _PySignal_Init)
+#define HALVES (_PySignal_Init != NULL)
 
 /* 3.11 begins with making every string in the code of its frozen modules one with its equals. Most of them belong to the
  * second half and are never looked at; until then they are equal without being one. The linker puts our function in the
  * place of Python's (--wrap), which waits for complete(). */
 extern int __real__Py_Deepfreeze_Init(void) __attribute__((weak));
-#define LATE_STRINGS (PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030c0000 && __real__Py_Deepfreeze_Init)
+#define LATE_STRINGS (PY_VERSION_HEX < 0x030c0000 && __real__Py_Deepfreeze_Init)
 int __wrap__Py_Deepfreeze_Init(void);
 
 int __wrap__Py_Deepfreeze_Init(void)
@@ -34,7 +34,6 @@ int __wrap__Py_Deepfreeze_Init(void)
 
 /* A command lives for milliseconds, and is not to look for garbage, least of all among what Python makes for itself before
  * anybody could tell it so: in the same way. */
-#if PY_VERSION_HEX >= 0x030a0000
 extern PyStatus __real__PyGC_Init(PyInterpreterState *interpreter) __attribute__((weak));
 PyStatus __wrap__PyGC_Init(PyInterpreterState *interpreter);
 
@@ -45,7 +44,19 @@ PyStatus __wrap__PyGC_Init(PyInterpreterState *interpreter)
     PyGC_Disable();
     return status;
 }
-#endif
+
+/* Codecs and what is done about characters that one does not know belong to the second half: whoever wants them before
+ * gets that first. From 3.13 on Python would crash. */
+static int codecs_may_come(void);
+
+#define LATE_CODECS(name, declared, passed)                                                                             \
+    extern PyObject *__real_##name declared __attribute__((weak));                                                     \
+    PyObject *__wrap_##name declared;                                                                                   \
+    PyObject *__wrap_##name declared { return codecs_may_come() ? __real_##name passed : NULL; }
+
+LATE_CODECS(PyCodec_LookupError, (const char *name), (name))
+LATE_CODECS(_PyCodec_EncodeText, (PyObject * text, const char *encoding, const char *errors), (text, encoding, errors))
+LATE_CODECS(_PyCodec_DecodeText, (PyObject * data, const char *encoding, const char *errors), (data, encoding, errors))
 
 PyMODINIT_FUNC PyInit__shim(void); /* csrc/shim_build.py */
 
@@ -85,22 +96,44 @@ static PyObject *find(PyObject *self, PyObject *name)
     Py_RETURN_NONE;
 }
 
+static PyConfig config;
+static enum { CORE, BOOTED, WHOLE } started; /* BOOTED: boot.py runs, with the first half of Python's start alone */
+
+static PyStatus second_half(void)
+{
+#if PY_VERSION_HEX >= 0x030e0000 && PY_VERSION_HEX < 0x030f0000
+    config._init_main = 1; /* 3.14 has no _Py_InitializeMain(): the same call once more goes on where it stopped */
+    return Py_InitializeFromConfig(&config);
+#else
+    return _Py_InitializeMain();
+#endif
+}
+
 static PyObject *complete(PyObject *self, PyObject *unused)
 {
-    static int begun;
     PyStatus status;
 
     (void)self;
     (void)unused;
-    if (begun || !HALVES)
+    if (started == WHOLE || !HALVES)
         Py_RETURN_FALSE;
-    begun = 1;
+    started = WHOLE;
     if (LATE_STRINGS && __real__Py_Deepfreeze_Init() < 0)
         return PyErr_NoMemory();
-    status = _Py_InitializeMain();
+    status = second_half();
     if (!PyStatus_Exception(status))
         Py_RETURN_TRUE;
     return PyErr_Format(PyExc_RuntimeError, "%s", status.err_msg ? status.err_msg : "Python does not start");
+}
+
+/* By boot.py's function, which has more to do */
+static int codecs_may_come(void)
+{
+    if (started != BOOTED || !HALVES)
+        return 1;
+    PyObject *main = PyImport_AddModule("__main__"), *done = main ? PyObject_CallMethod(main, "complete", NULL) : NULL;
+    Py_XDECREF(done);
+    return done != NULL;
 }
 
 static PyMethodDef functions[] = {
@@ -119,6 +152,7 @@ static PyObject *make_module(void)
 
     if (!module || PyModule_AddObject(module, "argv", argv_list) < 0 ||
         PyModule_AddIntConstant(module, "HALVES", HALVES) < 0 ||
+        PyModule_AddStringConstant(module, "START", PYOCI_START) < 0 ||
         PyModule_AddStringConstant(module, "TREE", PYOCI_IN_TREE) < 0 ||
         PyModule_AddStringConstant(module, "PACKAGES", PYOCI_PACKAGES) < 0 ||
         PyModule_AddStringConstant(module, "STDLIB", PYOCI_STDLIB) < 0 ||
@@ -144,39 +178,37 @@ static void append(PyWideStringList *list, const char *text)
     PyMem_RawFree(wide);
 }
 
-static void configure(PyConfig *config, int argc, char **argv)
+static void configure(int argc, char **argv)
 {
     const struct {
         wchar_t **field;
         const char *text;
     } strings[] = {
-        { &config->program_name, PYOCI_PYTHON },    { &config->executable, PYOCI_PYTHON },
-        { &config->base_executable, PYOCI_PYTHON }, { &config->prefix, PYOCI_PREFIX },
-        { &config->base_prefix, PYOCI_PREFIX },     { &config->exec_prefix, PYOCI_EXEC_PREFIX },
-        { &config->platlibdir, PYOCI_PLATLIBDIR },  { &config->base_exec_prefix, PYOCI_EXEC_PREFIX },
-#if PY_VERSION_HEX >= 0x030b0000
-        { &config->stdlib_dir, PYOCI_STDLIB },
-#endif
-        { &config->check_hash_pycs_mode, "always" },
+        { &config.program_name, PYOCI_PYTHON },    { &config.executable, PYOCI_PYTHON },
+        { &config.base_executable, PYOCI_PYTHON }, { &config.prefix, PYOCI_PREFIX },
+        { &config.base_prefix, PYOCI_PREFIX },     { &config.exec_prefix, PYOCI_EXEC_PREFIX },
+        { &config.platlibdir, PYOCI_PLATLIBDIR },  { &config.base_exec_prefix, PYOCI_EXEC_PREFIX },
+        { &config.stdlib_dir, PYOCI_STDLIB },
+        { &config.check_hash_pycs_mode, "always" },
     };
     const char *const path[] = { PYOCI_STDLIB, PYOCI_EXTENSIONS };
-    char started[64];
+    char born[64];
 
-    PyConfig_InitIsolatedConfig(config);
-    config->site_import = 0;
-    config->write_bytecode = 0;
-    config->parse_argv = 0;
-    config->install_signal_handlers = !HALVES;
-    config->pathconfig_warnings = 0;
-    config->_init_main = !HALVES;
-    config->module_search_paths_set = 1;
+    PyConfig_InitIsolatedConfig(&config);
+    config.site_import = 0;
+    config.write_bytecode = 0;
+    config.parse_argv = 0;
+    config.install_signal_handlers = !HALVES;
+    config.pathconfig_warnings = 0;
+    config._init_main = !HALVES;
+    config.module_search_paths_set = 1;
     for (size_t n = 0; n < sizeof strings / sizeof *strings; n++)
-        check(PyConfig_SetBytesString(config, strings[n].field, strings[n].text));
+        check(PyConfig_SetBytesString(&config, strings[n].field, strings[n].text));
     for (size_t n = 0; n < sizeof path / sizeof *path; n++)
-        append(&config->module_search_paths, path[n]);
-    snprintf(started, sizeof started, "started=%s", argv[1]);
-    append(&config->xoptions, started);
-    check(PyConfig_SetBytesArgv(config, argc, argv));
+        append(&config.module_search_paths, path[n]);
+    snprintf(born, sizeof born, "started=%s", argv[1]);
+    append(&config.xoptions, born);
+    check(PyConfig_SetBytesArgv(&config, argc, argv));
 }
 
 /* Runs pyoci/boot.py as __main__; it ends the process itself, and returns only when it fails */
@@ -196,7 +228,6 @@ static int boot(void)
 int main(int argc, char **argv)
 {
     PyPreConfig before;
-    PyConfig config;
 
     if (argc < 2 || !strrchr(argv[0], '/')) {
         fputs("pyoci: this program is started by the command pyoci\n", stderr);
@@ -209,9 +240,8 @@ int main(int argc, char **argv)
     check(Py_PreInitialize(&before));
     if (PyImport_AppendInittab("_pyoci", make_module) < 0 || PyImport_AppendInittab("pyoci._shim", PyInit__shim) < 0)
         return 1;
-    configure(&config, argc, argv);
+    configure(argc, argv);
     check(Py_InitializeFromConfig(&config));
-    PyConfig_Clear(&config);
     if (HALVES && _PySignal_Init(1) < 0)
         return 1;
     argv_list = PyList_New(0);
@@ -221,5 +251,6 @@ int main(int argc, char **argv)
             return 1;
         Py_DECREF(word);
     }
+    started = BOOTED;
     return boot();
 }

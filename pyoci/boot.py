@@ -1,7 +1,7 @@
 """How pyoci starts in its own interpreter (csrc/interpreter.c): pyoci's modules are part of that program, and of Python
 only the first half has started. The other half, with codecs, streams and imports from files, follows by itself when
-somebody imports, opens or prints by Python's means; hot commands have no need of it. (Not from Python 3.13 on, and not
-with a shared library: see there.)
+somebody imports, opens, prints or encodes by Python's means; hot commands have no need of it. (Not with a shared
+library: see there.)
 
 sys._xoptions["started"] is when the launcher was started: CLOCK_MONOTONIC, nanoseconds, a string.
 """
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 OURS: str = _pyoci.argv[0].rpartition("/pyoci/")[0]  # where the package is; the launcher gives the whole path
 PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
 SHIM = "pyoci._shim"
-# Of hot commands; the last of seccomp profiles: the name of the first of them changed with 3.12
-EXTENSIONS = ("_json", "_struct", "fcntl", "select", "termios", "_sha256", "_sha2", "_cffi_backend")
+# Of hot commands; the last of seccomp profiles
+EXTENSIONS = ("_json", "_struct", "fcntl", "select", "termios", "_cffi_backend")
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib

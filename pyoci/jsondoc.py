@@ -92,7 +92,7 @@ def parse(data: bytes, *, name: str = "config.json") -> object:
     start = len(text) - len(text.lstrip(" \t\r\n"))
     try:
         value, end = make_scanner(_HOOKS)(text, start)
-    except (ValueError, StopIteration, RecursionError):
+    except (ValueError, StopIteration, RecursionError, SystemError):  # the last: json.decoder is not imported
         return _parse_slowly(text, name)
     if end != len(text) and text[end:].strip(" \t\r\n"):
         return _parse_slowly(text, name)

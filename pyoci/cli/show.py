@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
 
 def version(call: "Call") -> int:
-    """Prints the version in the shape callers parse."""
-    show(version_text())
+    """Prints the version in the shape callers parse; --check tries the installation first."""
+    missing: "list[str]" = []
+    if call.flags.get("check"):
+        from pyoci.cli.installation import check
+
+        missing = check()
+    show(version_text() + "".join(f"not installed: {library}\n" for library in missing))
     return 0
 
 
@@ -24,10 +29,12 @@ def version_text() -> str:
     import sys
 
     import pyoci
+    from pyoci.cli.installation import start
     from pyoci.commit import COMMIT
 
     python = ".".join(str(part) for part in sys.version_info[:3])
-    return f"pyoci version {pyoci.__version__}\ncommit: {COMMIT}\nspec: {pyoci.SPEC_VERSION}\npython: {python}\n"
+    about = f"commit: {COMMIT}\nspec: {pyoci.SPEC_VERSION}\npython: {python}\nstart: {start()}\n"
+    return f"pyoci version {pyoci.__version__}\n{about}"
 
 
 def features(call: "Call") -> int:

@@ -220,7 +220,13 @@ COMMANDS = {
             "kind": ("KIND", "what it is: config, process, state or features (default: seen from its content)"),
         },
     ),
-    "version": ("", "print the version", "Prints the versions of pyoci and of the specification.", {}),
+    "version": (
+        "",
+        "print the version",
+        "Prints the versions of pyoci, of the specification and of Python, and how commands start: frozen, linked or"
+        " stock.",
+        {"check": ("", "try this installation first: JSON, and every module")},
+    ),
 }
 
 

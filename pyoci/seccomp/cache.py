@@ -3,15 +3,19 @@
 A file for each profile, trusted only when it is ours, whole, and made by the library that is installed now:
 
     magic   8 bytes
-    digest  SHA-256 of all that follows
-    key     SHA-256 of the profile, the compiler and the machine: the file's name, too
-    path    16-bit length, then the path of libseccomp
+    sum     SipHash of all that follows, against accidents: nobody else writes here
+    sizes   of the key (32 bits) and of the path (16 bits)
+    key     the profile, the compiler's format and the machine, as JSON. The file's name is its SipHash, which two keys
+            may share; the whole key is compared
+    path    of libseccomp
     stamp   device, inode, size and time of that file: another version of it makes another filter
     program
+
+No cryptographic hash is needed, and Python's own modules for them are not in every build of it (docs/python.md).
 """
 
+import _imp
 import posix
-import sys
 from struct import calcsize, pack, unpack_from
 
 import pyoci
@@ -23,11 +27,12 @@ if TYPE_CHECKING:
 
 # An `@` is not allowed in a container's id, so this directory can never be one's
 DIRECTORY = "@seccomp"
-_MAGIC = b"pyocibpf"
+_MAGIC = b"pyocibp2"
 _FORMAT = 1  # of the compiler's output: to be raised when the same profile comes to mean another program
 _ENTRIES = 64
-_LARGEST = 1 << 16
-_HEAD = "=8s32s32sH"
+_LARGEST = 1 << 18
+_SUM = "=8s8s"
+_SIZES = "=IH"
 _STAMP = "=4q"
 # What does not change the program: the flags are seccomp(2)'s, the listener's place is the runtime's business
 _OTHER = ("flags", "listenerPath", "listenerMetadata")
@@ -44,29 +49,34 @@ class Cache:
     def key(self, profile: "dict[str, Any]") -> bytes:
         """What a profile is known by."""
         about = {name: value for name, value in profile.items() if name not in _OTHER}
-        return _digest(dump([_FORMAT, pyoci.__version__, posix.uname().machine, about]).encode())
+        return dump([_FORMAT, pyoci.__version__, posix.uname().machine, about]).encode()
 
     def read(self, key: bytes) -> "Optional[bytes]":
         """The program, None when there is none to be trusted."""
-        data = self._load(key.hex())
-        if data is None or len(data) < calcsize(_HEAD) + calcsize(_STAMP):
+        data = self._load(_sum(key).hex())
+        if data is None or len(data) < calcsize(_SUM) + calcsize(_SIZES):
             return None
-        magic, digest, stored, length = unpack_from(_HEAD, data)
-        if magic != _MAGIC or stored != key or _digest(data[40:]) != digest:
+        body = data[calcsize(_SUM) :]
+        if unpack_from(_SUM, data) != (_MAGIC, _sum(body)):
             return None
-        at = calcsize(_HEAD)
-        library, at = data[at : at + length], at + length
-        body = at + calcsize(_STAMP)
-        if data[at:body] != _stamp(library) or body == len(data) or (len(data) - body) % 8:
+        keys, paths = unpack_from(_SIZES, body)
+        at = calcsize(_SIZES) + keys
+        end = at + paths
+        program = end + calcsize(_STAMP)
+        if body[calcsize(_SIZES) : at] != key or body[end:program] != _stamp(body[at:end]):
             return None
-        return data[body:]
+        if program >= len(body) or (len(body) - program) % 8:
+            return None
+        return body[program:]
 
     def write(self, key: bytes, library: str, program: bytes) -> bool:
         """Keeps a program; False where it could not. That is no error: the next create compiles again."""
         path = library.encode("utf-8", "surrogateescape")
-        body = key + pack("=H", len(path)) + path + _stamp(path) + program
+        body = pack(_SIZES, len(key), len(path)) + key + path + _stamp(path) + program
+        if len(body) > _LARGEST - calcsize(_SUM):
+            return True  # nobody would read it
         try:
-            self._store(key.hex(), _MAGIC + _digest(body) + body)
+            self._store(_sum(key).hex(), _MAGIC + _sum(body) + body)
         except OSError:
             return False
         return True
@@ -141,13 +151,6 @@ def _stamp(library: bytes) -> bytes:
     return pack(_STAMP, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _digest(data: bytes) -> bytes:
-    """hashlib would load OpenSSL; the interpreter's own module has had two names, and may be left out."""
-    try:
-        if sys.version_info >= (3, 12):
-            from _sha2 import sha256
-        else:
-            from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        from hashlib import sha256
-    return bytes(sha256(data).digest())
+def _sum(data: bytes) -> bytes:
+    """8 bytes of SipHash, the hash that Python has built in for its own compiled files."""
+    return _imp.source_hash(_FORMAT, data)

@@ -110,8 +110,9 @@ def _foreign_profile(path: Path) -> None:
 TAMPERED: "dict[str, Callable[[Path], Any]]" = {
     "magic": lambda path: _flip(path, 0),
     "digest": lambda path: _flip(path, 8),
+    "sizes": lambda path: _flip(path, 16),
     "key": lambda path: _flip(path, 40),
-    "library": lambda path: _flip(path, 80),
+    "library": lambda path: _flip(path, path.read_bytes().index(b"libseccomp")),
     "last instruction": lambda path: _flip(path, -1),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-8]),
     "empty": lambda path: path.write_bytes(b""),
@@ -197,3 +198,18 @@ def test_a_found_filter_loads_no_library(tmp_path: Path) -> None:
         out = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
         assert ("pyoci.seccomp.compiler" in out) is expected
         assert "hashlib" not in out
+
+
+def test_two_profiles_whose_names_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: Counted) -> None:
+    """The name of an entry is a short hash: the whole key decides."""
+    monkeypatch.setattr(module, "_sum", lambda data: bytes(8))
+    other = {"defaultAction": "SCMP_ACT_ALLOW"}
+    first = pyoci.seccomp.program(PROFILE, str(tmp_path), [])
+    second = pyoci.seccomp.program(other, str(tmp_path), [])
+    assert first != second and compiled.times == 2
+    assert pyoci.seccomp.program(other, str(tmp_path), []) == second and compiled.times == 2
+
+
+def test_a_profile_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
+    assert Cache(str(tmp_path)).write(b"x" * module._LARGEST, "/library", bytes(8))
+    assert not (tmp_path / DIRECTORY).exists()

@@ -1,0 +1,154 @@
+"""pyoci's modules as part of the interpreter's program: lean, constants in the place of their names, and frozen."""
+
+import ast
+import marshal
+import os
+import sysconfig
+
+import frozen_build
+from compiler_build import source, write
+
+# Of Python's own: what a hot command may want, from a file that only the second half of Python's start could read
+PYTHONS_OWN = ("struct",)
+
+
+class Lean(ast.NodeTransformer):
+    """Takes out what nobody reads at run time, and every start would load and keep: type annotations, slots."""
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node):
+        """Slots are for those who read and check sources: each is an object to be made, and instances are few."""
+        node.body = [line for line in node.body if not _makes_slots(line)] or [ast.Pass()]
+        return self.generic_visit(node)
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node):
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+
+    def visit_If(self, node):
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return [self.visit(line) for line in node.orelse] or ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+
+def _makes_slots(line):
+    return isinstance(line, ast.Assign) and any(getattr(name, "id", "") == "__slots__" for name in line.targets)
+
+
+CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else
+
+
+class Folded(ast.NodeTransformer):
+    """Puts the values of constants in the place of their names, as C's compiler does: kernel.py and plan/ops.py are
+    hundreds of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
+
+    def __init__(self, modules):
+        self.modules = modules
+        self.unused = set()
+
+    def fold(self, tree):
+        """Folds a module."""
+        self.unused = set()
+        tree = self.visit(tree)
+        self.unused = set(self.modules) - {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+        return self.visit(tree)
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        known = self.modules.get(node.value.id, {}) if isinstance(node.value, ast.Name) else {}
+        return ast.copy_location(ast.Constant(known[node.attr]), node) if node.attr in known else node
+
+    def visit_ImportFrom(self, node):
+        """Of an import goes what nobody needs any more."""
+        node.names = [alias for alias in node.names if alias.name not in self.unused]
+        return node if node.names else ast.copy_location(ast.Pass(), node)
+
+
+def constants(*files):
+    """The constants that Python files assign: module name to name to value."""
+    found = {}
+    for file in files:
+        with open(file, "rb") as text:
+            lines = [line for line in ast.parse(text.read()).body if isinstance(line, ast.Assign)]
+        values = {line.targets[0].id: line.value.value for line in lines if isinstance(line.value, ast.Constant)}
+        found[os.path.basename(file)[: -len(".py")]] = values
+    return found
+
+
+def modules_of(package, in_tree):
+    """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
+    root = os.path.dirname(package)
+    folded = Folded(constants(*(os.path.join(root, *name.split(".")) + ".py" for name in CONSTANTS)))
+    paths = [os.path.join(place, file) for place, _, files in os.walk(package) for file in files]
+    files = [(root, os.path.relpath(path, root)) for path in sorted(paths)]
+    files += [(sysconfig.get_path("stdlib"), f"{name}.py") for name in PYTHONS_OWN]
+    for root, file in files:
+        path = os.path.join(root, file)
+        if not file.endswith(".py") or file.endswith("generate.py"):
+            continue
+        is_package = file.endswith("/__init__.py")
+        name = os.path.dirname(file) if is_package else file[: -len(".py")]
+        shown, optimize = (path, 0) if in_tree else (f"<{file}>", 2)
+        with open(path, "rb") as source_file:
+            tree = ast.parse(source_file.read(), shown)
+        name = name.replace("/", ".")
+        tree = ast.fix_missing_locations(tree if in_tree else Lean().visit(folded.fold(tree)))
+        code = compile(tree, shown, "exec", optimize=optimize, dont_inherit=True)
+        changed = os.stat(path).st_mtime_ns if in_tree else 0
+        yield name, is_package, code, changed
+
+
+def hot_modules():
+    """Those that hot commands load, which lie close together in the program (csrc/hot.txt, by tests/tools/hot.py)."""
+    with open(source("hot.txt"), encoding="utf-8") as file:
+        return file.read().split()
+
+
+# By the assembler, which link-time optimization leaves alone
+DATA = """.section .rodata
+.global module_code
+module_code: .incbin "@FILE@"
+.byte 0
+.section .note.GNU-stack,"",%progbits
+"""
+
+
+def module_table(package, scratch, in_tree, freeze):
+    """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file and the
+    assembler's.
+
+    freeze: as objects, where that is possible, and not marshalled
+    """
+    frozen, table, data = frozen_build.Frozen(), [], b""
+    place = {name: number for number, name in enumerate(hot_modules())}
+    modules = sorted(modules_of(package, in_tree), key=lambda module: (place.get(module[0], len(place)), module[0]))
+    for name, is_package, code, changed in modules:
+        piece, ready = b"", "NULL"
+        try:
+            ready = frozen.add(code) if freeze else ready
+        except frozen_build.Unknown:
+            pass
+        if ready == "NULL":
+            piece = marshal.dumps(code)
+        table.append((name, f"{ready}, {len(data)}, {len(piece)}, {int(is_package)}, {changed}"))
+        data += piece
+    write(os.path.join(scratch, "modules.bin"), data)
+    lines = [f'{{ "{name}", {rest} }},' for name, rest in sorted(table)]
+    text = f"""{chr(10).join(frozen.lines) if freeze else ""}
+#include "interpreter.h"
+const size_t module_count = {len(lines)};
+const struct module modules[] = {{ {" ".join(lines)} }};
+"""
+    write(os.path.join(scratch, "modules.c"), text.encode())
+    write(os.path.join(scratch, "data.S"), DATA.replace("@FILE@", os.path.join(scratch, "modules.bin")).encode())
+    return os.path.join(scratch, "modules.c"), os.path.join(scratch, "data.S")

@@ -1,0 +1,85 @@
+"""Tries what was built as its users will: every module is imported, JSON read and written, a container made and run. A
+build that does not work must not look like one that does."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from compiler_build import compile_static, write
+
+PROBE = b'#include <unistd.h>\nint main(void) { return write(1, "works\\n", 6) != 6; }\n'
+# What the kernel says where a build may not make containers: in a sandbox, for a user without namespaces
+REFUSED = re.compile(r"\((EPERM|EACCES|ENOSYS|ENOSPC|EUSERS)\)")
+NAMESPACES = ("pid", "mount", "ipc", "uts")
+
+
+def foreign():
+    """Whether what is built is for another machine, and cannot be tried here."""
+    return "_PYTHON_HOST_PLATFORM" in os.environ
+
+
+def problem(words, package):
+    """What does not work, or "".
+
+    words: what stands before a command's own words; package: the directory with init in it
+    """
+    if not os.path.exists(os.path.join(package, "init")):
+        return f"{package}/init is missing"
+    with tempfile.TemporaryDirectory() as scratch:
+        return _call(words, scratch, "version", "--check")[1] or _container(words, scratch)
+
+
+def _call(words, scratch, *command):
+    """(what a command printed, what is wrong)"""
+    command = [*words, "--root", os.path.join(scratch, "state"), *command]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=scratch,
+            env={"PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        return "", f"{command[0]}: {error.strerror}"
+    if done.returncode == 0:
+        return done.stdout, ""
+    return done.stdout, f"{' '.join(command)}: status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+
+
+def _container(words, scratch):
+    """A container in namespaces; where this build may not make one, the same way without them."""
+    rootfs = os.path.join(scratch, "rootfs")
+    write(os.path.join(scratch, "probe.c"), PROBE)
+    os.makedirs(os.path.join(rootfs, "proc"))
+    compile_static(os.path.join(rootfs, "probe"), [os.path.join(scratch, "probe.c")])
+    wrong = ""
+    for namespaces in (NAMESPACES, ()):
+        _write_config(scratch, namespaces)
+        said, wrong = _call(words, scratch, "--cgroup-manager", "disabled", "run", "--no-new-keyring", "pyoci-trial")
+        if not wrong and said == "works\n":
+            return ""
+        wrong = wrong or f"the container's program did not run, it printed {said!r}"
+        if not REFUSED.search(wrong):
+            return wrong
+    return ""  # everything up to the kernel's refusal works
+
+
+def _write_config(scratch, namespaces):
+    linux = {"namespaces": [{"type": name} for name in namespaces]}
+    if namespaces and os.geteuid():
+        linux["namespaces"].append({"type": "user"})
+        for name, number in (("uidMappings", os.geteuid()), ("gidMappings", os.getegid())):
+            linux[name] = [{"containerID": 0, "hostID": number, "size": 1}]
+    config = {
+        "ociVersion": "1.2.0",
+        "process": {"cwd": "/", "args": ["/probe"], "env": ["PATH=/"], "user": {"uid": 0, "gid": 0}},
+        "root": {"path": "rootfs"},
+        "linux": linux,
+    }
+    write(os.path.join(scratch, "config.json"), json.dumps(config).encode())

@@ -1,0 +1,64 @@
+"""`version --check`: whether this installation works, as far as that shows without a container. The build asks, too."""
+
+import posix
+import sys
+
+import pyoci
+from pyoci import jsondoc
+from pyoci.errors import Error
+
+# Libraries that one feature wants, and no other has need of
+OPTIONAL = {
+    "_cffi_backend": "cffi, for seccomp profiles",
+    "jsonschema": "jsonschema, for what is wrong with a config",
+    "jeepney": "jeepney, for systemd's cgroups",
+    "google": "protobuf, for checkpoints",
+}
+RUNNING = ("boot.py",)  # as __main__
+DOCUMENT = '{"a":[1,-2.5,true,null,"\u00e9\\n"],"b":{}}'
+BROKEN = (b'{"a":1,}', b'{"a":01}', b"[1", b'{"a":"\t"}')
+
+
+def check() -> "list[str]":
+    """Reads and writes JSON, and imports every module. Gives the libraries that are not here, each with what it is for;
+    raises Error that names what does not work."""
+    if jsondoc.dump(jsondoc.parse(DOCUMENT.encode())) != DOCUMENT:
+        raise Error("JSON that was read and written again is not what it was")
+    for text in BROKEN:
+        try:
+            jsondoc.parse(text)
+        except Error:
+            continue
+        raise Error(f"the JSON parser accepts {text!r}")
+    missing = set()
+    for name in modules():
+        try:
+            __import__(name)
+        except ModuleNotFoundError as problem:
+            library = (problem.name or "").partition(".")[0]
+            if library not in OPTIONAL:
+                raise Error(f"{name} cannot be imported: {problem}") from None
+            missing.add(OPTIONAL[library])
+    return sorted(missing)
+
+
+def modules() -> "list[str]":
+    """The names of all modules of the package, sorted."""
+    return sorted(_below(pyoci.__file__.rpartition("/")[0], "pyoci"))
+
+
+def _below(directory: str, package: str) -> "list[str]":
+    names = [package]
+    for entry in posix.scandir(directory):
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name.isidentifier() and not entry.name.startswith("__"):
+                names += _below(entry.path, f"{package}.{entry.name}")
+        elif entry.name.endswith(".py") and not entry.name.startswith("__") and entry.name not in RUNNING:
+            names.append(f"{package}.{entry.name[:-3]}")
+    return names
+
+
+def start() -> str:
+    """How this process was started: csrc/interpreter_build.py has the words."""
+    known = sys.modules.get("_pyoci")
+    return "stock" if known is None else f"{known.START}{'' if known.HALVES else ', whole'}"
