@@ -3,8 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from bench import density, goals, in_process, instructions, machine, memory, phases, plot, scale, wall
 from bench.compiler import HERE

@@ -3,7 +3,8 @@
 import statistics
 import subprocess
 import tempfile
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 
 class Took(NamedTuple):

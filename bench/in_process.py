@@ -10,7 +10,7 @@ from bench.world import World
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from collections.abc import Callable
 
 OWN = "in process"
 

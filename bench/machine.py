@@ -22,7 +22,7 @@ Facts = dict[str, str]
 def facts(pyoci: str, python: str) -> Facts:
     """What the results carry. python: the interpreter that pyoci was installed with."""
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "kernel": f"{platform.release().partition('-')[0]} ({platform.machine()})",
         "processors": f"{os.cpu_count()} ({_processor()})",
         "cgroups": _cgroups(),

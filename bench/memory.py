@@ -1,6 +1,6 @@
 """Memory: peaks of commands, what containers keep resident, and the smallest limit under which `true` starts."""
 
-from typing import Callable
+from collections.abc import Callable
 
 from bench.clock import Failed
 from bench.contender import Contender

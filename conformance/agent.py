@@ -70,7 +70,7 @@ class Agent:
             while True:
                 try:
                     data, extra, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(32))
-                except socket.timeout:
+                except TimeoutError:
                     return
                 found = array.array("i")
                 for level, kind, content in extra:

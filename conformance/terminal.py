@@ -40,7 +40,7 @@ class ConsoleSocket:
         """Take the connection and all its messages; the one descriptor that came."""
         try:
             connection, _ = self.listener.accept()
-        except socket.timeout:
+        except TimeoutError:
             raise Hang("nobody connected to the console socket") from None
         with connection:
             connection.settimeout(PATIENCE)

@@ -13,7 +13,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 CC = shlex.split(os.environ.get("CC", "")) or ["cc"]
 OURS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-fstack-protector-strong"]
-OURS += ["-Werror"] if os.environ.get("PYOCI_WERROR") == "1" else []
+OURS += ["-Werror"] if os.environ.get("PYOCI_WERROR") == "1" else ["-DNDEBUG"]
 
 
 def environment(*names):
@@ -75,6 +75,14 @@ def static_compilers():
     return [CC] if os.environ.get("CC") else [["musl-gcc"], CC]
 
 
+def static_words():
+    """What makes a program static. It has a fixed address, which saves the time of moving it, unless STATIC_CC asks for
+    -static-pie."""
+    if "-static-pie" in environment("STATIC_CC"):
+        return ["-static-pie", "-fPIE"]
+    return ["-static", "-fno-pie", "-no-pie"]
+
+
 def static_compiler():
     """The compiler for init and the launcher. They must be static: a dynamic loader reads files that the environment or
     the image chooses."""
@@ -83,7 +91,7 @@ def static_compiler():
         probe = os.path.join(scratch, "probe.c")
         write(probe, b"int main(void) { return 0; }\n")
         for compiler in static_compilers():
-            command = [*compiler, *environment("CPPFLAGS", "CFLAGS"), "-static", "-no-pie", "-o", probe + ".out", probe]
+            command = [*compiler, *environment("CPPFLAGS", "CFLAGS"), *static_words(), "-o", probe + ".out", probe]
             command += environment("LDFLAGS")
             try:
                 done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -112,14 +120,9 @@ def kernel_headers(directory):
 
 
 def compile_static(output, sources, *flags):
-    """Compiles C to a program that needs nothing but the kernel, without what it does not use. It has a fixed address,
-    which saves the time of moving it, unless the environment's words ask for -static-pie."""
-    small = ["-Os", "-s", "-ffunction-sections", "-Wl,--gc-sections"]
-    if "-static-pie" in environment("CFLAGS", "LDFLAGS"):
-        place = ["-static-pie", "-fPIE"]
-    else:
-        place = ["-static", "-fno-pie", "-no-pie"]
+    """Compiles C to a program that needs nothing but the kernel, without what it does not use."""
+    small = ["-Os", "-s", "-ffunction-sections", "-Wl,--gc-sections", *static_words()]
     with tempfile.TemporaryDirectory() as scratch:
         kernel_headers(scratch)
         compiler = static_compiler()
-        compile_c(output, sources, *small, *place, "-idirafter", scratch, *flags, compiler=compiler, scratch=scratch)
+        compile_c(output, sources, *small, "-idirafter", scratch, *flags, compiler=compiler, scratch=scratch)

@@ -5,7 +5,8 @@ SPEC_VERSION = "1.3.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from collections.abc import Callable
+    from typing import Optional
 
     from pyoci.errors import Error as Error
     from pyoci.options import CreateOptions as CreateOptions

@@ -17,8 +17,9 @@ import _pyoci  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
-    from typing import Any, Callable, Optional
+    from typing import Any, Optional
 
     Found = Optional[tuple[Any, bool, int]]  # code, is it a package's, when its source was changed (ns)
 

@@ -13,7 +13,8 @@ from pyoci.talk import receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from collections.abc import Callable
+    from typing import Optional
 
     from pyoci.plan.model import ParentStep, Plan
 

@@ -11,7 +11,8 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from collections.abc import Callable
+    from typing import Any, Optional
 
     from pyoci.checkpoint.options import CriuOptions
     from pyoci.options import CreateOptions, ExecOptions

@@ -1,6 +1,6 @@
 """Reports: one module a format, each with render(runs) -> str."""
 
-from typing import Callable
+from collections.abc import Callable
 
 from conformance.report import html, json_report, junit, markdown, tap
 from conformance.results import Run

@@ -428,7 +428,7 @@ def test_more_of_the_state(case: Case) -> None:
     case.judge("defacto.state-created-time", RFC3339.fullmatch(created), "created, RFC 3339", created)
     if RFC3339.fullmatch(created):
         moment = datetime.datetime.fromisoformat(re.sub(r"(\.\d+)?(Z)$", "+00:00", created)[:25])
-        age = abs((datetime.datetime.now(datetime.timezone.utc) - moment).total_seconds())
+        age = abs((datetime.datetime.now(datetime.UTC) - moment).total_seconds())
         case.judge("defacto.state-created-time", age < 3600, "a time of this hour", created)
     case.equal("defacto.state-rootfs", "rootfs", str(container.bundle.rootfs), state.get("rootfs"))
     case.equal("defacto.state-stopped-pid", "pid", 0, state.get("pid"))

@@ -84,7 +84,6 @@ class Bus:
 
     def _receive(self, deadline: float, complaint: str) -> "Any":
         """The next message; results of jobs are noted on the way."""
-        import socket
 
         while (message := self._parser.get_next_message()) is None:
             left = deadline - time.monotonic()
@@ -93,7 +92,7 @@ class Bus:
             self._socket.settimeout(left)
             try:
                 data = self._socket.recv(65536)
-            except socket.timeout:  # TimeoutError itself only since Python 3.10
+            except TimeoutError:
                 continue
             if not data:
                 raise Error("systemd closed the connection", step="systemd")

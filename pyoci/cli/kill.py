@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from pyoci.cli.call import Call
 
 _LAST = _signal.NSIG - 1
-# Python 3.9 and 3.10 do not know it by name.
-_UNNAMED = {"SIGSTKFLT": 16}
 
 
 def main(call: "Call") -> int:
@@ -42,7 +40,7 @@ def _by_name(text: str) -> int:
     if not name.isalnum():  # keeps SIG_BLOCK and its like out
         return -1
     name = "SIG" + name
-    return int(getattr(_signal, name, _UNNAMED.get(name, -1)))
+    return int(getattr(_signal, name, -1))
 
 
 def _real_time(name: str) -> int:

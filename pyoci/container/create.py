@@ -17,7 +17,8 @@ from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from collections.abc import Callable
+    from typing import Any, Optional
 
     from pyoci.cgroups import Manager
     from pyoci.options import CreateOptions

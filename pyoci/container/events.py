@@ -7,7 +7,8 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from collections.abc import Callable
+    from typing import Any
 
     from pyoci.cgroups import Manager
     from pyoci.container.state import Entry
@@ -131,8 +132,4 @@ def _eventfd_for(path: str) -> int:
 
 
 def _eventfd() -> int:
-    if hasattr(posix, "eventfd"):
-        return int(posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK))
-    import ctypes  # Python 3.9
-
-    return int(ctypes.CDLL(None).eventfd(0, posix.O_CLOEXEC | posix.O_NONBLOCK))
+    return posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)

@@ -5,7 +5,8 @@ from pyoci.container.create import create
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from collections.abc import Callable
+    from typing import Optional
 
     from pyoci.checkpoint.options import CriuOptions
     from pyoci.container.create import Created

@@ -6,7 +6,8 @@ from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Union
+    from collections.abc import Callable
+    from typing import Any, Union
 
     from pyoci.plan.lent import Source
     from pyoci.plan.step import Step

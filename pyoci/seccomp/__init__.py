@@ -5,7 +5,8 @@ libseccomp is loaded only when a profile is met for the first time.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from collections.abc import Callable
+    from typing import Any
 
 
 def program(profile: "dict[str, Any]", root: str, later: "list[Callable[[], object]]") -> bytes:

@@ -9,7 +9,8 @@ from ..jsondoc import Namespace, dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from collections.abc import Callable
+    from typing import Any, Optional
 
     from .analysis import Problem
     from .musts import Finding

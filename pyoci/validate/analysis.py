@@ -12,8 +12,8 @@ from .schema import MOST, Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, Callable, Optional
+    from collections.abc import Callable, Iterator
+    from typing import Any, Optional
 
     from .musts import Finding, Path
 

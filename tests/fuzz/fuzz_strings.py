@@ -2,7 +2,8 @@
 value within its bounds, or an Error."""
 
 import os
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from pyoci.cgroups import convert, subpath, systemd, tree
 from pyoci.cli import duration, exec_process, kill, update

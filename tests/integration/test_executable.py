@@ -2,8 +2,8 @@
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from support.box import Box

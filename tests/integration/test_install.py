@@ -11,10 +11,9 @@ from typing import Optional
 import pytest
 from support.box import Box
 from support.command import run
+from support.sources import TREE, copy
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
-TREE = Path(__file__).parents[2]
-LIST = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
 VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 
 
@@ -42,15 +41,6 @@ def interpreter(version: str) -> Optional[str]:
     return None
 
 
-def sources(target: Path) -> None:
-    """What is not ignored by git: nothing built may slip in."""
-    names = subprocess.run(LIST, cwd=TREE, check=True, capture_output=True).stdout.decode().split("\0")
-    for name in names:
-        if name and (TREE / name).is_file() and not name.startswith(("tests/", "conformance/", "bench/")):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(TREE / name, target / name)
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     python = interpreter(version)
@@ -58,7 +48,7 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
         pytest.skip(f"no Python {version} on this machine")
     if not (TREE / ".git").exists():
         pytest.skip("not a checkout")
-    sources(tmp_path / "sources")
+    copy(tmp_path / "sources")
     venv = tmp_path / "venv"
     subprocess.run([python, "-m", "venv", str(venv)], check=True)
     pip = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", str(tmp_path / "sources")]
@@ -110,31 +100,3 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     assert (ran.status, ran.out, ran.err) == (0, "pid 1\n", ""), ran
     assert box.left() == []
     assert not canary.exists()
-
-
-def build(place: Path, **env: str) -> "subprocess.CompletedProcess[str]":
-    """Builds all of pyoci in a copy of the sources."""
-    sources(place)
-    words = [sys.executable, "setup.py", "-q", "build_native", "--in-tree"]
-    return subprocess.run(words, cwd=place, env={**os.environ, **env}, check=False, capture_output=True, text=True)
-
-
-def test_a_static_c_library_is_asked_for(tmp_path: Path) -> None:
-    done = build(tmp_path, STATIC_CC="no-such-compiler")
-    assert done.returncode == 1
-    for word in ("no-such-compiler", "no static C library", "musl-tools or libc6-dev", "glibc-static", "musl-dev"):
-        assert word in done.stderr, done.stderr
-
-
-def test_where_there_is_no_musl(box: Box, tmp_path: Path) -> None:
-    """init and the launcher work with glibc as well."""
-    done = build(tmp_path, STATIC_CC="cc")
-    assert done.returncode == 0, done.stderr[-3000:]
-    for program in ("pyoci/init", "build/bin/pyoci"):
-        assert b"GLIBC_TUNABLES" in (tmp_path / program).read_bytes(), program
-    bundle = box.bundle().shell("echo pid $$; hostname")
-    bundle.write()
-    words = ["--root", str(box.root), "run", "--bundle", str(bundle.path), "c"]
-    ran = run([str(tmp_path / "build/bin/pyoci"), *words])
-    assert (ran.status, ran.out, ran.err) == (0, "pid 1\nbox\n", ""), ran
-    assert box.left() == []

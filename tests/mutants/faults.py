@@ -9,7 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Any, Callable, NamedTuple, Optional
+from collections.abc import Callable
+from typing import Any, NamedTuple, Optional
 
 Edit = Callable[[dict[str, Any]], object]
 

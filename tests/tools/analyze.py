@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "csrc")]
 PLACES = ("PYTHON", "LIBRARY", "PACKAGES", "PREFIX", "EXEC_PREFIX", "PLATLIBDIR", "STDLIB", "EXTENSIONS", "SUFFIX")
+PLACES += ("START",)
 EXTRA = [f'-DPYOCI_{name}="/place"' for name in PLACES]
 EXTRA += [f"-isystem{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
 

@@ -1,8 +1,8 @@
 """What several unit tests are given."""
 
 import signal
-from collections.abc import Iterator
-from typing import Any, Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 

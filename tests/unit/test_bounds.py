@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 

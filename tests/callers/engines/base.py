@@ -4,9 +4,10 @@ import os
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import compare
 from compare import Outcome

@@ -6,7 +6,8 @@ What a fault is, is decided here and by the official schemas, not by the schemas
 import copy
 import json
 import random
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any, Optional
 
 import pytest
 from validate_samples import DATA
