@@ -1,5 +1,5 @@
-"""What a build makes of its surroundings: compilers and their words, how Python may be linked, and faults, which it must
-not hide behind a success."""
+"""What a build makes of its surroundings: compilers and their words, how Python may be linked, and faults, which it
+must not hide behind a success."""
 
 import hashlib
 import os
