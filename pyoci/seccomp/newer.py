@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
 _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 _X32_BIT = 0x40000000  # calls of x32 are x86_64's, with this bit (asm/unistd.h)
-_PRIVATE = 0xF0000  # numbers of their own that arm has, far above the rest
+# arm's own calls, set_tls among them, without which no program starts: far above the rest, and all there from the first
+_PRIVATE = 0xF0000
 
 _LOAD = kernel.BPF_LD | kernel.BPF_W | kernel.BPF_ABS
 _EQUAL, _ABOVE = kernel.BPF_JMP | kernel.BPF_JEQ | kernel.BPF_K, kernel.BPF_JMP | kernel.BPF_JGT | kernel.BPF_K
@@ -36,7 +37,7 @@ def unknown_calls(library: "Library", profile: "dict[str, Any]", tokens: "list[i
     default = profile["defaultAction"]
     if default in _PERMISSIVE or (default == "SCMP_ACT_ERRNO" and profile.get("defaultErrnoRet") == errno.ENOSYS):
         return b""
-    x64, x32 = _token(library, "x86_64"), _token(library, "x32")
+    x64, x32, arm = _token(library, "x86_64"), _token(library, "x32"), _token(library, "arm")
     blocks: "list[list[tuple[int, int, int, int]]]" = []
     for token in tokens:
         newest = _newest(library, profile, token)
@@ -45,7 +46,7 @@ def unknown_calls(library: "Library", profile: "dict[str, Any]", tokens: "list[i
             if newest >= 0:
                 blocks.append(_both_of_x86_64(token, newest, newest32))
         elif newest >= 0 and token != x32:
-            blocks.append(_one(token, newest))
+            blocks.append(_arm(token, newest) if token == arm else _one(token, newest))
     return _assemble(blocks)
 
 
@@ -70,6 +71,12 @@ def _newest(library: "Library", profile: "dict[str, Any]", token: int) -> int:
 
 def _one(token: int, newest: int) -> "list[tuple[int, int, int, int]]":
     return [(_EQUAL, 0, 4, token), (_LOAD, 0, 0, _NUMBER), (_ABOVE, 1, 0, newest), *_end()]
+
+
+def _arm(token: int, newest: int) -> "list[tuple[int, int, int, int]]":
+    """The calls of its own have no age: the filter says what becomes of them."""
+    head = [(_EQUAL, 0, 5, token), (_LOAD, 0, 0, _NUMBER), (_NOT_BELOW, 1, 0, _PRIVATE), (_ABOVE, 1, 0, newest)]
+    return [*head, *_end()]
 
 
 def _both_of_x86_64(token: int, newest: int, newest32: int) -> "list[tuple[int, int, int, int]]":

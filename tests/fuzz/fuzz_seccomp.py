@@ -1,21 +1,20 @@
-"""Seccomp profiles: the filter answers as the profile says, on x86_64, i386 and x32, or the profile is refused."""
+"""Seccomp profiles: the filter answers as the profile says, on x86's and arm's sets of calls, or it is refused."""
 
 from typing import Any
 
 import atheris
 from bpf import Call, decode, run
-from reference import I386, X32_BIT, X86_64, Reference, numbers
+from reference import NATIVE, SETS, Reference, numbers, told
 
 from pyoci.errors import Error
 from pyoci.seccomp.compiler import ACTIONS, OPERATORS, compile_profile
 
 # Without socket and its like: on i386 they have two ways in, and libseccomp numbers them below zero
 _NAMES = ["read", "write", "open", "close", "stat", "mmap", "ioctl", "bpf", "clone", "personality", "openat2",
-          "futex", "setns", "mount", "no_such_call", ""]  # fmt: skip
+          "futex", "setns", "mount", "set_tls", "no_such_call", ""]  # fmt: skip
 _EDGES = [0, 1, 8, 2**31, 2**32 - 1, 2**32, 2**32 + 1, 2**63, 2**64 - 1]
-_SETS = [("64", X86_64, 0, 64), ("32", I386, 0, 32), ("x32", X86_64, X32_BIT, 32)]
-_ARCHITECTURES = ["SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"]
-_NUMBERS = {calls: numbers(calls) for calls, _, _, _ in _SETS}
+_ARCHITECTURES = ["SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
+_NUMBERS = {calls: numbers(calls) for calls in SETS if told(calls)}
 
 
 def seeds() -> "list[bytes]":
@@ -74,9 +73,9 @@ def test(data: bytes) -> None:
     listed = [rule["names"][0] for rule in profile["syscalls"]]
     conditions = [condition for rule in profile["syscalls"] for condition in rule["args"]]
     values = [condition.get(key, 0) for condition in conditions for key in ("value", "valueTwo")]
-    for calls, token, base, bits in _SETS:
-        asked = {"64": "SCMP_ARCH_X86_64", "32": "SCMP_ARCH_X86", "x32": "SCMP_ARCH_X32"}[calls]
-        if calls != "64" and asked not in profile["architectures"]:
+    for calls in _NUMBERS:
+        token, base, bits, asked = SETS[calls]
+        if calls != NATIVE and f"SCMP_ARCH_{asked}" not in profile["architectures"]:
             continue
         reference = Reference(profile, _NUMBERS[calls], bits)
         for name in [*listed, "getpid"]:

@@ -3,16 +3,41 @@
 A profile that contradicts itself has more than one answer, so an answer is a set.
 """
 
+import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-X86_64, I386 = 0xC000003E, 0x40000003  # linux/audit.h
 X32_BIT = 0x40000000
+ARMS_OWN = 0xF0000  # calls of 32-bit arm alone, which are no younger than the rest
 ENOSYS = 0x00050000 | 38
+
+
+class Calls(NamedTuple):
+    """A set of system calls that a filter may judge."""
+
+    token: int  # linux/audit.h
+    first: int
+    bits: int
+    name: str  # of SCMP_ARCH_*
+
+
+SETS = {
+    "64": Calls(0xC000003E, 0, 64, "X86_64"),
+    "32": Calls(0x40000003, 0, 32, "X86"),
+    "x32": Calls(0xC000003E, X32_BIT, 32, "X32"),
+    "arm64": Calls(0xC00000B7, 0, 64, "AARCH64"),
+    "arm": Calls(0x40000028, 0, 32, "ARM"),
+}
+NATIVE = {"x86_64": "64", "aarch64": "arm64"}[os.uname().machine]
+PROFILES = Path(__file__).parents[2] / "data" / "seccomp"
 _HEADERS = Path("/usr/include/x86_64-linux-gnu/asm")
+# arm64's are the generic ones; what asm/unistd.h of that machine defines before it includes them
+_GENERIC = "RENAMEAT NEW_STAT SET_GET_RLIMIT TIME32_SYSCALLS SYS_CLONE3 MEMFD_SECRET"
 _CODES = {
     "SCMP_ACT_KILL": 0,
     "SCMP_ACT_KILL_THREAD": 0,
@@ -48,24 +73,62 @@ def code(action: str, number: "int | None") -> int:
     return _CODES[action]
 
 
+# arm's own, which an engine's profile allows there
+PRIVATE = ["breakpoint", "cacheflush", "set_tls"]
+
+
+def told(calls: str) -> bool:
+    """Whether this machine has headers that tell a set's numbers. Those of arm come from the library."""
+    return calls in ("arm", "arm64") or _HEADERS.is_dir()
+
+
 @cache
-def numbers(architecture: str) -> dict[str, int]:
-    """The system calls of the kernel's headers: 64, 32 or x32; those that the library knows and the headers do not are
-    taken from the library."""
+def numbers(calls: str) -> dict[str, int]:
+    """The system calls of the kernel's headers; those that the library knows and the headers do not are taken from the
+    library, and all of arm, whose headers are on no other machine."""
+    if calls == "arm":
+        return _of_library(calls, [*_listed(), *_generic(), *YOUNGER, *PRIVATE])
+    return {**_of_library(calls, YOUNGER), **(_generic() if calls == "arm64" else _of_headers(calls))}
+
+
+def _listed() -> set[str]:
+    """What engines' profiles name."""
+    documents = [json.loads(path.read_text()) for path in PROFILES.glob("*.json")]
+    return {name for document in documents for rule in document["syscalls"] for name in rule["names"]}
+
+
+def _of_library(calls: str, names: list[str]) -> dict[str, int]:
     from pyoci.seccomp.compiler import Library
 
     library = Library()
-    token = library.architecture("SCMP_ARCH_" + {"64": "X86_64", "32": "X86", "x32": "X32"}[architecture], "")
-    younger = {name: library.call.seccomp_syscall_resolve_name_arch(token, name.encode()) for name in YOUNGER}
-    return {**{name: number for name, number in younger.items() if number >= 0}, **_of_headers(architecture)}
+    token = library.architecture(f"SCMP_ARCH_{SETS[calls].name}", "")
+    found = {name: library.call.seccomp_syscall_resolve_name_arch(token, name.encode()) for name in names}
+    return {name: number for name, number in found.items() if number >= 0}
 
 
-def _of_headers(architecture: str) -> dict[str, int]:
-    text = (_HEADERS / f"unistd_{architecture}.h").read_text()
+def _of_headers(calls: str) -> dict[str, int]:
+    text = (_HEADERS / f"unistd_{calls}.h").read_text()
     pattern = re.compile(r"#define __NR_(\w+) (?:\(__X32_SYSCALL_BIT \+ (\d+)\)|(\d+))$", re.M)
     found = {name: X32_BIT + int(x32) if x32 else int(plain) for name, x32, plain in pattern.findall(text)}
     assert len(found) > 300
     return found
+
+
+@cache
+def _generic() -> dict[str, int]:
+    words = [f"-D__ARCH_WANT_{name}" for name in _GENERIC.split()]
+    command = ["cc", *words, "-E", "-dM", "-include", "asm-generic/unistd.h", "-xc", os.devnull]
+    text = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    lines = dict(re.findall(r"^#define (__NR\w+) (\w+)$", text, re.M))
+    values = {name: lines.get(value, value) for name, value in lines.items()}  # one of two names of one number
+    found = {name[len("__NR_") :]: int(number) for name, number in values.items() if number.isdigit()}
+    found = {name: number for name, number in found.items() if not name.startswith(("_", "syscalls", "arch_specific"))}
+    assert len(found) > 300
+    return found
+
+
+def own(number: int) -> bool:
+    return ARMS_OWN <= number < X32_BIT
 
 
 class Reference:
@@ -82,13 +145,13 @@ class Reference:
                     action = code(rule["action"], rule.get("errnoRet"))
                     self.rules.setdefault(names[name], []).append((action, rule.get("args") or []))
         permissive = profile["defaultAction"] in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-        self.newest = max(self.rules, default=None) if not permissive else None
+        self.newest = max((n for n in self.rules if not own(n)), default=None) if not permissive else None
 
     def has_conditions(self, number: int) -> bool:
         return any(conditions for _, conditions in self.rules.get(number, ()))
 
     def answers(self, number: int, args: Sequence[int]) -> frozenset[int]:
-        if self.newest is not None and number > self.newest:
+        if self.newest is not None and number > self.newest and not own(number):
             return frozenset((ENOSYS,))
         found = frozenset(a for a, conditions in self.rules.get(number, ()) if self._holds(conditions, args))
         return found or frozenset((self.default,))
