@@ -25,7 +25,7 @@ import shim_build  # noqa: E402
 import trial_build  # noqa: E402
 from compiler_build import cflags, compile_static, environment, source, write  # noqa: E402
 from generate_build import generate  # noqa: E402
-from interpreter_build import build_interpreter, packages, stock  # noqa: E402
+from interpreter_build import build_interpreter, includes, packages, stock  # noqa: E402
 
 INIT = ["init", "decode", "report", "walk", "procfs", "copy", "hook"]
 INIT += ["steps_namespaces", "steps_rootfs", "steps_process"]
@@ -95,6 +95,7 @@ class BuildShim(build_ext):
         module = os.path.join(self.build_temp, "_shim.c")
         write(module, shim_build.module().encode())
         extension.sources = [module, source("shim.c"), source("hook.c")]
+        extension.include_dirs = ["csrc", *includes()]
         extension.extra_compile_args = [*cflags(os.path.abspath(self.build_temp)), "-Wno-error"]
         super().build_extension(extension)
 

@@ -9,6 +9,7 @@ How it starts is one of three, the quickest that works here:
 PYOCI_START names one that it has to be. docs/python.md says what each version of Python gets.
 """
 
+import importlib
 import os
 import re
 import sys
@@ -47,28 +48,76 @@ def unknown():
     return ""
 
 
+def python():
+    """Where the Python lies that starts pyoci: this one or, in a cross build, the target's, which must be of the same
+    version, since it runs the bytecode of this one."""
+    if not trial_build.foreign():
+        return {
+            "PYTHON": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
+            "PREFIX": sys.base_prefix,
+            "EXEC_PREFIX": sys.base_exec_prefix,
+            "PLATLIBDIR": sys.platlibdir,
+            "STDLIB": sysconfig.get_path("stdlib"),
+        }
+    its = target()
+    return {
+        "PYTHON": f"{its['BINDIR']}/python{its['VERSION']}",
+        "PREFIX": its["prefix"],
+        "EXEC_PREFIX": its["exec_prefix"],
+        "PLATLIBDIR": its["PLATLIBDIR"],
+        "STDLIB": its["LIBDEST"],
+    }
+
+
+def target():
+    """What the target's Python says of itself: the file that _PYTHON_SYSCONFIGDATA_NAME names."""
+    name = os.environ.get("_PYTHON_SYSCONFIGDATA_NAME", "")
+    try:
+        its = importlib.import_module(name or "_sysconfigdata").build_time_vars
+    except ImportError:
+        sys.exit(f"pyoci: a cross build needs the target's _sysconfigdata_*.py on PYTHONPATH, not {name or 'none'}")
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if its["VERSION"] != here:
+        sys.exit(f"pyoci: the target has Python {its['VERSION']}; build with that version, not with {here}")
+    return its
+
+
+def variable(name):
+    """One of the variables that Python was built with, "" when it has none of that name."""
+    return (target().get(name) if trial_build.foreign() else sysconfig.get_config_var(name)) or ""
+
+
+def sysroot():
+    """Where the files of a cross build's target lie: what --sysroot= says."""
+    words = [*CC, *environment("CPPFLAGS", "CFLAGS")] if trial_build.foreign() else []
+    return next((word[len("--sysroot=") :].rstrip("/") for word in words if word.startswith("--sysroot=")), "")
+
+
+def includes():
+    """Where Python's headers are."""
+    if trial_build.foreign():
+        return [sysroot() + target()["INCLUDEPY"]]
+    return sorted({sysconfig.get_path("include"), sysconfig.get_path("platinclude")})
+
+
 def stock():
     """The stock interpreter."""
-    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    return python()["PYTHON"]
 
 
 def packages():
     """Where cffi and jsonschema may be, beside our own directory, which comes first. All after the standard library."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    places = [f"{sys.base_prefix}/lib/{version}/site-packages", f"/usr/local/lib/{version}/dist-packages"]
+    places = [f"{python()['PREFIX']}/lib/{version}/site-packages", f"/usr/local/lib/{version}/dist-packages"]
     return ":".join([*places, "/usr/lib/python3/dist-packages"])
 
 
 def places():
     """The macros that tell interpreter.c where this Python lies."""
     values = {
-        "PYTHON": stock(),
-        "PREFIX": sys.base_prefix,
-        "EXEC_PREFIX": sys.base_exec_prefix,
-        "PLATLIBDIR": sys.platlibdir,
-        "STDLIB": sysconfig.get_path("stdlib"),
-        "EXTENSIONS": sysconfig.get_config_var("DESTSHARED"),
-        "SUFFIX": sysconfig.get_config_var("EXT_SUFFIX"),
+        **python(),
+        "EXTENSIONS": variable("DESTSHARED"),
+        "SUFFIX": variable("EXT_SUFFIX"),
         "PACKAGES": packages(),
     }
     return [f'-DPYOCI_{name}="{value}"' for name, value in values.items()]
@@ -79,20 +128,20 @@ def libraries():
     needs no search at start; the shared one is taken from no other place than the interpreter's own. Objects point to
     their types, of which a shared library may see another copy than the program: so nothing is frozen there."""
     names = ("LIBPL", "LIBRARY", "LIBDIR", "LDVERSION", "LIBS", "MODLIBS", "SYSLIBS")
-    place, archive, directory, version, *others = (sysconfig.get_config_var(name) or "" for name in names)
+    place, archive, directory, version, *others = (variable(name) for name in names)
     others = [word for text in others for word in text.split() if word.startswith("-l")]
-    static = [os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
+    static = [sysroot() + os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
     if os.path.exists(static[0]):
         for start in ("frozen", "linked"):
             if start == "linked" or frozen_build.KNOWN:
                 yield start, static, False
                 yield start, static, True
-    yield "linked", [f"-L{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False
+    yield "linked", [f"-L{sysroot()}{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False
 
 
 def module_list(scratch):
     """The C file of Python's list of built-in modules without the OPTIONAL; None where Python's own is not there."""
-    path = os.path.join(sysconfig.get_config_var("LIBPL") or "", "config.c")
+    path = sysroot() + os.path.join(variable("LIBPL"), "config.c")
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -121,8 +170,7 @@ class Builder:
         """The object of a C file, which is compiled once."""
         if name not in self.objects:
             self.objects[name] = os.path.join(self.scratch, f"{name}.o")
-            includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
-            words = [*(f"-isystem{place}" for place in sorted(includes)), f"-I{HERE}", "-fno-pie", "-pthread", *flags]
+            words = [*(f"-isystem{place}" for place in includes()), f"-I{HERE}", "-fno-pie", "-pthread", *flags]
             compile_c(self.objects[name], [path], *words, scratch=self.scratch, link=False)
         return self.objects[name]
 
