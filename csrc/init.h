@@ -50,7 +50,7 @@ struct context {
     int base;    /* number of the first descriptor we were born with */
     int root;    /* O_PATH of the rootfs */
     int null;    /* O_PATH of the host's null device, proven to be it */
-    int proc;    /* a procfs of our own, nobody can have mounted anything in it */
+    int proc;    /* a procfs of our own, nobody can have mounted anything in it; before there is a root, the host's */
     int blank;   /* the first directory mask, to be cloned for the others */
     int parent;  /* the directory in which something was made last, or -1 */
     bool parent_stays; /* this step has used only what it made in there itself, no mount of it lies over the way there */
@@ -89,6 +89,7 @@ void root_forget(struct context *c);
 int copy_tree(int from, int to);
 
 /* procfs.c */
+void proc_forget(struct context *c);
 int proc_write(struct context *c, const char *path, const char *value, size_t length);
 int proc_read(struct context *c, const char *path, char *room, size_t size);
 int sysctl_write(struct context *c, const char *path, const char *value, size_t length);

@@ -29,6 +29,7 @@ struct plan_header {
 /*  operation          function            what it does, for people */
 #define PLAN_OPERATIONS(OP)                                               \
     /* namespaces */                                                      \
+    OP(OPEN_PROC, open_proc, "open procfs")                               \
     OP(OPEN_NAMESPACE, open_namespace, "open namespace")                  \
     OP(JOIN_NAMESPACE, join_namespace, "join namespace")                  \
     OP(JOIN_PROCESS, join_process, "join the container's namespaces")     \
@@ -88,6 +89,7 @@ struct plan_header {
     /* watching */                                                        \
     OP(TIMED, timed, "time the steps")
 
+#define FIELDS_OPEN_PROC(F)
 #define FIELDS_OPEN_NAMESPACE(F) F(i, slot) F(i, type) F(s, path)
 #define FIELDS_JOIN_NAMESPACE(F) F(i, slot) F(i, type)
 #define FIELDS_JOIN_PROCESS(F) F(i, types)

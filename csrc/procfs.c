@@ -59,6 +59,23 @@ static int clone_procfs(struct context *c)
     return keep_fd(&clone);
 }
 
+/* The host's own, for steps that write to it before the rootfs is open: in a new user namespace a procfs can only be
+ * mounted by the first process of a new pid namespace. It knows us in whatever namespaces we are by then. */
+int step_open_proc(struct context *c, const struct step *step)
+{
+    (void)step;
+    TRY(c, "open /proc", c->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return 0;
+}
+
+/* It must not be at hand any more once somebody of the container's may look at us */
+void proc_forget(struct context *c)
+{
+    if (c->proc >= 0)
+        close(c->proc);
+    c->proc = -1;
+}
+
 /* The directory of our own process in a procfs that nobody can have mounted anything in */
 static int open_own(struct context *c)
 {

@@ -65,6 +65,7 @@ int step_join_process(struct context *c, const struct step *step)
 int step_use_root(struct context *c, const struct step *step)
 {
     FIELDS(use_root, step);
+    proc_forget(c);
     TRY(c, "open", c->root = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC));
     return 0;
 }
@@ -96,10 +97,6 @@ int step_fork(struct context *c, const struct step *step)
         _exit(error ? EXIT_FAILURE : EXIT_SUCCESS);
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (c->proc >= 0) { /* it shows the process we were */
-        close(c->proc);
-        c->proc = -1;
-    }
     return report_await(c, REPORT_GO);
 }
 

@@ -74,6 +74,7 @@ static int attach_root(struct context *c, int64_t number)
 
     TRY(c, "open /", top);
     TRY(c, "take the rootfs", c->root = take(c, number));
+    TRY(c, "make it a slave", sys_mount_setattr(c->root, 0, 0, 0, MS_SLAVE)); /* pivot_root wants it not shared */
     TRY(c, "make / private", sys_mount_setattr(top, 0, 0, 0, MS_PRIVATE));
     TRY(c, "move_mount", sys_move_mount(c->root, top));
     return 0;
@@ -85,6 +86,7 @@ int step_open_root(struct context *c, const struct step *step)
     int error = open_null(c);
 
     umask(0);
+    proc_forget(c);
     if (error || f->taken.i >= 0)
         return error ? error : attach_root(c, f->taken.i);
     SCOPED_FD dir = open(f->path.s.bytes, O_PATH | O_DIRECTORY | O_CLOEXEC);

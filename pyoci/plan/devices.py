@@ -35,9 +35,14 @@ _LINKS = (
 
 def compile_devices(request: "Request", mounts: "list[Mount]", plan: "Plan") -> None:
     """Adds device nodes and the links that runtime-linux.md demands, unless /dev is somebody else's."""
-    if request.namespace("mount") is None or covers_dev(mounts):
-        return
     listed = request.linux.get("devices") or []
+    if request.namespace("mount") is None:
+        if listed:
+            text = "devices need a mount namespace of the container's own"
+            raise Error(text, location="linux.devices", hint="add a namespace of type mount, or leave the devices out")
+        return
+    if covers_dev(mounts):
+        return
     own = [clean("/" + device["path"]) for device in listed]
     for path, major, minor in DEFAULT:
         if path not in own:

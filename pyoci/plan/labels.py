@@ -2,6 +2,7 @@
 
 from pyoci.errors import Error
 from pyoci.plan import ops
+from pyoci.plan.namespaces import open_procfs
 from pyoci.plan.process import keyring_name
 
 TYPE_CHECKING = False
@@ -36,6 +37,8 @@ def compile_labelled_keyring(request: "Request", plan: "Plan") -> None:
     """Adds the session keyring with the process's label, which keys made in it carry."""
     label = request.process["selinuxLabel"]
     _check_selinux(request, "process.selinuxLabel")
+    if not plan.has(ops.USE_ROOT):
+        open_procfs(plan, "process.selinuxLabel")
     plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", label, label)
     plan.add(ops.KEYRING, "", keyring_name(request))
     plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", "", "")

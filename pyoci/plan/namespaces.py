@@ -135,6 +135,12 @@ def join(spaces: Spaces, plan: "Plan", kinds: "list[str]") -> None:
         plan.add(ops.JOIN_NAMESPACE, spaces.where[kind], slots.index(kind), FLAGS[kind])
 
 
+def open_procfs(plan: "Plan", where: str) -> None:
+    """Has init open the host's procfs first of all: for steps that write to it before there is a rootfs."""
+    if plan.made[0][0] != ops.OPEN_PROC:
+        plan.insert(0, ops.OPEN_PROC, where)
+
+
 def _check(request: "Request", spaces: Spaces) -> None:
     if request.linux.get("timeOffsets") and "time" not in spaces.new:
         raise Error("time offsets need a new time namespace", location="linux.timeOffsets")

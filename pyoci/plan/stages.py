@@ -2,7 +2,7 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.namespaces import await_maps, join, make, open_all
+from pyoci.plan.namespaces import await_maps, join, make, open_all, open_procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,4 +37,5 @@ def _time_offsets(request: "Request", plan: "Plan") -> None:
     offsets: "dict[str, dict[str, int]]" = request.linux.get("timeOffsets") or {}
     lines = [f"{clock} {o.get('secs', 0)} {o.get('nanosecs', 0)}\n" for clock, o in offsets.items()]
     if lines:
+        open_procfs(plan, "linux.timeOffsets")
         plan.add(ops.TIME_OFFSETS, "linux.timeOffsets", "".join(lines))

@@ -213,6 +213,22 @@ def test_time_offsets(box: Box) -> None:
     assert 1000000 - 1 <= uptime - before <= time.clock_gettime(time.CLOCK_BOOTTIME) - before + 1000001
 
 
+@pytest.mark.parametrize("pid", [True, False])
+def test_time_offsets_in_a_new_user_namespace(box: Box, pid: bool) -> None:
+    """Nobody there may mount a procfs before the pid namespace has its first process."""
+    bundle = box.bundle().args("cat", "/proc/uptime")
+    bundle.namespace("time")
+    bundle.namespace("user")
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = [{"containerID": 0, "hostID": 0, "size": 1000}]
+    if not pid:
+        bundle.without("pid")
+        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] != "/proc"]
+        bundle.bind("/proc", "/proc", "rbind")
+    bundle.linux["timeOffsets"] = {"boottime": {"secs": 1000000}}
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert float(box.output(bundle).split()[0]) >= before + 1000000 - 1
+
+
 def test_time_namespace_starts_with_the_first_process(box: Box) -> None:
     """/proc/<pid>/ns/time and time_for_children agree: the program is inside, not only its children."""
     bundle = box.bundle().shell("readlink /proc/1/ns/time; readlink /proc/1/ns/time_for_children")

@@ -29,10 +29,11 @@ pytestmark = pytest.mark.root
 WHERE = "place.of[7] (the step)"
 CALLS = {  # numbers of system calls, by machine
     "x86_64": {"clone": 56, "prctl": 157, "personality": 135, "socket": 41, "close_range": 436, "recvfrom": 45,
-               "recvmsg": 47, "keyctl": 250, "newfstatat": 262, "fstat": 5, "setsid": 112, "umask": 95, "openat2": 437},
+               "recvmsg": 47, "keyctl": 250, "newfstatat": 262, "fstat": 5, "setsid": 112, "umask": 95, "openat2": 437,
+               "open": 2, "openat": 257},
     "aarch64": {"clone": 220, "prctl": 167, "personality": 92, "socket": 198, "close_range": 436, "recvfrom": 207,
                 "recvmsg": 212, "keyctl": 219, "newfstatat": 79, "fstat": 80, "setsid": 157, "umask": 166,
-                "openat2": 437},
+                "openat2": 437, "open": 56, "openat": 56},
 }  # fmt: skip
 EIO = 5
 
@@ -51,6 +52,7 @@ NEW_ROOT = [(ops.OWN_MOUNTS, kernel.MS_PRIVATE), (ops.OPEN_ROOT, "{root}")]
 
 # operation: namespaces, steps before it, its fields, words of the error
 CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
+    ops.OPEN_PROC: (0, [refusing("open", "openat")], (), "EIO"),
     ops.OPEN_NAMESPACE: (0, [], (0, kernel.CLONE_NEWNET, "/no/such"), "ENOENT"),
     ops.JOIN_NAMESPACE: (0, [], (0, kernel.CLONE_NEWNET), "EBADF"),
     ops.JOIN_PROCESS: (0, [], (kernel.CLONE_NEWNET,), "EBADF"),

@@ -201,6 +201,16 @@ def test_standard_streams_belong_to_the_user(box: Box, bundle: Bundle) -> None:
     assert os.stat("/dev/null").st_uid == before
 
 
+@pytest.mark.parametrize("name", ["shared", "rshared", "slave", "private"])
+def test_shared_root_that_its_user_cannot_reach(box: Box, bundle: Bundle, name: str) -> None:
+    """pivot_root(2) takes no shared mount, and the runtime's copy was made one before init had it."""
+    os.chmod(bundle.path, 0o700)
+    bundle.linux["rootfsPropagation"] = name
+    lines = box.output(bundle.shell("cat /proc/self/mountinfo")).splitlines()
+    root = next(line for line in lines if line.split()[4] == "/")
+    assert ("shared:" in root) == name.endswith("shared"), root
+
+
 def test_what_its_root_cannot_reach(box: Box, bundle: Bundle) -> None:
     """Rootfs, volume and a file, all below directories of mode 700 that belong to others."""
     hidden = box.path / "hidden"

@@ -74,6 +74,12 @@ def test_the_label_of_a_process_is_its_keyrings_too() -> None:
     ]
 
 
+def test_a_labelled_keyring_in_a_user_namespace_needs_the_hosts_procfs() -> None:
+    """There is no root yet, and a procfs of its own may be mounted by a new pid namespace's first process alone."""
+    config = in_user_namespace(selinuxLabel=LABEL)
+    assert compiled(config, Guarded()).steps[0].operation == ops.OPEN_PROC
+
+
 def test_without_a_keyring_of_its_own_no_key_is_labelled() -> None:
     plan = compiled(small(process={"selinuxLabel": LABEL}), Guarded(), no_new_keyring=True)
     assert [step[1] for step in fields(plan, ops.LABEL)] == ["attr/exec"]

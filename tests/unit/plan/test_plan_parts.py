@@ -310,6 +310,13 @@ def test_default_device_listed_by_the_config_is_the_configs() -> None:
     assert nodes == [("/dev/null", kernel.S_IFCHR | 0o600, 1, 3, 0, 0, 0)]
 
 
+def test_listed_devices_without_a_mount_namespace_are_not_ignored() -> None:
+    device = {"type": "c", "path": "/dev/x", "major": 1, "minor": 3}
+    with pytest.raises(Error) as caught:
+        compiled(small(linux={"namespaces": [], "devices": [device]}))
+    assert str(caught.value).startswith("linux.devices: devices need a mount namespace")
+
+
 def test_bound_dev_gets_no_devices() -> None:
     mounts = [{"destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind"]}]
     plan = compiled(small(mounts=mounts))

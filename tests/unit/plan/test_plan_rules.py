@@ -19,6 +19,11 @@ ELSEWHERE = {"", "default devices", "--no-pivot", "NOTIFY_SOCKET", "hooks"}
 
 # Of these pairs the first comes before the second, wherever both are: what the kernel, or the reach of a path, demands
 ORDER = [
+    (ops.OPEN_PROC, ops.OPEN_NAMESPACE),
+    (ops.OPEN_PROC, ops.JOIN_NAMESPACE),
+    (ops.OPEN_PROC, ops.UNSHARE),
+    (ops.OPEN_PROC, ops.TIME_OFFSETS),
+    (ops.TIME_OFFSETS, ops.OPEN_ROOT),
     (ops.OPEN_NAMESPACE, ops.JOIN_NAMESPACE),
     (ops.JOIN_NAMESPACE, ops.OWN_MOUNTS),
     (ops.OWN_MOUNTS, ops.OPEN_ROOT),
@@ -151,7 +156,7 @@ def test_ends_with_the_program(name: str) -> None:
 
 
 # What init may do before it is in its cgroups
-UNCHARGED = {ops.SESSION, ops.UNSHARE, ops.LOOPBACK_UP, ops.JOIN_CGROUPS}
+UNCHARGED = {ops.OPEN_PROC, ops.SESSION, ops.UNSHARE, ops.LOOPBACK_UP, ops.JOIN_CGROUPS}
 
 
 @pytest.mark.parametrize("name", [*PLANS, "with users"])
