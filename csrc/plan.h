@@ -136,7 +136,7 @@ struct plan_header {
 #define FIELDS_MEMORY_POLICY(F) F(i, mode) F(b, nodes)
 #define FIELDS_ENTER_CWD(F) F(s, path) F(i, flags)
 #define FIELDS_FIND_HOME(F) F(i, uid)
-#define FIELDS_FIND_EXECUTABLE(F) F(s, name) F(l, search) F(i, uid) F(i, gid) F(b, groups)
+#define FIELDS_FIND_EXECUTABLE(F) F(s, name) F(l, search) F(i, uid) F(i, gid) F(b, groups) F(i, capabilities)
 #define FIELDS_AWAIT_START(F)
 #define FIELDS_HOOK(F) \
     F(s, path) F(l, args) F(l, env) F(s, cwd) F(i, timeout) F(s, state_head) F(s, state_tail)

@@ -164,8 +164,7 @@ int step_enter_cwd(struct context *c, const struct step *step)
     return prove_inside(c);
 }
 
-/* Is this a program that the user could start? Asked with the user's file system identity; changing it gives up the
- * capabilities that override permissions (capabilities(7)), and takes them back after. */
+/* Is this a program that the user could start? Asked with the user's file system identity and capabilities. */
 static int check_executable(const char *path)
 {
     struct stat st;
@@ -234,7 +233,7 @@ int step_find_home(struct context *c, const struct step *step)
     static char room[8192];
     struct stat st;
     const char *home = NULL;
-    SCOPED_FD fd = root_open(c, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    SCOPED_FD fd = root_open(c, "etc/passwd", O_RDONLY | O_NONBLOCK, 0);
 
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         home = search_passwd(fd, (unsigned long)f->uid.i, room, sizeof room);
@@ -271,13 +270,35 @@ static int find(struct context *c, const struct fields_find_executable *f)
     return check_executable(name);
 }
 
-/* As the user would find it */
+/* What overrides permissions is what the program will have as it is executed: more or less than we have */
+static int find_with(struct context *c, const struct fields_find_executable *f)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct before[2], asked[2];
+    const uint64_t effective = (uint64_t)f->capabilities.i;
+
+    if (SYS(capget, &head, before) < 0)
+        return -errno;
+    for (int n = 0; n < 2; n++) {
+        asked[n] = before[n];
+        asked[n].effective = before[n].permitted & (uint32_t)(effective >> 32 * n);
+    }
+    if (memcmp(asked, before, sizeof asked) == 0)
+        return find(c, f);
+    if (SYS(capset, &head, asked) < 0)
+        return -errno;
+    int error = find(c, f);
+    return SYS(capset, &head, before) < 0 ? -errno : error;
+}
+
+/* As the user would find it. A change of the file system's user takes the capabilities for files away, or gives them
+ * back (capabilities(7)): those asked for are set between the two. */
 static int find_as(struct context *c, const struct fields_find_executable *f, const gid_t *before, int count)
 {
     setfsgid((gid_t)f->gid.i);
     int grouped = setgroups(f->groups.b.length / sizeof(gid_t), (const gid_t *)f->groups.b.bytes);
     setfsuid((uid_t)f->uid.i);
-    int error = find(c, f);
+    int error = find_with(c, f);
     setfsuid(geteuid());
     setfsgid(getegid());
     if (grouped == 0 && count >= 0 && setgroups((size_t)count, before) < 0)
@@ -291,7 +312,7 @@ int step_find_executable(struct context *c, const struct step *step)
     gid_t before[256];
     int count = getgroups(256, before);
     bool same = geteuid() == (uid_t)f->uid.i && getegid() == (gid_t)f->gid.i && count == 0 && !f->groups.b.length;
-    int error = same ? find(c, f) : find_as(c, f, before, count);
+    int error = same ? find_with(c, f) : find_as(c, f, before, count);
 
     c->doing = NULL;
     snprintf(c->detail, sizeof c->detail, "%.1000s", f->name.s.bytes);

@@ -57,11 +57,11 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     rootfs.protect(request, plan)
     rootfs.switch_root(request, plan)
     process.attributes(request, plan)
-    process.find(request, plan)
+    masks = process.find(request, plan)
     plan.add(ops.AWAIT_START, "")
     if hooks.get("startContainer"):
         _hooks(request, plan, "startContainer", "created", "/", hook_env)
-    process.become(request, plan)
+    process.become(request, plan, masks)
     return plan
 
 

@@ -39,10 +39,10 @@ def compile_exec(request: "Request", pid: int) -> Plan:
     process.keyring(request, plan)
     process.streams(request, plan, 0)
     process.attributes(request, plan)
-    process.find(request, plan)
+    masks = process.find(request, plan)
     if plan.last:
         plan.add(ops.SYNC, "process.rlimits", ops.SYNC_LIMITS)
-    process.become(request, plan)
+    process.become(request, plan, masks)
     return plan
 
 

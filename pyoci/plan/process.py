@@ -10,7 +10,7 @@ from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Optional
 
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request
@@ -94,8 +94,9 @@ def streams(request: "Request", plan: "Plan", flags: int) -> None:
         plan.add(ops.STDIO, "process.user", uid)
 
 
-def find(request: "Request", plan: "Plan") -> None:
-    """Adds the working directory and the look-up of the program, as the user it will run as."""
+def find(request: "Request", plan: "Plan") -> "Optional[dict[str, int]]":
+    """Adds the working directory and the look-up of the program, as the user it will run as, with the capabilities that
+    it will be executed with. Returns the capability sets, None where none are given."""
     process, user = request.process, _user(request)
     plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], ops.CWD_TRY)
     names = _environment(process)
@@ -103,12 +104,22 @@ def find(request: "Request", plan: "Plan") -> None:
         plan.add(ops.FIND_HOME, "process.user", user["uid"])
     path = tuple(names.get("PATH", _DEFAULT_PATH).split(":"))
     groups = _groups(user)
-    plan.add(ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups)
+    capabilities = process.get("capabilities")
+    masks = capability_masks(request, capabilities, plan.warnings) if capabilities is not None else None
+    # Without sets root keeps what it has; who becomes somebody else has none that are effective
+    effective = masks["effective"] if masks is not None else 0 if user["uid"] else -1
+    plan.add(
+        ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups, effective
+    )  # fmt: skip
+    return masks
 
 
-def become(request: "Request", plan: "Plan") -> None:
+def become(request: "Request", plan: "Plan", masks: "Optional[dict[str, int]]") -> None:
     """Adds the end: label, identity, capabilities, the program. The order is the kernel's: a step takes away what the
-    next ones no longer need (credentials(7), capabilities(7))."""
+    next ones no longer need (credentials(7), capabilities(7)).
+
+    masks: the capability sets, as find() has returned them
+    """
     process, user = request.process, _user(request)
     _check_ids(user)
     if process.get("apparmorProfile") or process.get("selinuxLabel"):
@@ -123,8 +134,6 @@ def become(request: "Request", plan: "Plan") -> None:
     late = bool(process.get("noNewPrivileges"))
     if not late:
         _seccomp(request, plan)
-    capabilities = process.get("capabilities")
-    masks = capability_masks(request, capabilities, plan.warnings) if capabilities is not None else None
     if masks is not None:
         plan.add(ops.BOUNDING, "process.capabilities.bounding", masks["bounding"])
     plan.add(ops.IDENTITY, "process.user", user["uid"], user["gid"], _groups(user), _identity_flags(request, user))

@@ -1,5 +1,6 @@
 """Programs that cannot be started: `create` or `start` fails with the step named, and `delete` leaves nothing."""
 
+import json
 import os
 import struct
 from collections.abc import Callable
@@ -120,6 +121,62 @@ def test_permission_is_judged_as_the_user(box: Box) -> None:
     assert result.status == 1, result
     assert "permission denied (EACCES)" in result.err
     assert box.left() == []
+
+
+SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
+OVERRIDE, SEARCH = "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"
+
+
+@pytest.mark.parametrize(
+    ("mode", "way", "user", "capability", "starts"),
+    [
+        (0o744, 0o755, 1000, OVERRIDE, True),
+        (0o644, 0o755, 1000, OVERRIDE, False),
+        (0o744, 0o700, 1000, OVERRIDE, True),
+        (0o755, 0o700, 1000, SEARCH, True),
+        (0o744, 0o755, 1000, SEARCH, False),
+        (0o755, 0o700, 1000, "CAP_KILL", False),
+        (0o744, 0o755, 0, OVERRIDE, True),
+        (0o744, 0o755, 0, "CAP_KILL", False),
+        (0o755, 0o700, 0, "CAP_KILL", False),
+        (0o744, 0o755, 0, "", True),
+        (0o744, 0o755, 1000, "", False),
+    ],
+)
+@pytest.mark.parametrize("command", ["create", "exec"])
+def test_permission_is_judged_with_the_programs_capabilities(
+    box: Box, mode: int, way: int, user: int, capability: str, starts: bool, command: str
+) -> None:
+    """The file and the directory on the way to it are another user's."""
+    bundle = box.bundle().args("/way/program")
+    (bundle.rootfs / "way").mkdir()
+    _script("#!/bin/sh\necho started\n", mode)(bundle.rootfs / "way" / "program")
+    os.chown(bundle.rootfs / "way" / "program", 5, 5)
+    os.chown(bundle.rootfs / "way", 5, 5)
+    (bundle.rootfs / "way").chmod(way)
+    process = bundle.process
+    process["user"] = {"uid": user, "gid": user}
+    process.pop("capabilities")
+    if capability:
+        process["capabilities"] = {name: [capability] for name in SETS}
+    if command == "exec":
+        asked = json.dumps(process)
+        (box.path / "process.json").write_text(asked)
+        box.started(bundle.args("/bin/sleep", "1000"))
+        result = box.call("exec", "--process", str(box.path / "process.json"), "c")
+        assert box.call("delete", "--force", "c").ok
+    else:
+        result = box.run(bundle) if starts else box.create(bundle, "c")
+    # a script is read by its interpreter, with what the program has after it was executed
+    assert ("permission denied (EACCES)" not in result.err) == starts, result
+    assert starts or not result.ok, result
+
+
+def test_passwd_that_is_a_link(box: Box) -> None:
+    bundle = box.bundle().shell("echo $HOME")
+    (bundle.rootfs / "etc" / "users").write_text("root:x:0:0::/own:/bin/sh\n")
+    (bundle.rootfs / "etc" / "passwd").symlink_to("/etc/users")
+    assert box.output(bundle) == "/own\n"
 
 
 def test_permission_by_an_additional_group(box: Box) -> None:

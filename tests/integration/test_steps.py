@@ -95,7 +95,7 @@ CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
     ops.PERSONALITY: (0, [refusing("personality")], (8,), "EIO"),
     ops.MEMORY_POLICY: (0, [], (99, b""), "EINVAL"),
     ops.ENTER_CWD: (0, [], ("/no/such", 0), "ENOENT"),
-    ops.FIND_EXECUTABLE: (0, [], ("/no/such", (), 0, 0, b""), "ENOENT"),
+    ops.FIND_EXECUTABLE: (0, [], ("/no/such", (), 0, 0, b"", -1), "ENOENT"),
     ops.AWAIT_START: (0, [refusing("prctl")], (), "EIO"),
     ops.HOOK: (0, [], ("/no/such", ("x",), (), "/", 0, "{", "}"), "ENOENT"),
     ops.LABEL: (0, [], ("attr/no/such", "x"), "ENOENT"),
