@@ -309,8 +309,9 @@ def test_kill_of_a_stopped_container_is_an_error(box: Box) -> None:
     assert "container not running" in refused(box, "kill", "c", "0")
 
 
-def test_kill_all_after_the_first_process_has_ended(box: Box) -> None:
-    """In the host's pid namespace others outlive it; engines end them by `kill --all`."""
+@pytest.mark.parametrize("words", [["--all", "c", "KILL"], ["c", "KILL"]])
+def test_kill_after_the_first_process_has_ended(box: Box, words: "list[str]") -> None:
+    """In the host's pid namespace others outlive it; engines end them by `kill --all`, people by SIGKILL."""
     bundle = box.bundle().shell("setsid sleep 1000 & setsid sleep 1000 & echo up > /up")
     bundle.without("pid")
     os.mkfifo(bundle.rootfs / "up")
@@ -321,11 +322,40 @@ def test_kill_all_after_the_first_process_has_ended(box: Box) -> None:
     assert box.state()["status"] == "stopped"
     others = leftovers.descendants() - box.before
     assert len(others) == 2, others
-    box.ok("kill", "--all", "c", "KILL")
+    assert set(json.loads(box.ok("ps", "--format", "json", "c").out)) == others
+    assert "container not running" in refused(box, "kill", "c", "TERM")
+    box.ok("kill", *words)
     for other in others:
         wait_gone(other)
+    assert "container not running" in refused(box, "kill", "c", "KILL")
     box.ok("delete", "c")
     assert box.left() == []
+
+
+def test_delete_after_the_first_process_has_ended(box: Box) -> None:
+    """It is stopped, and what has outlived it ends with it."""
+    bundle = box.bundle().shell("setsid sleep 1000 & echo up > /up")
+    bundle.without("pid")
+    os.mkfifo(bundle.rootfs / "up")
+    pid = box.made_container(bundle, "c")["pid"]
+    box.ok("start", "c")
+    assert (bundle.rootfs / "up").read_text() == "up\n"
+    wait_gone(pid)
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+@pytest.mark.parametrize("words", [["--all", "c", "KILL"], ["c", "KILL"], ["--all", "c", "TERM"]])
+def test_kill_without_cgroups_and_pid_namespace(box: Box, words: "list[str]") -> None:
+    """The first process is all that is known then."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.without("pid")
+    bundle.write()
+    box.ok("--cgroup-manager", "disabled", "run", "--detach", "--bundle", str(bundle.path), "c")
+    pid = box.state()["pid"]
+    box.ok("kill", *words)
+    wait_gone(pid)
+    box.ok("delete", "c")
 
 
 def test_kill_with_the_hosts_pids_ends_everything(box: Box) -> None:
