@@ -192,7 +192,7 @@ struct plan_report {
     P(REPORT_FAILED)  /* a step failed; init ends */           \
     P(REPORT_SYNC)    /* init waits for REPORT_GO */           \
     P(REPORT_FORKED)  /* the process to watch is now number */ \
-    P(REPORT_CONSOLE) /* a pty master comes along */           \
+    P(REPORT_CONSOLE) /* a pty master comes along; init waits */ \
     P(REPORT_SECCOMP) /* a seccomp listener comes along */     \
     P(REPORT_WARNING)                                          \
     P(REPORT_TASKS)   /* from the runtime: files to join cgroups by come along */ \

@@ -423,7 +423,8 @@ int step_console(struct context *c, const struct step *step)
         TRY(c, "make it a standard stream", dup2(tty, n));
     TRY(c, "make it the controlling terminal", ioctl(0, TIOCSCTTY, 0));
     c->doing = "send the pty"; /* last: whoever has it may resize it at once, or close it, which hangs it up */
-    return report_send(c, REPORT_CONSOLE, 0, master);
+    error = report_send(c, REPORT_CONSOLE, 0, master);
+    return error ? error : report_await(c, REPORT_GO); /* the program finds it as the runtime makes it ready */
 }
 
 static int settle_in_root(struct context *c)

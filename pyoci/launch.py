@@ -194,6 +194,7 @@ class Launch:
                 send(report, ops.REPORT_GO)
             elif message.kind == ops.REPORT_CONSOLE:
                 self._hand_over(self.on_console, message.passed)
+                send(report, ops.REPORT_GO)
             elif message.kind == ops.REPORT_SECCOMP:
                 self._hand_over(self.on_listener, message.passed)
                 send(report, ops.REPORT_GO)

@@ -26,11 +26,15 @@ def write_pid_file(path: str, pid: int) -> None:
 
 
 def hand_over_console(socket: str, master: int) -> int:
-    """Sends a pty's master to the caller's --console-socket and closes it here; without one ("") it stays ours.
+    """Sends a pty's master to the caller's --console-socket and closes it here; without one ("") it stays ours, and
+    is made ready for the caller's terminal before the program can use it.
 
     Returns the master, -1 when it has gone. Errors: as send_descriptor.
     """
     if not socket:
+        from pyoci.container.terminal import prepare
+
+        prepare(master)
         return master
     try:
         send_descriptor(socket, "--console-socket", b"/dev/ptmx", master)

@@ -42,8 +42,8 @@ def _signal_first(entry: Entry, signal: int) -> None:
 
 
 def kill_everything(entry: Entry, signal: int) -> bool:
-    """Sends a signal to every process in the container's cgroup, also after its first process has ended. Where it has no
-    cgroup of its own, the first process is all that is known. Returns whether there was any process."""
+    """Sends a signal to every process in the container's cgroup, also after its first process has ended. Where it has
+    no cgroup of its own, the first process is all that is known. Returns whether there was any process."""
     manager = entry.manager()
     if not manager.empty():
         manager.kill(signal)

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """Copies between standard streams and a pty's master, which it owns."""
+    """Copies between standard streams and a pty's master, which it owns.
 
-    __slots__ = ("before", "input", "master", "open", "pending")
+    window: the caller's terminal, from which the size is taken; -1 for none
+    """
+
+    __slots__ = ("before", "input", "master", "open", "pending", "window")
 
     def __init__(self, master: int) -> None:
         self.master = master
@@ -21,6 +24,7 @@ class Terminal:
         self.input = True
         self.pending = b""
         self.before: "Optional[list[Any]]" = None
+        self.window = _find_window()
         posix.set_blocking(master, False)
         if posix.isatty(0):
             self.before = termios.tcgetattr(0)
@@ -31,13 +35,11 @@ class Terminal:
         if self.before is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, self.before)
         posix.close(self.master)
+        _leave_window(self.window)
 
     def resize(self) -> None:
         """Gives the pty the size of the caller's window."""
-        if posix.isatty(0):
-            size = fcntl.ioctl(0, termios.TIOCGWINSZ, b"\0" * 8)
-            if size[:4] != b"\0" * 4:
-                fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
+        _copy_size(self.window, self.master)
 
     def register(self, poll: "select.poll") -> None:
         """Says what to wait for."""
@@ -96,14 +98,47 @@ class Terminal:
             self.pending, self.open = b"", False
 
 
+def prepare(master: int) -> None:
+    """Gives a pty the size of the caller's window, and lets it pass on newlines without a carriage return before each:
+    the caller's terminal adds its own, and a file or a pipe wants none."""
+    mode = termios.tcgetattr(master)
+    mode[1] &= ~termios.ONLCR
+    termios.tcsetattr(master, termios.TCSANOW, mode)
+    window = _find_window()
+    _copy_size(window, master)
+    _leave_window(window)
+
+
+def _copy_size(window: int, master: int) -> None:
+    if window >= 0:
+        size = fcntl.ioctl(window, termios.TIOCGWINSZ, b"\0" * 8)
+        if size[:4] != b"\0" * 4:
+            fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+
+
+def _find_window() -> int:
+    """The caller's terminal: a standard stream, else the controlling terminal, opened; -1 where there is none."""
+    for fd in (0, 1, 2):
+        if posix.isatty(fd):
+            return fd
+    try:
+        return posix.open("/dev/tty", posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _leave_window(window: int) -> None:
+    if window > 2:
+        posix.close(window)
+
+
 def _raw(mode: "list[Any]") -> "list[Any]":
-    """cfmakeraw(3)."""
+    """cfmakeraw(3), but for what is done to output: the container's pty leaves newlines alone, so this one must not."""
     iflag, oflag, cflag, lflag, ispeed, ospeed, chars = mode
     iflag &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR | termios.IGNCR
         | termios.ICRNL | termios.IXON
     )  # fmt: skip
-    oflag &= ~termios.OPOST
     lflag &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
     cflag = cflag & ~(termios.CSIZE | termios.PARENB) | termios.CS8
     chars = list(chars)

@@ -1,15 +1,17 @@
 """Terminals: `run` and `exec` on a real pty, window sizes, console sockets."""
 
 import os
+import re
 import socket
 import stat
+import termios
 from pathlib import Path
 
 import pytest
 from support.box import Box
 from support.bundle import Bundle
 from support.command import Started, tampered
-from support.pty import ConsoleSocket, Interactive
+from support.pty import ConsoleSocket, Interactive, Screen
 
 pytestmark = pytest.mark.root
 
@@ -38,6 +40,61 @@ def test_run_on_a_terminal_is_interactive(box: Box) -> None:
     assert window.mode() == window.before, "the caller's terminal is left raw"
     window.close()
     assert box.left() == []
+
+
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+@pytest.mark.parametrize("ours", [(0, 1, 2), (1, 2), (0, 2), (2,), ()])
+def test_terminals_of_a_command_in_the_foreground(box: Box, command: str, ours: "tuple[int, ...]") -> None:
+    """Which of the streams are the caller's terminal, which is the controlling terminal anyhow."""
+    script = "stty -a; echo ..; stty size; echo seen; cat /go"
+    bundle = terminal_bundle(box).args("sh", "-c", script)
+    os.mkfifo(bundle.rootfs / "go")
+    bundle.write()
+    words = box.words("run", "--bundle", str(bundle.path), "c")
+    if command == "exec":
+        bundle.process["terminal"] = False
+        box.started(bundle.args("sleep", "1000"))
+        words = box.words("exec", "--tty", "c", "sh", "-c", script)
+    out, into = os.pipe()
+    with Path("/dev/null").open("rb") as null:
+        elsewhere = {name: null if n == 0 else into for n, name in enumerate(STREAMS) if n not in ours}
+        window = Interactive(words, rows=31, columns=97, **elsewhere)
+    seen = (window.screen if 1 in ours else Screen(out)).expect(r"(?s).*seen\r?\n").group()
+    now, before = window.mode(), window.before
+    (bundle.rootfs / "go").write_text("")
+    assert window.wait() == 0
+    ends = seen.count("\r\n") if 1 in ours else 0
+    assert seen.count("\r") == ends and seen.count("\n") > 3, "the caller's terminal does what the container's does not"
+    assert ends in (0, seen.count("\n"))
+    assert re.search(r"\.\.\s+31 97\s+seen", seen), "the size is there before the program is"
+    assert set(seen.split()) >= {"-onlcr", "opost", "icanon", "echo", "isig", "icrnl", "cs8"}
+    assert now[1:3] == before[1:3], "output is as it was"
+    raw = termios.ISIG | termios.ICANON | termios.ECHO | termios.IEXTEN
+    assert now[3] == (before[3] & ~raw if 0 in ours else before[3]), "raw where keys come from"
+    assert window.mode() == before
+    window.close()
+    os.close(out)
+    os.close(into)
+
+
+def test_terminal_without_any_terminal_of_the_callers(box: Box) -> None:
+    bundle = terminal_bundle(box).args("sh", "-c", "tty; echo two")
+    result = box.run(bundle, start_new_session=True)
+    assert result.ok and re.fullmatch(r"/dev/(pts/0|console)\ntwo\n", result.out), result
+
+
+def test_pty_of_a_console_socket_is_as_the_kernel_made_it(box: Box) -> None:
+    """Who relays it clears ONLCR itself, as conmon and containerd do."""
+    sink = ConsoleSocket(box.path / "s")
+    box.made_container(terminal_bundle(box), "c", "--console-socket", str(sink.path))
+    screen, _ = sink.receive()
+    mode = termios.tcgetattr(screen.master)
+    assert mode[1] & termios.ONLCR and mode[1] & termios.OPOST and mode[3] & termios.ICANON
+    screen.close()
+    sink.close()
 
 
 def test_new_window_size_reaches_the_container(box: Box) -> None:

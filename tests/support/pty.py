@@ -13,6 +13,7 @@ import subprocess
 import termios
 import time
 from pathlib import Path
+from typing import IO
 
 from support import leftovers
 from support.command import PATIENCE
@@ -64,18 +65,18 @@ class Screen:
 
 
 class Interactive:
-    """A command on a pty of its own, as in a terminal window."""
+    """A command on a pty of its own, as in a terminal window; stdin, stdout and stderr may be elsewhere."""
 
-    def __init__(self, words: list[str], rows: int = 24, columns: int = 80) -> None:
+    def __init__(self, words: list[str], rows: int = 24, columns: int = 80, **streams: "int | IO[bytes]") -> None:
         master, self.slave = pty.openpty()
         self.screen = Screen(master)
         self.screen.resize(rows, columns)
         self.before = termios.tcgetattr(self.slave)
         self.process = subprocess.Popen(
             words,
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
+            stdin=streams.get("stdin", self.slave),
+            stdout=streams.get("stdout", self.slave),
+            stderr=streams.get("stderr", self.slave),
             preexec_fn=self._control,  # noqa: PLW1509
         )
         leftovers.OWN.add(self.process.pid)
@@ -83,7 +84,7 @@ class Interactive:
     def _control(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs these tests in the background has it ignored
         os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
 
     def wait(self) -> int:
         status = self.process.wait(PATIENCE)

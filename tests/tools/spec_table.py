@@ -24,6 +24,10 @@ Made by `tests/tools/spec_table.py`; a test fails when a cell is empty, a test i
 """
 
 
+# What is no property and no flag: lines of spec_words.txt that begin so have a table of their own
+TOPICS = [("terminal: ", "Terminals of run and exec", "what")]
+
+
 class Line:
     """A line of spec_words.txt."""
 
@@ -136,6 +140,9 @@ def page() -> "tuple[str, list[str]]":
         for flag, _, _ in commands.flags_of(name):
             rows.append(table.row(f"{name} --{flag}", f"{name} --{flag}", texts.of_flag(name, flag)[1]))
     section("Commands", "command", rows)
+    for prefix, title, first in TOPICS:
+        names = [line.pattern for line in table.lines if line.pattern.startswith(prefix)]
+        section(title, first, [table.row(name[len(prefix) :], name, "") for name in names])
     table.unused()
     return "".join(parts), table.problems
 
