@@ -170,6 +170,7 @@ struct plan_header {
     P(MOUNT_ON_PROC, 16)      /* the target may lie on procfs */                     \
     P(MOUNT_OPTIONAL, 32)     /* the source may be missing: then nothing is done */  \
     P(MOUNT_SPREAD_ALL, 64)   /* propagation is set on everything below too */       \
+    P(MOUNT_IN_ROOT, 128)     /* the source is a path below the root */              \
     P(NODE_KEEP, 1)           /* a node that is there already is as good */          \
     P(LINK_REPLACE, 1)        /* what is there is removed */                         \
     P(CONSOLE_DEVICE, 1)      /* bind it to /dev/console */                          \

@@ -263,13 +263,24 @@ static int attach(struct context *c, int mount, int target, mode_t mode)
     return S_ISDIR(mode) ? -ENOTDIR : -EISDIR;
 }
 
+/* A detached copy of what is to be mounted; a source inside the root may lie in a mount that was made there before */
+static int bind_source(struct context *c, const struct fields_mount_bind *f)
+{
+    unsigned how = OPEN_TREE_CLONE | (f->flags.i & PLAN_MOUNT_RECURSIVE ? AT_RECURSIVE : 0);
+
+    if (f->taken.i >= 0)
+        return take(c, f->taken.i);
+    if (!(f->flags.i & PLAN_MOUNT_IN_ROOT))
+        return sys_open_tree(AT_FDCWD, f->source.s.bytes, how);
+    SCOPED_FD place = root_open(c, f->source.s.bytes, O_PATH, 0);
+    return place < 0 ? -1 : sys_open_tree(place, "", how | AT_EMPTY_PATH);
+}
+
 int step_mount_bind(struct context *c, const struct step *step)
 {
     FIELDS(mount_bind, step);
     struct stat st;
-    unsigned deep = f->flags.i & PLAN_MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
-    SCOPED_FD source = f->taken.i >= 0 ? take(c, f->taken.i)
-                                       : sys_open_tree(AT_FDCWD, f->source.s.bytes, OPEN_TREE_CLONE | deep);
+    SCOPED_FD source = bind_source(c, f);
 
     if (source < 0 && errno == ENOENT && (f->flags.i & PLAN_MOUNT_OPTIONAL))
         return 0;

@@ -9,7 +9,7 @@ from pyoci.plan.sources import NOT_TAKEN, take, take_mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Optional
 
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request
@@ -64,7 +64,7 @@ def compile_mounts(request: "Request", plan: "Plan") -> "list[Mount]":
         if mount.options.remount:
             _remount(mount, plan)
         elif mount.options.bind:
-            _bind(request, mount, plan)
+            _bind(request, mount, mounts, plan)
         elif mount.type in ("cgroup", "cgroup2"):
             _cgroup(request, mount, plan)
         elif mount.type == "sysfs" and request.namespace("user") and not request.has_new("network"):
@@ -133,21 +133,52 @@ def _remount(mount: Mount, plan: "Plan") -> None:
     plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, o.set, o.clear, o.propagation, int(o.spread_all))
 
 
-def _bind(request: "Request", mount: Mount, plan: "Plan") -> None:
+def _covering(request: "Request", mounts: "list[Mount]", mount: Mount, source: str) -> "Optional[Mount]":
+    """The last mount before this one in which a path of the host lies, as it does when those have been made."""
+    found = None
+    if source.startswith(request.rootfs + "/"):
+        inside = source[len(request.rootfs) :] + "/"
+        for other in mounts[: mounts.index(mount)]:
+            if not other.options.remount and inside.startswith(other.destination + "/"):
+                found = other
+    return found
+
+
+def _bind(request: "Request", mount: Mount, mounts: "list[Mount]", plan: "Plan") -> None:
     o = mount.options
     if not mount.source:
         raise Error("a bind mount without a source", location=f"{mount.where}.source")
     flags = _flags(mount) | (ops.MOUNT_RECURSIVE if o.recursive else 0)
     source = from_bundle(request.bundle, mount.source)
-    where = mount.where
+    where, set = mount.where, o.set
+    before = _covering(request, mounts, mount, source)
     if mount.is_mapped():
+        if before is not None:
+            source, set = _through(request, mount, before, source)
         taken = take_mapped(request, plan, source, where, int(o.recursive), mount.entry, o.id_map or 0)
+    elif before is not None:
+        source, taken = source[len(request.rootfs) :], NOT_TAKEN
+        flags |= ops.MOUNT_IN_ROOT
     else:
         taken = take(request, plan, source, where, int(o.recursive))
     plan.add(
-        ops.MOUNT_BIND, where, mount.destination, source, o.set, o.clear, o.recursive_set, o.recursive_clear,
+        ops.MOUNT_BIND, where, mount.destination, source, set, o.clear, o.recursive_set, o.recursive_clear,
         o.propagation, flags, taken,
     )  # fmt: skip
+
+
+def _through(request: "Request", mount: Mount, before: Mount, source: str) -> "tuple[str, int]":
+    """Where on the host a source is that lies in an earlier bind mount of the container, and with which attributes: the
+    runtime, which alone can give it an id map, does not see that mount."""
+    if not before.options.bind or before.is_mapped():
+        raise Error(
+            f"its source lies in {before.where}, which has no such place on the host",
+            location=f"{mount.where}.source",
+            hint="an id map can be given to what is on the host, and once",
+        )
+    rest = source[len(request.rootfs) + len(before.destination) :]
+    o = mount.options
+    return clean(from_bundle(request.bundle, before.source) + rest), o.set | before.options.set & ~o.clear
 
 
 def _host_sysfs(mount: Mount, plan: "Plan") -> None:

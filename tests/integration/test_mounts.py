@@ -415,6 +415,54 @@ def test_a_directory_is_looked_up_again_once_it_may_be_covered(box: Box, over: s
     assert on_host == (["b", "one", "three", "two"] if over == "/a/one" else ["b", "one", "two"])
 
 
+@pytest.mark.parametrize("users", ["", "reached", "not reached"])
+def test_source_inside_an_earlier_mount(box: Box, users: str) -> None:
+    """Mounts are made in the order listed: a source is looked up with those before it in their places."""
+    bundle = box.bundle().shell("cat /dst/file /file && echo t > /made/t && cat /again/t; echo . > /ro/x")
+    volume = box.path / "volume"
+    (volume / "inner").mkdir(parents=True)
+    (volume / "inner" / "file").write_text("inner\n")
+    (volume / "leads").symlink_to("/etc/mine")
+    (bundle.rootfs / "etc" / "mine").write_text("mine\n")
+    (bundle.rootfs / "made").mkdir()
+    bundle.bind(volume, "/mnt", "rbind", "ro")
+    bundle.bind(bundle.rootfs / "mnt" / "inner", "/dst", "rbind")
+    bundle.bind(bundle.rootfs / "mnt" / "leads", "/file", "bind")
+    bundle.mount("/made", type="tmpfs", source="tmpfs")
+    bundle.bind("rootfs/made", "/again", "bind")
+    bundle.bind("rootfs/mnt/inner", "/ro", "bind")
+    if users:
+        bundle.namespace("user")
+        bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = [{"containerID": 0, "hostID": 0, "size": 1000}]
+    if users == "not reached":
+        other = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+        bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = other
+        for path in (bundle.rootfs, *bundle.rootfs.iterdir()):
+            os.chown(path, 100000, 100000, follow_symlinks=False)
+        bundle.path.chmod(0o700)
+        os.chmod(box.path, 0o711)
+    result = box.run(bundle)
+    assert result.out.splitlines()[:3] == ["inner", "mine", "t"], result
+    assert "Read-only file system" in result.err, "as what it lies in"
+
+
+def test_mapped_source_inside_an_earlier_mount(box: Box) -> None:
+    """The runtime gives the map, which does not see the earlier mount: it knows where that comes from."""
+    bundle = box.bundle().shell("stat -c %u /dst/file; touch /dst/new")
+    volume = box.path / "volume"
+    (volume / "inner").mkdir(parents=True)
+    (volume / "inner" / "file").write_text("")
+    bundle.bind(volume, "/mnt", "rbind", "ro")
+    ids = [{"containerID": 0, "hostID": 7, "size": 1000}]
+    bundle.bind(bundle.rootfs / "mnt" / "inner", "/dst", "rbind").update(uidMappings=ids, gidMappings=ids)
+    result = box.run(bundle)
+    assert result.out == "7\n" and "Read-only file system" in result.err, result
+    bundle.config["mounts"][-2].update(type="tmpfs", options=[])
+    refused = box.run(bundle)
+    assert not refused.ok and "(/dst).source: its source lies in mounts[" in refused.err, refused
+    assert box.left() == []
+
+
 def test_relative_source_starts_at_the_bundle(box: Box) -> None:
     bundle = box.bundle()
     (bundle.path / "data").mkdir()
