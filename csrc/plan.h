@@ -146,7 +146,7 @@ struct plan_header {
 #define FIELDS_IDENTITY(F) F(i, uid) F(i, gid) F(b, groups) F(i, flags)
 #define FIELDS_CAPABILITIES(F) F(i, effective) F(i, permitted) F(i, inheritable) F(i, ambient)
 #define FIELDS_UMASK(F) F(i, mask)
-#define FIELDS_CLOSE_FILES(F) F(i, keep)
+#define FIELDS_CLOSE_FILES(F) F(i, keep) F(i, listener)
 #define FIELDS_EXECUTE(F) F(l, args) F(l, env)
 #define FIELDS_TIMED(F)
 

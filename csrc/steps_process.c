@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/filter.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,20 @@ int step_find_executable(struct context *c, const struct step *step)
     return error;
 }
 
+static void end_by_signal(int number) { _exit(128 + number); }
+
+/* The first process of a pid namespace is spared all signals that it does not ask for (pid_namespaces(7)): a container that
+ * waits for its start, or runs the hooks before its program, could be ended by SIGKILL alone. execve(2) takes it back. */
+static int ask_for_signals(struct context *c)
+{
+    const int ends[] = { SIGTERM, SIGINT, SIGQUIT };
+    const struct sigaction action = { .sa_handler = end_by_signal };
+
+    for (size_t n = 0; n < sizeof ends / sizeof *ends; n++)
+        TRY(c, "sigaction", sigaction(ends[n], &action, NULL));
+    return 0;
+}
+
 /* The container is created; its state is on disk when the runtime says go. From here on only `start` speaks to us.
  * Whoever wants to know our state connects and says nothing: that is no start. */
 int step_await_start(struct context *c, const struct step *step)
@@ -328,8 +343,8 @@ int step_await_start(struct context *c, const struct step *step)
 
     /* Before the last word with the runtime, which ends right after it. If it ends earlier, the talk breaks off. */
     TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
-    int error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1);
-    if (error || (error = report_await(c, REPORT_GO)) != 0)
+    int error = ask_for_signals(c);
+    if (error || (error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1)) != 0 || (error = report_await(c, REPORT_GO)) != 0)
         return error;
     close(c->report);
     for (;;) {
@@ -591,18 +606,26 @@ int step_umask(struct context *c, const struct step *step)
     return 0;
 }
 
-/* Everything but the standard streams, what was asked to be kept, and the report, which closes as the program starts */
+/* Everything but the standard streams, what was asked to be kept, and what closes as the program starts: the report, and
+ * where hooks come before it the socket on which we listen, for the container is not running yet */
 int step_close_files(struct context *c, const struct step *step)
 {
     FIELDS(close_files, step);
-    unsigned first = 3 + (unsigned)f->keep.i, report = (unsigned)c->report;
+    int listener = f->listener.i ? c->base + FD_EXTRA : c->report;
+    int stays[2] = { listener < c->report ? listener : c->report, listener < c->report ? c->report : listener };
+    unsigned first = 3 + (unsigned)f->keep.i;
 
     /* the program outlives whoever started it: the setting would survive exec */
     TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
-    TRY(c, "keep the report", fcntl(c->report, F_SETFD, FD_CLOEXEC));
-    if (report > first)
-        TRY(c, "close_range", sys_close_range(first, report - 1, 0));
-    TRY(c, "close_range", sys_close_range(report < first ? first : report + 1, ~0u, 0));
+    for (int n = 0; n < 2; n++) {
+        unsigned fd = (unsigned)stays[n];
+        TRY(c, "keep the report", fcntl(stays[n], F_SETFD, FD_CLOEXEC));
+        if (fd > first)
+            TRY(c, "close_range", sys_close_range(first, fd - 1, 0));
+        if (fd >= first)
+            first = fd + 1;
+    }
+    TRY(c, "close_range", sys_close_range(first, ~0u, 0));
     c->root = c->null = c->proc = c->blank = -1;
     return 0;
 }

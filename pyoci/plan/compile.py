@@ -59,9 +59,10 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     process.attributes(request, plan)
     masks = process.find(request, plan)
     plan.add(ops.AWAIT_START, "")
-    if hooks.get("startContainer"):
-        _hooks(request, plan, "startContainer", "created", "/", hook_env)
     process.become(request, plan, masks)
+    if hooks.get("startContainer"):  # the image's programs: with what its own has, and no more
+        _hooks(request, plan, "startContainer", "created", "/", hook_env)
+    process.execute(request, plan)
     return plan
 
 

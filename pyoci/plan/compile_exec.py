@@ -43,6 +43,7 @@ def compile_exec(request: "Request", pid: int) -> Plan:
     if plan.last:
         plan.add(ops.SYNC, "process.rlimits", ops.SYNC_LIMITS)
     process.become(request, plan, masks)
+    process.execute(request, plan)
     return plan
 
 

@@ -115,8 +115,8 @@ def find(request: "Request", plan: "Plan") -> "Optional[dict[str, int]]":
 
 
 def become(request: "Request", plan: "Plan", masks: "Optional[dict[str, int]]") -> None:
-    """Adds the end: label, identity, capabilities, the program. The order is the kernel's: a step takes away what the
-    next ones no longer need (credentials(7), capabilities(7)).
+    """Adds label, identity, capabilities, filter: what makes init the user. The order is the kernel's: a step takes
+    away what the next ones no longer need (credentials(7), capabilities(7)).
 
     masks: the capability sets, as find() has returned them
     """
@@ -128,7 +128,8 @@ def become(request: "Request", plan: "Plan", masks: "Optional[dict[str, int]]") 
         compile_labels(request, plan)
     umask = user.get("umask")
     plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
-    plan.add(ops.CLOSE_FILES, "", plan.keep)
+    hooks = plan.has(ops.AWAIT_START) and (request.config.get("hooks") or {}).get("startContainer")
+    plan.add(ops.CLOSE_FILES, "", plan.keep, 1 if hooks else 0)
     # Without no_new_privs only root may load a filter, so before it stops being root; with it, as late as can be:
     # then the filter has to allow the least of what we do ourselves
     late = bool(process.get("noNewPrivileges"))
@@ -145,6 +146,11 @@ def become(request: "Request", plan: "Plan", masks: "Optional[dict[str, int]]") 
         )  # fmt: skip
     if late:
         _seccomp(request, plan)
+
+
+def execute(request: "Request", plan: "Plan") -> None:
+    """Adds the end: the program."""
+    process = request.process
     plan.add(ops.EXECUTE, "process.args", tuple(process["args"]), tuple(environment(request)))
 
 

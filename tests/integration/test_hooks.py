@@ -171,6 +171,19 @@ def test_without_env_a_hook_gets_no_environment_of_the_container(box: Box, kind:
     assert "PATH=/bin:/usr/bin" in environment
 
 
+def test_start_container_hook_has_what_the_program_has_and_no_more(box: Box) -> None:
+    """It comes out of the image, so it gets nothing that the image's program would not get."""
+    shows = 'id -u; id -g; id -G; grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/self/status'
+    bundle = box.bundle().shell(f"{{ {shows}; }} > /tmp/program")
+    bundle.hook("startContainer", "/bin/sh", args=["sh", "-c", f"{{ {shows}; }} > /tmp/hook"], env=["PATH=/bin"])
+    bundle.process["user"] = {"uid": 7, "gid": 8, "additionalGids": [9]}
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["swapon"], "action": "SCMP_ACT_ERRNO"}]}  # fmt: skip
+    assert box.run(bundle).ok
+    seen = (bundle.rootfs / "tmp" / "hook").read_text()
+    assert seen.startswith("7\n8\n8 9\n") and seen == (bundle.rootfs / "tmp" / "program").read_text()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_failing_hook(box: Box, kind: str) -> None:
     """runtime.md, "Lifecycle": every failure but poststop's ends the container, and poststop hooks run."""

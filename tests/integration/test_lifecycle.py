@@ -373,6 +373,44 @@ def test_kill_with_the_hosts_pids_ends_everything(box: Box) -> None:
     assert box.left() == []
 
 
+@pytest.mark.parametrize("name", ["TERM", "INT", "QUIT", "KILL"])
+@pytest.mark.parametrize("pids", [True, False])
+def test_signal_before_the_start(box: Box, name: str, pids: bool) -> None:
+    """The kernel spares the first process of a pid namespace what it has not asked for."""
+    bundle = box.bundle().args("sleep", "1000")
+    if not pids:
+        bundle.without("pid")
+    pid = box.made_container(bundle, "c")["pid"]
+    box.ok("kill", "c", name)
+    wait_gone(pid)
+    assert box.state()["status"] == "stopped"
+    assert "cannot start a container that has stopped" in refused(box, "start", "c")
+    box.ok("delete", "c")
+    assert box.left() == []
+
+
+def test_signal_before_the_program(box: Box) -> None:
+    """A hook comes before it; and the program has the signals as ever."""
+    bundle = box.bundle().shell("trap 'echo ended > /end; exit 7' TERM; echo > /up; while :; do sleep 0.01; done")
+    for name in ("up", "end", "hook"):
+        os.mkfifo(bundle.rootfs / name)
+    bundle.hook("startContainer", "/bin/sh", args=["sh", "-c", "echo > /hook; exec /bin/sleep 1000"])
+    pid = box.made_container(bundle, "c")["pid"]
+    starts = box.begin("start", "c")
+    assert (bundle.rootfs / "hook").read_text() == "\n"
+    assert box.state()["status"] == "created"
+    box.ok("kill", "c", "TERM")
+    wait_gone(pid)
+    starts.finish()
+    assert box.state()["status"] == "stopped"
+    box.ok("delete", "c")
+    bundle.config.pop("hooks")
+    box.started(bundle)
+    assert (bundle.rootfs / "up").read_text() == "\n"
+    box.ok("kill", "c", "TERM")
+    assert (bundle.rootfs / "end").read_text() == "ended\n"
+
+
 def test_unknown_signal(box: Box) -> None:
     box.started(box.bundle().args("sleep", "1000"))
     assert "unknown signal" in refused(box, "kill", "c", "NOSUCH")

@@ -107,12 +107,18 @@ def test_exec_gets_the_containers_filter(box: Box) -> None:
     box.ok("exec", "c", "true")
 
 
-def test_hooks_are_not_filtered(box: Box) -> None:
+@pytest.mark.parametrize("late", [True, False])
+def test_hooks_of_the_image_are_filtered(box: Box, late: bool) -> None:
     bundle = box.bundle().args("true")
+    bundle.process["noNewPrivileges"] = late
     bundle.linux["seccomp"] = denies("mkdir", "mkdirat")
+    for kind in ("prestart", "createRuntime", "createContainer", "poststart", "poststop"):
+        bundle.hook(kind, "/bin/mkdir", args=["mkdir", str(box.path / kind)])
     bundle.hook("startContainer", "/bin/mkdir", args=["mkdir", "/tmp/hook"])
-    assert box.run(bundle).ok
-    assert (bundle.rootfs / "tmp" / "hook").is_dir()
+    result = box.run(bundle)
+    assert result.status == 1 and "hooks.startContainer[0]" in result.err and "Permission denied" in result.err, result
+    assert not (bundle.rootfs / "tmp" / "hook").exists()
+    assert (box.path / "createContainer").is_dir() and (box.path / "poststop").is_dir()
 
 
 def test_the_compiled_filter_is_kept_and_is_no_container(box: Box) -> None:

@@ -103,7 +103,7 @@ CASES: dict[int, tuple[int, list[tuple[Any, ...]], tuple[Any, ...], str]] = {
     ops.BOUNDING: (0, [(ops.CAPABILITIES, 0, 0, 0, 0)], (0,), "EPERM"),
     ops.IDENTITY: (0, [], (2**32 - 1, 0, b"", 0), "EINVAL"),
     ops.CAPABILITIES: (0, [(ops.CAPABILITIES, 0, 0, 0, 0)], (1, 1, 0, 0), "EPERM"),
-    ops.CLOSE_FILES: (0, [refusing("close_range")], (0,), "EIO"),
+    ops.CLOSE_FILES: (0, [refusing("close_range")], (0, 0), "EIO"),
     ops.EXECUTE: (0, [], (("x",), ()), "ENOENT"),
 }
 # umask(2) always succeeds; a home that cannot be found is /; a mark of the time is for those who look

@@ -267,7 +267,7 @@ def test_listen_fds() -> None:
     assert process.environment(request) == ["LISTEN_FDS=2", "LISTEN_PID=1", "LISTEN_FDNAMES=a:b"]
     plan = compiled(small(), listen_fds=2, keep=3)
     assert plan.keep == 5
-    assert steps(plan, ops.CLOSE_FILES) == [(5,)]
+    assert steps(plan, ops.CLOSE_FILES) == [(5, 0)]
 
 
 def test_rlimits_wait_until_all_is_made() -> None:

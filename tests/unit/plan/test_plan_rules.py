@@ -47,7 +47,6 @@ ORDER = [
     (ops.AWAIT_START, ops.BOUNDING),
     (ops.BOUNDING, ops.IDENTITY),
     (ops.IDENTITY, ops.CAPABILITIES),
-    (ops.HOOK, ops.CLOSE_FILES),
     (ops.AWAIT_START, ops.CLOSE_FILES),
     (ops.CLOSE_FILES, ops.EXECUTE),
     (ops.CAPABILITIES, ops.EXECUTE),
@@ -219,6 +218,8 @@ def test_hooks_are_where_the_spec_puts_them(name: str) -> None:
         assert last_mount < n < switch
     for n in places["startContainer"]:
         assert numbers.index(ops.AWAIT_START) < n < numbers.index(ops.EXECUTE)
+        confines = {ops.CLOSE_FILES, ops.SECCOMP, ops.LABEL, ops.BOUNDING, ops.IDENTITY, ops.CAPABILITIES}
+        assert max(at for at, number in enumerate(numbers) if number in confines) < n
 
 
 def resolve(config: Any, place: str) -> None:
