@@ -7,12 +7,17 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
-.PHONY: all setup build criu demo check test test-unit test-integration test-callers test-callers-core test-vm test-vm-core test-mutants conformance bench fuzz clean
+.PHONY: all setup tools build criu demo check test test-unit test-integration test-security test-callers test-callers-core \
+	test-vm test-vm-core test-mutants conformance bench fuzz clean
 
 all: build
 
 setup:
-	@PYTHON=$(PYTHON) tests/tools/install.sh $(VENV)
+	@PYTHON=$(PYTHON) tests/tools/install.sh $(VENV) building
+
+# What tests need beside it
+tools: setup
+	@PYTHON=$(PYTHON) tests/tools/install.sh $(VENV) testing
 
 build: setup build/.built
 
@@ -21,10 +26,10 @@ build/.built: $(SOURCES)
 	@touch $@
 
 demo: build
-	@tests/tools/demo.sh build/bin/pyoci
+	@tests/tools/demo.sh build/bin/pyoci $(RUN)
 
 # Lint, types, warnings as errors, the static analyzer, every fuzz target for two seconds: a minute or two
-check: build
+check: tools build
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(RUN) tests/tools/analyze.py
@@ -34,49 +39,53 @@ check: build
 criu:
 	@tests/tools/criu.sh build/criu
 
-test: build criu
-	$(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration
-	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests/security
+# The second half runs whatever the first one says
+test: tools build criu
+	@status=0; $(RUN) -m pytest -q -n $(JOBS) tests/unit tests/integration || status=1; \
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests/security || status=1; exit $$status
 
-test-unit: build
+test-unit: tools build
 	$(RUN) -m pytest -q -n $(JOBS) tests/unit
 
-test-integration: build criu
+test-integration: tools build criu
 	$(RUN) -m pytest -q -n $(JOBS) tests/integration
 
+test-security: tools build
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests/security
+
 # Debian's engines with runc, then with pyoci: writes docs/engines-table.md
-test-callers: build criu
+test-callers: tools build criu
 	tests/callers/install.sh $(VENV) build/callers
 	$(RUN) -m pytest -q -n $(JOBS) tests/callers --engines-table docs/engines-table.md
 
 # What of it every change must pass
-test-callers-core: build criu
+test-callers-core: tools build criu
 	tests/callers/install.sh $(VENV) build/callers
 	$(RUN) -m pytest -q -n $(JOBS) tests/callers -m core
 
 # cgroup v2, systemd, AppArmor: makes the machine's image first, some minutes
-test-vm: build
+test-vm: tools build
 	tests/vm/run
 
 # What of it every change must pass
-test-vm-core: build
+test-vm-core: tools build
 	tests/vm/run core
 
 # conformance/ judges pyoci
-conformance: build
+conformance: tools build
 	$(RUN) -m conformance --runtime build/bin/pyoci --jobs $(JOBS)
 
 # and broken runtimes judge conformance/
-test-mutants: build
+test-mutants: tools build
 	$(RUN) -m tests.mutants --runtime build/bin/pyoci
 
 # Writes bench/results, in ten minutes; for figures the machine has to be idle. make bench BENCH="--quick run-true"
-bench: build
+bench: tools build
 	tests/tools/installed.sh $(RUN) build/bench matplotlib
 	build/bench/bin/python -m bench $(BENCH)
 
 # Every fuzz target for so long, on from what earlier runs have found: make fuzz SECONDS=3600
-fuzz: build
+fuzz: tools build
 	$(RUN) tests/fuzz/run.py --corpus build/fuzz/corpus $(or $(SECONDS),600)
 
 clean:

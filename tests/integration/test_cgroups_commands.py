@@ -141,8 +141,10 @@ mount --bind / "$new"
 mount --rbind /proc "$new/proc"
 mount --rbind /dev "$new/dev"
 mount --bind /sys "$new/sys"
-mount --bind "$source" "$new$source"
-mount --bind "$box" "$new$box"
+for place in "$source" "$box"; do # which may be on filesystems of their own
+    mkdir -p "$new$place"
+    mount --bind "$place" "$new$place"
+done
 mount -t tmpfs tmpfs "$new/sys/fs/cgroup"
 while [ "$1" != -- ]; do
     mkdir -p "$new$1"

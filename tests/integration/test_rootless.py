@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from support.box import Box
-from support.stranger import Stranger, open_box
+from support.command import run
+from support.stranger import Stranger, open_box, opened
 
 pytestmark = pytest.mark.root
 SLEEP = "trap 'exit 7' TERM; while :; do sleep 0.1; done"
@@ -25,6 +26,20 @@ def user(box: Box) -> Iterator[Stranger]:
 
 def words(text: str) -> "list[list[str]]":
     return [line.split() for line in text.splitlines()]
+
+
+def test_the_way_to_what_lies_in_a_closed_directory(box: Box) -> None:
+    """These tests themselves can be run below a /root that is closed, as Debian has it."""
+    program = box.path / "home" / "checkout" / "bin" / "program"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\nls {box.path}/home\n")
+    program.chmod(0o755)
+    box.path.chmod(0o755)
+    (box.path / "home" / "secret").touch()
+    (box.path / "home").chmod(0o700)
+    as_user = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", str(program)]
+    result = run([*opened(str(program)), *as_user])
+    assert result.ok and "secret" not in result.out, result
 
 
 # With one's own id

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,24 @@ from typing import Any
 
 from support.box import Box
 from support.bundle import Bundle
-from support.command import Result, Started, run
+from support.command import PYOCI, Result, Started, run
 
-# An interpreter may lie below a home directory that is closed to others: in a mount namespace of its own, the way to it
-# alone is open
+TREE = Path(__file__).parents[2]
+
+# The interpreter and the checkout may lie below a home directory that is closed to others: in a mount namespace of its
+# own, the ways to them alone are open. Takes directories to reach and closed ones, a line each, and the command.
 OPEN = """
-prefix=$1 closed=$2; shift 2
-hold=$(mktemp -d) && mount --bind "$prefix" "$hold" && mount -t tmpfs -o mode=711 tmpfs "$closed" || exit 99
-(umask 022 && mkdir -p "$prefix") && mount --bind "$hold" "$prefix" && umount "$hold" && rmdir "$hold" || exit 99
+reach=$1 closed=$2; shift 2
+IFS='
+'
+hold=$(mktemp -d) && mount -t tmpfs tmpfs "$hold" || exit 99
+n=0; for path in $reach; do n=$((n + 1)); mkdir "$hold/$n" && mount --bind "$path" "$hold/$n" || exit 99; done
+for path in $closed; do mount -t tmpfs -o mode=711 tmpfs "$path" || exit 99; done
+n=0; for path in $reach; do
+    n=$((n + 1)); (umask 022 && mkdir -p "$path") && mount --bind "$hold/$n" "$path" || exit 99
+done
+umount -l "$hold" && rmdir "$hold" || exit 99
+unset IFS
 exec "$@"
 """
 
@@ -31,6 +42,17 @@ def closed_directory(path: str) -> str:
         if at.is_dir() and not at.stat().st_mode & 0o001:
             return str(at)
     return ""
+
+
+def opened(program: str = PYOCI) -> "list[str]":
+    """What stands before a command of another user: it opens the ways to this interpreter and to a program of ours, and
+    does nothing where both are open."""
+    interpreter = Path(os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable))
+    wanted = {str(path) for path in (interpreter.parents[1], TREE, Path(program).resolve().parents[1])}
+    reach = sorted(path for path in wanted if closed_directory(path))
+    reach = [path for path in reach if not any(path.startswith(f"{other}/") for other in reach)]
+    closed = sorted({closed_directory(path) for path in reach})
+    return ["unshare", "-m", "sh", "-c", OPEN, "sh", "\n".join(reach), "\n".join(closed)] if reach else []
 
 
 @contextlib.contextmanager
@@ -61,15 +83,9 @@ class Stranger:
         os.chmod(box.path, 0o711)
 
     def words(self, *words: str) -> "list[str]":
-        import sys
-
-        interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
-        closed = closed_directory(interpreter)
-        prefix = str(Path(interpreter).parents[1])
-        opened = ["unshare", "-m", "sh", "-c", OPEN, "sh", prefix, closed] if closed else []
         numbers = [f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
         environment = ["env", "-i", "PATH=/usr/bin:/bin", "HOME=/", f"XDG_RUNTIME_DIR={self.runtime}"]
-        return [*opened, "setpriv", *numbers, *environment, *self.box.words(*words)]
+        return [*opened(), "setpriv", *numbers, *environment, *self.box.words(*words)]
 
     def call(self, *words: str, **options: Any) -> Result:
         return run(self.words(*words), **options)

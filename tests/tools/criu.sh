@@ -14,7 +14,7 @@ fi
 fetch() {
     rm -rf "$directory"
     mkdir -p "$directory/apt/lists/partial" "$directory/apt/archives/partial" "$directory/new"
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Created-By: Packages' | sort -u | head -n 1)
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 'Created-By: Packages' | sort -u | head -n 1)
     [ -n "$mirror" ] || return 1
     echo "deb $mirror $1 main" >"$directory/apt/list"
     set -- -qq -o "Dir::Etc::SourceList=$directory/apt/list" -o Dir::Etc::SourceParts=/dev/null \

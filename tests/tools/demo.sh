@@ -1,7 +1,8 @@
 #!/bin/sh
-# demo.sh: makes a bundle with a busybox root, and shows what a container sees from the inside. Usage: demo.sh PYOCI
+# demo.sh: makes a bundle with a busybox root, and shows what a container sees from the inside. Usage: demo.sh PYOCI PYTHON
 set -eu
 pyoci=$(realpath "$1")
+python=$(realpath -s "$2")
 bundle=$(mktemp -d)
 trap 'rm -rf "$bundle"' EXIT
 mkdir -p "$bundle/rootfs/bin"
@@ -21,7 +22,7 @@ say "who it is";           id
 say "its capabilities";    grep -E 'Cap|NoNewPrivs' /proc/self/status
 LOOK
 chmod +x rootfs/look
-python3 - <<'PY'
+"$python" - <<'PY'
 import json
 config = json.load(open("config.json"))
 config["process"]["terminal"] = False

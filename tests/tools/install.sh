@@ -1,12 +1,17 @@
 #!/bin/sh
-# install.sh: brings what `make` needs on a Debian machine: a compiler, busybox, and a virtual environment with the
-# Python tools. What is there is left alone, so a second run takes a moment. Usage: install.sh VENV
+# install.sh: brings what `make` needs on a Debian machine of any release and processor: packages, and a virtual
+# environment with the Python tools. What is there is left alone, so a second run takes a moment.
+# Usage: install.sh VENV building|testing; PYTHON names another Python than python3
 set -eu
 venv=$1
+purpose=$2
 here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+# Debian's packages are called as the interpreter: python3-dev, python3.13-dev
+case $(basename "$python") in python3*) name=$(basename "$python") ;; *) name=python3 ;; esac
 
 # package, and a file that shows it is there
-wanted() {
+building() {
     cat <<LIST
 gcc /usr/bin/gcc
 libc6-dev /usr/include/stdio.h
@@ -15,34 +20,50 @@ linux-libc-dev /usr/include/linux/mount.h
 make /usr/bin/make
 busybox-static /bin/busybox
 libseccomp2 /usr/lib/$(uname -m)-linux-gnu/libseccomp.so.2
+LIST
+}
+
+testing() {
+    building
+    cat <<LIST
+git /usr/bin/git
 iproute2 /bin/ip
+iptables /usr/sbin/iptables
+procps /bin/ps
 strace /usr/bin/strace
 uidmap /usr/bin/newuidmap
 runc /usr/sbin/runc
 crun /usr/bin/crun
 clang /usr/bin/clang
-clang-tools /usr/bin/scan-build
 llvm /usr/bin/llvm-cov
-libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.asan-x86_64.a
 valgrind /usr/bin/valgrind
 LIST
 }
 
-missing=$(wanted | while read -r package file; do [ -e "$file" ] || printf '%s ' "$package"; done)
-python=${PYTHON:-python3}
-if ! "$python" -c 'import ensurepip' 2>/dev/null; then missing="$missing python3-venv"; fi
-if ! "$python" -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
-    missing="$missing python3-dev"
-fi
-if [ -n "$missing" ]; then
-    echo "installing: $missing" >&2
+install() {
+    [ $# != 0 ] || return 0
+    echo "installing: $*" >&2
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "these packages are needed and this is not root on Debian; install them and run make again" >&2
+        echo "these packages are needed and this is not root on Debian; install them (docs/install.md has their names" \
+            "elsewhere) and run make again" >&2
         exit 1
     fi
-    apt-get update -qq
-    # shellcheck disable=SC2086 # a list of words
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    [ -n "${updated:-}" ] || apt-get update -qq
+    updated=yes
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+missing=$("$purpose" | while read -r package file; do [ -e "$file" ] || printf '%s ' "$package"; done)
+if ! "$python" -c 'import ensurepip' 2>/dev/null; then missing="$missing $name-venv"; fi
+if ! "$python" -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+    2>/dev/null; then missing="$missing $name-dev"; fi
+# shellcheck disable=SC2086 # a list of words
+install $missing
+
+# What sanitizers need is named after the clang that is there
+if [ "$purpose" = testing ]; then
+    runtime=$(clang -print-file-name="libclang_rt.asan-$(uname -m).a")
+    [ -e "$runtime" ] || install "libclang-rt-$(clang -dumpversion | cut -d . -f 1)-dev"
 fi
 
 if ! cmp -s "$here/requirements.txt" "$venv/.requirements"; then

@@ -1,10 +1,14 @@
 """What several unit tests are given."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ LIST
 # Debian 12's own QEMU 7.2 crashes a 6.12 kernel, so QEMU 10 comes from backports, unpacked here and not installed.
 apt_beside() {
     local mirror
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Created-By: Packages' | sort -u | head -n 1)
-    [ -n "$mirror" ] || die "no mirror of Debian 12 is configured here"
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 'Created-By: Packages' | sort -u | head -n 1)
+    [ -n "$mirror" ] || die "no mirror of Debian is configured here"
     mkdir -p "$store"/apt/lists/partial "$store"/apt/archives/partial
     printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' "${mirror%/}" "${mirror%/}" > "$store/apt/image.list"
     { cat "$store/apt/image.list"; echo "deb ${mirror%/} bookworm-backports main"; } > "$store/apt/beside.list"

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from support import stranger
@@ -35,10 +34,7 @@ class Rootless(Podman):
         self.environment.update(XDG_RUNTIME_DIR=str(self.directory / "xdg"), USER=NAME, LOGNAME=NAME)
         subprocess.run(["chown", "-R", "-h", f"{USER}:{USER}", str(self.directory)], check=True)
         self.prefix = ["sh", "-c", _BECOME.format(etc=etc), "become"]
-        closed = stranger.closed_directory(sys.base_prefix)
-        if closed:
-            self.prefix = ["sh", "-c", stranger.OPEN, "open", sys.base_prefix, closed, *self.prefix]
-        self.prefix = ["unshare", "-m", *self.prefix]
+        self.prefix = [*(stranger.opened() or ["unshare", "-m"]), *self.prefix]
         program = subprocess.run(
             [*self.prefix, self.binary, "--version"],
             check=False,
