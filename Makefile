@@ -8,7 +8,7 @@ JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu demo check test test-unit test-integration test-security test-callers test-callers-core \
-	test-vm test-vm-core test-mutants conformance bench fuzz clean
+	test-vm test-vm-core test-hosts test-mutants conformance bench fuzz clean
 
 all: build
 
@@ -70,6 +70,10 @@ test-vm: tools build
 # What of it every change must pass
 test-vm-core: tools build
 	tests/vm/run core
+
+# Debian 12, 13 and forky as trees of files, each with its own Pythons and compiler: demo, installation, every test
+test-hosts:
+	tests/hosts/hosts.py run $(HOSTS)
 
 # conformance/ judges pyoci
 conformance: tools build
