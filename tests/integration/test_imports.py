@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.box import Box
 from support.bundle import Bundle
+from support.calls import MKDIR, rule
 from support.command import Result, run
 
 import pyoci
@@ -135,8 +136,7 @@ def test_modules_of_each_hot_command(box: Box, plain: Bundle) -> None:
 def test_hot_commands_end_before_the_rest_of_python_starts(box: Box, plain: Bundle, tmp_path: Path) -> None:
     """That costs more than a whole `state`. It shows by Python's stream for standard input. With a seccomp profile, as
     engines' containers have one: the first command compiles it, the next one finds what is kept."""
-    rule = {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}
-    plain.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+    plain.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule(*MKDIR)]}
     plain.write()
     log = tmp_path / "log"
     traced = ["strace", "-qq", "-e", "trace=lseek", "-o", str(log)]

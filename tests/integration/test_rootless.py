@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 from support.box import Box
+<<<<<<< HEAD
 from support.command import run
 from support.stranger import Stranger, open_box, opened
+=======
+from support.calls import MKDIR, rule
+from support.stranger import Stranger, open_box
+>>>>>>> 9ed2f39 (tests: system calls by name, and none that arm64 lacks)
 
 pytestmark = pytest.mark.root
 SLEEP = "trap 'exit 7' TERM; while :; do sleep 0.1; done"
@@ -103,7 +108,7 @@ def test_the_devices_are_there(user: Stranger) -> None:
 def test_a_filter_without_no_new_privs(user: Stranger) -> None:
     bundle = user.bundle().shell("mkdir /tmp/x")
     bundle.process["noNewPrivileges"] = False
-    rules = [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]
+    rules = [rule(*MKDIR, errnoRet=28)]
     bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
     assert "No space left" in user.run(bundle).err
 

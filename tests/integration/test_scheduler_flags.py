@@ -3,15 +3,14 @@
 import ctypes
 import json
 import os
-import platform
 import struct
 
 import pytest
 from support.box import Box
+from support.calls import numbers
 from support.command import run
 
 pytestmark = pytest.mark.root
-GETATTR = {"x86_64": 315, "aarch64": 275}
 # flag: its bit in sched_getattr(2), which tells RESET_ON_FORK and those of SCHED_DEADLINE alone
 TOLD = {"SCHED_FLAG_RESET_ON_FORK": 1, "SCHED_FLAG_RECLAIM": 2, "SCHED_FLAG_DL_OVERRUN": 4}
 DEADLINE = {"policy": "SCHED_DEADLINE", "runtime": 10**6, "deadline": 10**8, "period": 2 * 10**8}
@@ -19,9 +18,7 @@ DEADLINE = {"policy": "SCHED_DEADLINE", "runtime": 10**6, "deadline": 10**8, "pe
 
 def attributes(pid: int) -> "tuple[int, int, int, int, int, int]":
     """policy, flags, nice, runtime, deadline, period of a process (sched_getattr(2))."""
-    number = GETATTR.get(platform.machine())
-    if number is None:
-        pytest.skip(f"no number of sched_getattr known for {platform.machine()}")
+    (number,) = numbers("sched_getattr")
     buffer = ctypes.create_string_buffer(48)
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.syscall(number, pid, buffer, 48, 0) == 0, os.strerror(ctypes.get_errno())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from controls import Control
 from support.box import Box
+from support.calls import MKDIR, rule
 
 covers = pytest.mark.covers
 SLEEP = "while :; do sleep 0.1; done"
@@ -126,8 +127,7 @@ def test_exec_is_as_confined_as_init(box: Box) -> None:
     look = f"{STATUS}; cat /proc/self/cgroup /proc/self/limits; for n in /proc/self/ns/*; do readlink $n; done"
     bundle = box.bundle().shell(f"({look}) > /tmp/i; touch /tmp/done; {SLEEP}")
     bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]
-    rules = [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]
-    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule(*MKDIR)]}
     box.started(bundle)
     process = box.path / "process.json"
     wait = "while ! test -e /tmp/done; do :; done"
