@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,27 +317,52 @@ static void do_syscall(const char *verb, char *operand)
 }
 
 #ifdef __x86_64__
-/* int80:  getppid by the 32-bit entry: seen by the filter as another architecture */
-static void do_int80(void)
+static void getppid_of_32_bits(void)
 {
-    int status = 0;
-    long *result = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t child;
+    long value;
 
-    *result = 12345;
-    child = fork();
-    if (!child) {
-        long value;
-        __asm__ volatile("int $0x80" : "=a"(value) : "a"(64L) : "memory", "r8", "r9", "r10", "r11");
-        *result = (int)value;
-        _exit(0);
-    }
-    waitpid(child, &status, 0);
-    errno = *result < 0 ? -*result : 0;
-    outcome("int80", "getppid", *result < 0 ? -1 : 0);
-    json_number("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    __asm__ volatile("int $0x80" : "=a"(value) : "a"(64L) : "memory", "r8", "r9", "r10", "r11");
+    _exit(value < 0 ? (int)-value : 0);
+}
+#elif defined(__aarch64__)
+/* A program for 32-bit arm: arm64 has no other way to its calls. */
+static const uint32_t program[] = {
+    0x464c457f, 0x00010101, 0, 0, 40 << 16 | 2, 1, 0x400054, 52, 0, 0x05000000, 32 << 16 | 52, 40 << 16 | 1, 0, /* ELF */
+    1, 0, 0x400000, 0x400000, 116, 116, 5, 0x10000, /* all of it is loaded */
+    0xe3a07040, 0xef000000, /* r7 = 64, getppid */
+    0xe3500000, 0xa3a00000, 0xb2600000, /* r0 = r0 < 0 ? -r0 : 0 */
+    0xe3a07001, 0xef000000, 0xeafffffe, /* r7 = 1, exit */
+};
+
+static void getppid_of_32_bits(void)
+{
+    int fd = memfd_create("probe32", MFD_CLOEXEC);
+
+    if (fd < 0 || write(fd, program, sizeof program) != sizeof program)
+        _exit(errno);
+    fexecve(fd, (char *[]){ "probe32", NULL }, environ);
+    _exit(errno);
+}
+#else
+static void getppid_of_32_bits(void)
+{
+    _exit(ENOSYS);
 }
 #endif
+
+/* entry32:  getppid by the entry of 32 bits: seen by the filter as another architecture */
+static void do_entry32(void)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (!child)
+        getppid_of_32_bits();
+    waitpid(child, &status, 0);
+    errno = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    outcome("entry32", "getppid", errno ? -1 : 0);
+    json_number("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
 
 /* wait-signals:N  tells that it is ready, then names the next N signals it gets (SIGKILL ends it as ever) */
 static void do_wait_signals(const char *operand)
@@ -439,10 +465,8 @@ int try_verb(char *text)
         do_euid(operand);
     else if (!strcmp(verb, "syscall") || !strcmp(verb, "thread"))
         do_syscall(verb, operand);
-#ifdef __x86_64__
-    else if (!strcmp(verb, "int80"))
-        do_int80();
-#endif
+    else if (!strcmp(verb, "entry32"))
+        do_entry32();
     else if (!strcmp(verb, "wait-signals"))
         do_wait_signals(operand);
     else if (!strcmp(verb, "pause"))

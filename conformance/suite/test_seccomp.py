@@ -301,17 +301,19 @@ def test_flags(case: Case, flag: str) -> None:
     case.equal("linux.seccomp.flags", f"errno and signal of getpriority, with {flag}", (EPERM, 0), found)
 
 
+OTHERS = {"x86_64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "aarch64": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]}
+
+
 @pytest.mark.judges("linux.seccomp.architectures")
 def test_architectures(case: Case) -> None:
-    case.needs(platform.machine() == "x86_64", "the probe knows a second entry to the kernel on x86_64 only")
-    plain = case.observe(case.config(), "int80").did("int80")
+    machine = platform.machine()
+    case.needs(machine in OTHERS, "the probe knows a second entry to the kernel on x86_64 and aarch64 only")
+    plain = case.observe(case.config(), "entry32").did("entry32")
     case.needs(plain["errno"] == 0 and plain["signal"] == 0, "the kernel has no 32-bit system calls")
-    both = filtered(
-        case, rule("SCMP_ACT_ERRNO", "getppid", errnoRet=77), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
-    )
-    found = case.observe(both, "int80", "syscall:getppid")
+    both = filtered(case, rule("SCMP_ACT_ERRNO", "getppid", errnoRet=77), architectures=OTHERS[machine])
+    found = case.observe(both, "entry32", "syscall:getppid")
     errors = [attempt["errno"] for attempt in found["did"]]
-    case.equal("linux.seccomp.architectures", "errno of getppid as x86 and as x86_64", [77, 77], errors)
+    case.equal("linux.seccomp.architectures", f"errno of getppid, of 32 bits and on {machine}", [77, 77], errors)
 
 
 LISTENER = ("stream-socket", "one-state", "closed", "fd", "metadata")

@@ -3,6 +3,7 @@
 import array
 import fcntl
 import json
+import os
 import socket
 import struct
 import threading
@@ -12,8 +13,8 @@ from typing import Any, Optional
 
 import pytest
 from support.box import Box
-from support.calls import MKDIR, numbers, rule
-from support.command import Started, tampered
+from support.calls import MKDIR, arm32, numbers, rule
+from support.command import Started, run, tampered
 
 pytestmark = pytest.mark.root
 PROFILES = Path(__file__).parents[1] / "data" / "seccomp"
@@ -39,6 +40,27 @@ def test_engines_profiles(box: Box, name: str, uid: int, late: bool) -> None:
     bundle.process.update(user={"uid": uid, "gid": uid}, noNewPrivileges=late)
     result = box.run(bundle)
     assert result.out.split() == ["NoNewPrivs:", str(int(late)), "Seccomp:", "2", "cat"], result
+
+
+@pytest.mark.parametrize(("call", "errno"), [(0xF0005, 0), (0xF0002, 1), (39, 28), (900, 38)])
+@pytest.mark.skipif(os.uname().machine != "aarch64", reason="needs a processor that runs programs of 32-bit arm, too")
+def test_a_program_of_32_bit_arm(box: Box, call: int, errno: int) -> None:
+    """set_tls, without which none starts, cacheflush, mkdir, and a call of years to come."""
+    bundle = box.bundle().args("/arm32")
+    program = bundle.rootfs / "arm32"
+    program.write_bytes(arm32(call))
+    program.chmod(0o755)
+    try:
+        run([str(program)])
+    except OSError as problem:
+        pytest.skip(f"this machine runs no programs of 32-bit arm: {problem}")
+    rules = [rule("execve", "exit", "set_tls", action="SCMP_ACT_ALLOW"), rule(*MKDIR, errnoRet=28)]
+    bundle.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "architectures": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+        "syscalls": rules,
+    }
+    assert box.run(bundle).status == errno
 
 
 def test_a_denied_call_gets_its_errno(box: Box) -> None:
