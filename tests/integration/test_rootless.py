@@ -10,13 +10,9 @@ from typing import Any
 
 import pytest
 from support.box import Box
-<<<<<<< HEAD
+from support.calls import MKDIR, rule
 from support.command import run
 from support.stranger import Stranger, open_box, opened
-=======
-from support.calls import MKDIR, rule
-from support.stranger import Stranger, open_box
->>>>>>> 9ed2f39 (tests: system calls by name, and none that arm64 lacks)
 
 pytestmark = pytest.mark.root
 SLEEP = "trap 'exit 7' TERM; while :; do sleep 0.1; done"

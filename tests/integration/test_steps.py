@@ -27,17 +27,6 @@ from pyoci.plan.words import OPERATIONS
 
 pytestmark = pytest.mark.root
 WHERE = "place.of[7] (the step)"
-<<<<<<< HEAD
-CALLS = {  # numbers of system calls, by machine
-    "x86_64": {"clone": 56, "prctl": 157, "personality": 135, "socket": 41, "close_range": 436, "recvfrom": 45,
-               "recvmsg": 47, "keyctl": 250, "newfstatat": 262, "fstat": 5, "setsid": 112, "umask": 95, "openat2": 437,
-               "open": 2, "openat": 257},
-    "aarch64": {"clone": 220, "prctl": 167, "personality": 92, "socket": 198, "close_range": 436, "recvfrom": 207,
-                "recvmsg": 212, "keyctl": 219, "newfstatat": 79, "fstat": 80, "setsid": 157, "umask": 166,
-                "openat2": 437, "open": 56, "openat": 56},
-}  # fmt: skip
-=======
->>>>>>> 9ed2f39 (tests: system calls by name, and none that arm64 lacks)
 EIO = 5
 
 
