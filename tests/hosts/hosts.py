@@ -58,7 +58,7 @@ cd / && exec /root/pyoci/tests/tools/demo.sh /opt/pyoci/bin/pyoci /opt/pyoci/bin
 """
 PIPX = """
 apt-get -qq install -y --no-install-recommends {packages} pipx $python-venv $python-dev >/dev/null
-PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install -q --python $python .
+PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install --python $python .
 cd / && exec /root/pyoci/tests/tools/demo.sh /usr/local/bin/pyoci /opt/pipx/venvs/pyoci/bin/python
 """
 NEEDED = "gcc libc6-dev musl-tools libseccomp2 busybox-static"  # docs/install.md
