@@ -24,7 +24,6 @@ tini /usr/bin/tini
 busybox-static /bin/busybox
 procps /bin/ps
 bsdutils /usr/bin/script
-libdevmapper1.02.1 /lib/$(uname -m)-linux-gnu/libdevmapper.so.1.02.1
 LIST
 }
 
@@ -52,7 +51,15 @@ if [ -n "$missing" ]; then
 fi
 if [ ! -e "$docker" ]; then
     mkdir -p "$directory"
-    (cd "$directory" && apt-get download -qq docker.io 2>/dev/null && dpkg -x docker.io_*.deb docker && rm -f docker.io_*.deb)
+    # The client has a package of its own since Debian 13
+    client=$(apt-cache show docker-cli 2>/dev/null | sed -n 's/^Package: \(docker-cli\)$/\1/p' | head -n 1)
+    # shellcheck disable=SC2086 # one word or none
+    (cd "$directory" && apt-get download -qq docker.io $client 2>/dev/null &&
+        for deb in docker*.deb; do dpkg -x "$deb" docker && rm -f "$deb"; done)
+    # which Debian 12's needs, and nothing else brings
+    if ldd "$docker" | grep -q 'libdevmapper.* not found'; then
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libdevmapper1.02.1 >/dev/null
+    fi
 fi
 if ! cmp -s "$here/requirements.txt" "$venv/.callers"; then
     "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"

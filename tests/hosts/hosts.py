@@ -150,13 +150,16 @@ def pristine(suite: str) -> Path:
 
 def fresh(name: str) -> Path:
     """A host nobody has used yet, with a clone of this checkout as it is now."""
-    tree = STORE / "live" / name
+    tree, made = STORE / "live" / name, STORE / "new" / name
     remove(tree)
-    tree.parent.mkdir(parents=True, exist_ok=True)
-    must(["cp", "-a", "--reflink=auto", str(pristine(HOSTS[name].suite)), str(tree)])
-    lend(tree)
-    must(["git", "clone", "-q", "--no-hardlinks", str(SOURCES), str(tree / "root/pyoci")])
-    renew(tree)
+    remove(made)
+    for place in (tree, made):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    must(["cp", "-a", "--reflink=auto", str(pristine(HOSTS[name].suite)), str(made)])
+    lend(made)
+    must(["git", "clone", "-q", "--no-hardlinks", str(SOURCES), str(made / "root/pyoci")])
+    renew(made)
+    made.rename(tree)
     return tree
 
 
