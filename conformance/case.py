@@ -272,8 +272,7 @@ class Case:
         for bundle in self.bundles:
             if self.session.keep:
                 shutil.copytree(bundle.path, self.session.keep / bundle.path.name, symlinks=True, ignore=_special_files)
-            for point in host.mounts_below(str(bundle.path)):
-                host.unmount(point)
+            host.unmount_below(str(bundle.path))
             shutil.rmtree(bundle.path, ignore_errors=True)
 
 

@@ -90,6 +90,13 @@ def unmount(target: str) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
+def unmount_below(directory: str) -> None:
+    """Unmounts what is mounted at or below a directory. One mount may take another one with it: where the host's mounts
+    are shared, as systemd makes them, what is mounted on a mount that was bound to itself is there twice."""
+    while points := mounts_below(directory):
+        unmount(points[0])
+
+
 def mounts_below(directory: str) -> list[str]:
     """Mount points at or below a directory, deepest first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]

@@ -6,6 +6,7 @@ from conformance import host
 from conformance.case import Case
 
 EROFS = 30
+MS_BIND, MS_PRIVATE, MS_SHARED = 4096, 1 << 18, 1 << 20
 
 
 @pytest.mark.judges("linux.masked-paths.file", "linux.masked-paths.directory")
@@ -66,9 +67,10 @@ def test_mounts_of_the_host_reach_a_slave(case: Case) -> None:
         bundle = case.bundle(case.config(linux={"rootfsPropagation": propagation}))
         bundle.config["process"]["args"] = ["/probe", "pause"]
         bundle.write()
-        # the root filesystem of the container is a mount of its own on the host, in a peer group
-        host.mount(str(bundle.rootfs), str(bundle.rootfs), "none", 4096)
-        host.mount("none", str(bundle.rootfs), "none", 1 << 20)
+        # the root filesystem of the container is a mount of its own on the host, in a peer group of its own
+        host.mount(str(bundle.rootfs), str(bundle.rootfs), "none", MS_BIND)
+        for flags in (MS_PRIVATE, MS_SHARED):
+            host.mount("none", str(bundle.rootfs), "none", flags)
         container = case.container(bundle.config, bundle)
         created = container.create()
         if not created.ok:
