@@ -8,7 +8,7 @@ JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu demo check test test-unit test-integration test-security test-callers test-callers-core \
-	test-vm test-vm-core test-hosts test-mutants conformance bench fuzz clean
+	test-vm test-vm-core test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean
 
 all: build
 
@@ -74,6 +74,14 @@ test-vm-core: tools build
 # Debian 12, 13 and forky as trees of files, each with its own Pythons and compiler: demo, installation, every test
 test-hosts:
 	tests/hosts/hosts.py run $(HOSTS)
+
+# In a machine of the other processor: docs/arm64.md
+test-arm64: tools build
+	PYOCI_VM_ARCH=arm64 tests/vm/run
+
+# A wheel for it, built by its own Python and tried in the machine: build/wheels
+wheel-arm64:
+	PYOCI_VM_ARCH=arm64 tests/vm/wheel build/wheels
 
 # conformance/ judges pyoci
 conformance: tools build

@@ -2,10 +2,11 @@
 """The parts of vm.sh that are no matter of shell: QMP, the agent's port, the kernel's payload, a tiny initial ramdisk.
 
 machine.py exec LIVE USER SECONDS COMMAND | resume LIVE | save LIVE FILE | await SOCKET PIDFILE | end PIDFILE
-           vmlinux VMLINUZ OUT | initrd BUSYBOX OUT MODULE...
+           emulate QEMU COMMAND... | vmlinux VMLINUZ OUT | initrd BUSYBOX OUT MODULE...
 """
 
 import base64
+import ctypes
 import json
 import os
 import select
@@ -155,14 +156,79 @@ def end(pid_file):
         os.close(watch)
 
 
+# How a program for each processor begins, and which bytes of that matter (binfmt_misc): ELF of 64 bits, its machine
+BEGINNINGS = {
+    "qemu-aarch64": (b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0", b"\xff" * 7 + bytes(9) + b"\xfe\xff\xff\xff"),
+    "qemu-x86_64": (b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\x3e\0", b"\xff" * 7 + bytes(9) + b"\xfe\xff\xff\xff"),
+}
+ARM64 = b"ARM\x64"  # near the beginning of a kernel for it
+NEWNS, NEWUSER, NEWPID = 0x20000, 0x10000000, 0x20000000
+FORMATS = "/proc/sys/fs/binfmt_misc"
+
+
+def called(function, *arguments):
+    """A function of the C library's, with a failure as OSError."""
+    if getattr(ctypes.CDLL(None, use_errno=True), function)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), f"{function}: {os.strerror(ctypes.get_errno())}")
+
+
+def emulate(qemu, *command):
+    """Runs a command where programs of QEMU's processor run by it. The kernel is told so in a user namespace of our own
+    (Linux 6.7), so that nothing changes for the host; in it every id is what it was, and root is root of files."""
+    made, mapped = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        in_namespaces(made, mapped, qemu, command)
+    os.close(mapped[0])
+    os.close(made[1])
+    if os.read(made[0], 1):
+        for kind in ("uid", "gid"):
+            Path(f"/proc/{child}/{kind}_map").write_text("0 0 4294967295")
+        os.write(mapped[1], b"x")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
+
+
+def in_namespaces(made, mapped, qemu, command):
+    """The child's part; it does not come back."""
+    os.close(made[0])
+    os.close(mapped[1])
+    called("unshare", NEWUSER | NEWNS | NEWPID)
+    os.write(made[1], b"x")
+    if not os.read(mapped[0], 1):
+        os._exit(125)
+    inner = os.fork()
+    if inner:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]) & 0xFF)
+    # what was mounted belongs to the host; a new /proc shows our processes and takes the list of formats
+    called("mount", b"proc", b"/proc", b"proc", 0, None)
+    try:
+        called("mount", b"binfmt_misc", FORMATS.encode(), b"binfmt_misc", 0, None)
+    except OSError as problem:
+        sys.exit(f"vm: {problem}; programs of another processor need Linux 6.7 (binfmt_misc in a user namespace)")
+    magic, mask = ("".join(f"\\x{byte:02x}" for byte in part) for part in BEGINNINGS[Path(qemu).name])
+    Path(f"{FORMATS}/register").write_text(f":emulated:M::{magic}:{mask}:{qemu}:F")
+    os.execvp(command[0], command)
+
+
 def vmlinux(source, target):
-    """The kernel without its decompressor, which takes seconds under emulation (boot protocol, payload_offset)."""
+    """The kernel without its decompressor, which takes seconds under emulation. x86: boot protocol, payload_offset;
+    arm64: as it is, packed whole, or an EFI program that says at its beginning where the kernel lies."""
     image = Path(source).read_bytes()
-    offset, length = struct.unpack_from("<II", image, 0x248)
-    start = ((image[0x1F1] or 4) + 1) * 512 + offset
-    packed = image[start : start + length]  # its size follows behind, which zstd calls an error at the end
-    plain = subprocess.run(["zstd", "-qdc"], input=packed, stdout=subprocess.PIPE, check=False).stdout
-    Path(target).write_bytes(plain if plain[:4] == b"\x7fELF" else image)
+    if image[0x38:0x3C] == ARM64 and image[4:8] != b"zimg":
+        packed, unpack = image, "cat"
+    elif image[:2] == b"\x1f\x8b":
+        packed, unpack = image, "gzip"
+    elif image[4:8] == b"zimg":
+        offset, length = struct.unpack_from("<II", image, 8)
+        packed, unpack = image[offset : offset + length], image[24:56].partition(b"\0")[0].decode()
+    else:
+        offset, length = struct.unpack_from("<II", image, 0x248)
+        start = ((image[0x1F1] or 4) + 1) * 512 + offset
+        packed, unpack = image[start : start + length], "zstd"
+    # of x86 the size follows behind, which zstd calls an error at the end
+    command = [unpack] if unpack == "cat" else [unpack, "-qdc"]
+    plain = subprocess.run(command, input=packed, stdout=subprocess.PIPE, check=False).stdout
+    Path(target).write_bytes(plain if plain[:4] == b"\x7fELF" or plain[0x38:0x3C] == ARM64 else image)
 
 
 INIT = """#!/bin/busybox sh
@@ -202,11 +268,10 @@ def main(words):
         prologue = f"NOW={int(time.time())}\n" if user == "root" else ""
         return Agent(live, float(seconds)).run(user, prologue + text)
     actions = {"resume": resume, "save": save, "end": end, "vmlinux": vmlinux, "initrd": initrd}
-    actions["await"] = wait_for
+    actions.update({"await": wait_for, "emulate": emulate})
     if command not in actions:
         sys.exit(__doc__)
-    actions[command](*rest)
-    return 0
+    return actions[command](*rest) or 0
 
 
 def wait_for(path, pid_file):

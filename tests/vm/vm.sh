@@ -5,18 +5,24 @@
 #   vm.sh start [-d DIRECTORY]                   resume that state (or boot, if there is none); DIRECTORY is its /host
 #   vm.sh exec [-u USER] [-t SECONDS] COMMAND    run a shell command in it; its output and status are ours
 #   vm.sh stop                                   end it; what it changed on its disk is forgotten
+#   vm.sh image DIRECTORY COMMAND                run a shell command in the image's files, without a machine
+#   vm.sh sources DIRECTORY                      a copy of this checkout's sources
 # Needs root. Everything lies in $PYOCI_VM (default ~/.cache/pyoci-vm). A machine takes two CPUs whole.
+# PYOCI_VM_ARCH     amd64 (default) or arm64: the machine's processor, whatever the host's
 # PYOCI_VM_CGROUPS  v2 (default); or with Debian 12's own kernel, which has all of v1, and InfiniBand in software:
 #                   v1 and hybrid, as systemd set machines up before; v2-old
 # PYOCI_VM_LIVE     a directory of a second machine's own, to run beside another
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+arch=${PYOCI_VM_ARCH:-amd64}
 store=${PYOCI_VM:-${XDG_CACHE_HOME:-$HOME/.cache}/pyoci-vm}
+[ "$arch" = amd64 ] || store=$store/$arch
 root=$store/root            # the image's files, also for building pyoci with the image's own Python
 qemu=$store/qemu
 cgroups=${PYOCI_VM_CGROUPS:-v2}
 saved=$store/saved-$cgroups # the booted state: .img and .ram
+native=$(dpkg --print-architecture)
 live=${PYOCI_VM_LIVE:-$store/live-$cgroups} # sockets, logs and pids of the running machine
 memory=${PYOCI_VM_MEMORY:-3072}
 
@@ -26,6 +32,15 @@ case $cgroups in
     *) echo "PYOCI_VM_CGROUPS is v2, v2-old, hybrid or v1, not $cgroups" >&2; exit 2 ;;
 esac
 
+case $arch in
+    amd64) machine=x86_64 system=qemu-system-x86 console=ttyS0 tuned="tsc=reliable no_timer_check"
+        processor=(-M pc,memory-backend=ram,hpet=off,usb=off -cpu max,la57=off) ;;
+    # a processor of today that emulation is quick with: atomic instructions, no pointer authentication, 32-bit programs
+    arm64) machine=aarch64 system=qemu-system-arm console=ttyAMA0 tuned=
+        processor=(-M virt,gic-version=3,memory-backend=ram,highmem=on -cpu neoverse-n1) ;;
+    *) echo "PYOCI_VM_ARCH is amd64 or arm64, not $arch" >&2; exit 2 ;;
+esac
+
 say() { echo "vm: $*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -33,13 +48,15 @@ die() { say "$*"; exit 1; }
 
 host_packages() {
     local wanted=() package file
-    while read -r package file; do [ -e "$file" ] || wanted+=("$package"); done <<'LIST'
-qemu-system-x86 /usr/share/seabios/bios.bin
+    while read -r package file; do [ -e "$file" ] || wanted+=("$package"); done <<LIST
+$system /usr/bin/qemu-system-$machine
+seabios /usr/share/seabios/bios.bin
 qemu-system-common /usr/lib/qemu/virtiofsd
 e2fsprogs /sbin/mke2fs
 zstd /usr/bin/zstd
 perl /usr/bin/perl
 python3 /usr/bin/python3
+kmod /sbin/depmod
 LIST
     [ ${#wanted[@]} = 0 ] && return
     say "installing ${wanted[*]}"
@@ -56,25 +73,48 @@ apt_beside() {
     { cat "$store/apt/image.list"; echo "deb ${mirror%/} bookworm-backports main"; } > "$store/apt/beside.list"
     apt=(-qq -o "Dir::Etc::SourceList=$store/apt/beside.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$store/apt/lists" -o "Dir::Cache::Archives=$store/apt/archives"
-        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Acquire::Languages=none)
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+        -o "APT::Architectures::=$native" -o "APT::Architectures::=$arch" -o APT::Sandbox::User=root -o Acquire::Languages=none)
     apt-get "${apt[@]}" update
 }
 
-# What a kernel's metapackage stands for: kernel_of NAME/SUITE
+# Whether this host's processor is another than the image's
+foreign() { [ "$arch" != "$native" ]; }
+
+# Runs a command that may run the image's programs: emulated, where their processor is another
+emulated() {
+    if foreign; then "$here/machine.py" emulate "$qemu/usr/bin/qemu-$machine" "$@"; else unshare -m "$@"; fi
+}
+
+# A shell command in the image's files, at the host's speed or near it; a directory is its /host, as in the machine
+image() {
+    emulated sh -euc 'mount --bind "$1" "$2/host"; mount -t proc proc "$2/proc"; mount --rbind /dev "$2/dev"
+        exec chroot "$2" /bin/bash -c "$3"' sh "$1" "$root" "${*:2}"
+}
+
+sources() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    (cd "$here/../.." && git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read -T - 2> /dev/null) \
+        | tar -x -C "$1"
+}
+
+# What a kernel's metapackage stands for: kernel_of NAME:ARCHITECTURE/SUITE
 kernel_of() {
     apt-cache "${apt[@]}" show "$1" | sed -n 's/^Depends: *\(linux-image[^ ]*\).*/\1/p' | head -n 1
 }
 
 # Two kernels: a recent one, whose v1 memory and cpuset Debian leaves out, and Debian 12's own, which has all of v1.
 fetch() {
-    local cloud stock deb
-    cloud=$(kernel_of linux-image-cloud-amd64/bookworm-backports)
-    stock=$(kernel_of linux-image-amd64/bookworm)
+    local cloud stock deb more=()
+    cloud=$(kernel_of "linux-image-cloud-$arch:$arch/bookworm-backports")
+    stock=$(kernel_of "linux-image-$arch:$arch/bookworm")
+    foreign && more=(qemu-user/bookworm-backports)
     mkdir -p "$store/debs"
     rm -rf "$store"/debs/* "$qemu" "$store"/kernel* "$store/mmdebstrap"
     say "downloading $cloud, $stock, QEMU and mmdebstrap"
-    (cd "$store/debs" && apt-get "${apt[@]}" download "$cloud" "$stock" mmdebstrap \
-        qemu-system-x86/bookworm-backports qemu-system-common/bookworm-backports qemu-system-data/bookworm-backports)
+    (cd "$store/debs" && apt-get "${apt[@]}" download "$cloud:$arch" "$stock:$arch" mmdebstrap \
+        "$system/bookworm-backports" "${more[@]}" qemu-system-common/bookworm-backports qemu-system-data/bookworm-backports)
     for deb in "$store"/debs/qemu-*.deb; do dpkg -x "$deb" "$qemu"; done
     dpkg -x "$store/debs/$cloud"_*.deb "$store/kernel-cloud"
     dpkg -x "$store/debs/$stock"_*.deb "$store/kernel-stock"
@@ -87,7 +127,7 @@ image_packages() {
     tr -s ' \n' , <<'LIST' | sed 's/^,//; s/,$//'
 systemd systemd-sysv dbus dbus-user-session libpam-systemd udev kmod apparmor apparmor-utils
 python3 python3-cffi python3-jeepney python3-jsonschema python3-protobuf python3-setuptools python3-wheel python3-pytest
-python3-pytest-xdist python3-hypothesis python3-dev gcc libc6-dev libseccomp-dev libseccomp2 pkg-config
+python3-pytest-xdist python3-hypothesis python3-dev python3-pip gcc libc6-dev musl-tools libseccomp-dev libseccomp2 pkg-config
 busybox-static runc crun podman buildah conmon containerd criu catatonit golang-github-containers-common
 uidmap iproute2 iptables netavark aardvark-dns slirp4netns fuse-overlayfs jq procps strace util-linux-extra
 LIST
@@ -101,7 +141,8 @@ build() {
     fetch
     say "installing Debian into $root"
     rm -rf "$root"
-    PATH=$store/mmdebstrap/usr/bin:$PATH perl "$store/mmdebstrap/usr/bin/mmdebstrap" --quiet --variant=apt --mode=root \
+    PATH=$store/mmdebstrap/usr/bin:$PATH emulated perl "$store/mmdebstrap/usr/bin/mmdebstrap" --quiet --variant=apt --mode=root \
+        --architectures="$arch" --skip=check/qemu,chroot/mount/sys \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
         --aptopt='APT::Install-Recommends "false"' --include="$(image_packages)" \
@@ -110,7 +151,8 @@ build() {
     install_kernel stock
     install -m 755 "$here/guest/agent.py" "$root/usr/local/sbin/vm-agent"
     cp "$here/guest/vm-agent.service" "$root/etc/systemd/system/"
-    chroot "$root" /bin/bash -s < "$here/guest/configure.sh"
+    mkdir -p "$root/host"
+    image "$here" /bin/bash /host/guest/configure.sh
     rm -f "$store"/disk.img "$store"/saved*
     mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1,nodiscard -d "$root" "$store/disk.img" 4G
     say "the image is made: $(du -sh "$store/disk.img" | cut -f 1)"
@@ -130,10 +172,10 @@ install_kernel() {
         net/{sunrpc,can,bluetooth,mac80211,wireless,tipc,sctp,openvswitch,ceph,rds,batman-adv,dccp,nfc,appletalk} \
         fs/{xfs,ocfs2,gfs2,f2fs,jfs,nfs,nfsd,ceph,smb,cifs,ntfs3,ubifs,reiserfs,btrfs,bcachefs,dlm,afs,orangefs,hfs,hfsplus})
     find "$modules" -name '*.xz' -exec unxz -f {} +
-    chroot "$root" depmod -a "$version"
+    depmod -b "$root" -a "$version"
     mapfile -t wanted < <(for name in virtio_pci virtio_blk virtio_console ext4; do
-        chroot "$root" modprobe -S "$version" --show-depends "$name"
-    done | sed -n "s|^insmod \([^ ]*\).*|$root\1|p" | awk '!seen[$0]++')
+        modprobe -d "$root" -S "$version" --show-depends "$name"
+    done | sed -n "s|^insmod \([^ ]*\).*|\1|p" | awk '!seen[$0]++')
     "$here/machine.py" initrd "$root/bin/busybox" "$store/initrd-$1" "${wanted[@]}"
     "$here/machine.py" vmlinux "$store/kernel-$1"/boot/vmlinuz-* "$store/vmlinux-$1"
 }
@@ -148,9 +190,9 @@ boot() {
     shift 2
     [ "$disk" = "$store/disk.img" ] || [ "$how" = resume ] || snapshot=off
     ulimit -n 65536 2> /dev/null || true
-    "$qemu/usr/bin/qemu-system-x86_64" -L "$qemu/usr/share/qemu" -L /usr/share/seabios -L /usr/share/qemu \
-        -nodefaults -no-user-config -display none -no-reboot -M pc,memory-backend=ram,hpet=off,usb=off \
-        -accel tcg,thread=multi,tb-size=1024 -cpu max,la57=off -smp 2 -m "$memory" \
+    "$qemu/usr/bin/qemu-system-$machine" -L "$qemu/usr/share/qemu" -L /usr/share/seabios -L /usr/share/qemu \
+        -nodefaults -no-user-config -display none -no-reboot "${processor[@]}" \
+        -accel tcg,thread=multi,tb-size=1024 -smp 2 -m "$memory" \
         -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
         -kernel "$store/vmlinux-$kernel" -initrd "$store/initrd-$kernel" -append "$(command_line)" -serial "file:$live/console.log" \
         -drive "file=$disk,format=raw,if=none,id=disk,snapshot=$snapshot,cache=unsafe" -device virtio-blk-pci,drive=disk \
@@ -164,8 +206,8 @@ boot() {
 command_line() {
     local unified=0 legacy=0
     case $cgroups in v2*) unified=1 ;; v1) legacy=1 ;; esac
-    echo "console=ttyS0 quiet loglevel=4 panic=-1 audit=0 mitigations=off nokaslr random.trust_cpu=on tsc=reliable" \
-        "no_timer_check net.ifnames=0 apparmor=1 security=apparmor systemd.show_status=0" \
+    echo "console=$console quiet loglevel=4 panic=-1 audit=0 mitigations=off nokaslr random.trust_cpu=on" \
+        "$tuned net.ifnames=0 apparmor=1 security=apparmor systemd.show_status=0" \
         "systemd.unified_cgroup_hierarchy=$unified systemd.legacy_systemd_cgroup_controller=$legacy"
 }
 
@@ -229,8 +271,9 @@ command=${1:-}
 [ $# -gt 0 ] && shift
 case $command in
     build | save | stop) "$command" ;;
+    sources) sources "$@" ;;
     start) start "$@" ;;
     exec) run_in "$@" ;;
-    root) echo "$root" ;;
+    image) image "$@" ;;
     *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
