@@ -69,10 +69,10 @@ WAYS = ["-O0", "-O1", "-O2", "-O3", "-Os", "-Og", "-O2 -flto", "-O2 -fno-omit-fr
         "-O2 -fomit-frame-pointer", "-O2 -fstack-protector-strong -fstack-clash-protection", "-O3 -fPIE",
         "-O2 -DPYOCI_LIBC_CLONE"]
 # fmt: on
-X86 = ["-O2 -fcf-protection=full"] if os.uname().machine == "x86_64" else []
+PROTECTED = {"x86_64": ["-O2 -fcf-protection=full"], "aarch64": ["-O2 -mbranch-protection=standard"]}
 
 
-@pytest.mark.parametrize("way", WAYS + X86)
+@pytest.mark.parametrize("way", WAYS + PROTECTED.get(os.uname().machine, []))
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_child_on_a_stack_of_its_own(compiler: str, way: str, tmp_path: Path) -> None:
     source, program = tmp_path / "driver.c", tmp_path / "driver"
