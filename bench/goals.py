@@ -20,10 +20,10 @@ GOALS = [
     Goal("`exec true`: of runc's", "exec-true", "of runc", 0.60),
     Goal("`state`: of runc's", "state", "of runc", 1.4),
     *(
-        Goal(f"instructions of `{command}`: of the bare start", "instructions", command, 1.10)
+        Goal(f"instructions of `{command}`: of the bare start", "instructions", command, 0.85)
         for command in ("state", "start", "kill", "delete")
     ),
-    Goal("instructions of `create`: of the bare start", "instructions", "create", 1.40),
+    Goal("instructions of `create`: of the bare start", "instructions", "create", 1.10),
     Goal("in-process create + start + delete: of the floor", "in-process", "of floor", 2.0),
     Goal("in-process create + start + delete: of crun's commands", "in-process", "of crun", 1.0),
     Goal("peak memory of any command: of runc's", "memory", "largest share of runc's", 1.0),
