@@ -19,6 +19,15 @@
 #error "a Python built like this has more in its objects"
 #endif
 
+/* Code has no zero at its end, and the array is of Python's own declaration */
+#if defined(__clang__)
+#if __has_warning("-Wunterminated-string-initialization")
+#pragma clang diagnostic ignored "-Wunterminated-string-initialization"
+#endif
+#elif __GNUC__ >= 15
+#pragma GCC diagnostic ignored "-Wunterminated-string-initialization"
+#endif
+
 /* A count of references that never ends: nothing here is freed. Nor does the garbage collector know of it. */
 #if PY_VERSION_HEX >= 0x030e0000
 #define HEAD(type) { { _Py_STATIC_IMMORTAL_INITIAL_REFCNT }, &type }

@@ -30,7 +30,10 @@ def generate(package):
     write(os.path.join(package, "_shim.pyi"), shim_build.stub().encode())
     libseccomp_build.ffibuilder.emit_python_code(os.path.join(package, "seccomp", "_library.py"))
     schemas, target = os.path.join(PROJECT, "schemas"), os.path.join(package, "validate")
-    subprocess.run([sys.executable, "-m", "pyoci.validate.generate", schemas, target], check=True, cwd=PROJECT)
+    command = [sys.executable, "-m", "pyoci.validate.generate", schemas, target]
+    path = os.pathsep.join(filter(None, [PROJECT, os.environ.get("PYTHONPATH")]))
+    # pipx has Python not look into the working directory
+    subprocess.run(command, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": path})
 
 
 def text_of(data, section):

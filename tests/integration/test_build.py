@@ -166,3 +166,9 @@ def test_a_build_that_does_not_work_fails(tmp_path: Path, fault: str) -> None:
     assert "this build does not work, not even with the stock interpreter" in done.stderr, done.stderr[-3000:]
     assert said in done.stderr.splitlines()[-1], done.stderr[-3000:]
     assert "pyoci: tried frozen" in done.stderr, "what was tried in vain is said, too"
+
+
+def test_where_python_does_not_look_into_the_working_directory(tmp_path: Path) -> None:
+    """As pipx has it."""
+    done = build(tmp_path, PYTHONSAFEPATH="1")
+    assert done.returncode == 0, done.stderr[-3000:]

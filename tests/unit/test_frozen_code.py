@@ -88,7 +88,7 @@ def frozen(codes: "list[CodeType]", place: Path) -> "list[CodeType]":
     """
     source, library = place / "kept.c", place / f"kept{sysconfig.get_config_var('EXT_SUFFIX')}"
     source.write_text(text)
-    flags = ["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{sysconfig.get_path('include')}"]
+    flags = ["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-isystem{sysconfig.get_path('include')}"]
     flags.append(f"-I{HOME / 'csrc'}")
     done = subprocess.run(["cc", *flags, "-o", str(library), str(source)], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
