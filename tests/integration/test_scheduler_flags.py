@@ -13,7 +13,7 @@ from support.command import run
 pytestmark = pytest.mark.root
 # flag: its bit in sched_getattr(2), which tells RESET_ON_FORK and those of SCHED_DEADLINE alone
 TOLD = {"SCHED_FLAG_RESET_ON_FORK": 1, "SCHED_FLAG_RECLAIM": 2, "SCHED_FLAG_DL_OVERRUN": 4}
-DEADLINE = {"policy": "SCHED_DEADLINE", "runtime": 10**6, "deadline": 10**8, "period": 2 * 10**8}
+DEADLINE = {"policy": "SCHED_DEADLINE", "runtime": 10**7, "deadline": 10**8, "period": 2 * 10**8}
 
 
 def attributes(pid: int) -> "tuple[int, int, int, int, int, int]":
@@ -44,7 +44,7 @@ def test_flag_of_deadline(box: Box, flag: str) -> None:
 
 
 def test_deadline_times(box: Box) -> None:
-    assert attributes(scheduled(box, DEADLINE))[3:] == (10**6, 10**8, 2 * 10**8)
+    assert attributes(scheduled(box, DEADLINE))[3:] == (10**7, 10**8, 2 * 10**8)
 
 
 @pytest.mark.parametrize("flag", ["SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX", "SCHED_FLAG_RESET_ON_FORK"])
