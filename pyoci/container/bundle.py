@@ -15,7 +15,7 @@ _PIECE = 1 << 16  # most configs are smaller; the memory for a larger one would 
 
 
 def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
-    """config.json of a bundle, as it is and as plain JSON that follows the spec.
+    """config.json of a bundle, as it is (but with zeros that may be absent) and as plain JSON that follows the spec.
 
     Errors: Error when it is missing, is no JSON, or breaks a rule; `process` must be there, since runc and its callers
     have no create without it.
@@ -24,9 +24,13 @@ def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
     data = _read(f"{bundle}/config.json", bundle)
     config = parse(data, name="config.json")
     pyoci.mark("check")
-    check_runnable_config(config, raw=data)
+    changed = check_runnable_config(config, raw=data)
     if type(config) is not dict:
         raise Error("config.json is not an object")
+    if changed:
+        from pyoci.jsondoc import dump
+
+        data = dump(config).encode()  # what later commands read need not be asked again
     return data, config
 
 

@@ -16,32 +16,39 @@ if TYPE_CHECKING:
     from .musts import Finding
 
 
-def check_config(config: object, *, raw: "Optional[bytes]" = None) -> None:
+def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
     """Refuse a config.json (config.md, config-linux.md) that violates a MUST; a missing process is no violation.
 
-    config: the parsed document
+    config: the parsed document; numbers that count as zero where they are absent are written into it
     raw:    its text, where at hand: spares a search for NUL characters
 
-    Raises Error with the first problem, its place, and how many more there are.
+    Returns whether there were such numbers. Raises Error with the first problem, its place, and how many more there
+    are.
     """
     if config is None:
         raise Error("config cannot be null", location="config.json")
     from . import _accept  # not at the top: the generator that makes it is in this package
     from .musts import config_rules
 
-    if not _accept.config(config) or _broken(config_rules, config) or _has_nul(config, raw):
+    fits, changed = _accept.config(config) and not _broken(config_rules, config), False
+    if not fits:
+        changed = _fill(config, "config")
+        fits = changed and _accept.config(config) and not _broken(config_rules, config)
+    if not fits or _has_nul(config, raw):
         _refuse(config, "config", "config.json")
+    return changed
 
 
-def check_runnable_config(config: object, *, raw: "Optional[bytes]" = None) -> None:
+def check_runnable_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
     """As check_config, for the commands that will start the process: it must be there (config.md#process)."""
-    check_config(config, raw=raw)
+    changed = check_config(config, raw=raw)
     if "process" not in _typed(config):
         raise Error("process property must not be empty", location="process")
+    return changed
 
 
 def check_process(process: object) -> None:
-    """Refuse a process given to `exec --process` that violates a MUST of config.md#process."""
+    """Refuse a process given to `exec --process` that violates a MUST of config.md#process; see check_config()."""
     if process is None:
         raise Error("process property must not be empty", location="process")
     from . import _accept
@@ -50,7 +57,10 @@ def check_process(process: object) -> None:
     def rules(document: "dict[str, Any]", found: "list[Finding]") -> None:
         process_rules(document, "linux", (), found)
 
-    if not _accept.process(process) or _broken(rules, process) or _has_nul(process, None):
+    fits = _accept.process(process) and not _broken(rules, process)
+    if not fits:
+        fits = _fill(process, "process") and _accept.process(process) and not _broken(rules, process)
+    if not fits or _has_nul(process, None):
         _refuse(process, "process", "process")
 
 
@@ -86,6 +96,12 @@ def report(raw: bytes, kind: str) -> "list[Problem]":
 def _typed(document: object) -> "dict[str, Any]":
     assert isinstance(document, dict)  # the schema said so
     return document
+
+
+def _fill(document: object, kind: str) -> bool:
+    from .zeros import fill
+
+    return fill(document, kind)
 
 
 def _stop(finding: "Finding") -> None:

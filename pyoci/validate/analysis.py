@@ -114,15 +114,32 @@ def _offset(places: Result, path: "Path") -> int:
 def analyse(document: object, kind: str) -> "list[Problem]":
     """Every problem of a parsed document, in its order."""
     reader = Reader(kind)
-    found = _violations(document, kind, reader)
+    whole = document
+    zeros: "list[Finding]" = []
+    if kind in ("config", "process"):
+        document, zeros = _zero_findings(document, kind)
+    found = _violations(document, kind, reader) + zeros
     if document is not None:
-        found += reader.unknown(document)
+        found += reader.unknown(whole)  # a name that was left out may be the one that is meant
         if not reader.cut:
             found += _rule_findings(document, _advice(kind), _bad(found))
         if reader.cut or len(found) >= MOST:
             sentence = f"there may be more problems than are told: each sort is looked for {MOST} times"
             found.append(("cut-short", (), sentence, ""))
-    return _in_order(document, reader, found)
+    return _in_order(whole, reader, found)
+
+
+def _zero_findings(document: object, kind: str) -> "tuple[object, list[Finding]]":
+    """The document as the commands take it, and what the specification says of each number that is absent."""
+    import copy
+
+    from .zeros import fill
+
+    places: "list[Path]" = []
+    whole = copy.deepcopy(document)
+    fill(whole, kind, places)
+    said = "is required; create and exec read its absence as zero"
+    return whole, [("zero-property", path[:-1], f'"{path[-1]}" {said}', "") for path in places[:MOST]]
 
 
 def _in_order(document: object, reader: Reader, found: "list[Finding]") -> "list[Problem]":

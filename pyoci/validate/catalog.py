@@ -42,7 +42,6 @@ CATALOG = {
     "env-format": (MUST, "config.md#process", "an environment variable without ="),
     "env-name-empty": (MUST, "config.md#process", "an environment variable without a name"),
     "console-size-range": (MUST, "config.md#process", "a terminal larger than the kernel's"),
-    "user-ids-required": (MUST, "config.md#posix-platform-user", "a user without uid or gid"),
     "rlimit-duplicate": (MUST, "config.md#posix-process", "a resource limited twice"),
     "rlimit-unknown": (MUST, "config.md#posix-process", "a resource the kernel does not know"),
     "rlimit-soft-above-hard": (MUST, "config.md#posix-process", "a soft limit above the hard limit"),
@@ -75,7 +74,6 @@ CATALOG = {
     "paths-no-mount-namespace": (RUNTIME, "config-linux.md#masked-paths", "hidden paths without a mount namespace"),
     "hidden-path-relative": (MUST, "config-linux.md#masked-paths", "a relative masked or read-only path"),
     "device-path-relative": (MUST, "config-linux.md#devices", "a relative path of a device"),
-    "device-number-required": (MUST, "config-linux.md#devices", "a device without numbers"),
     "device-number-range": (MUST, "config-linux.md#devices", "an impossible device number"),
     "device-conflict": (MUST, "config-linux.md#devices", "two devices at one path"),
     "device-rule-number": (MUST, "config-linux.md#allowed-device-list", "an impossible number in a rule"),
@@ -117,6 +115,7 @@ CATALOG = {
     "state-bundle-relative": (MUST, "runtime.md#state", "a relative path of the bundle"),
     "features-version-order": (MUST, "features.md#specification-version", "a maximum below the minimum"),
     # shoulds
+    "zero-property": (MUST, "config.md#valid-values", "a required number is missing, which counts as zero"),
     "version-newer": (SHOULD, "config.md#specification-version", "a version newer than the one understood"),
     "version-older": (SHOULD, "config.md#specification-version", "a version before 1.0.0"),
     "mount-destination-old": (MUST, "config.md#mounts", "a relative destination, version below 1.1"),
@@ -161,5 +160,6 @@ CATALOG = {
     "features-flag-unknown": (SHOULD, "features-linux.md#seccomp", "a flag supported but not known"),
 }
 
-# Rules that `validate` tells but no command refuses for: the newest spec allows what the config's own version forbids.
-NOT_REFUSED = ("mount-destination-old",)
+# Rules that `validate` tells but no command refuses for: what the newest spec allows and the config's own version
+# forbids, and what the peers take.
+NOT_REFUSED = ("mount-destination-old", "zero-property")

@@ -126,8 +126,6 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
             out.append(("process-cwd-relative", (*path, "cwd"), "Cwd property must not be empty", "/ always exists"))
         elif cwd[0] != "/":
             out.append(("process-cwd-relative", (*path, "cwd"), f'Cwd must be an absolute path, "{cwd}" is not', ""))
-        if "user" in process:
-            _user(process["user"], (*path, "user"), out)
     environment(process.get("env", ()), (*path, "env"), out)
     if "rlimits" in process:
         _rlimits(process["rlimits"], target, (*path, "rlimits"), out)
@@ -135,12 +133,6 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
         from .musts_rare import rare_process_rules
 
         rare_process_rules(process, path, out)
-
-
-def _user(user: "Json", path: "Path", out: "list[Finding]") -> None:
-    for name in ("uid", "gid"):
-        if name not in user:
-            out.append(("user-ids-required", (*path, name), f'"{name}" is required', ""))
 
 
 def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Finding]") -> None:

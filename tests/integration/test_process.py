@@ -1,5 +1,6 @@
 """process and what belongs to it: user, environment, limits, scheduling, personality, directories."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -355,3 +356,27 @@ def test_streams_are_the_users_to_open(box: Box) -> None:
     os.close(write)
     assert os.read(read, 100) == b"again\n", result
     os.close(read)
+
+
+def test_what_is_absent_and_read_as_zero(box: Box) -> None:
+    """As programs written in Go read it; also from the file of exec, and in what is kept for later commands."""
+    bundle = box.bundle().args("sleep", "1000")
+    process = bundle.process
+    process["user"] = {}
+    process["rlimits"] = [{"type": "RLIMIT_CORE"}]
+    process["ioPriority"] = {"class": "IOPRIO_CLASS_BE"}
+    process["consoleSize"] = {"height": 30}
+    bundle.linux["devices"] = [{"type": "c", "path": "/dev/odd", "major": 1}]
+    bundle.linux["resources"] = {"devices": [{"access": "rwm"}, {"allow": True, "access": "rwm"}]}
+    bundle.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["swapon"], "action": "SCMP_ACT_ERRNO", "args": [{"op": "SCMP_CMP_EQ"}]}],
+    }
+    box.started(bundle)
+    shows = "id -u; id -g; ulimit -c; stat -c %t:%T /dev/odd"
+    assert box.ok("exec", "c", "sh", "-c", shows).out.split() == ["0", "0", "0", "1:0"]
+    document = {"args": ["sh", "-c", shows], "cwd": "/", "env": ["PATH=/bin"], "user": {"gid": 7}}
+    (box.path / "process.json").write_text(json.dumps(document))
+    assert box.ok("exec", "--process", str(box.path / "process.json"), "c").out.split()[:2] == ["0", "7"]
+    told = box.call("validate", "--bundle", str(bundle.path))
+    assert told.status == 1 and '"uid" is required; create and exec read its absence as zero' in told.out, told

@@ -25,7 +25,10 @@ Made by `tests/tools/spec_table.py`; a test fails when a cell is empty, a test i
 
 
 # What is no property and no flag: lines of spec_words.txt that begin so have a table of their own
-TOPICS = [("terminal: ", "Terminals of run and exec", "what")]
+TOPICS = [
+    ("terminal: ", "Terminals of run and exec", "what"),
+    ("absent: ", "Required properties that are absent", "property"),
+]
 
 
 class Line:

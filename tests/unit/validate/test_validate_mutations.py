@@ -67,6 +67,8 @@ REQUIRED = {
     ("linux", "resources", "devices", "*"): {"allow"},
     ("linux", "resources", "blockIO", "throttleReadBpsDevice", "*"): {"major", "minor", "rate"},
 }
+# Of these the ones that the commands read as zero where they are absent
+ZEROS = {"uid", "gid", "soft", "hard", "major", "minor", "index", "value", "allow", "rate"}
 # Words of a closed list in the text
 WORDS = {
     ("process", "rlimits", "*", "type"),
@@ -117,7 +119,7 @@ def deleted(document: Any, path: "Path", _rng: random.Random) -> "Optional[Mutat
     if path[-1] not in REQUIRED.get(pattern(path[:-1]), ()):
         return None
     del at(document, path[:-1])[path[-1]]
-    return text(document), path, "refused"
+    return text(document), path, "told" if path[-1] in ZEROS else "refused"
 
 
 def misspelt(document: Any, path: "Path", rng: random.Random) -> "Optional[Mutation]":
@@ -129,7 +131,7 @@ def misspelt(document: Any, path: "Path", rng: random.Random) -> "Optional[Mutat
     items = [(wrong if key == name else key, item) for key, item in holder.items()]
     holder.clear()
     holder.update(items)
-    required = name in REQUIRED.get(pattern(path[:-1]), ())
+    required = name in REQUIRED.get(pattern(path[:-1]), set()) - ZEROS
     return text(document), (*path[:-1], wrong), "refused" if required else name
 
 
@@ -213,6 +215,9 @@ def judge(raw: bytes, place: "Path", expected: str, way: str) -> None:
     story = f"{way} at {place}: {[(problem.code, problem.path) for problem in problems]}, {refusal}"
     if expected == "refused":
         assert any(problem.path == place[: len(problem.path)] for problem in errors), story
+        return
+    if expected == "told":
+        assert [problem.path for problem in problems if problem.code == "zero-property"] == [place[:-1]], story
         return
     warned = [problem for problem in problems if problem.code == "unknown-property"]
     assert [(problem.path, problem.hint) for problem in warned] == [(place, f'did you mean "{expected}"?')], story

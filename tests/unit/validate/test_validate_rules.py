@@ -94,10 +94,10 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"root/path": GONE}, [("schema-required", "root")]),
     ({"mounts/0/destination": GONE}, [("schema-required", "mounts[0]")]),
     ({"process/cwd": GONE}, [("schema-required", "process")]),
-    ({"process/consoleSize": {"height": 1}, "process/terminal": True}, [("schema-required", "process.consoleSize")]),
-    ({"process/rlimits": [{"type": "RLIMIT_CORE", "soft": 0}]}, [("schema-required", "process.rlimits[0]")]),
+    ({"process/consoleSize": {"height": 1}, "process/terminal": True}, [("zero-property", "process.consoleSize")]),
+    ({"process/rlimits": [{"type": "RLIMIT_CORE", "soft": 0}]}, [("zero-property", "process.rlimits[0]")]),
     ({"process/scheduler": {"nice": 1}}, [("schema-required", "process.scheduler")]),
-    ({"process/ioPriority": {"class": "IOPRIO_CLASS_BE"}}, [("schema-required", "process.ioPriority")]),
+    ({"process/ioPriority": {"class": "IOPRIO_CLASS_BE"}}, [("zero-property", "process.ioPriority")]),
     ({"hooks": {"poststart": [{"args": ["x"]}]}}, [("schema-required", "hooks.poststart[0]")]),
     ({"linux/namespaces/0/type": GONE}, [("schema-required", "linux.namespaces[0]")]),
     (
@@ -113,11 +113,11 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"linux/memoryPolicy": {"nodes": "0"}}, [("schema-required", "linux.memoryPolicy")]),
     (
         {"linux/resources": {"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0}]}}},
-        [("schema-required", "linux.resources.blockIO.throttleReadBpsDevice[0]")],
+        [("zero-property", "linux.resources.blockIO.throttleReadBpsDevice[0]")],
     ),
     (
         {"linux/resources": {"hugepageLimits": [{"pageSize": "2MB"}]}},
-        [("schema-required", "linux.resources.hugepageLimits[0]")],
+        [("zero-property", "linux.resources.hugepageLimits[0]")],
     ),
     ({"windows": {}}, [("schema-required", "windows")]),
     ({"vm": {}}, [("schema-required", "vm")]),
@@ -190,8 +190,8 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ({"process/env": [""]}, [("env-format", "process.env[0]")]),
     ({"process/env": ["=1"]}, [("env-name-empty", "process.env[0]")]),
     ({"process/env": ["A=1", "B=1", "A=2"]}, [("env-duplicate", "process.env[0]")]),
-    ({"process/user": {}}, [("user-ids-required", "process.user"), ("user-ids-required", "process.user")]),
-    ({"process/user": {"uid": 0}}, [("user-ids-required", "process.user")]),
+    ({"process/user": {}}, [("zero-property", "process.user"), ("zero-property", "process.user")]),
+    ({"process/user": {"uid": 0}}, [("zero-property", "process.user")]),
     ({"process/user/umask": 0o1022}, [("umask-range", "process.user.umask")]),
     ({"process/args/0": "a\0b"}, [("nul-character", "process.args[0]")]),
     ({"mounts/0/source": "\0"}, [("nul-character", "mounts[0].source")]),
@@ -406,7 +406,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     (
         {"linux/devices": [{"type": "c", "path": "/dev/x"}]},
-        [("device-number-required", "linux.devices[0]"), ("device-number-required", "linux.devices[0]")],
+        [("zero-property", "linux.devices[0]"), ("zero-property", "linux.devices[0]")],
     ),
     (
         {"linux/devices": [{"type": "b", "path": "/dev/x", "major": -1, "minor": 0}]},
@@ -847,3 +847,19 @@ def test_a_typo_gets_the_nearest_known_name(changes: "dict[str, Any]", hint: str
 
     problems = validate.report(json.dumps(changed(CONFIG, changes)).encode(), "config")
     assert hint in [problem.hint for problem in problems]
+
+
+def test_zeros_are_written_where_they_are_absent() -> None:
+    """Each place that is known to the commands, and none of Windows', whose users have names."""
+    from pyoci.validate.zeros import PLACES, fill
+
+    for kind, places in PLACES.items():
+        for place, names in places.items():
+            document: Any = {"type": "c"} if place == "linux devices *" else {}
+            for step in reversed(place.split()):
+                document = [document] if step == "*" else {step: document}
+            found: "list[tuple[object, ...]]" = []
+            assert fill(document, kind, found) and not fill(document, kind)
+            assert [path[-1] for path in found] == list(names)
+    assert not fill({"windows": {}, "process": {"user": {"username": "x"}}}, "config")
+    assert not fill([], "config") and not fill({"process": {"user": 7}, "mounts": 5}, "config")
