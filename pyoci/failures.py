@@ -17,6 +17,9 @@ def error(message: "Message") -> Error:
         return _program_error(message)
     # what fails before the first step has the number after the last
     words = OPERATIONS[message.operation][1] if message.operation < len(OPERATIONS) else ""
+    if message.operation == ops.HOOK and message.where.startswith("hooks."):
+        kind, _, rest = message.where[len("hooks.") :].partition("[")  # KIND[N] (PATH), in words that scripts know
+        words = f"error running {kind} hook #{rest.partition(']')[0]}"
     number = 0 if message.operation == ops.HOOK and not message.text.startswith("start it") else message.number
     return Error(_quiet(message.text), location=message.where, step=words, errno=number, hint=_hint(message))
 

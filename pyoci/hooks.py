@@ -10,7 +10,7 @@ from pyoci.plan.hooks import milliseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any
 
 _OUTPUT = 1024
 _OWNER_ENDED = 2  # csrc/hook.h
@@ -57,14 +57,21 @@ def run_all_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") 
 def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owner: int) -> "Any":
     pyoci.mark("hooks")
     for index, hook in enumerate((config.get("hooks") or {}).get(kind) or []):
-        yield _run(hook, f"hooks.{kind}[{index}] ({hook['path']})", state, owner)
+        try:
+            _run(hook, state, owner)
+        except Error as problem:
+            problem.location = f"hooks.{kind}[{index}] ({hook['path']})"
+            problem.step = f"error running {kind} hook #{index}"  # in runc's words, which scripts know
+            yield problem
+        else:
+            yield None
 
 
 def _strings(values: "list[str]") -> "tuple[bytes, ...]":
     return tuple([value.encode("utf-8", "surrogateescape") for value in values])
 
 
-def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]", owner: int) -> "Optional[Error]":
+def _run(hook: "dict[str, Any]", state: "dict[str, Any]", owner: int) -> None:
     env = hook.get("env")
     args = _strings(hook.get("args") or [hook["path"]])
     variables = _strings(environment() if env is None else env)
@@ -73,9 +80,9 @@ def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]", owner: int
     path, cwd, output = hook["path"].encode(), state["bundle"].encode(), bytearray(_OUTPUT)
     kept, status, ending = _shim.hook(path, args, variables, cwd, document, timeout, owner, output)
     if kept < 0:
-        return Error(location=where, step="start hook", errno=-kept)
+        raise Error("start it", errno=-kept)
     if not ending and status == 0:
-        return None
+        return
     if ending == _OWNER_ENDED:
         text = "killed, since the container's first process has ended meanwhile"
     elif ending:
@@ -86,4 +93,4 @@ def _run(hook: "dict[str, Any]", where: str, state: "dict[str, Any]", owner: int
         text = f"exit status {status >> 8}"
     said = output[:kept].decode("utf-8", "replace")
     said = "".join(c if c.isprintable() else " " for c in said).strip()
-    return Error(f"{text}, output: {said}" if said else text, location=where, step="run hook")
+    raise Error(f"{text}, output: {said}" if said else text)

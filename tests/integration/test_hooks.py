@@ -189,6 +189,7 @@ def test_failing_hook(box: Box, kind: str) -> None:
     """runtime.md, "Lifecycle": every failure but poststop's ends the container, and poststop hooks run."""
     bundle = box.bundle().args("sleep", "1000")
     after = box.path / "poststop-ran"
+    bundle.hook(kind, "/bin/true")
     bundle.hook(kind, "/bin/sh", args=["sh", "-c", "echo last words >&2; exit 3"])
     bundle.hook("poststop", "/bin/sh", args=["sh", "-c", f"/bin/cat > {after}"])
     created = box.create(bundle, "c")
@@ -202,7 +203,7 @@ def test_failing_hook(box: Box, kind: str) -> None:
         assert failed.ok, failed
     else:
         assert failed.status == 1, failed
-    for words in (f"hooks.{kind}[0] (/bin/sh)", "exit status 3", "last words"):
+    for words in (f"hooks.{kind}[1] (/bin/sh)", f"error running {kind} hook #1: exit status 3", "last words"):
         assert words in failed.err, failed
     assert failed.err.count("\n") == 1, failed
     assert after.exists(), "poststop did not run"
@@ -285,7 +286,7 @@ def test_hook_that_does_not_exist(box: Box, kind: str) -> None:
     bundle.hook(kind, "/no/such/hook")
     results = [box.create(bundle, "c"), box.call("start", "c"), box.call("delete", "--force", "c")]
     said = "".join(result.err for result in results)
-    assert f"hooks.{kind}[0] (/no/such/hook)" in said, said
+    assert f"hooks.{kind}[0] (/no/such/hook): error running {kind} hook #0: start it: no such file" in said, said
     assert "no such file or directory (ENOENT)" in said, said
     assert box.left() == []
 
