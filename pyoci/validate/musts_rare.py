@@ -1,5 +1,4 @@
 """The second layer, rare parts: properties that engines hardly ever write, so that their rules are loaded when met."""
-import itertools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
                 out.append(("mapping-exceeds", (*path, number, name), sentence, ""))
     for name in ("containerID", "hostID"):
         ranges = sorted((entry[name], entry.get("size", 1), i) for i, entry in enumerate(entries) if name in entry)
-        for (first, size, one), (second, _, other) in itertools.pairwise(ranges):
+        for (first, size, one), (second, _, other) in zip(ranges, ranges[1:]):
             if first + size > second:
                 sentence = f"{name}: ids from {second} on are mapped already by [{min(one, other)}]"
                 out.append(("mapping-overlap", (*path, max(one, other)), sentence, ""))
