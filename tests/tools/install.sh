@@ -60,6 +60,10 @@ if ! "$python" -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sys
 # shellcheck disable=SC2086 # a list of words
 install $missing
 
+# Python 3.15's static library names libzstd, and no package brings it along
+if "$python" -c 'import sysconfig; raise SystemExit("-lzstd" not in (sysconfig.get_config_var("MODLIBS") or "").split())' &&
+    ! "$python" -c 'import glob; raise SystemExit(not glob.glob("/usr/lib/*/libzstd.so"))'; then install libzstd-dev; fi
+
 # What sanitizers need is named after the clang that is there
 if [ "$purpose" = testing ]; then
     runtime=$(clang -print-file-name="libclang_rt.asan-$(uname -m).a")
