@@ -4,6 +4,7 @@ its own start, "deep-frozen". How objects look in each version of Python is in f
 """
 
 import dis
+import inspect
 import math
 import sys
 import sysconfig
@@ -19,6 +20,9 @@ KNOWN = (
 SINGLE = {None: "_Py_NoneStruct", True: "_Py_TrueStruct", False: "_Py_FalseStruct", ...: "_Py_EllipsisObject"}
 # Kinds of variables (CPython's internal/pycore_code.h). Others tell debuggers and locals() more; no code of ours asks.
 LOCAL, CELL, FREE = 0x20, 0x40, 0x80
+
+
+GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 class Unknown(Exception):
@@ -132,9 +136,16 @@ class Frozen:
             "co_localsplusnames": self.add((*code.co_varnames, *cells, *code.co_freevars)),
             "co_localspluskinds": self.add(bytes(kinds)),
             "co_linetable": self._lines(code.co_linetable),
-            "_co_firsttraceable": code.co_code[::2].index(dis.opmap["RESUME"]),
+            "_co_firsttraceable": self._first(code),
             "co_code_adaptive": literal(code._co_code_adaptive),
         }
+
+    def _first(self, code):
+        """The instruction from which on debuggers look: of a generator the one after it was made, before which 3.15 has
+        another of the same name."""
+        instructions = code.co_code[::2]
+        start = instructions.index(dis.opmap["RETURN_GENERATOR"]) if code.co_flags & GENERATORS else 0
+        return instructions.index(dis.opmap["RESUME"], start)
 
     def _lines(self, table):
         name = f"l{len(self.lines)}"
