@@ -20,8 +20,6 @@ KNOWN = (
 SINGLE = {None: "_Py_NoneStruct", True: "_Py_TrueStruct", False: "_Py_FalseStruct", ...: "_Py_EllipsisObject"}
 # Kinds of variables (CPython's internal/pycore_code.h). Others tell debuggers and locals() more; no code of ours asks.
 LOCAL, CELL, FREE = 0x20, 0x40, 0x80
-
-
 GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
