@@ -75,7 +75,10 @@ class Runtime:
         return run(self.store, container, options, self.cgroup_manager, self.warn)
 
     def exec(self, container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
-        """Runs a process (as in config.json) in a container; unless detached, waits and returns its exit status."""
+        """Runs a process (as in config.json) in a container; unless detached, waits and returns its exit status.
+
+        User, capabilities, limits, labels and scheduling that it leaves out are the container's.
+        """
         from pyoci.container.exec import run_exec
 
         return run_exec(self.store, container, process, options)

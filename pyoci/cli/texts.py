@@ -94,8 +94,9 @@ COMMANDS = {
         "[option...] ID COMMAND [ARGUMENT...]  |  exec [option...] --process FILE ID",
         "run one more process in a container",
         "The process is the container's own with another command and what the options change, or the one that FILE\n"
-        "describes (the object `process` of a config.json). The exit status is the command's, or 255 when it could\n"
-        "not be run. Options end at the ID.",
+        "describes (the object `process` of a config.json); user, capabilities, limits, labels and scheduling that\n"
+        "FILE leaves out are the container's. The exit status is the command's, or 255 when it could not be run.\n"
+        "Options end at the ID.",
         {
             "cwd": ("DIR", "working directory in the container"),
             "env": ("NAME=VALUE", "add to the environment; may be repeated"),

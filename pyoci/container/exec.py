@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from pyoci.plan.model import Plan
 
 
+# What an exec has from the container's own process where its document leaves it out: none of it may be lost by being
+# forgotten. The others (args, cwd, env, terminal, consoleSize) are the document's alone
+_INHERITED = (
+    "apparmorProfile", "capabilities", "execCPUAffinity", "ioPriority", "noNewPrivileges", "oomScoreAdj", "rlimits",
+    "scheduler", "selinuxLabel", "user",
+)  # fmt: skip
+
+
 class Joined:
     """A process started in a container: our child; master is its pty's, or -1."""
 
@@ -78,13 +86,30 @@ def _running(entry: Entry, options: "ExecOptions") -> int:
 
 def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
     pyoci.mark("compile")
-    config = {**entry.config(), "process": process}
+    config = entry.config()
+    config["process"] = complete(process, config.get("process") or {})
     request = Request(config, Host(), entry.record["bundle"], entry.container)
     request.filters = entry.path.rpartition("/")[0]
     request.no_pivot = entry.record["no_pivot"]
     request.no_new_keyring = entry.record["no_new_keyring"]
     request.keep = options.preserve_fds
     return compile_exec(request, pid)
+
+
+def complete(process: "dict[str, Any]", own: "dict[str, Any]") -> "dict[str, Any]":
+    """The process that an exec's document means: what it leaves out is as in the container's own process.
+
+    null, an empty string and an empty list are what programs write for nothing; `capabilities: {}` means none.
+    """
+    result = dict(process)
+    for name in _INHERITED:
+        if result.get(name) in (None, "", []) and name in own:
+            result[name] = own[name]
+    umask = (own.get("user") or {}).get("umask")
+    user = result.get("user")
+    if umask is not None and user and user.get("umask") is None:
+        result["user"] = {**user, "umask": umask}
+    return result
 
 
 class _Execution:

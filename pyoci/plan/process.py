@@ -94,9 +94,9 @@ def streams(request: "Request", plan: "Plan", flags: int) -> None:
         plan.add(ops.STDIO, "process.user", uid)
 
 
-def find(request: "Request", plan: "Plan") -> "Optional[dict[str, int]]":
+def find(request: "Request", plan: "Plan") -> "dict[str, int]":
     """Adds the working directory and the look-up of the program, as the user it will run as, with the capabilities that
-    it will be executed with. Returns the capability sets, None where none are given."""
+    it will be executed with. Returns the capability sets."""
     process, user = request.process, _user(request)
     plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], ops.CWD_TRY)
     names = _environment(process)
@@ -104,17 +104,15 @@ def find(request: "Request", plan: "Plan") -> "Optional[dict[str, int]]":
         plan.add(ops.FIND_HOME, "process.user", user["uid"])
     path = tuple(names.get("PATH", _DEFAULT_PATH).split(":"))
     groups = _groups(user)
-    capabilities = process.get("capabilities")
-    masks = capability_masks(request, capabilities, plan.warnings) if capabilities is not None else None
-    # Without sets root keeps what it has; who becomes somebody else has none that are effective
-    effective = masks["effective"] if masks is not None else 0 if user["uid"] else -1
+    masks = capability_masks(request, process.get("capabilities") or {}, plan.warnings)  # what nobody asked for: none
     plan.add(
-        ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups, effective
+        ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups,
+        masks["effective"],
     )  # fmt: skip
     return masks
 
 
-def become(request: "Request", plan: "Plan", masks: "Optional[dict[str, int]]") -> None:
+def become(request: "Request", plan: "Plan", masks: "dict[str, int]") -> None:
     """Adds label, identity, capabilities, filter: what makes init the user. The order is the kernel's: a step takes
     away what the next ones no longer need (credentials(7), capabilities(7)).
 
@@ -135,15 +133,13 @@ def become(request: "Request", plan: "Plan", masks: "Optional[dict[str, int]]") 
     late = bool(process.get("noNewPrivileges"))
     if not late:
         _seccomp(request, plan)
-    if masks is not None:
-        plan.add(ops.BOUNDING, "process.capabilities.bounding", masks["bounding"])
+    plan.add(ops.BOUNDING, "process.capabilities.bounding", masks["bounding"])
     plan.add(ops.IDENTITY, "process.user", user["uid"], user["gid"], _groups(user), _identity_flags(request, user))
     plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], 0)
-    if masks is not None:
-        plan.add(
-            ops.CAPABILITIES, "process.capabilities", masks["effective"], masks["permitted"], masks["inheritable"],
-            masks["ambient"],
-        )  # fmt: skip
+    plan.add(
+        ops.CAPABILITIES, "process.capabilities", masks["effective"], masks["permitted"], masks["inheritable"],
+        masks["ambient"],
+    )  # fmt: skip
     if late:
         _seccomp(request, plan)
 

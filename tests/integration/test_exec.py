@@ -90,6 +90,60 @@ def test_process_file(running: Box) -> None:
     assert lines[5] == "33"
 
 
+OF_FILE = """id -u; id -g; id -G; umask; pwd; echo "PATH:$OF_CONTAINER"; ulimit -n; cat /proc/self/oom_score_adj
+    grep -E '^(CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs)' /proc/self/status | cut -f 2"""
+
+
+def left_out(box: Box, process: "dict[str, Any]") -> "list[str]":
+    """What a process is that leaves out most, in a container that says everything."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.process.update(
+        user={"uid": 1000, "gid": 1001, "umask": 0o77, "additionalGids": [1002]},
+        env=["PATH=/bin", "OF_CONTAINER=1"], cwd="/tmp", oomScoreAdj=123,
+        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}],
+        ioPriority={"class": "IOPRIO_CLASS_BE", "priority": 6}, scheduler={"policy": "SCHED_BATCH", "nice": 3},
+    )  # fmt: skip
+    box.started(bundle)
+    file = box.path / "process.json"
+    file.write_text(json.dumps({"args": ["/bin/sh", "-c", OF_FILE], "cwd": "/", **process}))
+    return box.ok("exec", "--process", str(file), "c").out.split("\n")
+
+
+def test_what_a_process_file_leaves_out_is_the_containers(box: Box) -> None:
+    """What limits a process is not lost by being forgotten; what it is given (args, cwd, env) is the file's alone."""
+    lines = left_out(box, {})
+    assert lines[:8] == ["1000", "1001", "1001 1002", "0077", "/", "PATH:", "100", "123"]
+    mask = f"{1 << 29 | 1 << 5 | 1 << 10:016x}"
+    none = "0" * 16
+    assert lines[8:14] == [none, none, none, mask, none, "1"], "execve(2) leaves uid 1000 no more than its bounding set"
+
+
+def test_what_a_process_file_sets_is_its_own(box: Box) -> None:
+    everything = {
+        "user": {"uid": 0, "gid": 0, "umask": 0o27}, "capabilities": {"bounding": ["CAP_CHOWN"]}, "oomScoreAdj": 0,
+        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 30, "hard": 40}], "noNewPrivileges": False,
+    }  # fmt: skip
+    lines = left_out(box, everything)
+    assert lines[:8] == ["0", "0", "0", "0027", "/", "PATH:", "30", "0"]
+    assert lines[11:14] == [f"{1:016x}", "0" * 16, "0"]
+
+
+def test_a_user_without_a_umask_has_the_containers(box: Box) -> None:
+    lines = left_out(box, {"user": {"uid": 7, "gid": 8}})
+    assert lines[:4] == ["7", "8", "8", "0077"], "groups are part of the user"
+
+
+def test_a_container_without_capabilities_gives_none(box: Box) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    del bundle.process["capabilities"]
+    box.started(bundle)
+    file = box.path / "process.json"
+    status = "grep ^Cap /proc/self/status | cut -f 2"
+    file.write_text(json.dumps({"args": ["/bin/sh", "-c", status], "cwd": "/", "user": {"uid": 0, "gid": 0}}))
+    for words in (["--process", str(file), "c"], ["c", "/bin/sh", "-c", status]):
+        assert box.ok("exec", *words).out.split() == ["0" * 16] * 5
+
+
 def test_limits_do_not_hinder_the_setup(running: Box) -> None:
     """Fewer files than init has open, no process, no byte: they are the user's limits, not ours."""
     names = ("RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_FSIZE")

@@ -5,6 +5,7 @@ import os
 import signal
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -106,9 +107,13 @@ def test_capabilities_of_root(box: Box) -> None:
     assert int(lines["CapInh"], 16) == int(lines["CapAmb"], 16) == 0
 
 
-def test_empty_capabilities_leave_none(box: Box) -> None:
+@pytest.mark.parametrize("capabilities", [{}, "absent"])
+def test_empty_capabilities_leave_none(box: Box, capabilities: Any) -> None:
+    """As in runc and crun: nothing is given that was not asked for."""
     bundle = box.bundle().shell("grep ^Cap /proc/self/status")
-    bundle.process["capabilities"] = {}
+    bundle.process["capabilities"] = capabilities
+    if capabilities == "absent":
+        del bundle.process["capabilities"]
     values = [line.split()[1] for line in box.output(bundle).splitlines()]
     assert [int(value, 16) for value in values] == [0] * 5
 

@@ -98,7 +98,7 @@ class Crun(Control):
 
 
 class Mutant(Control):
-    """pyoci, its init built from sources with one place changed."""
+    """pyoci with one place of its sources changed: of csrc/, then init is built anew, or of pyoci/ (a `.py`)."""
 
     def __init__(self, box: Box, record: Any, file: str, old: str, new: str) -> None:
         import sys
@@ -107,17 +107,22 @@ class Mutant(Control):
         super().__init__(box, record)
         self.place = box.path / f"mutant-{len(list(box.path.glob('mutant-*')))}"
         shutil.copytree(ROOT / "csrc", self.place / "csrc")
-        source = self.place / "csrc" / file
+        built = shutil.ignore_patterns("__pycache__", "interpreter")
+        shutil.copytree(ROOT / "pyoci", self.place / "pyoci", ignore=built)
+        python = file.endswith(".py")
+        source = self.place / ("pyoci" if python else "csrc") / file
         text = source.read_text()
         assert old in text, f"{file} has changed: {old!r} is not in it"
         source.write_text(text.replace(old, new))
-        built = shutil.ignore_patterns("__pycache__", "init", "interpreter")
-        shutil.copytree(ROOT / "pyoci", self.place / "pyoci", ignore=built)
+        if not python:
+            self._build()
+        self.program = [sys.executable, "-I", "-B", str(self.place / "pyoci" / "__main__.py")]
+
+    def _build(self) -> None:
         others = ("generate", "interpreter", "launcher", "shim")
         files = [str(path) for path in (self.place / "csrc").glob("*.c") if path.stem not in others]
         flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-w", "-static", "-o", str(self.place / "pyoci" / "init")]
         subprocess.run([os.environ.get("CC", "cc"), *flags, *files], check=True)
-        self.program = [sys.executable, "-I", "-B", str(self.place / "pyoci" / "__main__.py")]
 
 
 class Canary:

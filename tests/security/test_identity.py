@@ -1,6 +1,7 @@
 """Users, groups, capabilities, cgroups, and what `exec` gets."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,31 @@ def test_exec_is_as_confined_as_init(box: Box) -> None:
 
 
 # Cgroups and sizes
+
+
+@covers("exec-process-capabilities")
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_process_file_that_says_little_gets_no_more_than_init(box: Box, mutant: Any, uid: int) -> None:
+    """Capabilities, no_new_privs, user and limits that FILE leaves out are the container's."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.process["user"] = {"uid": uid, "gid": uid}
+    file = box.path / "process.json"
+    script = f"{STATUS}; ulimit -n; ! chroot / true 2>/dev/null || echo root changed"
+    file.write_text(json.dumps({"args": ["/bin/sh", "-c", script], "cwd": "/"}))
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 99}]
+    pid = box.started(bundle)["pid"]
+    out = box.ok("exec", "--process", str(file), "c").out
+    assert "root changed" not in out and out.splitlines()[-1] == "99"
+    init, found = status(Path(f"/proc/{pid}/status").read_text()), status(out)
+    names = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:")
+    assert [found[name] for name in names] == [init[name] for name in names]
+
+    inherited = "result.get(name) in (None, \"\", [])"
+    broken = mutant("container/exec.py", inherited, "False")
+    bundle.linux["cgroupsPath"] += "-control"
+    assert broken.run(bundle, "--detach", stdin=subprocess.DEVNULL).ok
+    out = broken.call("exec", "--process", str(file), "control").out
+    broken.failed("NoNewPrivs:\t0" in out)
 
 
 @covers("CVE-2023-25809", "CVE-2022-0492")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 APPLETS = """
-    [ ash awk basename cat chmod chown cp cut date dd df dirname echo env expr false find free grep head hostname
+    [ ash awk basename cat chmod chown chroot cp cut date dd df dirname echo env expr false find free grep head hostname
     id ip kill ln ls md5sum mkdir mkfifo mknod mount mv nc nproc od pgrep printf ps pwd readlink realpath renice
     rm rmdir sed seq setsid sh sleep sort stat stty sync tail tee test touch tr true tty umount uname uniq wc
     which xargs yes chrt

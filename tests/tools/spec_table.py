@@ -132,6 +132,9 @@ def page() -> "tuple[str, list[str]]":
 
     rows = [table.row(path, path, "", spec) for path, spec in properties(documents, "config.json")]
     section("config.json", "property", rows)
+    names = [path for path, _ in properties(documents, "config.json") if re.fullmatch(r"process\.\w+", path)]
+    rows = [table.row(path, f"left out {path}", "") for path in [*names, "process.user.umask"]]
+    section("`exec --process FILE`: what FILE leaves out", "property", rows)
     for title, file in (("The state", "state"), ("Features", "features")):
         names = properties(documents, f"{file}.json")
         section(title, "property", [table.row(path, f"{file} {path}", "", spec) for path, spec in names])
