@@ -44,6 +44,13 @@ struct plan {
 
 enum namespace_slots { NAMESPACE_SLOTS = 8 };
 enum taken_mounts { MAX_TAKEN = 1024 };
+enum held_mounts { MAX_HELD = 1024 };
+
+/* A mount of this plan, and where it was put: the path is in the plan */
+struct held {
+    struct text path;
+    int fd;
+};
 
 struct context {
     int report;  /* who is told: the runtime, later `start` */
@@ -56,6 +63,8 @@ struct context {
     bool parent_stays; /* this step has used only what it made in there itself, no mount of it lies over the way there */
     int spaces[NAMESPACE_SLOTS];
     int taken[MAX_TAKEN]; /* detached mounts that the runtime made for us */
+    struct held held[MAX_HELD];
+    unsigned held_count;
     bool in_cwd;
     int64_t begin; /* of the step under way, CLOCK_MONOTONIC in nanoseconds; 0 when nobody wants to know */
     const struct step *step;
@@ -81,6 +90,9 @@ int receive_tasks(struct context *c, int tasks[PACKET_FILES]);
 /* walk.c */
 enum target_kind { TARGET_DIRECTORY, TARGET_FILE };
 int root_open(struct context *c, const char *path, uint64_t flags, uint64_t resolve);
+int root_open_named(struct context *c, const char *path, uint64_t flags, uint64_t resolve);
+bool root_holds(const struct context *c, const char *path);
+int root_mounted(struct context *c, const struct text *path, int target, int *mount, bool hold);
 int root_make(struct context *c, const char *path, enum target_kind kind);
 int root_parent(struct context *c, const char *path, char name[NAME_MAX + 1]);
 void root_forget(struct context *c);

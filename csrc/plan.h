@@ -124,8 +124,8 @@ struct plan_header {
 #define FIELDS_CHANGE_ROOT(F)
 #define FIELDS_ROOT_PROPAGATION(F) F(i, propagation) F(i, recursive)
 #define FIELDS_SYSCTL(F) F(s, path) F(s, value)
-#define FIELDS_READONLY_PATH(F) F(s, path)
-#define FIELDS_MASK_PATH(F) F(s, path)
+#define FIELDS_READONLY_PATH(F) F(s, path) F(i, flags)
+#define FIELDS_MASK_PATH(F) F(s, path) F(i, flags)
 #define FIELDS_STDIO(F) F(i, uid)
 #define FIELDS_NO_NEW_PRIVILEGES(F)
 #define FIELDS_SCHEDULER(F) \
@@ -161,7 +161,7 @@ struct plan_header {
     P(SYNC_NETWORK)    /* network devices: init is in its last network namespace */ \
     P(SYNC_LIMITS)     /* exec: all is set up, the user's limits come now */
 
-/* flags of MOUNT_NEW, MOUNT_BIND, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
+/* flags of MOUNT_NEW, MOUNT_BIND, READONLY_PATH, MASK_PATH, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
 #define PLAN_FLAGS(P)                                                                \
     P(MOUNT_PLAIN_TARGET, 1)  /* no symbolic link may lie on the way: /proc, /sys */ \
     P(MOUNT_KEEP_MODE, 2)     /* tmpfs takes the mode of the directory it covers */  \
@@ -171,6 +171,8 @@ struct plan_header {
     P(MOUNT_OPTIONAL, 32)     /* the source may be missing: then nothing is done */  \
     P(MOUNT_SPREAD_ALL, 64)   /* propagation is set on everything below too */       \
     P(MOUNT_IN_ROOT, 128)     /* the source is a path below the root */              \
+    P(MOUNT_HOLD, 256)        /* later steps look below it: by descriptor, see walk.c */ \
+    P(PROTECT_NAMED, 1)       /* and what a hook may have mounted over it, by name */ \
     P(NODE_KEEP, 1)           /* a node that is there already is as good */          \
     P(LINK_REPLACE, 1)        /* what is there is removed */                         \
     P(CONSOLE_DEVICE, 1)      /* bind it to /dev/console */                          \

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -245,7 +246,7 @@ int step_mount_new(struct context *c, const struct step *step)
     if (flags & PLAN_MOUNT_COPY_UP)
         TRY(c, "copy up", copy_tree(target, made));
     TRY(c, "move_mount", sys_move_mount(made, target));
-    return 0;
+    return root_mounted(c, &f->destination.s, target, &made, flags & PLAN_MOUNT_HOLD);
 }
 
 /* The kernel calls a file on a directory, and a directory on a file, an invalid argument */
@@ -299,7 +300,8 @@ int step_mount_bind(struct context *c, const struct step *step)
     SCOPED_FD target = mount_target(c, f->destination.s.bytes,
                                     S_ISDIR(st.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, f->flags.i);
     TRY(c, "open destination", target);
-    return attach(c, source, target, st.st_mode);
+    error = attach(c, source, target, st.st_mode);
+    return error ? error : root_mounted(c, &f->destination.s, target, &source, f->flags.i & PLAN_MOUNT_HOLD);
 }
 
 int step_mount_change(struct context *c, const struct step *step)
@@ -538,24 +540,11 @@ int step_sysctl(struct context *c, const struct step *step)
     return sysctl_write(c, f->path.s.bytes, f->value.s.bytes, f->value.s.length);
 }
 
-/* What is not there needs no protection */
-static int open_protected(struct context *c, const char *path, int *target)
-{
-    *target = root_open(c, path, O_PATH, 0);
-    c->doing = "open";
-    if (*target >= 0)
-        return 1;
-    return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-}
+/* One place of a protected path: there, or absent, and then it needs no protection */
+static int is_there(int target) { return target >= 0 ? 1 : errno == ENOENT || errno == ENOTDIR ? 0 : -errno; }
 
-int step_readonly_path(struct context *c, const struct step *step)
+static int make_readonly(struct context *c, int target)
 {
-    FIELDS(readonly_path, step);
-    int found, there = open_protected(c, f->path.s.bytes, &found);
-
-    if (there <= 0)
-        return there;
-    SCOPED_FD target = found;
     SCOPED_FD clone = sys_open_tree(target, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH);
     TRY(c, "open_tree", clone);
     TRY(c, "mount_setattr", sys_mount_setattr(clone, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0));
@@ -563,15 +552,18 @@ int step_readonly_path(struct context *c, const struct step *step)
     return 0;
 }
 
-int step_mask_path(struct context *c, const struct step *step)
+static bool is_readonly(struct context *c, int target)
 {
-    FIELDS(mask_path, step);
-    struct stat st;
-    int found, cover = -1, there = open_protected(c, f->path.s.bytes, &found);
+    struct statfs fs;
+    (void)c;
+    return fstatfs(target, &fs) == 0 && fs.f_flags & ST_RDONLY;
+}
 
-    if (there <= 0)
-        return there;
-    SCOPED_FD target = found;
+static int mask(struct context *c, int target)
+{
+    struct stat st;
+    int cover = -1;
+
     TRY(c, "look at it", fstat(target, &st));
     if (S_ISDIR(st.st_mode)) {
         int error = blank_directory(c, &cover);
@@ -583,4 +575,49 @@ int step_mask_path(struct context *c, const struct step *step)
     SCOPED_FD mount = cover;
     TRY(c, "move_mount", sys_move_mount(mount, target));
     return 0;
+}
+
+static bool is_masked(struct context *c, int target)
+{
+    struct stat st, blank;
+
+    if (fstat(target, &st) < 0)
+        return false;
+    if (!S_ISDIR(st.st_mode))
+        return S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+    return c->blank >= 0 && fstat(c->blank, &blank) == 0 && st.st_dev == blank.st_dev && st.st_ino == blank.st_ino;
+}
+
+typedef int protection(struct context *c, int target);
+typedef bool protected(struct context *c, int target);
+
+/* In the mount that this plan made. Where a hook may have covered that mount, also what the name leads to by now. */
+static int protect(struct context *c, const char *path, int64_t flags, protection *how, protected *done)
+{
+    SCOPED_FD target = root_open(c, path, O_PATH, 0);
+    int there = is_there(target);
+
+    c->doing = "open";
+    if (there < 0 || (there > 0 && (there = how(c, target)) < 0))
+        return there;
+    if (!(flags & PLAN_PROTECT_NAMED) || !root_holds(c, path))
+        return 0;
+    SCOPED_FD named = root_open_named(c, path, O_PATH, 0);
+    there = is_there(named);
+    c->doing = "open by name";
+    if (there <= 0)
+        return there;
+    return done(c, named) ? 0 : how(c, named);
+}
+
+int step_readonly_path(struct context *c, const struct step *step)
+{
+    FIELDS(readonly_path, step);
+    return protect(c, f->path.s.bytes, f->flags.i, make_readonly, is_readonly);
+}
+
+int step_mask_path(struct context *c, const struct step *step)
+{
+    FIELDS(mask_path, step);
+    return protect(c, f->path.s.bytes, f->flags.i, mask, is_masked);
 }

@@ -1,16 +1,105 @@
 /* walk.c: the one way to a path inside the rootfs. The image and whoever shares a volume with us are hostile: each
  * component is looked up by the kernel below the root's descriptor, and what is missing is made in a directory that is
- * held open. See openat2(2). */
+ * held open. See openat2(2).
+ *
+ * What is mounted is not asked for by its name again: who may rename in the rootfs could have put another directory
+ * there since. Paths below a mount of ours start at its descriptor. */
 #include "init.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 enum { MAX_LINKS = 40 };
 
-int root_open(struct context *c, const char *path, uint64_t flags, uint64_t resolve)
+/* What is left of a path below another, both without the slashes before them; NULL where it is not below */
+static const char *below(const char *path, const struct text *top)
+{
+    const char *start = top->bytes + strspn(top->bytes, "/");
+    size_t length = strlen(start);
+
+    path += strspn(path, "/");
+    if (strncmp(path, start, length) != 0 || (path[length] != '/' && path[length] != '\0'))
+        return NULL;
+    path += length;
+    return path + strspn(path, "/");
+}
+
+/* The innermost mount that a path lies in */
+static const struct held *holder(const struct context *c, const char *path, const char **rest)
+{
+    const struct held *found = NULL;
+
+    for (const struct held *held = c->held; held < c->held + c->held_count; held++) {
+        const char *left = below(path, &held->path);
+        if (left && (!found || held->path.length > found->path.length)) {
+            found = held;
+            *rest = left;
+        }
+    }
+    return found;
+}
+
+bool root_holds(const struct context *c, const char *path)
+{
+    const char *rest;
+    return holder(c, path, &rest) != NULL;
+}
+
+int root_open_named(struct context *c, const char *path, uint64_t flags, uint64_t resolve)
 {
     return sys_openat2(c->root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);
+}
+
+/* A link that leads out of the mount (EXDEV) means a place in the rootfs, and is followed by name */
+int root_open(struct context *c, const char *path, uint64_t flags, uint64_t resolve)
+{
+    const char *rest;
+    const struct held *held = holder(c, path, &rest);
+
+    if (held && *rest) {
+        int fd = sys_openat2(held->fd, rest, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve);
+        if (fd >= 0 || errno != EXDEV)
+            return fd;
+    } else if (held && (flags & O_PATH)) {
+        return fcntl(held->fd, F_DUPFD_CLOEXEC, 3); /* it may be a file */
+    }
+    return root_open_named(c, path, flags, resolve);
+}
+
+/* Whether a mount was put on the root of one that we hold, by another name: a link in the image led there. That of a
+ * volume's owner could as well, so what has masks to come is held on to: later names then lead below it. */
+static bool is_covered(const struct held *held, const struct stat *target)
+{
+    struct stat st;
+    struct statfs fs;
+
+    return fstat(held->fd, &st) == 0 && st.st_dev == target->st_dev && st.st_ino == target->st_ino &&
+           fstatfs(held->fd, &fs) == 0 && fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC;
+}
+
+/* Something was mounted on a path, where target was: what we hold there and below is covered.
+ * hold: take its descriptor out of *mount */
+int root_mounted(struct context *c, const struct text *path, int target, int *mount, bool hold)
+{
+    unsigned kept = 0;
+    struct stat st;
+
+    if (fstat(target, &st) < 0)
+        return -errno;
+    for (unsigned n = 0; n < c->held_count; n++) {
+        if (below(c->held[n].path.bytes, path) || is_covered(&c->held[n], &st))
+            close(c->held[n].fd);
+        else
+            c->held[kept++] = c->held[n];
+    }
+    c->held_count = kept;
+    if (!hold)
+        return 0;
+    if (kept == MAX_HELD)
+        return -E2BIG;
+    c->held[c->held_count++] = (struct held){ .path = *path, .fd = keep_fd(mount) };
+    return 0;
 }
 
 /* A walk under way: `done` has been looked up and holds no link; `rest` has yet to be */

@@ -55,6 +55,7 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
 
         compile_sysctls(request, plan)
     rootfs.protect(request, plan)
+    rootfs.hold_mounts(plan)
     rootfs.switch_root(request, plan)
     process.attributes(request, plan)
     masks = process.find(request, plan)

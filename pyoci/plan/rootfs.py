@@ -48,12 +48,47 @@ def protect(request: "Request", plan: "Plan") -> None:
     """Adds readonlyPaths, maskedPaths and root.readonly; before the switch, while the masks' sources are in reach."""
     if request.namespace("mount") is None:
         return
+    hooks = request.config.get("hooks") or {}
+    hooked = hooks.get("prestart") or hooks.get("createRuntime") or hooks.get("createContainer")
+    flags = ops.PROTECT_NAMED if hooked else 0  # what a hook mounts over ours is to be protected as well
     for index, path in enumerate(request.linux.get("readonlyPaths") or []):
-        plan.add(ops.READONLY_PATH, f"linux.readonlyPaths[{index}] ({path})", clean("/" + path))
+        plan.add(ops.READONLY_PATH, f"linux.readonlyPaths[{index}] ({path})", clean("/" + path), flags)
     for index, path in enumerate(dict.fromkeys(request.linux.get("maskedPaths") or [])):
-        plan.add(ops.MASK_PATH, f"linux.maskedPaths[{index}] ({path})", clean("/" + path))
+        plan.add(ops.MASK_PATH, f"linux.maskedPaths[{index}] ({path})", clean("/" + path), flags)
     if (request.config.get("root") or {}).get("readonly"):
         plan.add(ops.MOUNT_CHANGE, "root.readonly", "/", kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+
+
+_NAMING = frozenset(
+    (
+        ops.MOUNT_NEW, ops.MOUNT_BIND, ops.MOUNT_CHANGE, ops.MAKE_DIRECTORY, ops.MAKE_NODE, ops.MAKE_LINK,
+        ops.READONLY_PATH, ops.MASK_PATH,
+    )
+)  # fmt: skip
+_FLAGS = {ops.MOUNT_NEW: 6, ops.MOUNT_BIND: 7}  # which field they are
+
+
+def hold_mounts(plan: "Plan") -> None:
+    """Has init hold each mount in which a later step looks for something: its name may lead elsewhere by then."""
+    made = plan.made
+    later = {"/dev", "/dev/pts"} if plan.has(ops.CONSOLE) else set()
+    for number in range(len(made) - 1, -1, -1):
+        operation, where, fields = made[number]
+        if operation not in _NAMING:
+            continue
+        path: "Any" = fields[0]
+        source = fields[1] if operation == ops.MOUNT_BIND and int(fields[7]) & ops.MOUNT_IN_ROOT else ""  # type: ignore[arg-type]
+        if path in later and operation in _FLAGS:
+            at = _FLAGS[operation]
+            made[number] = (operation, where, (*fields[:at], fields[at] | ops.MOUNT_HOLD, *fields[at + 1 :]))  # type: ignore[operator]
+        _add_with_parents(path, later)
+        _add_with_parents(source, later)
+
+
+def _add_with_parents(path: "Any", to: "set[str]") -> None:
+    while path and path not in to:
+        to.add(path)
+        path = path.rpartition("/")[0]
 
 
 def switch_root(request: "Request", plan: "Plan") -> None:

@@ -401,6 +401,41 @@ def test_later_mounts_land_in_earlier_ones(box: Box, source: Source) -> None:
     assert not (bundle.rootfs / "vol" / "inner").exists()
 
 
+@pytest.mark.parametrize("over", ["/a", "/link", "/x/../a"])
+def test_what_covers_a_mount_counts(box: Box, over: str) -> None:
+    """Later mounts are found below earlier ones by descriptor, unless these are covered, be it by another name."""
+    bundle = box.bundle()
+    (bundle.rootfs / "a").mkdir()
+    (bundle.rootfs / "link").symlink_to("a")
+    for target in ("/a", "/a/one", "/a/one/two", over, "/a/three", "/a/three/four"):
+        bundle.mount(target, type="tmpfs", source=target, options=[])
+    assert box.output(bundle.args("find", "/a")).split() == ["/a", "/a/three", "/a/three/four"]
+    assert list((bundle.rootfs / "a").iterdir()) == []
+
+
+def test_links_in_a_mount_lead_where_they_lead(box: Box, source: Source) -> None:
+    """Below a volume, names are looked up from its descriptor; absolute and climbing links still mean the rootfs."""
+    bundle = box.bundle()
+    links = {"absolute": "/tmp/of-absolute", "climbing": "../tmp/of-climbing", "inside": "new/of-inside"}
+    for name, target in links.items():
+        (source.path / name).symlink_to(target)
+    bundle.bind(source.path, "/vol", "bind")
+    for name in links:
+        bundle.mount(f"/vol/{name}/mount", type="tmpfs", source="tmpfs")
+    points = set(mounts_in(box, bundle))
+    assert {"/tmp/of-absolute/mount", "/tmp/of-climbing/mount", "/vol/new/of-inside/mount"} <= points
+
+
+def test_a_file_is_mounted_on_twice_and_changed(box: Box, source: Source) -> None:
+    bundle = box.bundle()
+    for name in ("one", "two"):
+        (source.path / name).write_text(name)
+        bundle.bind(source.path / name, "/file", "bind")
+    bundle.mount("/file", type="none", source="none", options=["remount", "bind", "ro", "nosuid"])
+    assert box.output(bundle.args("cat", "/file")) == "two"
+    assert mounts_in(box, bundle)["/file"].options >= {"ro", "nosuid"}
+
+
 @pytest.mark.parametrize("over", ["/a", "/link", "/a/b/../../a", "/a/one"])
 def test_a_directory_is_looked_up_again_once_it_may_be_covered(box: Box, over: str) -> None:
     """Init keeps the directory open in which it made the last mount point."""

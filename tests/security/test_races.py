@@ -1,7 +1,11 @@
 """Races against whoever shares a volume, made deterministic: a name is exchanged at every call that takes a path."""
 
+import ctypes
 import os
+import signal
+import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +78,166 @@ def test_a_directory_becomes_a_link_at_every_instant(box: Box, stepper: Path, ta
         assert not race.canary.touched(), f"exchanged at call {number} of {total}"
         assert mounts_below(race.canary.path) == []
     assert box.names() == []
+
+
+# Who may rename in the rootfs itself, since it is a volume of his: what is mounted there must not lose its protection
+
+OF_PROC = ["/kcore", "/keys", "/timer_list"]
+MASKED = {"proc": [name for name in OF_PROC if Path(f"/proc{name}").exists()], "sysfs": ["/firmware"]}
+READONLY = {"proc": ["/bus", "/sys"], "sysfs": ["/kernel"]}
+PLACES = {"proc": "/proc", "sysfs": "/sys"}
+
+
+class Swap:
+    """A bundle in whose rootfs a directory that is mounted on can be exchanged for another, or for a link."""
+
+    def __init__(self, box: Box, name: str, link: bool = False) -> None:
+        self.bundle = box.bundle()
+        for key, kinds in (("maskedPaths", MASKED), ("readonlyPaths", READONLY)):
+            self.bundle.linux[key] = [PLACES[kind] + path for kind in kinds for path in kinds[kind]]
+        self.bundle.mount("/data", type="tmpfs", source="data", options=["ro"])
+        self.bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro", "nosuid", "noexec", "nodev"])
+        self.one, self.other = self.bundle.rootfs / name, self.bundle.rootfs / "elsewhere"
+        self.seen = self.bundle.rootfs / "seen"
+        self.one.mkdir(exist_ok=True)
+        if link:
+            self.other.symlink_to("/tmp")
+        else:
+            self.other.mkdir()
+        self.usual = self.one.lstat().st_ino
+        self.bundle.shell("cat /proc/self/mountinfo > /seen || cat /elsewhere/self/mountinfo > /seen").write()
+
+    def exchange(self) -> None:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        if renameat2(-100, bytes(self.one), -100, bytes(self.other), 2) != 0:  # AT_FDCWD, RENAME_EXCHANGE
+            raise OSError(ctypes.get_errno(), "renameat2")
+
+    def restore(self) -> None:
+        if self.one.lstat().st_ino != self.usual:
+            self.exchange()
+
+    def problems(self, ran: bool) -> "list[str]":
+        """What a container that ran could reach or write, and what is left in the rootfs for others of the host."""
+        files = [os.path.join(place, name) for place, _, names in os.walk(self.bundle.rootfs) for name in names]
+        nodes = [file for file in files if stat.S_ISCHR(os.lstat(file).st_mode)]
+        return [f"a device: {file}" for file in nodes] + (unprotected(self.seen.read_text()) if ran else [])
+
+
+def unprotected(mountinfo: str) -> "list[str]":
+    """What is not masked and not read-only that shall be, wherever it is mounted.
+
+    By the mounts' numbers and the ends of their names: the names may change between one line and the next.
+    """
+    problems = []
+    lines = [line.split(" ") for line in mountinfo.splitlines()]
+    for words in lines:
+        at = words.index("-")
+        kind, source, place, options = words[at + 1], words[at + 2], words[4], words[5].split(",")
+        if (kind == "cgroup" or source == "data") and "ro" not in options:
+            problems.append(f"{kind} at {place} is writable")
+        if words[3] != "/":
+            continue  # a part of one, bound on itself
+        inside = [(other[4], other[5].split(",")) for other in lines if other[1] == words[0]]
+        for path in MASKED.get(kind, ()):
+            if not any(name.endswith(path) for name, _ in inside):
+                problems.append(f"{place}{path} can be read")
+        for path in READONLY.get(kind, ()):
+            if not any(name.endswith(path) and "ro" in options for name, options in inside):
+                problems.append(f"{place}{path} can be written")
+    return problems
+
+
+class Steps:
+    """Runs with an exchange at each call in turn; gives what was wrong each time."""
+
+    def __init__(self, swap: Swap, stepper: Path, words: "list[str]") -> None:
+        self.swap = swap
+        self.words = [str(stepper), "{}", str(swap.one), str(swap.other), str(swap.bundle.path / "count"), *words]
+        self.total = self.ran = 0
+
+    def step(self, number: int) -> "list[str]":
+        done = run([word.format(number) if word == "{}" else word for word in self.words])
+        found = self.swap.problems(done.ok)
+        self.ran += done.ok
+        self.swap.restore()
+        if number == 0:
+            assert done.ok, done
+            self.total = int((self.swap.bundle.path / "count").read_text().split()[0])
+        return [f"exchanged at call {number} of {self.total}: {text}" for text in found]
+
+    def __iter__(self) -> "Iterator[list[str]]":
+        yield self.step(0)
+        for number in range(1, self.total + 1):
+            yield self.step(number)
+
+
+@covers("mask-by-name")
+@pytest.mark.parametrize("link", [False, True], ids=["directory", "link"])
+@pytest.mark.parametrize("name", ["proc", "sys", "dev", "data"])
+def test_a_mount_is_known_by_its_descriptor(box: Box, stepper: Path, name: str, link: bool) -> None:
+    """Masks, read-only paths and remounts, nodes, nested mounts: below the mounts that were made, wherever they are."""
+    swap = Swap(box, name, link)
+    steps = Steps(swap, stepper, box.words("run", "--bundle", str(swap.bundle.path), "c"))
+    assert [text for found in steps for text in found] == []
+    assert steps.total > (5 if name == "data" else 15)
+    assert steps.ran > steps.total // 2
+    assert box.names() == []
+
+
+@covers("mask-by-name")
+@pytest.mark.parametrize(("name", "flaw"), [("proc", "elsewhere/keys"), ("dev", "a device")])
+def test_a_runtime_that_looks_for_its_mounts_by_name_is_caught(
+    box: Box, stepper: Path, mutant: Any, name: str, flaw: str
+) -> None:
+    broken = mutant("walk.c", "    if (held && *rest) {", "    held = NULL;\n    if (held && *rest) {")
+    swap = Swap(box, name)
+    words = [*broken.program, "--root", str(broken.root), "run", "--bundle", str(swap.bundle.path), "c"]
+    lost = any(flaw in text for found in Steps(swap, stepper, words) for text in found)
+    broken.failed(lost)
+
+
+@covers("mask-by-name")
+@pytest.mark.parametrize("kind", ["proc", "sysfs"])
+def test_what_a_hook_mounts_over_a_mount_is_protected_too(box: Box, kind: str) -> None:
+    swap = Swap(box, "proc")
+    place = swap.bundle.rootfs / PLACES[kind].strip("/")
+    words = "-t proc second" if kind == "proc" else "--bind /sys"
+    swap.bundle.hook("createContainer", "/bin/sh", args=["sh", "-c", f"mount {words} '{place}'"])
+    box.output(swap.bundle)
+    mountinfo = swap.seen.read_text()
+    assert sum(f" - {kind} " in line and line.split(" ")[3] == "/" for line in mountinfo.splitlines()) == 2
+    assert unprotected(mountinfo) == []
+    names = [line.split(" ")[4] for line in mountinfo.splitlines()]
+    assert names.count("/proc/keys") == (2 if kind == "proc" else 1), "no mask on a mask"
+
+
+RACES = int(os.environ.get("PYOCI_RACES", "40"))
+
+
+@covers("mask-by-name")
+@pytest.mark.parametrize("name", ["proc", "sys"])
+def test_a_race_for_the_masks(box: Box, name: str) -> None:
+    """The same without a stepper: somebody exchanges the two all the time."""
+    swap = Swap(box, name)
+    racer = os.fork()
+    if racer == 0:
+        try:
+            while True:
+                swap.exchange()
+        finally:
+            os._exit(1)
+    ran, problems = 0, []
+    try:
+        for number in range(RACES):
+            done = box.call("run", "--bundle", str(swap.bundle.path), f"c{number}")
+            problems += swap.problems(done.ok)
+            ran += done.ok
+    finally:
+        os.kill(racer, signal.SIGKILL)
+        os.waitpid(racer, 0)
+    print(f"{ran} of {RACES} containers ran")
+    assert problems == []
+    assert ran > 0
 
 
 # After the start: what joins a container that is at work, while that container exchanges names
