@@ -68,6 +68,9 @@ class Manager:
         """Refused: see freeze()."""
         self._refuse("resume")
 
+    def release(self) -> None:
+        """It cannot be paused."""
+
     def kill(self, number: int) -> None:
         """Nothing: the init process is all that we know of it."""
 

@@ -150,9 +150,9 @@ class Host:
         """Make one cgroup. 0755, as the kernel's own files are."""
         posix.mkdir(path, 0o755)
 
-    def rmdir(self, path: str) -> None:
+    def rmdir(self, path: str, dir_fd: "Optional[int]" = None) -> None:
         """Remove one cgroup; its files do not count as contents."""
-        posix.rmdir(path)
+        posix.rmdir(path, dir_fd=dir_fd)
 
     def put(self, fd: int, value: str) -> None:
         """One write(2) of the whole value, as cgroupfs wants it: what it does not take whole it refuses."""

@@ -303,6 +303,10 @@ class Manager:
         """As of the files' manager."""
         self.inner.thaw()
 
+    def release(self) -> None:
+        """As of the files' manager."""
+        self.inner.release()
+
     def kill(self, number: int) -> None:
         """As of the files' manager."""
         self.inner.kill(number)

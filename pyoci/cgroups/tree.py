@@ -102,21 +102,63 @@ def _make_level(host: Host, path: str, fresh: "list[str]") -> None:
         fresh.append(path)
 
 
-def subtree(path: str) -> "Iterator[str]":
-    """Every cgroup below `path` and itself, children first; nothing if it is gone."""
+def subtree(host: Host, path: str, remove: bool = False) -> "Iterator[int]":
+    """A descriptor of every cgroup below `path` and of itself, children first, open until the next is asked for.
+
+    Nothing if it is gone. remove: each is removed after that, but for `path` itself.
+
+    A container shapes what lies below: it may nest deeper than a stack, a path or the descriptors that one may have
+    open reach. So there is one at a time, and `..` leads back: in cgroupfs a directory never gets another parent.
+    """
     try:
-        if posix.stat(path).st_nlink == 2:  # itself and its name: no directory in it
-            yield path
-            return
-        with posix.scandir(path) as entries:
-            below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        fd = host.open_dir(path)
     except OSError as error:
         if is_gone(error):
             return
         raise
-    for child in below:
-        yield from subtree(child)
-    yield path
+    names, waiting = [path], [_children(fd)]
+    try:
+        while True:
+            if waiting[-1]:
+                name = waiting[-1].pop()
+                try:
+                    fd = _move(host, name, fd)
+                except OSError as error:
+                    if is_gone(error):
+                        continue
+                    raise
+                names.append(name)
+                waiting.append(_children(fd))
+                continue
+            yield fd
+            name = names.pop()
+            waiting.pop()
+            if not names:
+                return
+            fd = _move(host, "..", fd)
+            if remove:
+                host.rmdir(name, fd)
+    finally:
+        posix.close(fd)
+
+
+def _move(host: Host, name: str, fd: int) -> int:
+    """The descriptor of a neighbour, in the place of one."""
+    there = host.open_dir(name, fd)
+    posix.close(fd)
+    return there
+
+
+def _children(fd: int) -> "list[str]":
+    try:
+        if posix.fstat(fd).st_nlink == 2:
+            return []
+        with posix.scandir(fd) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError as error:
+        if is_gone(error):
+            return []
+        raise
 
 
 def pids_in(path: str, name: str = "cgroup.procs") -> "list[int]":
@@ -133,18 +175,30 @@ def pids_in(path: str, name: str = "cgroup.procs") -> "list[int]":
         raise
 
 
-def all_pids(path: str) -> "list[int]":
+def has_children(path: str) -> bool:
+    """Whether there are cgroups below one."""
+    try:
+        return posix.stat(path).st_nlink != 2  # itself and its name
+    except OSError as error:
+        if is_gone(error):
+            return False
+        raise
+
+
+def all_pids(host: Host, path: str) -> "list[int]":
     """The processes of a cgroup and of all below it, each once."""
+    if not has_children(path):
+        return pids_in(path)
     found: "dict[int, None]" = {}
-    for directory in subtree(path):
-        for pid in pids_in(directory):
+    for directory in subtree(host, path):
+        for pid in pids_in(f"/proc/self/fd/{directory}"):
             found[pid] = None
     return list(found)
 
 
-def refuse_if_used(path: str) -> None:
+def refuse_if_used(host: Host, path: str) -> None:
     """Refuse a cgroup that has processes: they would be limited, and killed, as this container's."""
-    if found := all_pids(path):
+    if found := all_pids(host, path):
         text = f"container's cgroup is not empty: {len(found)} process(es) found"
         raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}")
 
@@ -181,22 +235,25 @@ def remove(host: Host, path: str) -> None:
     deadline, pause = time.monotonic() + REMOVE_SECONDS, 0.001
     while True:
         try:
-            for directory in list(subtree(path)):
-                host.rmdir(directory)
+            for _ in subtree(host, path, remove=True):
+                pass
+            host.rmdir(path)
             return
         except OSError as error:
             if is_gone(error):  # somebody else removes it as well
+                if not exists(path):
+                    return
                 continue
             import errno
 
             if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                raise _not_removed(path, error.errno or 0) from None
+                raise _not_removed(host, path, error.errno or 0) from None
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 
 
-def _not_removed(path: str, number: int) -> Error:
-    left = all_pids(path)
+def _not_removed(host: Host, path: str, number: int) -> Error:
+    left = all_pids(host, path)
     hint = f"still in it: {', '.join(map(str, left[:10]))}" if left else ""
     return Error(step=f"remove cgroup {path}", errno=number, hint=hint)
 

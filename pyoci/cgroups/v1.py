@@ -161,7 +161,7 @@ class Manager:
         """Refuse cgroups that somebody uses; of those `known` to be unused nobody is asked."""
         for path, _ in places:
             if path not in known:
-                tree.refuse_if_used(path)
+                tree.refuse_if_used(self.host, path)
 
     def forget(self) -> None:
         """These cgroups turned out to be somebody else's: from now on, leave them alone."""
@@ -221,7 +221,7 @@ class Manager:
         """
         found: "dict[int, None]" = {}
         for path, _ in self.directories():
-            for pid in tree.all_pids(path):
+            for pid in tree.all_pids(self.host, path):
                 found[pid] = None
         return list(found)
 
@@ -281,6 +281,21 @@ class Manager:
         finally:
             posix.close(fd)
 
+    def release(self) -> None:
+        """Let whoever was sent SIGKILL die: v1 does not deliver it to frozen processes. Cgroups below, too, may be
+        frozen, by an engine inside or by the container itself."""
+        path = self.paths.get("freezer", "")
+        if self.frozen():
+            self.thaw()
+        if not tree.has_children(path):
+            return
+        for fd in tree.subtree(self.host, path):
+            try:
+                self.host.write(fd, "freezer.state", "THAWED")
+            except OSError as error:
+                if not tree.is_gone(error):
+                    raise
+
     def kill(self, number: int) -> None:
         """Send a signal to every process, none escaping by a fork: they are stopped meanwhile.
 
@@ -300,7 +315,9 @@ class Manager:
         try:
             self._signal(number)
         finally:
-            if not stay_frozen:
+            if number == SIGKILL:
+                self.release()
+            elif not stay_frozen:
                 self.thaw()
 
     def _signal(self, number: int) -> None:

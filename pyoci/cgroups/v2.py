@@ -38,7 +38,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager.warnings = manager.limits.warnings
     manager.check_frozen()
     if path not in manager.made:
-        tree.refuse_if_used(path)
+        tree.refuse_if_used(host, path)
     return manager
 
 
@@ -99,7 +99,7 @@ class Manager:
             self.made += [path for path in fresh if path not in self.made]
         try:
             if self.path not in fresh:
-                tree.refuse_if_used(self.path)
+                tree.refuse_if_used(self.host, self.path)
         except Error:
             self.forget()
             raise
@@ -217,7 +217,7 @@ class Manager:
 
     def pids(self) -> "list[int]":
         """The container's processes, those in cgroups below its own included; our pid numbers."""
-        return tree.all_pids(self.path) if self.path else []
+        return tree.all_pids(self.host, self.path) if self.path else []
 
     def empty(self) -> bool:
         """Whether no process is left."""
@@ -256,6 +256,9 @@ class Manager:
         """Let every process run again."""
         self._need("resume the container")
         self._write("cgroup.freeze", "0")
+
+    def release(self) -> None:
+        """Nothing to do: v2 kills frozen processes, too."""
 
     def kill(self, number: int) -> None:
         """Send a signal to every process, none escaping by a fork. SIGKILL works on a paused container as well."""

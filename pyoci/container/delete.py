@@ -63,8 +63,7 @@ def end(entry: Entry) -> None:
         pyoci.mark("kill")
         manager = entry.manager()
         _shim.pidfd_signal(pidfd, _SIGKILL)
-        if manager.frozen():  # on v1 a frozen process cannot even die
-            manager.thaw()
+        manager.release()
         _await_end(pid, pidfd, manager)
     finally:
         posix.close(pidfd)

@@ -36,9 +36,7 @@ def _signal_first(entry: Entry, signal: int) -> None:
             raise Error("container not running")
         raise Error("send the signal", errno=-result)
     if signal == _SIGKILL:
-        manager = entry.manager()
-        if manager.frozen():
-            manager.thaw()
+        entry.manager().release()
 
 
 def kill_everything(entry: Entry, signal: int) -> bool:

@@ -141,8 +141,10 @@ class FakeHost(Host):
             with open(f"{parent}/cgroup.subtree_control") as file:
                 self._fill(f"{parent}/{name}", {**self.v2_files, "cgroup.controllers": file.read()})
 
-    def rmdir(self, path):
+    def rmdir(self, path, dir_fd=None):
         """As in cgroupfs: files are no obstacle, cgroups below and processes are."""
+        if dir_fd is not None:
+            path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
         if any(entry.is_dir() or (entry.name == "cgroup.procs" and entry.stat().st_size) for entry in os.scandir(path)):
             raise OSError(errno.EBUSY, path)
         shutil.rmtree(path)
