@@ -118,8 +118,8 @@ class Creation:
             "own_pids": _has_own_pids(config),
             "cgroup": self.manager.record(),
         }
-        self.entry.save_config(data)
         self.entry.save()
+        self.entry.save_config(data)
         if options.notify_socket:
             posix.mkdir(NOTIFY, 0o755, dir_fd=self.entry.fd)
 
@@ -158,7 +158,9 @@ class Creation:
             self.manager.destroy()
         except (Error, OSError) as left:
             if isinstance(problem, Error):
-                problem.text += f" (and its cgroup is left behind: {left})"
+                problem.text += f" (and its cgroup is left behind, for `delete --force`: {left})"
+            self.entry.close()  # what lives there is to be found
+            return
         if self.entry.record.get("network_devices"):
             from pyoci.netdevices import move_back
 

@@ -4,7 +4,7 @@ import posix
 
 import pyoci
 from pyoci import _shim
-from pyoci.container.state import Entry, Store, begin_time, is_exiting, start_time
+from pyoci.container.state import Entry, Store, begin_time, is_exiting, open_process, start_time
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -29,19 +29,19 @@ def delete_by_force(store: Store, container: str) -> None:
     _end_early(store, container)
     try:
         entry = store.open(container)
-    except Error:
+    except Error as problem:
+        if problem.errno:
+            raise  # it may be there
         return
     with entry:
-        try:
-            entry.load()
-        except Error:
-            entry.remove()  # state.json is written before anything else is made: there is nothing more
-            return
-        destroy(entry)
+        if entry.recover():
+            destroy(entry)
+        else:
+            entry.remove()
 
 
 def _end_early(store: Store, container: str) -> None:
-    """Whoever holds the lock may be waiting for this very process."""
+    """Whoever holds the lock may be waiting for this very process. What goes wrong here does so again with the lock."""
     try:
         with store.look(container).load() as entry:
             end(entry)
@@ -49,33 +49,38 @@ def _end_early(store: Store, container: str) -> None:
         return
 
 
-def end(entry: Entry) -> None:
-    """Kills the first process and waits for its end, by pidfd."""
+def end(entry: Entry) -> bool:
+    """Kills the first process and waits for its end, by pidfd. False when it lives on."""
     pid = entry.pid()
     if not pid:
-        return
-    pidfd = _shim.pidfd_open(pid)
+        return True
+    pidfd = open_process(pid)
     if pidfd < 0:
-        return
+        return True
     try:
         if start_time(pid) != entry.record["init_process_start"]:
-            return
+            return True
         pyoci.mark("kill")
         manager = entry.manager()
-        _shim.pidfd_signal(pidfd, _SIGKILL)
+        sent = _shim.pidfd_signal(pidfd, _SIGKILL)
+        if sent < 0 and not isinstance(OSError(-sent, ""), ProcessLookupError):
+            raise Error(f"kill process {pid}", errno=-sent)
         manager.release()
-        _await_end(pid, pidfd, manager)
+        return _await_end(pid, pidfd, manager)
     finally:
         posix.close(pidfd)
 
 
-def _await_end(pid: int, pidfd: int, manager: "Manager") -> None:
+def _await_end(pid: int, pidfd: int, manager: "Manager") -> bool:
     """Ten seconds at most. The first process of a pid namespace is not quite dead before the parents of all others have
     taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: that it runs
     no more, and nobody else is in the cgroup, is as good."""
-    for _ in range(1000):
-        if _shim.poll([pidfd], 10) > 0 or (is_exiting(pid) and manager.empty()):
-            return
+    tries = 1000
+    while _shim.poll([pidfd], 10) <= 0 and not (is_exiting(pid) and manager.empty()):
+        tries -= 1
+        if not tries:
+            return False
+    return True
 
 
 def _reap(entry: Entry) -> None:
@@ -93,7 +98,9 @@ def _reap(entry: Entry) -> None:
 def destroy(entry: Entry) -> None:
     """Ends what is left of a locked container and removes everything, the state directory last: a command killed
     halfway is to be finished by the next one. poststop hooks that fail do not stop it (runtime.md, step 13)."""
-    end(entry)
+    if not end(entry):
+        pid = entry.record["init_process_pid"]
+        raise Error(f"process {pid} does not end", hint="a process that waits for a device cannot be killed: try later")
     _reap(entry)
     pyoci.mark("cgroup")
     manager = entry.manager()
@@ -131,7 +138,11 @@ def _resctrl(entry: Entry) -> None:
 def _poststop(entry: Entry) -> None:
     from pyoci.hooks import hook_state, run_all_hooks
 
-    config = entry.config()
+    try:
+        config = entry.config()
+    except Error as lost:
+        _warn(lost)  # that is no reason to keep what the container made
+        return
     state = hook_state(config, entry.container, entry.record["bundle"], "stopped", 0)
     for problem in run_all_hooks(config, "poststop", state):
         _warn(problem)

@@ -3,9 +3,8 @@
 import posix
 
 import pyoci
-from pyoci import _shim
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
-from pyoci.container.state import Entry, start_time
+from pyoci.container.state import Entry, open_process, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, obey
@@ -66,7 +65,7 @@ def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> 
     pyoci.mark("check")
     check_process(process)
     check_terminal(bool(process.get("terminal")), options.detach, options.console_socket)
-    pidfd = _shim.pidfd_open(pid)
+    pidfd = open_process(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("cannot exec in a stopped container")
     try:

@@ -3,7 +3,7 @@
 import posix
 
 from pyoci import _shim
-from pyoci.container.state import Entry, start_time
+from pyoci.container.state import Entry, open_process, start_time
 from pyoci.errors import Error
 
 _SIGKILL = 9
@@ -22,7 +22,7 @@ def _signal_first(entry: Entry, signal: int) -> None:
     pid = entry.pid()
     if not pid:
         raise Error("container not running")
-    pidfd = _shim.pidfd_open(pid)
+    pidfd = open_process(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("container not running")
     try:

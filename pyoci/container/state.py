@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 SOCKET = "start"  # init listens there from the moment that it may be started
 EARLY_SOCKET = "start.new"  # and there before
 NOTIFY = "notify"
-_STATE, _CONFIG = "state.json", "config.json"
+_STATE, _COPY, _CONFIG = "state.json", "state.json.copy", "config.json"
+_FORMAT = 1  # of state.json; it had no number, and no check and copy, before it had this one
+_PRIME = 2**61 - 1
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _LARGEST = 64 << 20
 # What create always notes, and what comes to it
@@ -33,6 +35,8 @@ _MORE = {
     "network_devices": list, "resctrl": dict,
 }  # fmt: skip
 _LAST_PID = 2**31 - 1
+# What may lie in a directory in which state.json was not written, or is no more
+_UNBORN = {"state.json.new", EARLY_SOCKET, NOTIFY, "criu-root"}
 
 
 class Store:
@@ -152,7 +156,16 @@ class Entry:
         self.record: "dict[str, Any]" = {}
 
     def load(self) -> "Entry":
-        """Reads state.json into record. Errors: Error when it is missing or is not what we wrote."""
+        """Reads state.json into record. Errors: Error when it is missing or is not what we wrote; then it is closed, so
+        that a program does not keep the lock."""
+        try:
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _load(self) -> None:
         pyoci.mark("state")
         data = self._read(_STATE)
         if data is None:
@@ -160,30 +173,71 @@ class Entry:
                 f"container does not exist: {self.container} has no state",
                 hint="`delete --force` removes what a command that was killed has left",
             )
-        record = parse(data, name=f"{self.path}/{_STATE}")
-        if type(record) is not dict or not _is_state(record):
-            raise Error(f"{self.path}/{_STATE} is not a container's state")
+        record = read_record(data, f"{self.path}/{_STATE}")
+        if not record.get("format") and self._has(_COPY):
+            raise Error(f"{self.path}/{_STATE} is damaged: its format is missing")
         self.record = record
-        return self
+
+    def recover(self) -> bool:
+        """load() for who removes a container: where state.json cannot be read its copy says what there is. False where
+        neither was ever written: then nothing else was made.
+
+        Errors: Error when one of them was, and cannot be read: somebody may live of whom only it knows.
+        """
+        try:
+            self._load()
+        except Error as problem:
+            if self._was_never_written():
+                return False
+            from pyoci.container.recovery import recover
+
+            self.record = recover(self, problem)
+        return True
+
+    def _was_never_written(self) -> bool:
+        """What is made after state.json is removed before it: if none of that is there, it was not either."""
+        try:
+            left = set(posix.listdir(self.fd)) - _UNBORN
+        except OSError as problem:
+            raise Error(f"list {self.path}", errno=problem.errno or 0) from None
+        if left and not left & {_STATE, _COPY, _CONFIG, SOCKET}:
+            raise Error(f"{self.path} is no container's: {sorted(left)[0]} is in it", hint="is --root the right one?")
+        return not left
+
+    def read_copy(self) -> "Optional[dict[str, Any]]":
+        """What the copy of state.json holds, None where there is none. Errors: as of load()."""
+        data = self._read(_COPY)
+        return None if data is None else read_record(data, f"{self.path}/{_COPY}")
 
     def save(self) -> None:
-        """Replaces state.json by record. /run is in memory: there is no disk to wait for.
+        """Replaces state.json by record. /run is in memory: there is no disk to wait for. Once there is a process, a
+        copy is kept: should the one be damaged, the other names it.
 
         cgroup_paths stands outside as well: collectors of statistics that know runc's file look for it there.
         """
-        self.record["cgroup_paths"] = self.record["cgroup"]["cgroup_paths"]
-        self._replace(_STATE, dump(self.record).encode())
+        record = self.record
+        record.pop("check", None)
+        record["format"] = _FORMAT
+        record["cgroup_paths"] = record["cgroup"]["cgroup_paths"]
+        text = dump(record).encode()
+        data = b'%b,"check":%d}' % (text[:-1], _check(text))
+        self._replace(_STATE, data)
+        if record["init_process_pid"]:
+            try:
+                self._write(_COPY, data)
+            except OSError as problem:
+                raise Error(f"write {self.path}/{_COPY}", errno=problem.errno or 0) from None
 
     def save_config(self, data: bytes) -> None:
         """Keeps the config.json that the container is made of: later changes of the bundle must not affect it. Once,
-        and before state.json, without which nobody looks for it."""
+        and after state.json: see _was_never_written()."""
         try:
             self._write(_CONFIG, data)
         except OSError as problem:
             raise Error(f"write {self.path}/{_CONFIG}", errno=problem.errno or 0) from None
 
     def config(self) -> "dict[str, Any]":
-        """The config kept."""
+        """The config kept. Errors: Error when there is none, or it is damaged."""
         data = self._read(_CONFIG)
         if data is None:
             raise Error(f"container {self.container} has no config", hint="was `create` killed? `delete --force` it")
@@ -220,15 +274,20 @@ class Entry:
     def remove(self) -> None:
         """Removes the directory and lets go of it. Only names that we make are expected, and nothing is followed."""
         pyoci.mark("state")
-        for name in (_STATE, SOCKET, _CONFIG):  # mostly that is all, and no list of it is needed
+        for name in (_CONFIG, SOCKET, _COPY, _STATE):  # mostly that is all, and no list of it is needed
             try:
                 posix.unlink(name, dir_fd=self.fd)
-            except OSError:
+            except (FileNotFoundError, IsADirectoryError):
                 pass
+            except OSError as problem:
+                raise Error(f"remove {self.path}/{name}", errno=problem.errno or 0) from None
         try:
             posix.rmdir(self.path)
         except OSError:
-            self._remove_rest()
+            try:
+                self._remove_rest()
+            except OSError as problem:
+                raise Error(f"remove {self.path}", errno=problem.errno or 0) from None
         self.close()
 
     def _remove_rest(self) -> None:
@@ -260,7 +319,11 @@ class Entry:
             found = posix.fstat(fd)
             if found.st_mode & 0o170000 != 0o100000:
                 raise Error(f"{self.path}/{name} is no file")
-            return posix.read(fd, found.st_size) if found.st_size <= _LARGEST else None
+            if found.st_size > _LARGEST:
+                raise Error(f"{self.path}/{name} is larger than {_LARGEST >> 20} MiB")
+            return posix.read(fd, found.st_size)
+        except OSError as problem:
+            raise Error(f"read {self.path}/{name}", errno=problem.errno or 0) from None
         finally:
             posix.close(fd)
 
@@ -318,12 +381,15 @@ class Entry:
 
     def was_created(self) -> bool:
         """Whether `create` has come to its end, whatever has become of the container since."""
-        if self.record.get("started"):
-            return True
+        return bool(self.record.get("started")) or self._has(SOCKET)
+
+    def _has(self, name: str) -> bool:
         try:
-            posix.stat(SOCKET, dir_fd=self.fd)
-        except OSError:
+            posix.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
             return False
+        except OSError as problem:
+            raise Error(f"look at {self.path}/{name}", errno=problem.errno or 0) from None
         return True
 
     def manager(self) -> "Manager":
@@ -362,6 +428,28 @@ def status_by_socket(result: int) -> str:
     return "created" if isinstance(problem, BlockingIOError) else "running"
 
 
+def _check(text: bytes) -> int:
+    """What a byte more, less or other changes: the text as a number, modulo a prime."""
+    return int.from_bytes(text, "little") % _PRIME
+
+
+def read_record(data: bytes, name: str) -> "dict[str, Any]":
+    """The record that a state file holds. Errors: Error that says why it is none."""
+    record = parse(data, name=name)
+    if type(record) is dict:
+        number = record.get("format")
+        if number not in (None, _FORMAT):
+            raise Error(
+                f"{name} is of format {number}; this pyoci reads {_FORMAT}",
+                hint="the container was made by another version of pyoci: use that one",
+            )
+        if number and not data.endswith(b',"check":%d}' % _check(data.rpartition(b',"check":')[0] + b"}")):
+            raise Error(f"{name} is damaged: its check is wrong")
+        if _is_state(record):
+            return record
+    raise Error(f"{name} is not a container's state")
+
+
 def _is_state(record: "dict[str, Any]") -> bool:
     """Whether every value has the type that we give it."""
     for name, kind in _SHAPE.items():
@@ -381,6 +469,16 @@ def start_time(pid: int) -> int:
     return 0 if not fields or fields[0] in (b"Z", b"X", b"x") else int(fields[19])
 
 
+def open_process(pid: int) -> int:
+    """A pidfd, or -1 when there is no such process. Errors: Error when the kernel refuses."""
+    pidfd = _shim.pidfd_open(pid)
+    if pidfd >= 0:
+        return pidfd
+    if isinstance(OSError(-pidfd, ""), ProcessLookupError):
+        return -1
+    raise Error(f"open process {pid}", errno=-pidfd)
+
+
 def begin_time(pid: int) -> int:
     """The same, of a zombie, too; 0 when there is no such process."""
     fields = _stat(pid)
@@ -394,15 +492,18 @@ def is_exiting(pid: int) -> bool:
 
 
 def _stat(pid: int) -> "list[bytes]":
-    """/proc/<pid>/stat from field 3 on, [] when there is no such process."""
+    """/proc/<pid>/stat from field 3 on, [] when there is no such process.
+
+    Errors: Error when the kernel does not tell: a process that cannot be looked at has not ended.
+    """
     try:
         fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
+        try:
+            text = posix.read(fd, 4096)
+        finally:
+            posix.close(fd)
+    except (FileNotFoundError, ProcessLookupError):
         return []
-    try:
-        text = posix.read(fd, 4096)
-    except OSError:
-        return []
-    finally:
-        posix.close(fd)
+    except OSError as problem:
+        raise Error(f"read /proc/{pid}/stat", errno=problem.errno or 0) from None
     return text[text.rindex(b")") + 2 :].split(b" ")

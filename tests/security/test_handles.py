@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from controls import Control
@@ -150,6 +151,35 @@ def test_the_state_is_nobody_elses(box: Box, umask: int) -> None:
 
 
 IDS = ["../x", "a/b", ".", "..", "nl\n", "конт", "a" * 1025, "", "a b", "a\tb", "@seccomp", "a\\b", "é"]
+
+
+@covers("state-lost")
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format":1}'])
+def test_a_damaged_state_loses_no_process(box: Box, mutant: Any, text: str) -> None:
+    """`delete --force` ends what state.json named, by its copy; without one it refuses and keeps everything."""
+    pid = box.started(box.bundle().shell(SLEEP))["pid"]
+    place = box.root / "c"
+    whole = (place / "state.json.copy").read_text()
+    (place / "state.json").write_text(text)
+    (place / "state.json.copy").write_text(text)
+    before = sorted(os.listdir(place))
+    result = box.call("delete", "--force", "c")
+    assert result.status == 1 and "nothing was removed" in result.err, result
+    os.kill(pid, 0)
+    assert sorted(os.listdir(place)) == before
+    if not text:
+        broken = mutant(
+            "container/state.py", "            self.record = recover(self, problem)\n", "            return False\n"
+        )
+        broken.root.symlink_to(box.root)
+        gone = broken.call("delete", "--force", "c").ok and box.names() == []
+        os.kill(pid, 0)
+        broken.failed(gone)
+        place.mkdir()
+    (place / "state.json").write_text(text)
+    (place / "state.json.copy").write_text(whole)
+    box.ok("delete", "--force", "c")
+    assert box.left() == []
 
 
 @covers("crun-ids")

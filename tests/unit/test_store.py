@@ -64,3 +64,14 @@ def test_what_cannot_be_locked_is_closed(
         assert str(caught.value).startswith(f"lock {store.path}/c: no locks available (ENOLCK)")
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(locked[0])
+
+
+def test_a_state_that_cannot_be_read_does_not_keep_the_lock(store: Store) -> None:
+    """Programs that hold the runtime would wait for themselves."""
+    Path(store.path, "c", "state.json").write_text("{")
+    for _ in range(2):
+        with pytest.raises(Error, match=r"state\.json"):
+            store.open("c").load()
+    other = os.open(f"{store.path}/c", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)
