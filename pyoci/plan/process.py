@@ -10,7 +10,7 @@ from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any
 
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request

@@ -4,8 +4,8 @@ import json
 import os
 import select
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from support.box import Box
