@@ -1,6 +1,8 @@
 """Users, groups, capabilities, cgroups, and what `exec` gets."""
 
 import json
+import os
+import select
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,44 @@ def test_cgroups_of_the_host_cannot_be_written(box: Box, private: bool) -> None:
     bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["nosuid", "noexec", "nodev", "ro"])
     out = box.output(bundle)
     assert "WRITTEN" not in out
+
+
+V1 = Path("/sys/fs/cgroup/freezer")
+
+
+@covers("cgroup-nesting")
+def test_cgroups_nested_by_a_container_go_with_it(box: Box) -> None:
+    """Deeper than a path is long; integration/test_cgroups_nested.py has the other shapes, ps and kill."""
+    bundle = box.bundle().args("sleep", "1000")
+    box.started(bundle)
+    top = (V1 if V1.is_dir() else V1.parent) / bundle.linux["cgroupsPath"].strip("/")
+    fd = os.open(top, os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("n" * 250, dir_fd=fd)
+        fd = os.open("n" * 250, os.O_RDONLY, dir_fd=fd)
+    os.close(fd)
+    box.ok("delete", "--force", "c")
+    assert box.left() == []
+
+
+@covers("cgroup-freezing")
+@pytest.mark.skipif(not V1.is_dir(), reason="v2 kills frozen processes")
+def test_a_container_that_freezes_itself_can_be_killed(box: Box, mutant: Any) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    pid = box.started(bundle)["pid"]
+    sub = V1 / bundle.linux["cgroupsPath"].strip("/") / "sub"
+    sub.mkdir()
+    (sub / "cgroup.procs").write_text(str(pid))
+    (sub / "freezer.state").write_text("FROZEN")
+    pidfd = os.pidfd_open(pid)
+    thawed = "        if not tree.has_children(path):"
+    broken = mutant("cgroups/v1.py", thawed, "        if True:")
+    broken.root.symlink_to(box.root)
+    broken.call("kill", "c", "KILL")
+    broken.failed(not select.select([pidfd], [], [], 0.2)[0])
+    box.ok("kill", "c", "KILL")
+    assert select.select([pidfd], [], [], 5)[0]
+    os.close(pidfd)
 
 
 @covers("GHSA-5g49-rx9x-qfc6", "runc-exec-cgroup")
