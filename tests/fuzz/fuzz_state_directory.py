@@ -27,8 +27,9 @@ class Sleeper:
     def __init__(self) -> None:
         self.pidfd = -1
 
-    def alive(self) -> bool:
-        return self.pidfd >= 0 and not select.select([self.pidfd], [], [], 0)[0]
+    def alive(self, patience: float = 0) -> bool:
+        """patience: seconds in which a killed process may end; delete goes on once it runs no more."""
+        return self.pidfd >= 0 and not select.select([self.pidfd], [], [], patience)[0]
 
     def begin(self) -> None:
         if self.alive():
@@ -134,7 +135,7 @@ def test(data: bytes) -> None:
             command()
         except Error as refusal:
             assert str(refusal)
-        assert os.path.isdir(PLACE) or not SLEEPER.alive(), f"{command.__name__}: a live process is forgotten"
+        assert os.path.isdir(PLACE) or not SLEEPER.alive(5), f"{command.__name__}: a live process is forgotten"
 
 
 def look() -> None:
