@@ -66,6 +66,10 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
     host = host or Host()
     linux = config.get("linux") or {}
     path, resources = linux.get("cgroupsPath") or "", linux.get("resources") or {}
+    if resources.get("pids"):
+        from .convert import by_version
+
+        resources = by_version(config, resources, -1)
     if driver == "systemd":
         from . import systemd
 

@@ -4,9 +4,29 @@ from ..errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Any, Optional
 
 SHARES_MIN, SHARES_MAX = 2, 262144  # kernel: kernel/sched/sched.h, MIN_SHARES and MAX_SHARES
+
+
+def by_version(config: "dict[str, Any]", resources: "dict[str, Any]", zero: "Optional[int]") -> "dict[str, Any]":
+    """linux.resources in the words of today, as they stand in a config or are given to `update` for its container.
+
+    Until runtime-spec 1.3.0 `pids.limit` was a number that Go writes even when nobody set it, and 0 no limit: podman
+    3.4 to 5.4 say "none" with it. zero: what such a 0 becomes; None to leave out pids.
+    """
+    if (resources.get("pids") or {}).get("limit") != 0 or not _before_1_3(config.get("ociVersion")):
+        return resources
+    others = {key: value for key, value in resources.items() if key != "pids"}
+    return others if zero is None else {**others, "pids": {"limit": zero}}
+
+
+def _before_1_3(version: object) -> bool:
+    if not isinstance(version, str):
+        return False
+    core, dash, _ = version.partition("+")[0].partition("-")
+    numbers = [decimal(part) for part in core.split(".")]
+    return numbers < [1, 3, 0] or (bool(dash) and numbers == [1, 3, 0])
 
 
 def check_shares(shares: int, location: str) -> None:

@@ -62,8 +62,11 @@ class Limits:
         """Write the settings to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
         opened: "dict[str, int]" = {}
 
+        def place(controller: str) -> str:
+            return UNIFIED if controller in self._v2 and controller not in paths else controller
+
         def directory(controller: str) -> int:
-            key = UNIFIED if controller in self._v2 and controller not in paths else controller
+            key = place(controller)
             if key not in paths:
                 raise Error(f"cannot set {controller} limit: container could not join or create cgroup")
             path = paths[key]
@@ -76,7 +79,8 @@ class Limits:
                 from .limits_v2 import enable
 
                 enable(self.host, self.bases[UNIFIED], paths[UNIFIED], self._v2)
-            write(self.host, directory, self.settings)
+            wanted = [each for each in self.settings if place(each.controller) in paths or not each.idle]
+            write(self.host, directory, wanted)
         finally:
             for fd in opened.values():
                 posix.close(fd)

@@ -44,6 +44,8 @@ class Limits:
         if not self.settings:
             return
         if not path:
+            if all(setting.idle for setting in self.settings):
+                return
             raise Error("the container has no cgroup to limit it with")
         enabled = set(read_value(path + "/cgroup.controllers").split())
         for setting in self.settings:

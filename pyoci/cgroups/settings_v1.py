@@ -60,7 +60,9 @@ def cpu(resources: Section) -> "list[Setting]":
         ("quota", "cpu.cfs_quota_us"),
     ):
         if value := section.integer(key):
-            settings.append(Setting("cpu", section.at(key), (file, str(value)), idle="-1"))
+            text = str(value)
+            limits = value > 0 and (key != "period" or (section.integer("quota") or 0) > 0)
+            settings.append(Setting("cpu", section.at(key), (file, text), idle=None if limits else text))
     for key, file in (("burst", "cpu.cfs_burst_us"), ("idle", "cpu.idle")):
         number = section.integer(key)
         if number is not None:
@@ -79,17 +81,16 @@ def cpuset(resources: Section) -> "list[Setting]":
 
 
 def pids(resources: Section) -> "list[Setting]":
-    """pids.max, named alike on v1 and v2; -1 for none.
+    """pids.max, named alike on v1 and v2; a negative one for none.
 
-    0 becomes 1, as with runc: nothing could be started with the kernel's 0, and systemd refuses it.
+    0 becomes 1, as with runc: nothing could be started with the kernel's 0, and systemd refuses it. That of a config
+    in which 0 means none never gets here: see convert.by_version().
     """
     section = resources.section("pids")
     limit = section.integer("limit")
     if limit is None:
         return []
-    if limit < -1:
-        raise Error(f"a limit of {limit} processes makes no sense; -1 means none", location=section.at("limit"))
-    return [Setting("pids", section.at("limit"), ("pids.max", "max" if limit == -1 else str(limit or 1)), idle="max")]
+    return [Setting("pids", section.at("limit"), ("pids.max", "max" if limit < 0 else str(limit or 1)), idle="max")]
 
 
 def block_io(resources: Section) -> "list[tuple[str, str, int, str]]":
@@ -134,7 +135,7 @@ def blkio(resources: Section) -> "list[Setting]":
             choices = [("blkio.leaf_weight" + ending, line)]
         else:
             choices = [(f"blkio.throttle.{_THROTTLES[key]}_device", line)]
-        settings.append(Setting("blkio", place, *choices))
+        settings.append(Setting("blkio", place, *choices, idle=None if value else line))
     return settings
 
 

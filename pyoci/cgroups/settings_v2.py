@@ -70,7 +70,8 @@ def cpu(resources: Section) -> "list[Setting]":
     if quota or period:
         value = str(quota) if quota > 0 else "max"
         place = section.at("quota" if quota else "period")
-        settings.append(Setting("cpu", place, ("cpu.max", f"{value} {period}" if period else value), idle="max"))
+        line = f"{value} {period}" if period else value
+        settings.append(Setting("cpu", place, ("cpu.max", line), idle=None if quota > 0 else line))
     burst = section.integer("burst")
     if burst is not None:
         settings.append(Setting("cpu", section.at("burst"), ("cpu.max.burst", str(burst)), idle="0"))
@@ -96,7 +97,7 @@ def io(resources: Section) -> "list[Setting]":
             raise Error("cgroup v2 has no leafWeight", location=place, hint=_ONLY_V1)
         else:
             choices = [("io.max", f"{device} {_THROTTLES[key]}={value or 'max'}")]
-        settings.append(Setting("io", place, *choices))
+        settings.append(Setting("io", place, *choices, idle=None if value else choices[0][1]))
     return settings
 
 

@@ -71,7 +71,7 @@ def _memory(memory: Section) -> "list[tuple[str, tuple[str, Any]]]":
 
 def _tasks(pids: Section) -> "list[tuple[str, tuple[str, Any]]]":
     limit = pids.integer("limit")
-    return [] if limit is None else [("TasksMax", _bytes(limit or 1))]
+    return [] if limit is None else [("TasksMax", _bytes(max(limit, -1) or 1))]
 
 
 def _cpu(cpu: Section, version: int) -> "list[tuple[str, tuple[str, Any]]]":

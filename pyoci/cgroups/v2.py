@@ -120,7 +120,7 @@ class Manager:
     def _without_cgroup(self, number: int) -> None:
         """Rootless without delegation: fine for a container that asked for nothing."""
         denied = number in (errno.EACCES, errno.EPERM, errno.EROFS) and self.host.rootless()
-        asks = self.limits is not None and bool(self.limits.settings)
+        asks = self.limits is not None and any(not setting.idle for setting in self.limits.settings)
         if denied and self.optional and not asks:
             self.path = ""
             self.made = []
@@ -138,7 +138,8 @@ class Manager:
         if read_value(self.path + "/cgroup.type").strip() != "domain invalid":
             return
         domain = {"memory", "io", "cpu", "hugetlb"}
-        if any(setting.controller in domain for setting in (self.limits.settings if self.limits else ())):
+        limits = self.limits.settings if self.limits else []
+        if any(setting.controller in domain and not setting.idle for setting in limits):
             text = f'cannot enter cgroupv2 "{self.path}" with domain controllers -- it is in an invalid state'
             raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded")
         self._write("cgroup.type", "threaded")

@@ -58,6 +58,8 @@ def from_flags(call: "Call") -> "dict[str, Any]":
         for flag, (section, key) in table.items():
             if value := call.text(flag):
                 resources.setdefault(section, {})[key] = read(value, f"--{flag}")
+    if resources.get("pids") == {"limit": 0}:
+        resources["pids"] = {"limit": 1}  # as runc 1.4: no more processes; a 0 in a file can mean that nobody set it
     return resources
 
 

@@ -21,6 +21,10 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> "list[str]":
 
     config = entry.config()
     manager = entry.manager()
+    if resources.get("pids"):
+        from pyoci.cgroups.convert import by_version
+
+        resources = by_version(config, resources, None)
     manager.update(resources)
     linux = config.setdefault("linux", {})
     linux["resources"] = merged(linux.get("resources") or {}, resources)

@@ -621,7 +621,6 @@ def test_a_frozen_parent_is_refused_and_nothing_is_made():
 @pytest.mark.parametrize(
     ("resources", "place"),
     [
-        ({"pids": {"limit": -5}}, "pids.limit"),
         ({"cpu": {"cpus": "4000"}}, "cpu.cpus"),
         ({"cpu": {"mems": "77"}}, "cpu.mems"),
         ({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}, "hugepageLimits[0].pageSize"),

@@ -620,7 +620,7 @@ def test_update_v2_keeps_the_quota_with_a_new_period(host):
     with pytest.raises(Error, match="rejecting memory limit 4096 <= usage 4096"):
         reload(manager, machine).update({"memory": {"limit": 4096, "checkBeforeUpdate": True}})
     with pytest.raises(Error) as caught:
-        reload(manager, machine).update({"pids": {"limit": -7}})
+        reload(manager, machine).update({"pids": {"limit": "seven"}})
     assert caught.value.location == "pids.limit"
 
 

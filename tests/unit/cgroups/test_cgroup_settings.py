@@ -65,6 +65,7 @@ TABLE = [
     ),
     ({"pids": {"limit": 20}}, [("pids.max", "20")], [("pids.max", "20")]),
     ({"pids": {"limit": -1}}, [("pids.max", "max")], [("pids.max", "max")]),
+    ({"pids": {"limit": -5}}, [("pids.max", "max")], [("pids.max", "max")]),
     ({"pids": {"limit": 0}}, [("pids.max", "1")], [("pids.max", "1")]),
     ({"blockIO": {"weight": 0}}, [], []),
     ({"blockIO": {"weight": 10}}, [("blkio.weight", "10")], [("io.weight", "default 1")]),
@@ -166,8 +167,6 @@ REFUSED = [
     ({"cpu": {"cpus": "7"}}, 2, "cpu.cpus", "this machine has 0-3, not 7"),
     ({"cpu": {"mems": "1"}}, 1, "cpu.mems", "this machine has 0, not 1"),
     ({"cpu": {"cpus": "0;1"}}, 2, "cpu.cpus", "not a list of numbers"),
-    ({"pids": {"limit": -2}}, 1, "pids.limit", "makes no sense"),
-    ({"pids": {"limit": -2}}, 2, "pids.limit", "makes no sense"),
     ({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}, 2, "hugepageLimits[0].pageSize", "3MB"),
     ({"hugepageLimits": [{"pageSize": "../x", "limit": 1}]}, 1, "hugepageLimits[0].pageSize", "../x"),
     ({"unified": {"memory/high": "1"}}, 2, "unified[memory/high]", "not the name of a cgroup file"),
@@ -200,6 +199,8 @@ def test_what_cannot_be_applied_is_refused_before_anything_is_made(host, resourc
         ({"cpu": {"quota": 1000}}, True),
         ({"pids": {"limit": -1}}, False),
         ({"pids": {"limit": 3}}, True),
+        ({"cpu": {"period": 100000}}, False),
+        ({"blockIO": {"throttleReadBpsDevice": [{**DEVICE, "rate": 0}]}}, False),
     ],
 )
 def test_a_missing_controller_matters_only_to_a_limit(host, resources, refused):
