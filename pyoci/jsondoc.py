@@ -57,6 +57,10 @@ def _constant(_name: str) -> "NoReturn":
     raise ValueError
 
 
+# For an error of its own the scanner, which is C, wants JSONDecodeError of json.decoder. Python 3.11 takes it only
+# where somebody has imported that, else fails without an exception, which is a SystemError; later ones import it.
+_SCANNER_SAYS_NO = (ValueError, StopIteration, RecursionError, SystemError, ImportError, OSError)
+
 Namespace: "Any" = type(sys.implementation)  # types.SimpleNamespace: a tenth of what a class costs
 # What make_scanner reads its settings from
 _HOOKS = Namespace(
@@ -92,7 +96,7 @@ def parse(data: bytes, *, name: str = "config.json") -> object:
     start = len(text) - len(text.lstrip(" \t\r\n"))
     try:
         value, end = make_scanner(_HOOKS)(text, start)
-    except (ValueError, StopIteration, RecursionError, SystemError):  # the last: json.decoder is not imported
+    except _SCANNER_SAYS_NO:
         return _parse_slowly(text, name)
     if end != len(text) and text[end:].strip(" \t\r\n"):
         return _parse_slowly(text, name)

@@ -8,6 +8,7 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bare import Bare
 
 from pyoci import jsondoc, jsonpos
 from pyoci.errors import Error
@@ -22,6 +23,10 @@ REFUSED = [
     (b'{"a":', "line 1, column 6: "),
     (b'{"a":1', "line 1, column 7: expected ',' or '}'"),
     (b"[1,]", "line 1, column 4: expected a value"),
+    (b'{"a":0644}', "line 1, column 7: expected ',' or '}'"),
+    (b'{"a":1 /* no */}', "line 1, column 8: expected ',' or '}'"),
+    (b'{"a":"\t"}', "line 1, column 7: a control character"),
+    (b'{"a":"\\x"}', "line 1, column 7: invalid escape in a string"),
     (b'{"a":1,}', "line 1, column 8: expected a property's name"),
     (b"{a:1}", "line 1, column 2: expected a property's name"),
     (b"{'a':1}", "line 1, column 2: expected a property's name"),
@@ -73,6 +78,13 @@ def test_refused_with_place(data: bytes, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(("data", "words"), REFUSED, ids=range(len(REFUSED)))
+def test_refused_with_place_where_nothing_else_is_loaded(interpreter: Bare, data: bytes, words: str) -> None:
+    kind, text = interpreter.call("pyoci.jsondoc", "parse", data, name="process.json")
+    assert (kind, text[:19]) == ("Error", "process.json: line "), text
+    assert words in text
+
+
 ACCEPTED = [
     (b"null", None),
     (b" \r\n\t{ } ", {}),
@@ -90,6 +102,17 @@ ACCEPTED = [
 def test_accepted(data: bytes, value: object) -> None:
     parsed = jsondoc.parse(data)
     assert repr(parsed) == repr(value if value is not None else json.loads(data))
+
+
+@pytest.mark.parametrize(("data", "value"), ACCEPTED, ids=range(len(ACCEPTED)))
+def test_accepted_where_nothing_else_is_loaded(interpreter: Bare, data: bytes, value: object) -> None:
+    kind, parsed = interpreter.call("pyoci.jsondoc", "parse", data)
+    assert kind == ""
+    assert repr(parsed) == repr(value if value is not None else json.loads(data))
+    text = interpreter.call("pyoci.jsondoc", "dump", parsed)[1]
+    assert interpreter.call("pyoci.jsondoc", "parse", text.encode()) == ("", parsed)
+    pretty = interpreter.call("pyoci.jsondoc", "dump_pretty", parsed, " ")[1]
+    assert interpreter.call("pyoci.jsondoc", "parse", pretty.encode()) == ("", parsed)
 
 
 def test_size_is_bounded_before_anything_is_done() -> None:
