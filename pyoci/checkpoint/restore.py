@@ -36,6 +36,7 @@ def restore(store: "Store", container: str, options: "CreateOptions", wanted: Cr
     options: bundle, sockets and files, as for create; wanted: where the images are, and CRIU's options
     Errors: Error with CRIU's first error; then nothing is left.
     """
+    store.refuse_taken(container)
     load_messages()
     data, config = read_bundle(options.bundle)
     if (config.get("linux") or {}).get("netDevices"):

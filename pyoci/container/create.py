@@ -268,6 +268,7 @@ def create(
     meanwhile: what the caller will need afterwards, and can be done while init starts
     Errors: Error; then nothing is left.
     """
+    store.refuse_taken(container)
     data, config, manager, plan = compile_bundle(store, container, options, driver)
     terminal = bool((config.get("process") or {}).get("terminal"))
     check_terminal(terminal, options.detach, options.console_socket)

@@ -465,6 +465,26 @@ def test_second_create_of_an_id_changes_nothing(box: Box) -> None:
     assert box.state()["status"] == "running"
 
 
+@pytest.mark.parametrize("status", ["created", "running", "paused", "stopped"])
+def test_an_id_that_is_taken_is_said_before_its_cgroup_is_looked_at(box: Box, status: str) -> None:
+    """The second command has the same bundle, so the same cgroup: in use, or frozen, by the first."""
+    bundle = box.bundle().args("sleep", "1000")
+    pid = box.made_container(bundle, "c")["pid"]
+    if status != "created":
+        box.ok("start", "c")
+    if status == "paused":
+        box.ok("pause", "c")
+    if status == "stopped":
+        box.ok("kill", "c", "KILL")
+        wait_gone(pid)
+    place = ["--bundle", str(bundle.path), "c"]
+    images = ["--image-path", str(box.path)]
+    for words in (["create", *place], ["run", *place], ["run", "-d", *place], ["restore", *images, *place]):
+        result = box.call(*words)
+        assert (result.status, "container with given ID already exists" in result.err) == (1, True), result
+    assert box.state()["status"] == status
+
+
 BAD_IDS = ["../x", "a/b", ".", "..", "/", "a\nb", "", "ä", "a b", "a\x7f", "a*"]
 
 
