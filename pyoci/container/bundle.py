@@ -15,7 +15,8 @@ _PIECE = 1 << 16  # most configs are smaller; the memory for a larger one would 
 
 
 def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
-    """config.json of a bundle, as it is (but with zeros that may be absent) and as plain JSON that follows the spec.
+    """config.json of a bundle, as it is (but without nulls, and with zeros that may be absent) and as plain JSON that
+    follows the spec.
 
     Errors: Error when it is missing, is no JSON, or breaks a rule; `process` must be there, since runc and its callers
     have no create without it.

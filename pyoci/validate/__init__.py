@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
     """Refuse a config.json (config.md, config-linux.md) that violates a MUST; a missing process is no violation.
 
-    config: the parsed document; numbers that count as zero where they are absent are written into it
+    config: the parsed document; properties that are null are taken out of it, numbers that count as zero where they are
+            absent are written into it
     raw:    its text, where at hand: spares a search for NUL characters
 
-    Returns whether there were such numbers. Raises Error with the first problem, its place, and how many more there
+    Returns whether there were such properties. Raises Error with the first problem, its place, and how many more there
     are.
     """
     if config is None:
@@ -32,7 +33,7 @@ def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
 
     fits, changed = _accept.config(config) and not _broken(config_rules, config), False
     if not fits:
-        changed = _fill(config, "config")
+        changed = _read_as_go(config, "config")
         fits = changed and _accept.config(config) and not _broken(config_rules, config)
     if not fits or _has_nul(config, raw):
         _refuse(config, "config", "config.json")
@@ -48,7 +49,8 @@ def check_runnable_config(config: object, *, raw: "Optional[bytes]" = None) -> b
 
 
 def check_process(process: object) -> None:
-    """Refuse a process given to `exec --process` that violates a MUST of config.md#process; see check_config()."""
+    """Refuse a process given to `exec --process` that violates a MUST of config.md#process; changes it as
+    check_config() does."""
     if process is None:
         raise Error("process property must not be empty", location="process")
     from . import _accept
@@ -59,7 +61,7 @@ def check_process(process: object) -> None:
 
     fits = _accept.process(process) and not _broken(rules, process)
     if not fits:
-        fits = _fill(process, "process") and _accept.process(process) and not _broken(rules, process)
+        fits = _read_as_go(process, "process") and _accept.process(process) and not _broken(rules, process)
     if not fits or _has_nul(process, None):
         _refuse(process, "process", "process")
 
@@ -98,10 +100,13 @@ def _typed(document: object) -> "dict[str, Any]":
     return document
 
 
-def _fill(document: object, kind: str) -> bool:
+def _read_as_go(document: object, kind: str) -> bool:
+    """null is absent, and a required number that is absent is zero; whether there was anything to change."""
+    from .nulls import drop
     from .zeros import fill
 
-    return fill(document, kind)
+    dropped = drop(document)
+    return fill(document, kind) or dropped
 
 
 def _stop(finding: "Finding") -> None:

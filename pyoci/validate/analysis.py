@@ -115,12 +115,15 @@ def analyse(document: object, kind: str) -> "list[Problem]":
     """Every problem of a parsed document, in its order."""
     reader = Reader(kind)
     whole = document
-    zeros: "list[Finding]" = []
+    said: "list[Finding]" = []
+    written = document
     if kind in ("config", "process"):
-        document, zeros = _zero_findings(document, kind)
-    found = _violations(document, kind, reader) + zeros
+        written, nulls = _null_findings(document)
+        document, zeros = _zero_findings(written, kind)
+        said = nulls + zeros
+    found = _violations(document, kind, reader) + said
     if document is not None:
-        found += reader.unknown(whole)  # a name that was left out may be the one that is meant
+        found += reader.unknown(written)  # a name that was left out may be the one that is meant
         if not reader.cut:
             found += _rule_findings(document, _advice(kind), _bad(found))
         if reader.cut or len(found) >= MOST:
@@ -140,6 +143,18 @@ def _zero_findings(document: object, kind: str) -> "tuple[object, list[Finding]]
     fill(whole, kind, places)
     said = "is required; create and exec read its absence as zero"
     return whole, [("zero-property", path[:-1], f'"{path[-1]}" {said}', "") for path in places[:MOST]]
+
+
+def _null_findings(document: object) -> "tuple[object, list[Finding]]":
+    """The document as the commands take it, and a warning for each property that is null."""
+    import copy
+
+    from .nulls import drop
+
+    places: "list[Path]" = []
+    plain = copy.deepcopy(document)
+    drop(plain, places)
+    return plain, [("null-property", path, "null counts as absent", "") for path in places[:MOST]]
 
 
 def _in_order(document: object, reader: Reader, found: "list[Finding]") -> "list[Problem]":

@@ -116,6 +116,7 @@ CATALOG = {
     "features-version-order": (MUST, "features.md#specification-version", "a maximum below the minimum"),
     # shoulds
     "zero-property": (MUST, "config.md#valid-values", "a required number is missing, which counts as zero"),
+    "null-property": (SHOULD, "config.md#configuration", "null in the place of a property, which counts as absent"),
     "version-newer": (SHOULD, "config.md#specification-version", "a version newer than the one understood"),
     "version-older": (SHOULD, "config.md#specification-version", "a version before 1.0.0"),
     "mount-destination-old": (MUST, "config.md#mounts", "a relative destination, version below 1.1"),

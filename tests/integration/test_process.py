@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.box import Box
@@ -380,3 +381,31 @@ def test_what_is_absent_and_read_as_zero(box: Box) -> None:
     assert box.ok("exec", "--process", str(box.path / "process.json"), "c").out.split()[:2] == ["0", "7"]
     told = box.call("validate", "--bundle", str(bundle.path))
     assert told.status == 1 and '"uid" is required; create and exec read its absence as zero' in told.out, told
+
+
+NULLS = [
+    "hooks", "annotations", "hostname", "process.rlimits", "process.capabilities", "process.apparmorProfile",
+    "process.user.additionalGids", "process.oomScoreAdj", "linux.resources", "linux.sysctl", "linux.seccomp",
+    "linux.maskedPaths", "linux.uidMappings", "linux.devices", "linux.rootfsPropagation", "linux.intelRdt",
+    "linux.timeOffsets", "linux.netDevices", "linux.namespaces.0.path", "mounts.0.options", "root.readonly",
+]  # fmt: skip
+
+
+def test_null_counts_as_absent_for_the_whole_life_of_a_container(box: Box) -> None:
+    """Go writes null for what nobody set. Every command reads the config, or what create has kept of it."""
+    bundle = box.bundle().args("sleep", "1000")
+    for path in NULLS:
+        at: Any = bundle.config
+        *way, last = path.split(".")
+        for step in way:
+            at = at[int(step) if step.isdigit() else step]
+        at[last] = None
+    box.started(bundle)
+    assert box.ok("exec", "c", "echo", "x").out == "x\n"
+    process = box.path / "process.json"
+    wanted = {"args": ["echo", "y"], "cwd": "/", "env": None, "user": {"uid": 0, "gid": 0}, "rlimits": None}
+    process.write_text(json.dumps(wanted))
+    assert box.ok("exec", "--process", str(process), "c").out == "y\n"
+    box.ok("update", "--pids-limit", "20", "c")
+    box.ok("kill", "c", "KILL")
+    box.ok("delete", "--force", "c")

@@ -110,6 +110,8 @@ def text(document: Any) -> bytes:
 def wrong_type(document: Any, path: "Path", rng: random.Random) -> "Optional[Mutation]":
     old = at(document, path)
     kinds = {"dict": {}, "list": [], "str": "x", "int": 7, "float": 1.5, "bool": True, "NoneType": None}
+    if isinstance(path[-1], str) and not FREE & set(path[-2:-1]):
+        del kinds["NoneType"]  # which is no fault: see below
     name = rng.choice(sorted(set(kinds) - {type(old).__name__}))
     at(document, path[:-1])[path[-1]] = kinds[name]
     return text(document), path, "refused"
@@ -205,6 +207,32 @@ def test_one_fault_is_found_where_it_is(name: str, monkeypatch: pytest.MonkeyPat
             done[way.__name__] = done.get(way.__name__, 0) + 1
             judge(*mutation, way.__name__)
     assert set(done) == {way.__name__ for way in WAYS}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_property_that_is_null_is_as_good_as_absent(name: str) -> None:
+    """Whatever the property: `create` says the same of both, and goes on with the same."""
+    from pyoci import jsondoc
+    from pyoci.validate import zeros
+
+    rng = random.Random(name)
+    original = load(name)
+    every = [path for path in places(original) if isinstance(path[-1], str) and not FREE & set(path[-2:-1])]
+    for path in rng.sample(every, min(60, len(every))):
+        absent, null = copy.deepcopy(original), copy.deepcopy(original)
+        del at(absent, path[:-1])[path[-1]]
+        at(null, path[:-1])[path[-1]] = None
+        assert str(refused(text(null))) == str(refused(text(absent))), path
+        read = jsondoc.parse(text(null))
+        for document in (read, absent):
+            try:
+                assert validate.check_config(document) or document is absent
+            except Error:
+                pass
+            zeros.fill(document, "config")  # which check_config does where it must, and which means the same
+        assert read == absent, path
+    warned = [problem.path for problem in validate.report(text(null), "config") if problem.code == "null-property"]
+    assert warned == [path]
 
 
 def judge(raw: bytes, place: "Path", expected: str, way: str) -> None:
