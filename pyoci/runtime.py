@@ -126,9 +126,9 @@ class Runtime:
             delete(self.store, container)
 
     def ps(self, container: str) -> "Pids":
-        """The pids, as we see them, of every process in the container's cgroup and below."""
+        """The pids, as we see them, of every process in the container's cgroup and below; without one, of the first."""
         with self.store.look(container).load() as entry:
-            return entry.manager().pids()
+            return entry.pids()
 
     def pause(self, container: str) -> None:
         """Freezes every process of the container; returns when the kernel says so."""

@@ -36,10 +36,8 @@ def main(call: "Call") -> int:
 def _listing(call: "Call") -> "tuple[list[dict[str, Any]], list[str]]":
     try:
         return call.runtime().list()
-    except FileNotFoundError as problem:
-        if call.root_given:
-            raise Error(f"open {call.root}", errno=problem.errno or 0) from None
-        return [], []  # the default root is made by the first create
+    except FileNotFoundError:
+        return [], []  # the root is made by the first create
 
 
 def table(states: "list[dict[str, Any]]") -> str:

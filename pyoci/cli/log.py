@@ -7,7 +7,7 @@ object. So a failing command adds exactly one line, and nothing else is written 
 import posix
 import time
 
-from pyoci.cli.output import STDERR, STDOUT, write
+from pyoci.cli.output import READER_GONE, STDERR, STDOUT, write
 from pyoci.cli.parse import Usage
 from pyoci.errors import Error, errno_text
 
@@ -30,6 +30,8 @@ _EXEC_FAILED = 255
 
 def report(call: "Call", problem: BaseException) -> int:
     """Writes the problem to standard error and to the log, and returns the exit status."""
+    if isinstance(problem, SystemExit) and problem.code == READER_GONE:
+        return READER_GONE
     try:
         text, status = describe(call, problem)
         if isinstance(problem, Usage):

@@ -7,6 +7,7 @@ import posix
 
 STDOUT = 1
 STDERR = 2
+READER_GONE = 141
 
 
 def encode(text: str) -> bytes:
@@ -31,5 +32,9 @@ def write(fd: int, text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Writes text to standard output. Raises OSError."""
-    write(STDOUT, text)
+    """Writes text to standard output. Raises OSError; SystemExit where nobody reads it any more, as in `stats | head`:
+    the command ends in silence, with the status that shells show for who died of SIGPIPE."""
+    try:
+        write(STDOUT, text)
+    except BrokenPipeError:
+        raise SystemExit(READER_GONE) from None

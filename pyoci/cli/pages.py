@@ -42,7 +42,8 @@ def man_page() -> str:
 
 def _roff_end() -> str:
     rows = [("0", "done"), ("1", "it failed; standard error and the log say why")]
-    rows += [("3", "there is no such command"), ("255", "exec: the command could not be run")]
+    rows += [("3", "there is no such command"), ("141", "nobody reads any more what it prints")]
+    rows.append(("255", "exec: the command could not be run"))
     rows.append(("other", "run and exec: the status of the container's process, or 128 and the signal that ended it"))
     variables = [("XDG_RUNTIME_DIR", "where states are kept without root: in its directory pyoci")]
     variables.append(("NOTIFY_SOCKET, LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID", "handed on to the container"))
@@ -79,6 +80,7 @@ command.
 | 1 | it failed |
 | 3 | there is no such command |
 | 130 | interrupted from the keyboard |
+| 141 | nobody reads any more what it prints, as when `head` has seen enough |
 | 255 | `exec` could not run the command |
 | other | `run` and `exec`: the status of the process, or 128 and the signal that ended it |
 

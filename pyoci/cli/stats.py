@@ -32,8 +32,8 @@ def main(call: "Call") -> int:
 
 
 def _print(call: "Call", names: "list[str]", form: str, interval: float) -> None:
-    runtime, once = call.runtime(), call.yes("once")
-    readings = _unless_missing(call, names)
+    once = call.yes("once")
+    readings = _read(call, names)
     if form == "openmetrics":
         from pyoci.cli.openmetrics import exposition
 
@@ -48,20 +48,18 @@ def _print(call: "Call", names: "list[str]", form: str, interval: float) -> None
         before = {reading.container: reading for reading in readings}
         time.sleep(max(0.0, due - time.monotonic()))
         due += interval
-        readings = read(runtime, names, call.yes("all"))
+        readings = _read(call, names)
         rates = {now.container: Rates(before[now.container], now) for now in readings if now.container in before}
         show(clear + table(readings, rates) if form == "table" else _json(readings, rates))
         if once or (names and all(reading.stats is None for reading in readings)):
             return
 
 
-def _unless_missing(call: "Call", names: "list[str]") -> "list[Reading]":
-    """The first reading; the default root need not exist, as for list."""
+def _read(call: "Call", names: "list[str]") -> "list[Reading]":
+    """A reading; the root need not exist, as for list."""
     try:
         return read(call.runtime(), names, call.yes("all"))
     except FileNotFoundError:
-        if call.root_given:
-            raise Error(f"no such directory: {call.root}", location="--root") from None
         return []
 
 

@@ -1,4 +1,4 @@
-"""pause, resume and ps: a container's processes as one body."""
+"""pause and resume: a container's processes as one body."""
 
 from pyoci.errors import Error
 
@@ -19,11 +19,3 @@ def resume(entry: "Entry") -> None:
     if entry.status() != "paused":
         raise Error("container not paused")
     entry.manager().thaw()
-
-
-def processes(entry: "Entry") -> "list[int]":
-    """The pids, as the host counts them; of a container without cgroups only the first is known."""
-    if entry.record["cgroup"]["driver"] == "disabled":
-        pid = entry.pid()
-        return [pid] if pid else []
-    return entry.manager().pids()

@@ -363,6 +363,13 @@ class Entry:
             return pid
         return 0
 
+    def pids(self) -> "list[int]":
+        """Every process in the container's cgroup and below; where it has none, all that is known: the first."""
+        found = self.manager().pids()
+        if not found and (first := self.pid()):
+            found.append(first)
+        return found
+
     def ready(self) -> None:
         """From now on the container may be started: to give the socket its name is less work than to write it down."""
         posix.rename(EARLY_SOCKET, SOCKET, src_dir_fd=self.fd, dst_dir_fd=self.fd)

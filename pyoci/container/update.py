@@ -44,7 +44,7 @@ def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:
     from pyoci.host import Host
     from pyoci.jsondoc import dump
 
-    rdt.change(entry, Host().resctrl(), schemas, entry.manager().pids())
+    rdt.change(entry, Host().resctrl(), schemas, entry.pids())
     config = entry.config()
     linux = config.setdefault("linux", {})
     linux["intelRdt"] = merged(linux.get("intelRdt") or {}, schemas)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -566,6 +567,33 @@ def test_disabled_cgroups(box: Box) -> None:
     done = box.ok("--cgroup-manager", "disabled", "run", "--bundle", str(bundle.path), "c")
     ours = sorted(line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines())
     assert sorted(line.split(":", 2)[2] for line in done.out.splitlines()) == ours
+
+
+def test_ps_of_a_container_without_cgroups_is_its_first_process(box: Box) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.without("cgroup")
+    bundle.write()
+    box.ok("--cgroup-manager", "disabled", "run", "-d", "--bundle", str(bundle.path), "c")
+    pid = box.state()["pid"]
+    assert json.loads(box.ok("ps", "--format", "json", "c").out) == [pid]
+    lines = box.ok("ps", "c", "-o", "pid,args").out.splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [[str(pid), "sleep"]]
+    fd = os.pidfd_open(pid)
+    box.ok("kill", "c", "KILL")
+    select.select([fd], [], [], PATIENCE)
+    os.close(fd)
+    assert box.ok("ps", "--format", "json", "c").out == "null\n"
+
+
+def test_stats_whose_reader_goes_away_ends_in_silence(box: Box) -> None:
+    box.started(box.bundle().args("sleep", "1000"))
+    reading, writing = os.pipe()
+    begun = box.begin("stats", "--format", "json", "--interval", "10ms", "c", stdout=writing)
+    os.close(writing)
+    assert os.read(reading, 1) == b"{"
+    os.close(reading)
+    done = begun.finish()
+    assert (done.status, done.err) == (141, ""), done
 
 
 @pytest.mark.skipif(not SYSTEMD, reason="systemd is not PID 1 here")
