@@ -8,7 +8,7 @@ from pyoci.plan import ops, process, rootfs
 from pyoci.plan.devices import compile_devices
 from pyoci.plan.identity import compile_names
 from pyoci.plan.model import Plan
-from pyoci.plan.mounts import compile_mounts, finish_mounts
+from pyoci.plan.mounts import compile_mounts, finish_mounts, make_unbindable
 from pyoci.plan.namespaces import compile_namespaces
 from pyoci.plan.sources import insert_step, take
 
@@ -55,6 +55,7 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
 
         compile_sysctls(request, plan)
     rootfs.protect(request, plan)
+    make_unbindable(mounts, plan)
     rootfs.hold_mounts(plan)
     rootfs.switch_root(request, plan)
     process.attributes(request, plan)

@@ -34,7 +34,7 @@ PROC_FILES = frozenset(
 class Mount:
     """An entry of mounts[], read."""
 
-    __slots__ = ("destination", "entry", "options", "source", "type", "where")
+    __slots__ = ("destination", "entry", "options", "source", "type", "unbindable", "where")
 
     def __init__(self, index: int, entry: "dict[str, Any]") -> None:
         self.destination = clean("/" + entry["destination"])
@@ -43,6 +43,7 @@ class Mount:
         self.type: str = entry.get("type") or ""
         self.source: str = entry.get("source") or ""
         self.entry = entry
+        self.unbindable = False  # in the end; private until then
 
     def is_mapped(self) -> bool:
         """Whether it has an id map: mappings alone ask for one, too."""
@@ -61,6 +62,8 @@ def compile_mounts(request: "Request", plan: "Plan") -> "list[Mount]":
     mounts = [Mount(index, entry) for index, entry in enumerate(entries)]
     for mount in mounts:
         _check(request, mount)
+        if mount.options.propagation == kernel.MS_UNBINDABLE and mount.type not in ("cgroup", "cgroup2"):
+            mount.unbindable, mount.options.propagation = True, kernel.MS_PRIVATE
         if mount.options.remount:
             _remount(mount, plan)
         elif mount.options.bind:
@@ -79,6 +82,16 @@ def finish_mounts(mounts: "list[Mount]", plan: "Plan") -> None:
     for mount in mounts:
         if mount.options.set & kernel.MOUNT_ATTR_RDONLY and _is_late(mount):
             plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+
+
+def make_unbindable(mounts: "list[Mount]", plan: "Plan") -> None:
+    """Adds the steps after which nothing of such a mount can be bound: a read-only path in it, or its terminal, had to
+    be. One that a later mount covers is out of reach for binds as well."""
+    for index, mount in enumerate(mounts):
+        covering = [f"{other.destination}/" for other in mounts[index + 1 :] if not other.options.remount]
+        if mount.unbindable and not f"{mount.destination}/".startswith(tuple(covering)):
+            deep = int(mount.options.spread_all)
+            plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, 0, 0, kernel.MS_UNBINDABLE, deep)
 
 
 def covers_dev(mounts: "list[Mount]") -> bool:

@@ -38,8 +38,10 @@ def open_root(request: "Request", plan: "Plan") -> None:
         plan.add(ops.USE_ROOT, "root.path", request.rootfs)
         return
     kind, _ = propagation(request)
-    # What the host mounts later still arrives, unless asked otherwise; what we mount stays here, unless asked otherwise
-    plan.add(ops.OWN_MOUNTS, _WHERE if kind else "", kind or kernel.MS_SLAVE)
+    # What the host mounts later still arrives, and what we mount stays here, unless asked otherwise.
+    # Unbindable is for the container's root alone, in the end: much is bound until then
+    first = kernel.MS_PRIVATE if kind == kernel.MS_UNBINDABLE else kind or kernel.MS_SLAVE
+    plan.add(ops.OWN_MOUNTS, _WHERE if kind else "", first)
     where = f"root.path ({request.rootfs})"
     plan.add(ops.OPEN_ROOT, where, request.rootfs, take(request, plan, request.rootfs, where, 1))
 

@@ -8,6 +8,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
+from support.pty import Interactive
 
 pytestmark = pytest.mark.root
 
@@ -243,6 +244,60 @@ def test_rootfs_propagation(box: Box, name: str) -> None:
     if name[1:] in WORDS and word:
         below = lines["/dev"][6 : lines["/dev"].index("-")]
         assert any(tag.startswith(word) for tag in below), below
+
+
+LOOKS = """
+exec > /out 2>&1
+ls /sys/fs/cgroup | wc -l; wc -c < /masked/file; echo x > /closed/file; tty; cat /bound/file
+awk '/ unbindable / { print "unbindable", $5 }' /proc/self/mountinfo
+"""
+
+
+def bound_everywhere(box: Box, bundle: Bundle) -> "list[str]":
+    """What a container sees in which there are masks, read-only paths, cgroups, a bind and a terminal: each of them is
+    the copy of a mount. The last lines are the mounts that are unbindable in the end."""
+    for name in ("masked", "closed", "source"):
+        (bundle.rootfs / name).mkdir()
+        (bundle.rootfs / name / "file").write_text("text\n")
+    bundle.linux["maskedPaths"] = ["/masked/file", "/proc/scsi", "/proc/kcore"]
+    bundle.linux["readonlyPaths"] = ["/closed", "/proc/sys", "/dev/pts"]
+    bundle.bind(bundle.rootfs / "source", "/bound", "bind", "ro")
+    bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro"])
+    bundle.process["terminal"] = True
+    bundle.shell(LOOKS).write()
+    window = Interactive(box.words("run", "--bundle", str(bundle.path), "c"))
+    status = window.wait()
+    text = window.screen.rest() if status else ""
+    window.close()
+    assert status == 0, text
+    cgroups, masked, refused, tty, bound, *unbindable = (bundle.rootfs / "out").read_text().splitlines()
+    assert int(cgroups) > 0
+    assert masked == "0"
+    assert "Read-only file system" in refused
+    assert tty.startswith("/dev/")
+    assert bound == "text"
+    return unbindable
+
+
+@pytest.mark.parametrize("name", [*WORDS, "runbindable"])
+def test_rootfs_propagation_with_all_that_is_bound(box: Box, name: str) -> None:
+    bundle = box.bundle()
+    bundle.linux["rootfsPropagation"] = name
+    unbindable = bound_everywhere(box, bundle)
+    if name == "unbindable":
+        assert unbindable == ["unbindable /"]
+    elif name == "runbindable":
+        assert {"unbindable /", "unbindable /proc", "unbindable /bound"} <= set(unbindable)
+    else:
+        assert unbindable == []
+
+
+def test_mounts_that_are_unbindable_with_all_that_is_bound(box: Box) -> None:
+    bundle = box.bundle()
+    for mount in bundle.config["mounts"]:
+        mount["options"] = [*mount.get("options", []), "unbindable"]
+    places = {f"unbindable {mount['destination']}" for mount in bundle.config["mounts"]}
+    assert set(bound_everywhere(box, bundle)) == places
 
 
 @pytest.mark.parametrize("name", ["", "shared", "rshared", "private", "slave"])
