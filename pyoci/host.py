@@ -134,10 +134,16 @@ class Host:
         return names(path)
 
     def resctrl(self) -> str:
-        """Where resctrl is mounted, "" where it is not."""
+        """Where resctrl is mounted, "" where it is not, or only beneath another mount."""
         for line in self.read_all("/proc/self/mountinfo").split("\n"):
             if line.partition(" - ")[2].startswith("resctrl "):
-                return line.split(" ")[4]
+                words = line.split(" ")
+                major, _, minor = words[2].partition(":")
+                try:
+                    if posix.stat(words[4]).st_dev == posix.makedev(int(major), int(minor)):
+                        return words[4]
+                except OSError:
+                    pass
         return ""
 
     def full_proc_mounts(self, root: str) -> "list[str]":

@@ -119,7 +119,7 @@ class Host:
         return own
 
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
-        """(type, root, mount point, superblock options) of the cgroup mounts at or below `root`."""
+        """(type, root, mount point, superblock options) of the cgroup mounts in sight below `root`."""
         found = []
         for line in read_file(self.proc + "/self/mountinfo").split("\n"):
             if " - cgroup" not in line:
@@ -131,9 +131,18 @@ class Host:
             if len(fields) < 5 or len(after) < 3:
                 continue
             mount = _unescape(fields[4])
-            if mount.startswith(self.root + "/"):
+            if mount.startswith(self.root + "/") and self.is_in_sight(mount, fields[2]):
                 found.append((after[0], _unescape(fields[3]), mount, after[2].split(",")))
         return found
+
+    def is_in_sight(self, mount: str, device: str) -> bool:
+        """Whether a path still leads to a filesystem (major:minor) that is mounted there: mountinfo also lists what
+        another mount covers."""
+        major, _, minor = device.partition(":")
+        try:
+            return posix.stat(mount).st_dev == posix.makedev(int(major), int(minor))
+        except (OSError, ValueError):
+            return False
 
     def in_user_namespace(self) -> bool:
         """Whether our uids are not the machine's own: then EPERM from the kernel is to be expected."""

@@ -198,6 +198,25 @@ def test_v1_alone_has_the_process_in_every_cgroup(box: Box, refused: str) -> Non
     assert box.left() == []
 
 
+@pytest.mark.skipif(V2, reason="of hierarchies beside each other")
+@pytest.mark.parametrize("covered", ["unified", "pids"])
+def test_a_hierarchy_that_another_mount_covers_is_left_alone(box: Box, covered: str) -> None:
+    """mountinfo lists it as before, but its path leads elsewhere. In a mount namespace of the test's own."""
+    if not (ROOT / covered).exists():
+        pytest.skip(f"there is no {covered} here")
+    bundle = box.bundle().args("cat", "/proc/self/cgroup")
+    bundle.without("cgroup")
+    bundle.write()
+    cover = 'mount -t tmpfs none "$1"; shift; exec "$@"'
+    words = box.words("run", "--bundle", str(bundle.path), "c")
+    done = run(["unshare", "--mount", "sh", "-euc", cover, "sh", str(ROOT / covered), *words])
+    assert done.ok, done
+    name = bundle.linux["cgroupsPath"]
+    inside = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in done.out.splitlines()}
+    assert inside["memory"].endswith(name)
+    assert not inside["" if covered == "unified" else covered].endswith(name)
+
+
 @on_v1
 @pytest.mark.skipif(not V2 and not Host().layout().unified, reason="there is no v2 tree beside v1")
 def test_of_v1_beside_v2_only_that_is_made_before_the_birth(box: Box) -> None:

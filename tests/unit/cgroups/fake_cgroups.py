@@ -85,6 +85,7 @@ class FakeHost(Host):
         self.files = {}
         self.v2_files = dict(V2_FILES)
         self.user_namespace = False
+        self.covered = set()
         for directory in ("proc/self", "sys/kernel/mm/hugepages/hugepages-2048kB", "cgroup"):
             os.makedirs(f"{base}/{directory}")
         self._mounted(base, version, own, V1_FILES if controllers is None else controllers)
@@ -111,6 +112,10 @@ class FakeHost(Host):
                 self._put(f"{self.root}/cpuset/{name}", "0-3" if name == "cpuset.cpus" else "0")
         self._put(f"{base}/proc/self/cgroup", "".join(f"{line}\n" for line in groups))
         self._put(f"{base}/proc/self/mountinfo", "".join(f"{line}\n" for line in mounts))
+
+    def is_in_sight(self, mount, device):
+        """Plain files have no device of their own: what is to count as covered stands in `covered`."""
+        return mount not in self.covered
 
     def _put(self, path, text):
         with open(path, "w") as file:

@@ -84,6 +84,20 @@ def test_a_mount_of_a_subtree_hides_what_is_above(host):
     assert plan(machine, "c").paths["pids"] == machine.root + "/pids/inner/c"
 
 
+def test_a_hierarchy_that_another_mount_covers_is_not_there(host):
+    """A tmpfs over the v2 tree beside v1, as some images' boot leaves it; and over one of v1's."""
+    machine = host(12)
+    machine.covered = {f"{machine.root}/unified", f"{machine.root}/pids"}
+    manager = plan(machine, "/c")
+    manager.create()
+    paths = manager.record()
+    assert paths["unified"] == ""
+    assert "memory" in paths["cgroup_paths"]
+    assert "pids" not in paths["cgroup_paths"]
+    with pytest.raises(Error, match="controller 'pids' not available on this machine"):
+        plan(machine, "/d", resources={"pids": {"limit": 3}})
+
+
 @pytest.mark.parametrize("version", [1, 2, 12])
 def test_create_and_destroy_leave_the_tree_as_it_was(host, version):
     machine = host(version)
