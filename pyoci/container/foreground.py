@@ -20,16 +20,17 @@ else:
 
 # Not passed on: what concerns our own children or our runtime
 _OWN = (_signal.SIGCHLD, _signal.SIGURG, _signal.SIGWINCH)
-_RECORD = 128  # bytes of a struct signalfd_siginfo, which begins with the number
+_RECORD = 128  # bytes of a struct signalfd_siginfo, which begins with the number; the sender's pid is at 12
 
 
 class Foreground:
     """Holds signals back from its making on, so that none is lost between the start of the process and the wait."""
 
-    __slots__ = ("before", "notify", "signals")
+    __slots__ = ("before", "notify", "signals", "told")
 
     def __init__(self) -> None:
         self.notify: "Optional[Notify]" = None
+        self.told = False  # to end, when there was nobody any more to pass the signal on to
         self.before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         self.signals = check(_shim.signalfd(), "ask for signals")
 
@@ -47,14 +48,24 @@ class Foreground:
         master: the pty's, which is copied from and to our own streams; -1 for none
         """
         pyoci.mark("wait")
-        if master < 0:
-            return self._loop(process, None)
+        try:
+            if master < 0:
+                return self._loop(process, None)
+            return self._relay(process, master)
+        except BaseException:  # whoever can no longer watch it must not leave it to nobody
+            _shim.pidfd_signal(process.pidfd, _signal.SIGKILL)
+            raise
+
+    def _relay(self, process: "Process", master: int) -> int:
         from pyoci.container.terminal import Terminal
 
         terminal = Terminal(master)
         try:
             terminal.resize()
-            return self._loop(process, terminal)
+            status = self._loop(process, terminal)
+            while terminal.drain() and not self.told:
+                self._await_reader(terminal.out)
+            return status
         finally:
             terminal.close()
 
@@ -63,8 +74,6 @@ class Foreground:
         while status is None:
             self._serve(process, terminal)
             status = _reap(process.pid)
-        if terminal is not None:
-            terminal.drain()
         return 128 + (status & 0x7F) if status & 0x7F else status >> 8
 
     def _serve(self, process: "Process", terminal: "Optional[Terminal]") -> None:
@@ -93,12 +102,31 @@ class Foreground:
         if self.notify is not None and self.notify.fileno() in ready and self.notify.serve():
             self.notify.close()
             self.notify = None
+        if self.signals in ready and process.pidfd in ready:
+            self.told = not set(self._read()).issubset(_OWN)
+            return False
         return self.signals in ready
 
-    def _pass_on(self, process: "Process", terminal: "Optional[Terminal]") -> None:
+    def _await_reader(self, out: int) -> None:
+        """Waits until somebody reads what the process, which has ended, has left, or until a signal says not to: the
+        reader may never come."""
+        import select
+
+        poll = select.poll()
+        poll.register(self.signals, select.POLLIN)
+        poll.register(out, select.POLLOUT)
+        if self.signals in dict(poll.poll()):
+            self.told = not set(self._read()).issubset(_OWN)
+
+    def _read(self) -> "list[int]":
+        """The signals that have come, without those that the kernel has for what we do ourselves: SIGPIPE, SIGXFSZ."""
         data = posix.read(self.signals, 32 * _RECORD)
-        for at in range(0, len(data), _RECORD):
-            number = int.from_bytes(data[at : at + 4], sys.byteorder)
+        us = posix.getpid().to_bytes(4, sys.byteorder)
+        places = [at for at in range(0, len(data), _RECORD) if data[at + 12 : at + 16] != us]
+        return [int.from_bytes(data[at : at + 4], sys.byteorder) for at in places]
+
+    def _pass_on(self, process: "Process", terminal: "Optional[Terminal]") -> None:
+        for number in self._read():
             if number == _signal.SIGWINCH and terminal is not None:
                 terminal.resize()
             elif number not in _OWN:

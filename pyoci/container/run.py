@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pyoci.checkpoint.options import CriuOptions
     from pyoci.container.create import Created
+    from pyoci.container.foreground import Foreground
     from pyoci.container.notify import Notify
     from pyoci.container.state import Entry, Store
     from pyoci.options import CreateOptions
@@ -25,7 +26,7 @@ def run(
     """Creates, starts, and unless detached waits for and removes a container; returns the exit status."""
     if options.detach:
         created = create(store, container, options, driver, warn, _load_start)
-        _start(created, options.notify_socket)
+        _start(created, options.notify_socket, None)
         created.process.close()
         created.entry.close()
         return 0
@@ -35,11 +36,9 @@ def run(
         if not options.no_subreaper:
             _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         created = create(store, container, options, driver, warn, _load_all)
-        if options.notify_socket:
-            foreground.notify = _listen(created, options.notify_socket)
-        _start(created, "")
+        _start(created, options.notify_socket, foreground)
         created.entry.release()
-        status = foreground.wait(created.process, created.master)
+        status = _watch(foreground, created)
         if options.keep:
             created.entry.close()
         else:
@@ -75,7 +74,7 @@ def run_restored(
             _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         restored = restore(store, container, options, wanted, driver)
         restored.entry.release()
-        status = foreground.wait(restored.process, restored.master)
+        status = _watch(foreground, restored)
         _clean_up(restored.entry)
     return status
 
@@ -86,21 +85,32 @@ def _listen(created: "Created", notify_socket: str) -> "Notify":
     return Notify(created.entry, notify_socket)
 
 
-def _start(created: "Created", notify_socket: str) -> None:
-    """A container that cannot be started is of no use to whoever ran it."""
+def _start(created: "Created", notify_socket: str, foreground: "Optional[Foreground]") -> None:
+    """A container that cannot be started is of no use to whoever ran it. In the foreground it is notified of later."""
     from pyoci.container.start import start_and_wait, start_created
 
     try:
-        if notify_socket:
+        if notify_socket and foreground is None:
             start_and_wait(created.entry, notify_socket)
-        else:
-            start_created(created.entry)
+            return
+        if notify_socket and foreground is not None:
+            foreground.notify = _listen(created, notify_socket)
+        start_created(created.entry)
     except BaseException:
         if created.entry.fd >= 0:
             from pyoci.container.delete import destroy, end
 
             end(created.entry)
             destroy(created.entry)
+        raise
+
+
+def _watch(foreground: "Foreground", created: "Created") -> int:
+    """Waits for the end. Whatever keeps us from it ends the container, too: nobody else watches it."""
+    try:
+        return foreground.wait(created.process, created.master)
+    except BaseException:
+        _clean_up(created.entry)
         raise
 
 

@@ -1,7 +1,11 @@
 """Terminals: `run` and `exec` on a real pty, window sizes, console sockets."""
 
+import contextlib
 import os
 import re
+import select
+import shutil
+import signal
 import socket
 import stat
 import termios
@@ -10,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.box import Box
 from support.bundle import Bundle
-from support.command import Started, tampered
+from support.command import PATIENCE, Started, run, tampered
 from support.pty import ConsoleSocket, Interactive, Screen
 
 pytestmark = pytest.mark.root
@@ -294,3 +298,108 @@ def test_dev_console_of_the_image_is_no_way_out(box: Box) -> None:
     screen.expect("intact\r\n88 0\r\n")
     screen.close()
     listener.close()
+
+
+# What becomes of a container whose output nobody takes
+
+
+def relayed(box: Box, script: str, command: str, stdout: int) -> Started:
+    """A container with a terminal and a fifo, in the foreground; its standard output is given."""
+    bundle = terminal_bundle(box).shell(script)
+    os.mkfifo(bundle.rootfs / "fifo")
+    bundle.write()
+    pid_file = ["--pid-file", str(box.path / "pid")]
+    if command == "run":
+        return box.begin("run", *pid_file, "--bundle", str(bundle.path), "c", stdout=stdout)
+    words = bundle.process["args"]
+    bundle.process["terminal"] = False
+    box.started(bundle.args("sleep", "1000"))
+    return box.begin("exec", *pid_file, "-t", "c", *words, stdout=stdout)
+
+
+def said(box: Box) -> str:
+    """A line from the container's fifo."""
+    fifo = next(box.path.glob("*/rootfs/fifo"))
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    assert select.select([fd], [], [], PATIENCE)[0], "nothing was said"
+    os.set_blocking(fd, True)
+    text = os.read(fd, 100).decode()
+    os.close(fd)
+    return text.strip()
+
+
+def full_pipe() -> "tuple[int, int]":
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * 4096)
+    os.set_blocking(writing, True)
+    return reading, writing
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_output_that_nobody_reads_is_no_end(box: Box, command: str) -> None:
+    """The reader goes away: the container is watched on, its status is told, signals reach it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = "trap 'exit 7' TERM; head -c 300000 /dev/zero; echo > /fifo; while :; do sleep 1; done"
+    begun = relayed(box, script, command, writing)
+    os.close(writing)
+    said(box)
+    begun.process.send_signal(signal.SIGTERM)
+    done = begun.finish()
+    assert done.status == 7, done
+    assert box.names() == ([] if command == "run" else ["c"])
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_output_that_nobody_reads_yet_holds_no_signal_back(box: Box, command: str) -> None:
+    """The pipe is full. A second signal, after the end, says that nobody will read what is left."""
+    reading, writing = full_pipe()
+    script = "trap 'echo got > /fifo; exit 7' TERM; yes & echo ready > /fifo; while :; do sleep 1; done"
+    begun = relayed(box, script, command, writing)
+    os.close(writing)
+    assert said(box) == "ready"
+    begun.process.send_signal(signal.SIGTERM)
+    assert said(box) == "got"
+    with contextlib.suppress(ProcessLookupError):
+        ended = os.pidfd_open(int((box.path / "pid").read_text()))
+        assert select.select([ended], [], [], PATIENCE)[0]
+        os.close(ended)
+    begun.process.send_signal(signal.SIGTERM)
+    done = begun.finish()
+    assert done.status == 7, done
+    os.close(reading)
+
+
+def test_all_output_arrives_at_a_slow_reader(box: Box) -> None:
+    reading, writing = full_pipe()
+    begun = relayed(box, "seq 30000; exit 3", "run", writing)
+    os.close(writing)
+    text = b""
+    while part := os.read(reading, 1000):
+        text += part
+    assert begun.finish().status == 3
+    assert text.lstrip(b".").split() == [str(n).encode() for n in range(1, 30001)]
+    os.close(reading)
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_a_disk_that_is_full_is_no_end(box: Box, command: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = relayed(box, "echo x; exit 5", command, full.fileno()).finish()
+    assert done.status == 5, done
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("when", [1, 2])
+def test_who_cannot_watch_a_container_any_more_ends_it(box: Box, when: int) -> None:
+    """poll(2) fails, in the making of the container or in the wait for its end."""
+    bundle = terminal_bundle(box).args("sleep", "1000")
+    bundle.write()
+    words = box.words("run", "--bundle", str(bundle.path), "c")
+    tampering = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=poll", "-e", f"inject=poll:error=ENOMEM:when={when}+"]
+    done = run([*tampering, *words])
+    assert done.status == 1 and "ENOMEM" in done.err, done
+    assert box.left() == []
