@@ -81,7 +81,7 @@ class Runtime:
         """
         from pyoci.container.exec import run_exec
 
-        return run_exec(self.store, container, process, options)
+        return run_exec(self.store, container, process, options, self.warn)
 
     def state(self, container: str) -> "dict[str, Any]":
         """The state document."""
@@ -175,7 +175,7 @@ class Runtime:
         """Makes a container of such files; unless detached, waits, removes it, and returns the exit status."""
         from pyoci.container.run import run_restored
 
-        return run_restored(self.store, container, options, wanted, self.cgroup_manager)
+        return run_restored(self.store, container, options, wanted, self.cgroup_manager, self.warn)
 
     def stats(self, container: str) -> "dict[str, Any]":
         """What a running container has used, in the shape of runc's events."""

@@ -21,7 +21,7 @@ from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, Optional
 
     from pyoci.container.state import Entry, Store
     from pyoci.options import CreateOptions
@@ -30,10 +30,18 @@ ROOT = "criu-root"
 _OWN_MOUNTS = ".criu."  # what the names of its directories begin with
 
 
-def restore(store: "Store", container: str, options: "CreateOptions", wanted: CriuOptions, driver: str) -> Created:
+def restore(
+    store: "Store",
+    container: str,
+    options: "CreateOptions",
+    wanted: CriuOptions,
+    driver: str,
+    warn: "Optional[Callable[[str], None]]" = None,
+) -> Created:
     """Restores a container, which runs then.
 
     options: bundle, sockets and files, as for create; wanted: where the images are, and CRIU's options
+    warn:    is told what was ignored
     Errors: Error with CRIU's first error; then nothing is left.
     """
     store.refuse_taken(container)
@@ -58,6 +66,8 @@ def restore(store: "Store", container: str, options: "CreateOptions", wanted: Cr
             raise
     finally:
         directories.close()
+    for warning in manager.warnings if warn is not None else ():
+        warn(warning)  # type: ignore[misc]
     return Created(entry, process, creation.master)
 
 

@@ -94,11 +94,14 @@ class Call:
         return Runtime(self.root, cgroup_manager=self.cgroup_manager, rootless=self.rootless, warn=self.warn)
 
     def warn(self, text: str) -> None:
-        """Logs what was ignored: with --debug only, since callers read a log without it as the one error."""
-        if self.debug:
-            from pyoci.cli.log import emit
+        """Logs what was ignored, of a command that did not fail: callers read the log of one that did as the error
+        alone. Without a log it goes to standard error."""
+        from pyoci.cli.log import emit
 
+        try:
             emit(self, "warning", text)
+        except OSError:
+            pass  # a full disk is no reason to end what was done
 
 
 def settle(call: Call, values: "dict[str, Any]") -> None:

@@ -68,8 +68,10 @@ command.
 
 * Without `--log`: one line on standard error, `time="..." level=error msg="..."`.
 * With `--log FILE`: the plain message on standard error, and one line in FILE; with `--log-format json` that line is
-  the object `{"level":"error","msg":"...","time":"..."}`. FILE is appended to, and nothing else is written to it
-  without `--debug`.
+  the object `{"level":"error","msg":"...","time":"..."}`. FILE is appended to, and a command that fails writes nothing
+  else to it without `--debug`.
+* What had to be ignored (a capability that the kernel lacks, say) is a line of level `warning` of a command that did
+  not fail: in FILE, without `--log` on standard error.
 * A wrong command line also prints `Incorrect Usage` and the help on standard output.
 * Messages of `create`, `run` and `exec` begin with `pyoci create failed: `, `pyoci run failed: `, `exec failed: `; when
   the container's process could not be set up or started, `unable to start container process: ` follows.

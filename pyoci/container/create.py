@@ -264,7 +264,7 @@ def create(
     """Creates a container; its process waits for start.
 
     options:   where the bundle is, and what the caller wants of it; detach tells whether a terminal needs a socket
-    warn:      is told what was ignored
+    warn:      is told what was ignored, once the container is there
     meanwhile: what the caller will need afterwards, and can be done while init starts
     Errors: Error; then nothing is left.
     """
@@ -272,8 +272,6 @@ def create(
     data, config, manager, plan = compile_bundle(store, container, options, driver)
     terminal = bool((config.get("process") or {}).get("terminal"))
     check_terminal(terminal, options.detach, options.console_socket)
-    for warning in plan.warnings if warn is not None else ():
-        warn(warning)  # type: ignore[misc]
     pyoci.mark("state")
     entry = store.make(container)
     for keep in plan.later:
@@ -286,6 +284,9 @@ def create(
     except BaseException as problem:
         creation.undo(problem)
         raise
+    if warn is not None and plan.warnings:
+        for warning in plan.warnings:
+            warn(warning)
     return Created(entry, process, creation.master)
 
 

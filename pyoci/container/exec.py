@@ -16,7 +16,7 @@ from pyoci.validate import check_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, Optional
 
     from pyoci.container.state import Store
     from pyoci.options import ExecOptions
@@ -41,24 +41,36 @@ class Joined:
         self.master = master
 
 
-def run_exec(store: "Store", container: str, process: "dict[str, Any]", options: "ExecOptions") -> int:
+def run_exec(
+    store: "Store",
+    container: str,
+    process: "dict[str, Any]",
+    options: "ExecOptions",
+    warn: "Optional[Callable[[str], None]]" = None,
+) -> int:
     """Starts a process in a container, and unless detached waits for it; returns its exit status."""
     if options.detach:
         with store.look(container).load() as entry:
-            execute(entry, process, options).process.close()
+            execute(entry, process, options, warn).process.close()
         return 0
     from pyoci.container.foreground import Foreground
 
     with Foreground() as foreground:
         with store.look(container).load() as entry:
-            joined = execute(entry, process, options)
+            joined = execute(entry, process, options, warn)
         return foreground.wait(joined.process, joined.master)
 
 
-def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> Joined:
+def execute(
+    entry: Entry,
+    process: "dict[str, Any]",
+    options: "ExecOptions",
+    warn: "Optional[Callable[[str], None]]" = None,
+) -> Joined:
     """Starts a process in a container.
 
     process: as in config.json
+    warn:    is told what was ignored, once the process is there
     Errors: Error; then the container is as it was.
     """
     pid = _running(entry, options)
@@ -69,7 +81,12 @@ def execute(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> 
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("cannot exec in a stopped container")
     try:
-        return _Execution(entry, options, pid).run(_compile(entry, process, options, pid), pidfd)
+        plan = _compile(entry, process, options, pid)
+        joined = _Execution(entry, options, pid).run(plan, pidfd)
+        if warn is not None and plan.warnings:
+            for warning in plan.warnings:
+                warn(warning)
+        return joined
     finally:
         posix.close(pidfd)
 

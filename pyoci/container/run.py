@@ -57,13 +57,18 @@ def _load_all() -> None:
 
 
 def run_restored(
-    store: "Store", container: str, options: "CreateOptions", wanted: "CriuOptions", driver: str
+    store: "Store",
+    container: str,
+    options: "CreateOptions",
+    wanted: "CriuOptions",
+    driver: str,
+    warn: "Optional[Callable[[str], None]]" = None,
 ) -> int:
     """Restores a container, and unless detached waits for and removes it; returns the exit status."""
     from pyoci.checkpoint.restore import restore
 
     if options.detach:
-        restored = restore(store, container, options, wanted, driver)
+        restored = restore(store, container, options, wanted, driver, warn)
         restored.process.close()
         restored.entry.close()
         return 0
@@ -72,7 +77,7 @@ def run_restored(
     with Foreground() as foreground:
         if not options.no_subreaper:
             _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        restored = restore(store, container, options, wanted, driver)
+        restored = restore(store, container, options, wanted, driver, warn)
         restored.entry.release()
         status = _watch(foreground, restored)
         _clean_up(restored.entry)

@@ -74,14 +74,15 @@ def _line(number: int, step: Step) -> str:
 
 
 def lines(plan: "Plan") -> "list[str]":
-    """The plan, a step a line: number, what is done, with what, and the place in config.json behind it."""
+    """The plan, a step a line: number, what is done, with what, and the place in config.json behind it. Then what would
+    be ignored."""
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
     for number, step in enumerate(plan.steps):
         result.append(_line(number, step))
         for act in _meanwhile(plan, step):
             text = " ".join(str(field) for field in act.fields)
             result.append(f"   -    {'runtime: ' + act.name:<38} {text:<72} {act.where}".rstrip())
-    return result
+    return result + [f"   -  warning: {text}" for text in plan.warnings]
 
 
 def _meanwhile(plan: "Plan", step: Step) -> "list[ParentStep]":

@@ -118,13 +118,41 @@ def test_empty_capabilities_leave_none(box: Box, capabilities: Any) -> None:
     assert [int(value, 16) for value in values] == [0] * 5
 
 
+NEW_CAPABILITY = {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL", "CAP_NEW"]}
+NEW_IGNORED = "process.capabilities: ignoring unknown or unavailable capabilities: [CAP_NEW]"
+
+
 def test_unknown_capability_is_ignored_with_a_warning(box: Box) -> None:
     bundle = box.bundle().shell("grep ^CapEff /proc/self/status")
-    sets = {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL", "CAP_NEW"]}
-    bundle.process["capabilities"] = sets
+    bundle.process["capabilities"] = NEW_CAPABILITY
     result = box.run(bundle)
     assert result.status == 0, result
     assert int(result.out.split()[1], 16) == 1 << 5
+    assert result.err.count("\n") == 1 and f'level=warning msg="{NEW_IGNORED}"' in result.err
+    plan = box.ok("plan", "--bundle", str(bundle.path))
+    assert plan.out.splitlines()[-1] == f"   -  warning: {NEW_IGNORED}"
+
+
+def test_what_is_ignored_is_a_line_of_the_log_unless_the_command_fails(box: Box) -> None:
+    """podman reads the whole log of a failed create as one object."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.process["capabilities"] = NEW_CAPABILITY
+    bundle.write()
+    log = box.path / "log"
+    logged = ["--log", str(log), "--log-format", "json"]
+    assert box.ok(*logged, "create", "--bundle", str(bundle.path), "c").err == ""
+    box.ok("start", "c")
+    process = box.path / "process.json"
+    wanted = {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "capabilities": NEW_CAPABILITY}
+    process.write_text(json.dumps(wanted))
+    assert box.ok(*logged, "exec", "--process", str(process), "c").err == ""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["level"], line["msg"]) for line in lines] == [("warning", NEW_IGNORED)] * 2
+    log.unlink()
+    bundle.linux["cgroupsPath"] += "-other"
+    bundle.args("/nowhere").write()
+    assert box.call(*logged, "create", "--bundle", str(bundle.path), "d").status == 1
+    assert json.loads(log.read_text())["level"] == "error"
 
 
 @pytest.mark.parametrize("status", [0, 1, 42, 255])

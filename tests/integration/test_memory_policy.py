@@ -61,7 +61,7 @@ def test_nodes_that_the_host_has_not_are_refused_before_anything_is_made(box: Bo
 def test_nodes_beyond_the_host_are_left_out_with_a_warning(box: Box) -> None:
     bundle = with_policy(box.bundle().shell(LINE), "MPOL_INTERLEAVE", "0,1000")
     bundle.write()
-    done = box.call("--debug", "run", "--bundle", str(bundle.path), "c")
+    done = box.call("run", "--bundle", str(bundle.path), "c")
     assert "interleave:0" in done.out
     assert "of 0,1000 this host has no more than" in done.err
 

@@ -63,13 +63,21 @@ def test_nothing_else_is_written_to_the_log(cli, tmp_path):
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_a_warning_is_for_those_who_debug(cli, runtime, tmp_path, debug):
+def test_a_warning_reaches_the_log_or_standard_error(cli, runtime, tmp_path, debug):
     runtime.warning = "unknown capability CAP_X ignored"
     log = tmp_path / "log.json"
     status, out, err = cli(*["--debug"] * debug, "--log-format=json", "--log", log, "create", "-b", "/", "c1")
     assert (status, out, err) == (0, "", "")
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [(entry["level"], entry["msg"]) for entry in entries] == [("warning", runtime.warning)] * debug
+    assert [(entry["level"], entry["msg"]) for entry in entries] == [("warning", runtime.warning)]
+    status, out, err = cli(*["--debug"] * debug, "create", "-b", "/", "c1")
+    assert (status, out, err.count("\n")) == (0, "", 1)
+    assert f'level=warning msg="{runtime.warning}"' in err
+
+
+def test_a_log_that_is_full_is_no_reason_to_fail(cli, runtime):
+    runtime.warning = "unknown capability CAP_X ignored"
+    assert cli("--log", "/dev/full", "create", "-b", "/", "c1") == (0, "", "")
 
 
 def test_bytes_that_are_no_text_do_not_break_the_json_log(cli, tmp_path, runtime):
