@@ -220,6 +220,8 @@ static int boot(void)
 
     if (globals && code && PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0)
         PyEval_EvalCode(code, globals, globals);
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        return 130; /* as pyoci/cli says it; before and after that there is nobody to say it */
     PyErr_Print();
     return 1;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,7 +77,7 @@ static int find_package(char *package, size_t room)
 {
     static const char *const places[][2] = { { "lib", "site-packages" }, { "lib64", "site-packages" },
                                              { "lib", "dist-packages" }, { "local/lib", "dist-packages" } };
-    char self[PATH_MAX];
+    static char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
     if (length <= 0)
@@ -109,10 +110,20 @@ static void start(const char *const *fixed, size_t count, int argc, char **argv)
     execve(args[0], (char *const *)args, environ);
 }
 
+/* Python needs some room, and dies of a signal where it is too small; our own buffers are not on the stack for that */
+#define LEAST_STACK (128 << 10)
+
+static int has_room(void)
+{
+    struct rlimit stack;
+
+    return getrlimit(RLIMIT_STACK, &stack) < 0 || stack.rlim_cur >= LEAST_STACK;
+}
+
 int main(int argc, char **argv)
 {
+    static char package[PATH_MAX - 32], interpreter[PATH_MAX], script[PATH_MAX], started[48] = "started=";
     struct timespec now;
-    char package[PATH_MAX - 32], interpreter[PATH_MAX], script[PATH_MAX], started[48] = "started=";
     const char *const own[] = { interpreter, started + strlen("started=") };
     const char *const stock[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always",
                                   "-X", started, "-X", "packages=" PYOCI_PACKAGES, script };
@@ -124,6 +135,10 @@ int main(int argc, char **argv)
     }
     if (fill_streams() < 0)
         return 1;
+    if (!has_room()) {
+        fputs("pyoci: a limit of the stack below 128 KiB is too low for Python; raise it (ulimit -s)\n", stderr);
+        return 1;
+    }
     scrub_environment();
     if (!find_package(package, sizeof package)) {
         fputs("pyoci: the Python package that belongs to this program is missing; install pyoci again\n", stderr);

@@ -6,14 +6,17 @@ import sys
 
 def run(words: "list[str]") -> None:
     """Runs the command line, and ends without the interpreter's farewell."""
-    from pyoci.cli import main
+    try:
+        from pyoci.cli import main
 
-    status = main(words)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            status = status or 1
+        status = main(words)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                status = status or 1
+    except KeyboardInterrupt:  # before main can say so, or after
+        status = 130
     posix._exit(status)
 
 

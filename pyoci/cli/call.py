@@ -127,6 +127,8 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     call.cgroup_manager = manager
     call.rootless = _rootless(values.get("rootless", "auto"))
     call.root_given = "root" in values
+    if values.get("root") == "":
+        raise Error("Option --root argument must not be empty", hint="it would be the working directory")
     call.root = absolute(values["root"]) if call.root_given else default_root()
     if call.root == "/":
         # The container directories would be mixed with the host's own.

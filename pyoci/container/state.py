@@ -109,17 +109,14 @@ class Store:
         return sorted([name for name in posix.listdir(self.path) if name[:1] != "@"])  # what is ours is no id
 
     def _ensure(self) -> None:
-        """Makes the root where there is none. It holds what we will trust, so nobody else may write there."""
-        try:
-            found = posix.stat(self.path)
-        except OSError:
+        """Makes the root where there is none. It holds what we will trust, so nobody else may write there, nor put
+        another in its place."""
+        from pyoci.container.trust import refuse_shared
+
+        refuse_shared(self.path)
+        if not posix.access(self.path, posix.F_OK):
             self._make_root()
-            found = posix.stat(self.path)
-        if found.st_uid not in (0, posix.geteuid()) or found.st_mode & 0o022:
-            raise Error(
-                f"others can write to {self.path}: its owner is {found.st_uid}, its mode {found.st_mode & 0o7777:o}",
-                hint="choose another --root, or make this one mode 700 and your own",
-            )
+            refuse_shared(self.path)
 
     def _make_root(self) -> None:
         made = ""

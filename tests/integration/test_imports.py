@@ -46,7 +46,7 @@ LAUNCH = """
     pyoci.plan.capabilities pyoci.plan.compile pyoci.plan.devices pyoci.plan.identity pyoci.plan.model
     pyoci.plan.mounts pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.options pyoci.plan.process
     pyoci.plan.request pyoci.plan.rootfs pyoci.plan.sources pyoci.talk pyoci.validate pyoci.validate._accept
-    pyoci.validate.musts pyoci.validate.musts_linux
+    pyoci.validate.musts pyoci.validate.musts_linux pyoci.container.trust
 """
 RUN = "pyoci.container.delete pyoci.container.run pyoci.container.start"
 EXEC = """

@@ -124,6 +124,68 @@ def test_no_socket_without_a_path(box: Box) -> None:
 # The state root
 
 
+class Above:
+    """A directory with a root of states in it."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self.path = box.path / "above"
+        self.path.mkdir()
+
+    def refused(self, root: Path) -> str:
+        before = sorted(str(path) for path in self.box.path.rglob("*"))
+        bundle = self.box.bundle().args("true")
+        bundle.write()
+        words = [*self.box.words()[:1], "--root", str(root), "create", "--bundle", str(bundle.path), "c"]
+        result = run(words)
+        assert result.status == 1, result
+        after = [str(path) for path in self.box.path.rglob("*") if not path.is_relative_to(bundle.path)]
+        assert sorted(after) == before, "something was made"
+        return result.err
+
+
+@covers("CVE-2015-1331")
+@pytest.mark.parametrize(("owner", "mode"), [(0, 0o777), (1234, 0o755), (1234, 0o1777), (0, 0o757)])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_state_root_below_what_others_can_write(box: Box, owner: int, mode: int, exists: bool) -> None:
+    """Its name is theirs to give to another directory."""
+    above = Above(box)
+    if exists:
+        (above.path / "root").mkdir(mode=0o700)
+    os.chown(above.path, owner, -1)
+    above.path.chmod(mode)
+    assert f"others can write to {above.path}: its owner is {owner}" in above.refused(above.path / "root")
+    assert f"others can write to {above.path}" in above.refused(above.path / "deep" / "root")
+
+
+@covers("CVE-2015-1331")
+def test_a_state_root_that_a_link_leads_to(box: Box) -> None:
+    """The link is in a place of ours, what it leads through is not."""
+    above = Above(box)
+    (above.path / "root").mkdir(mode=0o700)
+    above.path.chmod(0o777)
+    for number, target in enumerate((above.path, Path("above"), above.path / "root")):
+        link = box.path / f"link{number}"
+        link.symlink_to(target)
+        assert f"others can write to {above.path}" in above.refused(link if number == 2 else link / "root")
+
+
+def test_a_state_root_where_all_may_make_names_but_not_change_ours(box: Box) -> None:
+    above = Above(box)
+    above.path.chmod(0o1777)
+    box.root = above.path / "root"
+    assert box.create(box.bundle().args("true"), "c").ok
+    box.ok("delete", "--force", "c")
+
+
+def test_no_name_is_no_state_root(box: Box) -> None:
+    """It would be the working directory, whose directories have names as containers have."""
+    (box.path / "c").mkdir()
+    result = run([*box.words()[:1], "--root", "", "delete", "--force", "c"], cwd=box.path)
+    assert (result.status, "--root argument must not be empty" in result.err) == (1, True), result
+    assert (box.path / "c").exists()
+
+
 @covers("CVE-2019-12439", "CVE-2015-1331")
 @pytest.mark.parametrize(("owner", "mode"), [(0, 0o777), (0, 0o770), (1234, 0o700)])
 def test_a_state_root_of_others(box: Box, owner: int, mode: int) -> None:

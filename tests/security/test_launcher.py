@@ -288,3 +288,47 @@ def test_errors_tell_no_secrets(box: Box) -> None:
         assert "Traceback" not in result.err
         assert result.err.count("\n") == 1
         assert result.out == ""
+
+
+# Before the first line of a command
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_an_interrupt_at_any_system_call_shows_no_traceback(tmp_path: Path) -> None:
+    """A key pressed in the first milliseconds: a signal after each call in turn, until the command ends before it."""
+    words = [PYOCI, "--root", str(tmp_path), "state", "nobody"]
+    reached = 0
+    for when in range(1, 1000):
+        inject = ["-e", f"inject=all:signal=SIGINT:when={when}", "-o", "/dev/null"]
+        done = run(["strace", "-qq", "-f", *inject, *words])
+        assert "Traceback" not in done.err and "Error:" not in done.err, (when, done)
+        assert done.status in (1, 130, -2), (when, done)
+        reached = when
+        if done.status == 1 and "does not exist" in done.err:
+            break
+    assert reached > 20
+
+
+@pytest.mark.parametrize("room", [8, 16, 64, 127])
+@pytest.mark.parametrize("words", [["--version"], ["list"], ["features"]], ids=" ".join)
+def test_a_small_stack_is_refused_and_no_crash(tmp_path: Path, room: int, words: "list[str]") -> None:
+    import resource
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_STACK, (room << 10, resource.RLIM_INFINITY))
+
+    done = run([PYOCI, "--root", str(tmp_path), *words], preexec_fn=limit)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("pyoci: a limit of the stack below 128 KiB is too low")
+
+
+def test_the_least_stack_is_enough(tmp_path: Path) -> None:
+    import resource
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_STACK, (128 << 10, resource.RLIM_INFINITY))
+
+    (tmp_path / "config.json").write_text("[" * 100 + "]" * 100)
+    for words in (["list"], ["features"], ["validate", str(tmp_path)], ["create", "--bundle", str(tmp_path), "c"]):
+        done = run([PYOCI, "--root", str(tmp_path / "root"), *words], preexec_fn=limit)
+        assert done.status in (0, 1), done
