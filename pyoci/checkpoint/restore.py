@@ -21,7 +21,8 @@ from pyoci.plan.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from collections.abc import Callable
+    from typing import Any, Optional
 
     from pyoci.container.state import Entry, Store
     from pyoci.options import CreateOptions

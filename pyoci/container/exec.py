@@ -16,7 +16,8 @@ from pyoci.validate import check_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from collections.abc import Callable
+    from typing import Any, Optional
 
     from pyoci.container.state import Store
     from pyoci.options import ExecOptions
