@@ -81,7 +81,7 @@ NAMES = [
 
 def text_of(plan: Plan) -> str:
     """A line for each step, without its number: else one step more would change every line after it."""
-    lines = [" ".join(line[4:].split()) for line in plan.lines()]
+    lines = [" ".join(line[4:].split()) for line in plan.lines() if "-  warning: " not in line]
     for step in plan.steps:
         if step.operation == ops.EXECUTE:
             lines += [f"environment {variable}" for variable in list(step.fields[1])]  # type: ignore[arg-type]
