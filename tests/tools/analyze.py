@@ -31,18 +31,29 @@ def run(title: str, *command: str) -> bool:
     return done.returncode == 0 and not done.stdout.strip()
 
 
+def musl(source: Path, headers: str, extra: "list[str]") -> bool:
+    """Compiles one file with musl's headers, beside which the kernel's are found, and for Python's files those that
+    pyconfig.h includes. The result is not linked: the Python here has another C library."""
+    after = ["-idirafter", headers, *(["-idirafter", "/usr/include"] if extra else [])]
+    return run(f"musl-gcc {source.name}", "musl-gcc", *FLAGS, *extra, *after, "-c", "-o", f"{headers}/object", str(source))
+
+
 def main() -> int:
     """Status 1 when anything has something to say."""
     good = True
     with tempfile.TemporaryDirectory() as scratch:
+        headers = f"{scratch}/headers"
+        Path(headers).mkdir()
+        runpy.run_path(str(ROOT / "csrc" / "compiler_build.py"))["kernel_headers"](headers)
         for source in sources(scratch):
             extra = EXTRA if source.stem in ("launcher", "interpreter", "_shim") else []
             for compiler in ("gcc", "clang"):
                 output = ["-c", "-o", f"{scratch}/object", str(source)]
                 good &= run(f"{compiler} {source.name}", compiler, *FLAGS, *extra, *output)
+            good &= musl(source, headers, extra)
             analyzer = ["clang", "--analyze", "-Xclang", "-analyzer-werror", *FLAGS, *extra]
             good &= run(f"analyzer {source.name}", *analyzer, "-o", f"{scratch}/report", str(source))
-    print("csrc: clean under gcc, clang and clang's analyzer" if good else "csrc: see above")
+    print("csrc: clean under gcc, musl-gcc, clang and clang's analyzer" if good else "csrc: see above")
     return 0 if good else 1
 
 
