@@ -35,7 +35,8 @@ def musl(source: Path, headers: str, extra: "list[str]") -> bool:
     """Compiles one file with musl's headers, beside which the kernel's are found, and for Python's files those that
     pyconfig.h includes. The result is not linked: the Python here has another C library."""
     after = ["-idirafter", headers, *(["-idirafter", "/usr/include"] if extra else [])]
-    return run(f"musl-gcc {source.name}", "musl-gcc", *FLAGS, *extra, *after, "-c", "-o", f"{headers}/object", str(source))
+    output = ["-c", "-o", f"{headers}/object", str(source)]
+    return run(f"musl-gcc {source.name}", "musl-gcc", *FLAGS, *extra, *after, *output)
 
 
 def main() -> int:
