@@ -59,6 +59,8 @@ def finish(start, package):
         if problem:
             sys.exit(f"pyoci: this build does not work, not even with the stock interpreter: {problem}")
     tried = "not tried here, since it is for another machine" if trial_build.foreign() else "tried with a container"
+    if trial_build.refusals:
+        tried = f"tried up to where the kernel refuses this build a container: {trial_build.refusals[-1]}"
     slower = "" if start == "frozen" else "; commands start slower than they could: docs/python.md says why"
     sys.stderr.write(f"pyoci: the build's start is {start}{slower} ({tried})\n")
 

@@ -133,7 +133,7 @@ def libraries():
     static = [sysroot() + os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
     if os.path.exists(static[0]):
         for start in ("frozen", "linked"):
-            if start == "linked" or frozen_build.KNOWN:
+            if start == "linked" or (frozen_build.KNOWN and not variable("Py_GIL_DISABLED")):
                 yield start, static, False
                 yield start, static, True
     yield "linked", [f"-L{sysroot()}{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False

@@ -15,6 +15,9 @@ REFUSED = re.compile(r"\((EPERM|EACCES|ENOSYS|ENOSPC|EUSERS)\)")
 NAMESPACES = ("pid", "mount", "ipc", "uts")
 
 
+refusals = []  # what the kernel said where this build may not make containers
+
+
 def foreign():
     """Whether what is built is for another machine, and cannot be tried here."""
     return "_PYTHON_HOST_PLATFORM" in os.environ
@@ -67,6 +70,7 @@ def _container(words, scratch):
         wrong = wrong or f"the container's program did not run, it printed {said!r}"
         if not REFUSED.search(wrong):
             return wrong
+    refusals.append(wrong)
     return ""  # everything up to the kernel's refusal works
 
 

@@ -20,6 +20,7 @@ else:
 
 # Not passed on: what concerns our own children or our runtime
 _OWN = (_signal.SIGCHLD, _signal.SIGURG, _signal.SIGWINCH)
+_KERNELS = (_signal.SIGPIPE, _signal.SIGXFSZ)  # of our own writes; a program that has the runtime in it may send others
 _RECORD = 128  # bytes of a struct signalfd_siginfo, which begins with the number; the sender's pid is at 12
 
 
@@ -119,11 +120,14 @@ class Foreground:
             self.told = not set(self._read()).issubset(_OWN)
 
     def _read(self) -> "list[int]":
-        """The signals that have come, without those that the kernel has for what we do ourselves: SIGPIPE, SIGXFSZ."""
+        """The signals that have come, without those that the kernel has for what we do ourselves."""
         data = posix.read(self.signals, 32 * _RECORD)
-        us = posix.getpid().to_bytes(4, sys.byteorder)
-        places = [at for at in range(0, len(data), _RECORD) if data[at + 12 : at + 16] != us]
-        return [int.from_bytes(data[at : at + 4], sys.byteorder) for at in places]
+        us = posix.getpid()
+        words = [
+            (int.from_bytes(data[at : at + 4], sys.byteorder), int.from_bytes(data[at + 12 : at + 16], sys.byteorder))
+            for at in range(0, len(data), _RECORD)
+        ]
+        return [number for number, sender in words if not (sender == us and number in _KERNELS)]
 
     def _pass_on(self, process: "Process", terminal: "Optional[Terminal]") -> None:
         for number in self._read():
