@@ -125,9 +125,8 @@ class Manager:
         try:
             from .systemd_bus import SYSTEM_SOCKETS, Bus, user_sockets
         except ImportError:
-            raise Error(
-                "the jeepney package is not installed", step="systemd", hint="pip install pyoci[systemd]"
-            ) from None
+            hint = "install it: python3-jeepney (Debian), or pip install jeepney"
+            raise Error("the Python library jeepney is not installed", step="systemd", hint=hint) from None
         sockets = user_sockets(posix.environ) if self.user else SYSTEM_SOCKETS
         if not sockets:
             hint = "log in with a session, or set XDG_RUNTIME_DIR"

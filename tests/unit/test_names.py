@@ -1,0 +1,43 @@
+"""Names that people are told to install are those of packages that exist and are meant."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# A package index knows another project by this name: from there, `pyoci[...]` would bring a stranger's program.
+STRANGER = re.compile(r"\bpyoci\[|(?:pip|pipx) install (?:-\S+ )*pyoci\b")
+
+
+def _texts() -> "list[Path]":
+    found = [path for part in ("pyoci", "docs", "man", "completions", "csrc") for path in (ROOT / part).rglob("*")]
+    found += [ROOT / "README.md", ROOT / "setup.py", ROOT / "pyproject.toml"]
+    return [path for path in found if path.suffix in (".py", ".md", ".8", ".c", ".h", ".toml", ".txt", ".bash")]
+
+
+def test_nobody_is_sent_to_a_strangers_package() -> None:
+    told = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in _texts()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if STRANGER.search(line)
+    ]
+    assert told == []
+
+
+def test_the_search_finds_what_it_is_for() -> None:
+    for text in ("pip install pyoci[systemd]", "pipx install --global pyoci", "pip install pyoci"):
+        assert STRANGER.search(text)
+    for text in ("pip install .", "pip install jeepney", "pip install /srv/pyoci.whl"):
+        assert not STRANGER.search(text)
+
+
+def test_a_missing_library_is_named_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyoci.cgroups.systemd import Manager
+    from pyoci.errors import Error
+
+    monkeypatch.setitem(__import__("sys").modules, "pyoci.cgroups.systemd_bus", None)
+    with pytest.raises(Error) as caught:
+        Manager._bus(Manager.__new__(Manager))
+    assert "python3-jeepney" in str(caught.value) and "pip install jeepney" in str(caught.value)
