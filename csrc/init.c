@@ -42,7 +42,8 @@ static int check_plan(const struct plan *plan)
 static _Noreturn void give_up(struct context *c, int error)
 {
     report_send(c, REPORT_FAILED, -error, -1);
-    _exit(EXIT_FAILURE);
+    syscall(SYS_exit_group, EXIT_FAILURE);
+    __builtin_trap(); /* a filter may forbid to end as well: _exit(2) would try for ever */
 }
 
 static _Noreturn void run_plan(struct context *c, const struct plan *plan)
@@ -60,8 +61,10 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
             give_up(c, error);
         if (!c->parent_stays)
             root_forget(c);
-        if (step.operation == OP_SECCOMP)
+        if (step.operation == OP_SECCOMP) {
             c->begin = 0; /* the filter may not let us speak, and what follows is little */
+            c->filtered = true;
+        }
         if (c->begin)
             report_step(c);
     }

@@ -66,6 +66,7 @@ struct context {
     struct held held[MAX_HELD];
     unsigned held_count;
     bool in_cwd;
+    bool filtered; /* by seccomp: what fails from here on, the filter may have forbidden */
     int64_t begin; /* of the step under way, CLOCK_MONOTONIC in nanoseconds; 0 when nobody wants to know */
     const struct step *step;
     const char *doing; /* the call under way, for the report */

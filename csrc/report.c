@@ -15,6 +15,8 @@ static size_t append(char *to, size_t at, size_t room, const char *text, size_t 
     return at + length;
 }
 
+#define UNDER_FILTER ", under the seccomp filter" /* pyoci/failures.py knows it */
+
 static void fill(const struct context *c, struct plan_report *r, size_t *size)
 {
     size_t at = 0;
@@ -31,6 +33,8 @@ static void fill(const struct context *c, struct plan_report *r, size_t *size)
             at = append(r->bytes, at, sizeof r->bytes, ": ", 2);
         at = append(r->bytes, at, sizeof r->bytes, c->detail, strlen(c->detail));
     }
+    if (c->filtered && r->kind == REPORT_FAILED)
+        at = append(r->bytes, at, sizeof r->bytes, UNDER_FILTER, strlen(UNDER_FILTER));
     r->text = (uint16_t)at;
     *size = offsetof(struct plan_report, bytes) + at;
 }

@@ -140,7 +140,8 @@ static void read_fs_log(struct context *c, int fs)
     for (ssize_t got; (got = read(fs, line, sizeof line - 1)) > 0 && at + 4 < sizeof c->detail;) {
         line[got] = '\0';
         line[strcspn(line, "\n")] = '\0';
-        int put = snprintf(c->detail + at, sizeof c->detail - at, "%s%s", at ? "; " : "", line);
+        const char *text = line[0] && line[1] == ' ' ? line + 2 : line; /* "e " for an error, "w ", "i " */
+        int put = snprintf(c->detail + at, sizeof c->detail - at, "%s%s", at ? "; " : "", text);
         if (put < 0)
             return;
         at += (size_t)put < sizeof c->detail - at ? (size_t)put : sizeof c->detail - at;

@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from pyoci.talk import Message
 
 
+_UNDER_FILTER = ", under the seccomp filter"  # csrc/report.c
+_FILTERED = (
+    "linux.seccomp has to allow what comes after it; with process.noNewPrivileges it comes last, and that is execve"
+    " alone"
+)
+
+
 def error(message: "Message") -> Error:
     """The error for a report of kind REPORT_FAILED."""
+    if message.operation == ops.HOOK or message.number not in (errno.EPERM, errno.ENOSYS):
+        message.text = message.text.partition(_UNDER_FILTER)[0]  # not the filter's doing
     if message.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
         return _program_error(message)
     # what fails before the first step has the number after the last
@@ -32,6 +41,8 @@ def _quiet(text: str) -> str:
 def _program_error(message: "Message") -> Error:
     """The wording of these is what engines read an exit status of 126 or 127 out of."""
     name = message.text.partition("execve: ")[2] or message.text
+    filtered = name.endswith(_UNDER_FILTER)
+    name = name[: -len(_UNDER_FILTER)] if filtered else name
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     reason = errno_text(message.number)
     hint = ""
@@ -40,9 +51,16 @@ def _program_error(message: "Message") -> Error:
     elif message.number == errno.EISDIR:
         reason += ": permission denied"  # execve's own answer, out of which docker reads its status 126
     elif message.number == errno.ENOENT:
-        hint = "the file is there: its interpreter (#!) or dynamic loader is missing"
+        hint = "the file is there: its interpreter (#!) or dynamic loader is missing; a script whose lines end in"
+        hint += " CR LF asks for one whose name ends in CR"
+    elif message.number == errno.EACCES:
+        hint = (
+            "process.user may not execute the file or enter a directory on the way (chmod +x), or its mount is noexec"
+        )
     elif message.number == errno.ENOEXEC:
         hint = "a program of another architecture, or a script without #!"
+    elif filtered and message.number in (errno.EPERM, errno.ENOSYS):
+        hint = "linux.seccomp forbids execve"
     return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
 
 
@@ -64,7 +82,20 @@ _SCHEDULER = {
 }
 
 
+_UNMAPPED = "the user namespace has no such id: linux.uidMappings and gidMappings say which it has"
+_LOCKED = (
+    "in a user namespace a mount keeps the flags that it has on the host: repeat those of its source (nosuid, nodev,"
+    " noexec, ro, noatime), and clear none"
+)
+
+
 def _hint(message: "Message") -> str:
+    if message.text.endswith(_UNDER_FILTER):
+        return _FILTERED
+    if message.operation == ops.IDENTITY and message.number == errno.EINVAL:
+        return _UNMAPPED
+    if message.text.startswith("mount_setattr") and message.number == errno.EPERM:
+        return _LOCKED
     if message.operation == ops.UNSHARE:
         return namespaces_hint(message.number)
     if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:

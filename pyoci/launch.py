@@ -155,8 +155,7 @@ class Launch:
             self.plan.time_steps()
         plan = executable = -1
         try:
-            plan = posix.memfd_create("plan", posix.MFD_CLOEXEC)
-            _write(plan, self.plan.encode())
+            plan = _memory_file(self.plan.encode())
             executable = check(_shim.seal(INIT.encode()), "make a sealed copy of init")
             return self._give_birth(executable, plan)
         finally:
@@ -268,6 +267,16 @@ def _write_proc(path: str, text: str, where: str) -> None:
             posix.close(fd)
     except OSError as problem:
         raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
+
+
+def _memory_file(data: bytes) -> int:
+    try:
+        fd = posix.memfd_create("plan", posix.MFD_CLOEXEC)
+    except OSError as problem:
+        hint = "a seccomp filter over pyoci itself may forbid memfd_create"
+        raise Error(step="make a memory file for init's plan", errno=problem.errno or 0, hint=hint) from None
+    _write(fd, data)
+    return fd
 
 
 def _write(fd: int, data: bytes) -> None:

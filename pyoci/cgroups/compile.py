@@ -74,7 +74,7 @@ def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
 
 def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -> None:
     """Refuse CPUs or memory nodes outside of `cpus` and `mems`, the lists of the machine."""
-    from .convert import cpu_list
+    from .convert import cpu_list, ranges
 
     section = Section(resources, where).section("cpu")
     for key, have in (("cpus", cpus), ("mems", mems)):
@@ -82,8 +82,9 @@ def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -
             continue
         outside = cpu_list(section.text(key), section.at(key)) - cpu_list(have, section.at(key))
         if outside:
-            names = ", ".join(map(str, sorted(outside)))
-            raise Error(f"this machine has {have.strip()}, not {names}", location=section.at(key))
+            what = "CPUs" if key == "cpus" else "memory nodes"
+            text = f"{what} {ranges(outside)} are not there: this machine has {have.strip()}"
+            raise Error(text, location=section.at(key))
 
 
 def check_room(resources: "dict[str, Any]", where: str, usage: int) -> None:

@@ -96,6 +96,17 @@ def cpu_list(text: str, location: str) -> "set[int]":
     return numbers
 
 
+def ranges(numbers: "set[int]") -> str:
+    """Numbers as a list such as ``0-3,7``."""
+    parts: "list[list[int]]" = []
+    for number in sorted(numbers):
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
 def huge_page_name(text: str, location: str, available: "list[str]") -> str:
     """A page size as the file names say it (``2MB``), checked against those of the kernel."""
     if text not in available:

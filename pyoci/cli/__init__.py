@@ -33,6 +33,13 @@ def _report(call: Call, problem: BaseException) -> int:
     return report(call, problem)
 
 
+def unknown_command(name: str) -> Error:
+    """There is none of this name; perhaps another was meant."""
+    from pyoci.spelling import suggestion
+
+    return Error(f"No help topic for '{name}'", hint=suggestion(name, table.COMMANDS), status=3)
+
+
 def _run(call: Call, argv: "list[str]") -> int:
     try:
         values, words = parse(argv, table.GLOBAL, table.FIRST)
@@ -45,7 +52,7 @@ def _run(call: Call, argv: "list[str]") -> int:
     call.command = table.ALIASES.get(words[0], words[0])
     command = table.command(call.command)
     if command is None:
-        raise Error(f"No help topic for '{words[0]}'", status=3)
+        raise unknown_command(words[0])
     _read(call, command, words[1:])
     if call.flags.get("help"):
         return _about(call, "help", [call.command])

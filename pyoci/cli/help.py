@@ -2,7 +2,6 @@
 
 from pyoci.cli import table, texts
 from pyoci.cli.output import show
-from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +15,9 @@ def main(call: "Call") -> int:
         return 0
     name = table.ALIASES.get(call.arguments[0], call.arguments[0])
     if name not in table.COMMANDS:
-        raise Error(f"No help topic for '{call.arguments[0]}'", status=3)
+        from pyoci.cli import unknown_command
+
+        raise unknown_command(call.arguments[0])
     show(of_command(name))
     return 0
 

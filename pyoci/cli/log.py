@@ -72,7 +72,13 @@ def _words(problem: BaseException) -> "tuple[str, int]":
         name = problem.filename
         if isinstance(name, bytes):
             name = name.decode("utf-8", "surrogateescape")
-        return (f"{name}: " if name else "") + errno_text(problem.errno), 1
+        if name:
+            return f"{name}: {errno_text(problem.errno)}", 1
+        return f"{errno_text(problem.errno)} (at {_place(problem.__traceback__)})", 1
+    if isinstance(problem, ImportError):
+        from pyoci.installation import reason
+
+        return reason(problem), 1
     kind = type(problem).__name__
     return f"internal error, please report: {kind}: {problem} ({_place(problem.__traceback__)})", 1
 

@@ -73,7 +73,10 @@ def _look_up(word: str, name: str, flags: "tuple[Flag, ...]") -> "tuple[str, str
     for long, short, kind in flags:
         if name in (long, short):
             return long, kind
-    raise Usage(f"flag provided but not defined: -{name}")
+    from pyoci.spelling import suggestion
+
+    hint = suggestion(name, [long for long, _, _ in flags], "--")
+    raise Usage(f"flag provided but not defined: -{name}" + (f" ({hint})" if hint else ""))
 
 
 def _truth(name: str, value: str) -> bool:

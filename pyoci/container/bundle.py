@@ -4,6 +4,7 @@ import posix
 
 import pyoci
 from pyoci.errors import Error
+from pyoci.host import Host
 from pyoci.jsondoc import MAX_BYTES, parse
 from pyoci.validate import check_runnable_config
 
@@ -39,6 +40,8 @@ def _read(path: str, bundle: str) -> bytes:
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except FileNotFoundError:
+        if not Host().exists(bundle):
+            raise Error(f"the bundle {bundle} does not exist", hint="--bundle names its directory") from None
         hint = "`pyoci spec` writes one"
         raise Error(f"JSON specification file config.json not found in {bundle}", hint=hint) from None
     except OSError as problem:

@@ -25,7 +25,7 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     """
     plan = Plan()
     plan.keep = request.listen_fds + request.keep
-    process.limits(request, plan)
+    process.limits(request, plan, 4 + plan.keep)  # one for the call of `start`
     compile_namespaces(request, plan)
     _network(request, plan)
     if request.linux.get("intelRdt") is not None:

@@ -14,7 +14,7 @@ def compile_exec(request: "Request", pid: int) -> Plan:
     """The plan of one more process in the running container whose first process is pid."""
     plan = Plan()
     plan.keep = request.keep
-    process.limits(request, plan)
+    process.limits(request, plan, 0)
     plan.add(ops.SESSION, "")
     cpus = request.process.get("execCPUAffinity") or {}
     if cpus.get("initial"):

@@ -20,9 +20,11 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
 
-def limits(request: "Request", plan: "Plan") -> None:
+def limits(request: "Request", plan: "Plan", files: int) -> None:
     """What the runtime sets from outside while init waits: in a user namespace init could not raise it any more. Limits
     come last, since they are the user's and must not hinder the setup.
+
+    files: how many init needs for what comes after that
     """
     process = request.process
     adjust = process.get("oomScoreAdj")
@@ -34,6 +36,9 @@ def limits(request: "Request", plan: "Plan") -> None:
         number = getattr(kernel, name, None)
         if number is None:
             raise Error(f"wrong rlimit value: {name}", location=where)
+        if name == "RLIMIT_NOFILE" and limit["soft"] < files:
+            text = f"with {limit['soft']} files the program cannot be started"
+            raise Error(text, location=where, hint=f"it takes {files}")
         plan.last.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
 
 

@@ -32,7 +32,9 @@ def propagation(request: "Request") -> "tuple[int, int]":
 def open_root(request: "Request", plan: "Plan") -> None:
     """Adds the steps that make the mounts our own and the rootfs a mount."""
     if not request.rootfs or not request.host.is_directory(request.rootfs):
-        raise Error(f"invalid rootfs: {request.rootfs} is not a directory", location="root.path")
+        there = request.host.exists(request.rootfs)
+        text = f"invalid rootfs: {request.rootfs} {'is not a directory' if there else 'does not exist'}"
+        raise Error(text, location="root.path")
     if request.namespace("mount") is None:
         _refuse_without_mounts(request)
         plan.add(ops.USE_ROOT, "root.path", request.rootfs)

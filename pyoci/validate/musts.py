@@ -154,7 +154,6 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """A suggestion for a misspelt word, or nothing."""
-    import difflib  # only where something is wrong already
+    from ..spelling import suggestion  # only where something is wrong already
 
-    close = difflib.get_close_matches(word, known, 1, 0.7)
-    return f'did you mean "{close[0]}"?' if close else ""
+    return suggestion(word, known)

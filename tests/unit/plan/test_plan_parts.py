@@ -272,9 +272,9 @@ def test_listen_fds() -> None:
 
 
 def test_rlimits_wait_until_all_is_made() -> None:
-    limits = [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}]
+    limits = [{"type": "RLIMIT_NOFILE", "soft": 11, "hard": 12}]
     plan = compiled(small(process={"rlimits": limits, "oomScoreAdj": 0}))
-    assert [(step.name, step.fields) for step in plan.last] == [("rlimit", (kernel.RLIMIT_NOFILE, 1, 2))]
+    assert [(step.name, step.fields) for step in plan.last] == [("rlimit", (kernel.RLIMIT_NOFILE, 11, 12))]
     assert [(step.name, step.fields) for step in plan.parent] == [("oom_score_adj", (0,))]
 
 

@@ -1,0 +1,92 @@
+"""Errors of real containers that used to be silent, or to say what is not so."""
+
+from typing import Any
+
+import pytest
+from support.box import Box
+from support.bundle import Bundle
+
+pytestmark = pytest.mark.root
+IDS = [{"containerID": 0, "hostID": 100000, "size": 10}]
+
+
+def refused(box: Box, bundle: Bundle, *words: str) -> str:
+    result = box.run(bundle)
+    assert result.status == 1 and result.err.count("\n") == 1, result
+    for word in words:
+        assert word in result.err, result
+    assert box.left() == []
+    return result.err
+
+
+@pytest.mark.parametrize("files", [0, 3])
+def test_too_few_files_for_the_start(box: Box, files: int) -> None:
+    bundle = box.bundle().args("true")
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": files, "hard": 10}]
+    refused(box, bundle, "process.rlimits[0] (RLIMIT_NOFILE)", "it takes 4")
+    bundle.process["rlimits"][0]["soft"] = 4
+    assert box.run(bundle).ok
+
+
+def test_user_without_a_mapping(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.namespace("user")
+    bundle.linux.update(uidMappings=IDS, gidMappings=IDS)
+    bundle.process["user"] = {"uid": 1000, "gid": 0}
+    refused(box, bundle, "process.user", "no such id", "linux.uidMappings")
+
+
+def filter_of(bundle: Bundle, **profile: Any) -> None:
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", **profile}
+
+
+@pytest.mark.parametrize("call", ["setresgid", "capset", "prctl"])
+def test_filter_that_forbids_the_setup(box: Box, call: str) -> None:
+    pytest.importorskip("cffi", reason="needs the Python library cffi")
+    bundle = box.bundle().args("true")
+    bundle.process["noNewPrivileges"] = False
+    filter_of(bundle, syscalls=[{"names": [call], "action": "SCMP_ACT_ERRNO"}])
+    refused(box, bundle, "under the seccomp filter", "linux.seccomp has to allow")
+
+
+def test_filter_that_forbids_all_ends_the_process(box: Box) -> None:
+    """It could neither execute, nor tell, nor end."""
+    pytest.importorskip("cffi", reason="needs the Python library cffi")
+    bundle = box.bundle().args("true")
+    filter_of(bundle, defaultAction="SCMP_ACT_ERRNO")
+    assert box.run(bundle).status == 128 + 4
+    assert box.left() == []
+
+
+def test_kernels_words_are_told_without_its_marks(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.mount("/data", type="tmpfs", source="tmpfs", options=["sise=1m"])
+    said = refused(box, bundle, "Unknown parameter 'sise'")
+    assert "; e " not in said and ": e " not in said, said
+
+
+def test_what_is_missing_does_not_exist(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.config["root"]["path"] = "nowhere"
+    refused(box, bundle, "root.path", "nowhere does not exist")
+    bundle.config["root"]["path"] = "config.json"
+    refused(box, bundle, "root.path", "is not a directory")
+    result = box.call("run", "--bundle", str(box.path / "none"), "c")
+    assert "none does not exist" in result.err, result
+
+
+def test_script_of_another_systems_line_ends_and_no_exec_bit(box: Box) -> None:
+    bundle = box.bundle().args("/script")
+    script = bundle.rootfs / "script"
+    script.write_bytes(b"#!/bin/sh\r\necho\r\n")
+    script.chmod(0o755)
+    refused(box, bundle, '/script\\": no such file or directory', "CR LF")
+    script.chmod(0o644)
+    refused(box, bundle, '/script\\": permission denied', "chmod +x")
+
+
+def test_command_and_flag_that_were_meant(box: Box) -> None:
+    result = box.call("rum", "c")
+    assert result.status == 3 and "No help topic for 'rum' (did you mean" in result.err, result
+    result = box.call("run", "--bundel", "b", "c")
+    assert "flag provided but not defined: -bundel (did you mean" in result.err, result

@@ -1,0 +1,116 @@
+"""What errors say: the cause and the likely cure, and nothing that is wrong."""
+
+import errno
+from types import SimpleNamespace
+
+import pytest
+
+from pyoci import failures, launch
+from pyoci.cgroups.convert import ranges
+from pyoci.cli.call import Call
+from pyoci.cli.log import describe
+from pyoci.errors import Error
+from pyoci.plan import ops
+from pyoci.spelling import closest, distance
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("RLIMIT_FOO", ["RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_NOFILE"], ""),
+        ("RLIMIT_NOFILES", ["RLIMIT_CORE", "RLIMIT_NOFILE"], "RLIMIT_NOFILE"),
+        ("SCMP_ACT_DENY", ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_ALLOW"], ""),
+        ("SCMP_ACT_ALOW", ["SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW"], "SCMP_ACT_ALLOW"),
+        ("netwrok", ["pid", "network", "mount"], "network"),
+        ("cgroupPath", ["cgroupsPath", "rootfsPropagation"], "cgroupsPath"),
+        ("hostName", ["hostname", "domainname"], "hostname"),
+        ("CAP_FOO", ["CAP_BPF", "CAP_FOWNER"], ""),
+        ("rum", ["run", "resume"], "run"),
+        ("x", ["ps"], ""),
+        ("y" * 100000, ["run"], ""),
+    ],
+)
+def test_suggestion_is_a_slip_away_or_none(word: str, known: "list[str]", meant: str) -> None:
+    assert closest(word, known) == meant
+
+
+def test_distance() -> None:
+    assert [distance(*pair.split("/")) for pair in ("a/a", "ab/ba", "run/rum", "/abc", "cd/xcdy")] == [0, 1, 1, 3, 2]
+
+
+def test_numbers_are_told_as_ranges() -> None:
+    assert ranges(set(range(2, 100)) | {200}) == "2-99,200"
+    assert ranges({3}) == "3"
+
+
+def _failed(operation: int, number: int, text: str, where: str = "") -> str:
+    message = SimpleNamespace(operation=operation, number=number, text=text, where=where)
+    return str(failures.error(message))  # type: ignore[arg-type]
+
+
+FILTERED = ", under the seccomp filter"
+
+
+@pytest.mark.parametrize(
+    ("operation", "number", "text", "said"),
+    [
+        (ops.IDENTITY, errno.EINVAL, "setuid", "the user namespace has no such id"),
+        (ops.MOUNT_BIND, errno.EPERM, "mount_setattr", "nosuid, nodev"),
+        (ops.IDENTITY, errno.EPERM, "setgid" + FILTERED, "linux.seccomp has to allow"),
+        (ops.CAPABILITIES, errno.ENOSYS, "capset" + FILTERED, "linux.seccomp has to allow"),
+        (ops.EXECUTE, errno.EPERM, "execve: /bin/x" + FILTERED, 'exec: "/bin/x": operation not permitted'),
+        (ops.EXECUTE, errno.EPERM, "execve: /bin/x" + FILTERED, "linux.seccomp forbids execve"),
+        (ops.EXECUTE, errno.ENOENT, "execve: /bin/x" + FILTERED, 'exec: "/bin/x": no such file'),
+        (ops.EXECUTE, errno.ENOENT, "execve: /bin/x", "CR LF"),
+        (ops.FIND_EXECUTABLE, errno.EACCES, "/bin/x", "chmod +x"),
+    ],
+)
+def test_failed_step_says_its_likely_cure(operation: int, number: int, text: str, said: str) -> None:
+    assert said in _failed(operation, number, text)
+
+
+def test_what_a_filter_cannot_have_done_is_not_laid_to_it() -> None:
+    assert "filter" not in _failed(ops.ENTER_CWD, errno.EACCES, 'chdir: "/x"' + FILTERED)
+    assert "filter" not in _failed(ops.HOOK, errno.ECHILD, "exit status 1" + FILTERED)
+
+
+def test_memory_file_that_is_denied_names_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(name: str, flags: int) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(launch.posix, "memfd_create", denied, raising=False)
+    with pytest.raises(Error, match=r"memory file.*EPERM.*memfd_create"):
+        launch._memory_file(b"x")
+
+
+def _described(problem: BaseException) -> str:
+    try:
+        raise problem
+    except BaseException as raised:
+        return describe(Call(), raised)[0]
+
+
+def test_errno_that_nobody_named_has_its_place() -> None:
+    assert _described(PermissionError(errno.EPERM, "x")).startswith("operation not permitted (EPERM) (at ")
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("_cffi_backend", "python3-cffi-backend"),
+        ("google.protobuf", "pip install protobuf"),
+        ("jeepney", "pip install jeepney"),
+        ("json", "lacks modules"),
+        ("pyoci.nosuch", "install pyoci again"),
+    ],
+)
+def test_installation_that_cannot_work_is_no_error_of_ours(module: str, said: str) -> None:
+    text = _described(ModuleNotFoundError(f"No module named '{module}'", name=module))
+    assert "internal error" not in text and said in text, text
+
+
+def test_place_that_cannot_be_read_is_named(tmp_path: "object") -> None:
+    from pyoci.installation import unreadable
+
+    assert unreadable(f"{tmp_path}") is None
+    assert unreadable(f"{tmp_path}/no/lib/python3") == (f"{tmp_path}/no", False)
