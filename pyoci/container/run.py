@@ -3,6 +3,8 @@
 from pyoci import _shim, kernel
 from pyoci.container.create import create
 
+_KILLED = 128 + 9  # the status of what SIGKILL has ended
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,8 @@ def run(
         _start(created, options.notify_socket, foreground)
         created.entry.release()
         status = _watch(foreground, created)
+        if status == _KILLED and warn is not None:
+            _tell_of_memory(created.entry, warn)
         if options.keep:
             created.entry.close()
         else:
@@ -117,6 +121,12 @@ def _watch(foreground: "Foreground", created: "Created") -> int:
     except BaseException:
         _clean_up(created.entry)
         raise
+
+
+def _tell_of_memory(entry: "Entry", warn: "Callable[[str], None]") -> None:
+    """What the kernel kills for memory ends in silence, be it before the program's first line."""
+    if entry.manager().oom_kills():
+        warn("the kernel has killed for lack of memory (linux.resources.memory.limit is too low for the program)")
 
 
 def _clean_up(entry: "Entry") -> None:

@@ -1,10 +1,14 @@
 """Errors of real containers that used to be silent, or to say what is not so."""
 
+import subprocess
+import sys
+import sysconfig
 from typing import Any
 
 import pytest
 from support.box import Box
 from support.bundle import Bundle
+from support.command import PYOCI
 
 pytestmark = pytest.mark.root
 IDS = [{"containerID": 0, "hostID": 100000, "size": 10}]
@@ -90,3 +94,39 @@ def test_command_and_flag_that_were_meant(box: Box) -> None:
     assert result.status == 3 and "No help topic for 'rum' (did you mean" in result.err, result
     result = box.call("run", "--bundel", "b", "c")
     assert "flag provided but not defined: -bundel (did you mean" in result.err, result
+
+
+LIBRARY = sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix, "base": sys.base_prefix})
+HIDE = 'mount -t tmpfs -o mode="$1" t "$2" && shift 2 && exec "$@"'
+
+
+def without_library(mode: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command while Python's library is an empty directory of this mode, in a mount namespace of its own."""
+    command = ["unshare", "-m", "sh", "-c", HIDE, "sh", mode, LIBRARY, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+
+def test_python_that_has_gone_is_told(box: Box) -> None:
+    result = without_library("755", PYOCI, "--root", str(box.root), "validate", str(box.path))
+    assert result.returncode == 1 and "this installation cannot work" in result.stderr, result
+    assert "lacks modules (install Python again" in result.stderr, result
+    assert "internal error" not in result.stderr and "configuration" not in result.stderr, result
+
+
+def test_python_that_the_user_may_not_read_is_told(box: Box) -> None:
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if subprocess.call([*nobody, "test", "-x", PYOCI], cwd="/") != 0:
+        pytest.skip("the program itself is out of reach of other users")
+    result = without_library("700", *nobody, PYOCI, "--root", "/tmp/none", "validate", "/")
+    assert "user 65534 may not read /" in result.stderr and "move Python to where" in result.stderr, result
+    assert "internal error" not in result.stderr and "configuration" not in result.stderr, result
+
+
+def test_memory_too_low_for_the_program_is_told(box: Box) -> None:
+    bundle = box.bundle().args("sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done")
+    bundle.linux["resources"] = {"memory": {"limit": 8 << 20, "swap": 8 << 20}}
+    bundle.write()
+    log = box.path / "log"
+    result = box.call("--debug", "--log", str(log), "run", "--bundle", str(bundle.path), "c")
+    assert result.status == 137, result
+    assert "lack of memory (linux.resources.memory.limit" in log.read_text()
