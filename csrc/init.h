@@ -94,6 +94,7 @@ int root_open(struct context *c, const char *path, uint64_t flags, uint64_t reso
 int root_open_named(struct context *c, const char *path, uint64_t flags, uint64_t resolve);
 bool root_holds(const struct context *c, const char *path);
 int root_mounted(struct context *c, const struct text *path, int target, int *mount, bool hold);
+void root_let_go(struct context *c);
 int root_make(struct context *c, const char *path, enum target_kind kind);
 int root_parent(struct context *c, const char *path, char name[NAME_MAX + 1]);
 void root_forget(struct context *c);

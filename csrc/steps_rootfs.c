@@ -449,6 +449,7 @@ static int settle_in_root(struct context *c)
     if (c->blank >= 0)
         close(c->blank);
     c->null = c->blank = -1;
+    root_let_go(c);
     return 0;
 }
 

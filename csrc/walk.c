@@ -102,6 +102,13 @@ int root_mounted(struct context *c, const struct text *path, int target, int *mo
     return 0;
 }
 
+/* After the switch nothing is mounted any more, and a container that waits for its start holds no mount open */
+void root_let_go(struct context *c)
+{
+    while (c->held_count)
+        close(c->held[--c->held_count].fd);
+}
+
 /* A walk under way: `done` has been looked up and holds no link; `rest` has yet to be */
 struct walk {
     char done[PATH_MAX];

@@ -139,7 +139,7 @@ OVERRIDE, SEARCH = "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"
         (0o744, 0o755, 0, OVERRIDE, True),
         (0o744, 0o755, 0, "CAP_KILL", False),
         (0o755, 0o700, 0, "CAP_KILL", False),
-        (0o744, 0o755, 0, "", True),
+        (0o744, 0o755, 0, "", False),
         (0o744, 0o755, 1000, "", False),
     ],
 )

@@ -65,6 +65,7 @@ def test_names_that_hold_what_ends_a_line_elsewhere(monkeypatch: pytest.MonkeyPa
     }
     for read in ("read_file", "read_value"):
         monkeypatch.setattr(host, read, lambda path: texts[path.rpartition("/")[2]])
+    monkeypatch.setattr(host.Host, "is_in_sight", lambda self, mount, device: True)
     (found,) = host.Host().layout().hierarchies
     assert (found.mount, found.own) == ("/sys/fs/cgroup/m", f"/a{separator}b")
 
@@ -73,6 +74,7 @@ def test_a_cgroup_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = {"cgroup": "2:memory:\n", "mountinfo": "2 1 0:2 / /sys/fs/cgroup/m rw - cgroup c rw,memory\n"}
     for read in ("read_file", "read_value"):
         monkeypatch.setattr(host, read, lambda path: texts[path.rpartition("/")[2]])
+    monkeypatch.setattr(host.Host, "is_in_sight", lambda self, mount, device: True)
     assert host.Host().layout().hierarchies[0].own == "/"
 
 
