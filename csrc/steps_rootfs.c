@@ -235,11 +235,15 @@ int step_mount_new(struct context *c, const struct step *step)
     int64_t flags = mount_flags(c, f);
     SCOPED_FD target = mount_target(c, f->destination.s.bytes, TARGET_DIRECTORY, flags);
 
+    if (target < 0)
+        snprintf(c->detail, sizeof c->detail, "%.60s", f->type.s.bytes);
     TRY(c, "open destination", target);
     TRY(c, "look at the destination", fstat(target, &st));
     c->doing = "destination";
-    if (!S_ISDIR(st.st_mode))
+    if (!S_ISDIR(st.st_mode)) {
+        snprintf(c->detail, sizeof c->detail, "%.60s", f->type.s.bytes);
         return -ENOTDIR;
+    }
     int error = make_filesystem(c, f, flags, target, &mount);
     SCOPED_FD made = mount;
     if (error || (error = spread(c, made, f->propagation.i, flags)) != 0)

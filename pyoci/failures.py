@@ -29,8 +29,18 @@ def error(message: "Message") -> Error:
     if message.operation == ops.HOOK and message.where.startswith("hooks."):
         kind, _, rest = message.where[len("hooks.") :].partition("[")  # KIND[N] (PATH), in words that scripts know
         words = f"error running {kind} hook #{rest.partition(']')[0]}"
+    if message.operation == ops.MOUNT_NEW and message.number in (errno.ELOOP, errno.ENOTDIR):
+        place, _, kind = message.text.rpartition("destination: ")
+        if kind in ("proc", "sysfs") and place in ("", "open "):  # likewise: no symbolic link, no file
+            target = message.where.partition(" (")[2][:-1]
+            step = f'error mounting "{kind}" to rootfs at "{_quiet(target)}"'
+            text = f'filesystem "{kind}" must be mounted on ordinary directory'
+            return Error(text, location=message.where, step=step, errno=message.number, hint=_PLAIN)
     number = 0 if message.operation == ops.HOOK and not message.text.startswith("start it") else message.number
     return Error(_quiet(message.text), location=message.where, step=words, errno=number, hint=_hint(message))
+
+
+_PLAIN = "the image has a symbolic link or a file there: name the directory itself as destination, or repair the image"
 
 
 def _quiet(text: str) -> str:
@@ -104,6 +114,4 @@ def _hint(message: "Message") -> str:
         return "a mode or flag that this kernel does not have, or nodes outside of the cpuset's"
     if message.operation == ops.SCHEDULER:
         return _SCHEDULER.get(message.number, "")
-    if message.operation == ops.MOUNT_NEW and "plain" not in message.text and message.number == errno.ELOOP:
-        return "it must be mounted on an ordinary directory"
     return ""

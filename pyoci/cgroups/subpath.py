@@ -28,11 +28,13 @@ def leaf_in(host: Host, path: str, below: str) -> int:
             continue
         if name == "..":
             posix.close(fd)
-            raise Error(f"bad sub cgroup path {below!r}: it leaves the container's cgroup", step="--cgroup")
+            raise Error(f"{below} is not a sub cgroup path: it leaves the container's cgroup", step="--cgroup")
         try:
             inner = host.open_dir(name, fd)
         except OSError as error:
-            raise Error(step=f"open cgroup {below!r} of the container", errno=error.errno or 0) from None
+            hint = "--cgroup names one below the container's own, which must be there"
+            place = f"{path}/{below.strip('/')}/cgroup.procs"  # as runc says it, though no file was tried
+            raise Error(f"open {place}", step="can't open cgroup", errno=error.errno or 0, hint=hint) from None
         finally:
             posix.close(fd)
         fd = inner

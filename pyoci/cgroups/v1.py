@@ -209,7 +209,8 @@ class Manager:
         """Move a process of `exec`; `sub` maps a controller, or "" for all, to a path below the container's cgroup."""
         for controller in sub:
             if controller and controller not in self.paths:
-                raise Error(f"the container is in no cgroup of controller {controller!r}", step="--cgroup")
+                hint = "the container is in no cgroup of that controller"
+                raise Error(f"unknown controller {controller} in SubCgroupPaths", step="--cgroup", hint=hint)
         join_all(self.host, self.paths, pid, sub)
 
     # state
@@ -428,6 +429,10 @@ def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]
                 host.write(fd, "cgroup.procs", str(pid))
             finally:
                 posix.close(fd)
+        except Error as problem:
+            if problem.errno:  # it is not there: in runc's words, which scripts know
+                problem.step = f"error adding pid {pid} to cgroups: failed to write {pid}"
+            raise
         except OSError as error:
             import errno
 

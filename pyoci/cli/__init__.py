@@ -65,6 +65,10 @@ def _run(call: Call, argv: "list[str]") -> int:
     _open_log(call)
     if call.trace_path:
         _begin_trace(call, argv)
+    if call.debug:
+        from pyoci.cli.log import log_phases
+
+        log_phases(call)
     return _function(command)(call)
 
 

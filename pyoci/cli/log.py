@@ -126,6 +126,41 @@ def debug(call: "Call", text: str) -> None:
         emit(call, "debug", text)
 
 
+_PHASES = {
+    "load": "reading config.json",
+    "check": "checking the config",
+    "compile": "compiling the plan",
+    "state": "the container's state",
+    "cgroup": "the container's cgroups",
+    "limits": "the limits of the cgroups",
+    "launch": "starting the container's process",
+    "init": "talking with the container's process",
+    "hooks": "running hooks",
+    "kill": "killing what is left of the container",
+    "undo": "undoing what was done",
+    "wait": "waiting for the container's process",
+}
+
+
+def log_phases(call: "Call") -> None:
+    """From here on each phase of the command is a line of level debug, beside what --trace makes of it."""
+    import pyoci
+
+    traced, last = pyoci.mark, [""]
+
+    def mark(phase: str) -> None:
+        traced(phase)
+        if phase == last[0]:
+            return
+        last[0] = phase
+        try:
+            debug(call, f"{call.command}: {_PHASES.get(phase, phase)}")
+        except OSError:
+            pass  # a full disk is no reason to end what is done
+
+    pyoci.mark = mark
+
+
 def _make_sure_of_log(call: "Call") -> None:
     """A command line can fail before its log is opened."""
     if call.log_fd < 0 and call.log_path:

@@ -3,11 +3,15 @@
 import posix
 
 from pyoci.container.files import send_descriptor
+from pyoci.errors import Error
 from pyoci.plan.request import from_bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_AGENT = "seccomp agent specified in the seccomp profile"
 
 
 def send_listener(config: "dict[str, Any]", state: "dict[str, Any]", pid: int, fd: int) -> None:
@@ -27,5 +31,9 @@ def send_listener(config: "dict[str, Any]", state: "dict[str, Any]", pid: int, f
     path = from_bundle(state["bundle"], profile["listenerPath"])
     try:
         send_descriptor(path, "linux.seccomp.listenerPath", dump(document).encode(), fd)
+    except Error as problem:  # in runc's words, which scripts know
+        sending = problem.text.startswith("send ")
+        problem.step = "cannot send seccomp fd" if sending else f"failed to connect with {_AGENT}"
+        raise
     finally:
         posix.close(fd)

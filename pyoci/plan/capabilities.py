@@ -29,8 +29,8 @@ def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "lis
     # the kernel raises no other (capabilities(7)); buildah asks for an ambient set and names no inheritable one
     refused = masks["ambient"] & ~(masks["permitted"] & masks["inheritable"])
     if refused:
-        names = " ".join(_names(refused))
-        warnings.append(f"process.capabilities.ambient: left out, being not permitted and inheritable: [{names}]")
+        text = f"can't raise ambient capability {', '.join(_names(refused))}: operation not permitted"  # runc's words
+        warnings.append(f"process.capabilities.ambient: {text} (left out, being not permitted and inheritable)")
         masks["ambient"] &= ~refused
     return masks
 

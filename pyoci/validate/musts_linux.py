@@ -160,7 +160,7 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
     _errno(default, "defaultErrnoRet", seccomp, path, out)
     notify = default == "SCMP_ACT_NOTIFY"
     if notify:
-        sentence = "SCMP_ACT_NOTIFY cannot be the default: the runtime itself would wait for the listener"
+        sentence = "SCMP_ACT_NOTIFY cannot be used as default action: the runtime itself would wait"
         out.append(("seccomp-notify-default", (*path, "defaultAction"), sentence, ""))
     for number, rule in enumerate(seccomp.get("syscalls", ())):
         action = rule.get("action", "")
@@ -170,10 +170,10 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
             notify = True
             if "write" in rule.get("names", ()):
                 where = (*path, "syscalls", number, "names", rule["names"].index("write"))
-                sentence = "SCMP_ACT_NOTIFY cannot be used for write: the runtime needs it to hand over the listener"
+                sentence = "SCMP_ACT_NOTIFY cannot be used for the write syscall: it hands over the listener"
                 out.append(("seccomp-notify-write", where, sentence, ""))
     if notify and not seccomp.get("listenerPath"):
-        sentence = "SCMP_ACT_NOTIFY is used, but there is no listenerPath to send the notifications to"
+        sentence = "listenerPath is not set: SCMP_ACT_NOTIFY has nobody to send its notifications to"
         out.append(("seccomp-notify-no-listener", path, sentence, ""))
     if seccomp.get("listenerMetadata") and not seccomp.get("listenerPath"):
         sentence = "listenerMetadata must not be set without listenerPath"
