@@ -12,6 +12,8 @@ def number_mask(text: str, most: int, what: str, where: str) -> int:
     """
     mask = 0
     for part in text.split(","):
+        if not part.strip(" \n"):
+            continue  # as the kernel, which passes over commas
         first, dash, last = part.strip(" \n").partition("-")
         if not (first.isdecimal() and (last.isdecimal() or not dash) and first.isascii() and last.isascii()):
             raise Error(f"not a list of {what}: {text!r}", location=where, hint="such as 0-3,7")

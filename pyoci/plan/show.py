@@ -40,7 +40,47 @@ def _attributes(bits: int) -> str:
     return ",".join(names)
 
 
+# Whose names the bits of a step's `flags` have: the module, and what the names begin with
+_FLAGS = {
+    ops.MOUNT_NEW: (ops, "MOUNT_"),
+    ops.MOUNT_BIND: (ops, "MOUNT_"),
+    ops.MAKE_NODE: (ops, "NODE_"),
+    ops.MAKE_LINK: (ops, "LINK_"),
+    ops.CONSOLE: (ops, "CONSOLE_"),
+    ops.ENTER_CWD: (ops, "CWD_"),
+    ops.IDENTITY: (ops, "IDENTITY_"),
+    ops.READONLY_PATH: (ops, "PATH_"),
+    ops.MASK_PATH: (ops, "PATH_"),
+    ops.SECCOMP: (kernel, "SECCOMP_FILTER_FLAG_"),
+    ops.SCHEDULER: (kernel, "SCHED_FLAG_"),
+}
+_OPERATIONS = {name for name, _, _ in OPERATIONS}
+
+
+def _flags(operation: int, bits: int) -> str:
+    """The names of flags; what has none as a number."""
+    module, start = _FLAGS.get(operation, (ops, "?"))
+    names = []
+    for name in dir(module):
+        bit = getattr(module, name)
+        if name.startswith(start) and name not in _OPERATIONS and type(bit) is int and bit and bits & bit == bit:
+            names.append((bit, name[len(start) :].lower().replace("_", "-")))
+            bits &= ~bit
+    return ",".join([name for _, name in sorted(names)] + ([hex(bits)] if bits else []))
+
+
+def _propagation(bits: int) -> str:
+    names = [
+        n[3:].lower() for n in ("MS_PRIVATE", "MS_SLAVE", "MS_SHARED", "MS_UNBINDABLE") if bits & getattr(kernel, n)
+    ]
+    return ",".join(names)
+
+
 def _value(step: Step, name: str, value: "Any") -> str:
+    if name == "flags" and type(value) is int:
+        return _flags(step.operation, value)
+    if name == "propagation":
+        return _propagation(value)
     if name in ("type", "types") and type(value) is int:
         return _namespaces(value)
     if name in _PLURALS and step.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND, ops.MOUNT_CHANGE):

@@ -122,6 +122,7 @@ CATALOG = {
     "mount-destination-old": (MUST, "config.md#mounts", "a relative destination, version below 1.1"),
     "mount-destination-deprecated": (SHOULD, "config.md#mounts", "a relative destination of a mount"),
     "mount-mappings-no-option": (SHOULD, "config.md#posix-platform-mounts", "mappings without idmap"),
+    "mount-bind-option": (RUNTIME, "config.md#linux-mount-options", "a filesystem's own option for a bind mount"),
     "mount-option-duplicate": (SHOULD, "config.md#linux-mount-options", "an option given twice"),
     "hook-deprecated": (SHOULD, "config.md#posix-platform-hooks", "a prestart hook"),
     "annotation-reserved": (SHOULD, "config.md#annotations", "a reserved name"),
@@ -162,5 +163,5 @@ CATALOG = {
 }
 
 # Rules that `validate` tells but no command refuses for: what the newest spec allows and the config's own version
-# forbids, and what the peers take.
-NOT_REFUSED = ("mount-destination-old", "zero-property")
+# forbids, what the peers take, and what is refused when the mounts are planned, or made.
+NOT_REFUSED = ("mount-destination-old", "zero-property", "mount-bind-option")

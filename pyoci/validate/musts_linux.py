@@ -138,7 +138,9 @@ def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None
         return "sysctl-name", f'"{key}" is no name of a sysctl', ""
     if parts[0] == "net":
         needed = "network"
-    elif parts[:2] == ["fs", "mqueue"] or (parts[0] == "kernel" and len(parts) == 2 and parts[1] in IPC_SYSCTLS):
+    elif (len(parts) > 2 and parts[:2] == ["fs", "mqueue"]) or (
+        parts[0] == "kernel" and len(parts) == 2 and parts[1] in IPC_SYSCTLS
+    ):
         needed = "ipc"
     elif name == "kernel.domainname":
         needed = "uts"

@@ -122,8 +122,10 @@ def _deadline(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
 
 
 def number_list(text: str, path: "Path", out: "list[Finding]") -> None:
-    """A list of CPUs or memory nodes: numbers and ranges with commas, such as 0-3,7."""
-    for part in text.split(",") if text.strip() else ():
+    """A list of CPUs or memory nodes: numbers and ranges with commas, such as 0-3,7; the kernel passes over commas."""
+    for part in text.split(","):
+        if not part.strip():
+            continue
         first, dash, last = part.strip(" \n").partition("-")
         numbers = (first, last) if dash else (first,)
         good = all(number.isascii() and number.isdigit() and len(number) < 8 for number in numbers)

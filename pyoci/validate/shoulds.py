@@ -136,9 +136,22 @@ def _mount(mount: "Json", version: str, path: "Path", out: "list[Finding]") -> N
     if mapped and "idmap" not in options and "ridmap" not in options:
         sentence = "a mount with mappings should have the option idmap or ridmap: others ignore the mappings without"
         out.append(("mount-mappings-no-option", path, sentence, ""))
+    if "bind" in options or "rbind" in options:
+        _bind_options(options, (*path, "options"), out)
     for number in _repeated(options):
         sentence = f"{options[number]} is given twice"
         out.append(("mount-option-duplicate", (*path, "options", number), sentence, ""))
+
+
+def _bind_options(options: "list[str]", path: "Path", out: "list[Finding]") -> None:
+    """A filesystem's own options mean nothing to a bind mount: create refuses them, typos among them."""
+    from ..plan.options import Options, all_options
+
+    strange = set(Options(options, "").data)
+    for number, option in enumerate(options):
+        if option in strange:
+            sentence = f'a bind mount cannot have a filesystem\'s own option such as "{option}"'
+            out.append(("mount-bind-option", (*path, number), sentence, nearest(option, all_options())))
 
 
 def _user_namespace(linux: "Json", out: "list[Finding]") -> None:

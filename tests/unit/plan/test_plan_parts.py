@@ -322,3 +322,15 @@ def test_bound_dev_gets_no_devices() -> None:
     mounts = [{"destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind"]}]
     plan = compiled(small(mounts=mounts))
     assert steps(plan, ops.MAKE_NODE) == [] == steps(plan, ops.MAKE_LINK)
+
+
+def test_a_plan_in_words_has_names_for_bits() -> None:
+    from pyoci.plan.show import _flags, _propagation
+
+    assert _flags(ops.MOUNT_BIND, ops.MOUNT_RECURSIVE | ops.MOUNT_SPREAD_ALL) == "recursive,spread-all"
+    assert _flags(ops.MOUNT_NEW, 1 << 30) == "0x40000000"
+    assert _flags(ops.SECCOMP, kernel.SECCOMP_FILTER_FLAG_LOG) == "log"
+    assert _flags(ops.IDENTITY, ops.IDENTITY_NO_GROUPS) == "no-groups"
+    assert _propagation(kernel.MS_SLAVE) == "slave"
+    words = "\n".join(compiled(small()).lines())
+    assert "flags=1" not in words and "propagation=2" not in words

@@ -70,7 +70,7 @@ def test_memory_policy_and_the_nodes_of_the_host() -> None:
     assert compiled(small(linux={"memoryPolicy": relative}), host).warnings == []
 
 
-@pytest.mark.parametrize("text", ["a", "1-", "-1", "3-1", "1,,2", "1024", "\u0661"])
+@pytest.mark.parametrize("text", ["a", "1-", "-1", "3-1", "1024", "\u0661"])
 def test_what_is_no_list_of_numbers(text: str) -> None:
     with pytest.raises(Error) as told:
         number_mask(text, 1024, "memory nodes", "here")

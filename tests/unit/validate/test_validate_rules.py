@@ -246,7 +246,6 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     ({"process/scheduler": {"policy": "SCHED_ISO"}}, [("scheduler-iso", "process.scheduler.policy")]),
     ({"process/execCPUAffinity": {"initial": "3-1"}}, [("cpu-list", "process.execCPUAffinity.initial")]),
-    ({"process/execCPUAffinity": {"final": "1,,2"}}, [("cpu-list", "process.execCPUAffinity.final")]),
     ({"process/execCPUAffinity": {"final": "-"}}, [("cpu-list", "process.execCPUAffinity.final")]),
     # --- capabilities: never more than a warning
     ({"process/capabilities": {"bounding": ["CAP_KIL"]}}, [("capability-unknown", "process.capabilities.bounding[0]")]),
@@ -312,6 +311,14 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     ({"mounts/0": {"destination": "/x", "options": ["rbind"]}}, [("mount-bind-source", "mounts[0]")]),
     ({"mounts/0": {"destination": "/x", "source": "tmpfs"}}, [("mount-type-required", "mounts[0]")]),
+    (
+        {"mounts/0": {"destination": "/x", "source": "/y", "options": ["rbind", "rpivate", "size=1"]}},
+        [("mount-bind-option", "mounts[0].options[1]"), ("mount-bind-option", "mounts[0].options[2]")],
+    ),
+    (
+        {"mounts/0": {"destination": "/x", "source": "/y", "options": ["bind", "rro", "Z"]}},
+        [("mount-bind-option", "mounts[0].options[2]")],
+    ),
     ({"mounts/0/options": ["ro", "nosuid", "ro"]}, [("mount-option-duplicate", "mounts[0].options[2]")]),
     # --- ids
     (
@@ -472,6 +479,10 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     (
         {"linux/sysctl": {"net.ipv4.ip_forward": "1"}, "linux/namespaces/4": {"type": "cgroup"}},
         [("sysctl-no-namespace", 'linux.sysctl["net.ipv4.ip_forward"]')],
+    ),
+    (
+        {"linux/sysctl": {"fs.mqueue": "1"}},
+        [("sysctl-not-namespaced", 'linux.sysctl["fs.mqueue"]')],
     ),
     (
         {"linux/sysctl": {"fs.mqueue.msg_max": "1", "kernel/shmmax": "2"}, "linux/namespaces/3": {"type": "cgroup"}},
@@ -869,3 +880,14 @@ def test_zeros_are_written_where_they_are_absent() -> None:
             assert [path[-1] for path in found] == list(names)
     assert not fill({"windows": {}, "process": {"user": {"username": "x"}}}, "config")
     assert not fill([], "config") and not fill({"process": {"user": 7}, "mounts": 5}, "config")
+
+
+@pytest.mark.parametrize("text", ["1,,2", "0,,1,", ",3", ""])
+def test_commas_too_many_are_passed_over_as_the_kernel_does(text: str) -> None:
+    from pyoci.plan.numbers import number_mask
+    from pyoci.validate.musts_rare import number_list
+
+    found: "list[Any]" = []
+    number_list(text, (), found)
+    assert found == []
+    number_mask(text, 64, "CPUs", "here")
