@@ -58,6 +58,7 @@ def _program_error(message: "Message") -> Error:
     hint = ""
     if message.number == errno.ENOENT and message.operation == ops.FIND_EXECUTABLE:
         reason = f"stat {name}: {reason}" if "/" in name else "executable file not found in $PATH"
+        hint = "each word is an entry of its own in process.args" if " " in name else ""
     elif message.number == errno.EISDIR:
         reason += ": permission denied"  # execve's own answer, out of which docker reads its status 126
     elif message.number == errno.ENOENT:
@@ -108,6 +109,10 @@ def _hint(message: "Message") -> str:
         return _LOCKED
     if message.operation == ops.UNSHARE:
         return namespaces_hint(message.number)
+    if message.operation == ops.MAKE_DIRECTORY and message.number == errno.ENOTDIR:
+        return "a file is in its place, or on the way to it"
+    if message.operation == ops.MOUNT_NEW and message.text.endswith((": bind", ": rbind", ": none")):
+        return 'for a bind mount "bind" or "rbind" must be among its options'
     if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:
         return "the kernel has no such filesystem, or its module is not loaded"
     if message.operation == ops.MEMORY_POLICY and message.number == errno.EINVAL:
