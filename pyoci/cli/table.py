@@ -82,7 +82,7 @@ COMMANDS = {
         " kernel-memory-tcp:text memory:text memory-reservation:text memory-swap:text cpu-idle:text pids-limit:text"
         " l3-cache-schema:text mem-bw-schema:text",
     ),
-    "validate": ("validate", "main", 0, -1, "mixed", "format/f:text strict start kind:text bundle/b:text"),
+    "validate": ("validate", "main", 0, -1, "mixed", "format/f:text strict start host kind:text bundle/b:text"),
     "version": ("show", "version", 0, 0, "mixed", "check"),
 }
 # fmt: on

@@ -218,6 +218,7 @@ COMMANDS = {
             "format": ("FORMAT", "human, json or sarif (default: human)"),
             "strict": ("", "treat recommendations and unknown names as errors"),
             "start": ("", "the container is to be started: its process must be there, too"),
+            "host": ("", "tell what this host and this bundle lack as well: rootfs, sources, program, controllers"),
             "kind": ("KIND", "what it is: config, process, state or features (default: seen from its content)"),
         },
     ),

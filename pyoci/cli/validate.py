@@ -8,6 +8,7 @@ from pyoci.errors import Error
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.cli.call import Call
+    from pyoci.validate.analysis import Problem
     from pyoci.validate.render import Report
 
 KINDS = ("config", "process", "state", "features")
@@ -42,8 +43,22 @@ def _report(name: str, kind: str, call: "Call") -> "Report":
     problems = report(raw, kind)
     if kind == "config" and call.yes("start"):
         problems += missing_process(raw)
+    if kind == "config" and call.yes("host") and not any(problem.level in ERRORS for problem in problems):
+        problems += _lacks(name, path, raw, call)
     errors = (*ERRORS, SHOULD) if call.yes("strict") else ERRORS
     return Report(path, kind, raw.decode("utf-8", "replace"), problems, errors)
+
+
+def _lacks(name: str, path: str, raw: bytes, call: "Call") -> "list[Problem]":
+    """What this host and the bundle do not have."""
+    from pyoci.options import CreateOptions
+    from pyoci.validate import onhost
+
+    if name == "-":
+        hint = "--host looks into the bundle"
+        raise Error("standard input is no bundle", hint=hint, status=UNUSABLE)
+    bundle = os.path.dirname(os.path.abspath(path))
+    return onhost.report(raw, bundle, lambda: call.runtime().plan(CreateOptions(bundle)))
 
 
 def _read(name: str) -> "tuple[str, bytes]":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyoci.plan.request import Request
 
 _MOST_CPUS = 8192  # what kernels are configured for at most
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
 
@@ -107,7 +107,7 @@ def find(request: "Request", plan: "Plan") -> "dict[str, int]":
     names = _environment(process)
     if not names.get("HOME"):
         plan.add(ops.FIND_HOME, "process.user", user["uid"])
-    path = tuple(names.get("PATH", _DEFAULT_PATH).split(":"))
+    path = tuple(names.get("PATH", DEFAULT_PATH).split(":"))
     groups = _groups(user)
     masks = capability_masks(request, process.get("capabilities") or {}, plan.warnings)  # what nobody asked for: none
     plan.add(

@@ -49,8 +49,8 @@ _FLAGS = {
     ops.CONSOLE: (ops, "CONSOLE_"),
     ops.ENTER_CWD: (ops, "CWD_"),
     ops.IDENTITY: (ops, "IDENTITY_"),
-    ops.READONLY_PATH: (ops, "PATH_"),
-    ops.MASK_PATH: (ops, "PATH_"),
+    ops.READONLY_PATH: (ops, "PROTECT_"),
+    ops.MASK_PATH: (ops, "PROTECT_"),
     ops.SECCOMP: (kernel, "SECCOMP_FILTER_FLAG_"),
     ops.SCHEDULER: (kernel, "SCHED_FLAG_"),
 }

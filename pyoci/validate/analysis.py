@@ -82,6 +82,18 @@ def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
     return problems
 
 
+def located(raw: bytes, findings: "list[Finding]") -> "list[Problem]":
+    """Findings about a text that can be read, with their places."""
+    text = raw.decode()
+    places = scan(text, wanted={path for item in findings for path in _upwards(item[1])})
+    problems = [Problem(item, "", CATALOG[item[0]][1]) for item in findings]
+    for problem in problems:
+        offset = next(place for path in _upwards(problem.path) for place in (_offset(places, path),) if place >= 0)
+        problem.line = text.count("\n", 0, offset) + 1
+        problem.column = offset - text.rfind("\n", 0, offset)
+    return problems
+
+
 def missing_process(raw: bytes) -> "list[Problem]":
     """The one problem more that a config has where start is asked for: no process."""
     read = scan(raw.decode("utf-8", "replace"))

@@ -114,6 +114,9 @@ CATALOG = {
     "state-pid-required": (MUST, "runtime.md#state", "no pid"),
     "state-bundle-relative": (MUST, "runtime.md#state", "a relative path of the bundle"),
     "features-version-order": (MUST, "features.md#specification-version", "a maximum below the minimum"),
+    # validate --host
+    "host-lacks": (RUNTIME, "runtime.md#create", "what this host or this bundle does not have"),
+    "host-ignores": (SHOULD, "runtime.md#create", "what is ignored on this host"),
     # shoulds
     "zero-property": (MUST, "config.md#valid-values", "a required number is missing, which counts as zero"),
     "null-property": (SHOULD, "config.md#configuration", "null in the place of a property, which counts as absent"),
@@ -164,4 +167,4 @@ CATALOG = {
 
 # Rules that `validate` tells but no command refuses for: what the newest spec allows and the config's own version
 # forbids, what the peers take, and what is refused when the mounts are planned, or made.
-NOT_REFUSED = ("mount-destination-old", "zero-property", "mount-bind-option")
+NOT_REFUSED = ("mount-destination-old", "zero-property", "mount-bind-option", "host-lacks")

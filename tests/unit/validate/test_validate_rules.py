@@ -725,6 +725,8 @@ def test_bad_document(
 
 JSON_CODES = {code for code in CATALOG if code.startswith("json-")}
 ELSEWHERE = {
+    "host-ignores",
+    "host-lacks",
     "document-null",
     "process-required",
     "cut-short",
