@@ -17,6 +17,7 @@ slirp4netns /usr/bin/slirp4netns
 fuse-overlayfs /usr/bin/fuse-overlayfs
 containernetworking-plugins /usr/lib/cni/bridge
 iptables /usr/sbin/iptables
+nftables /usr/sbin/nft
 buildah /usr/bin/buildah
 containerd /usr/bin/containerd
 runc /usr/sbin/runc
