@@ -22,6 +22,8 @@ ffibuilder.cdef(
     uint32_t seccomp_arch_native(void);
     uint32_t seccomp_arch_resolve_name(const char *arch_name);
     int seccomp_arch_add(scmp_filter_ctx ctx, uint32_t arch_token);
+    int seccomp_arch_remove(scmp_filter_ctx ctx, uint32_t arch_token);
+    int seccomp_merge(scmp_filter_ctx ctx_dst, scmp_filter_ctx ctx_src);
     int seccomp_attr_set(scmp_filter_ctx ctx, int attr, uint32_t value);
     int seccomp_syscall_resolve_name(const char *name);
     int seccomp_syscall_resolve_name_arch(uint32_t arch_token, const char *name);

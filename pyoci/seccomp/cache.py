@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # An `@` is not allowed in a container's id, so this directory can never be one's
 DIRECTORY = "@seccomp"
 _MAGIC = b"pyocibp2"
-_FORMAT = 2  # of the compiler's output: to be raised when the same profile comes to mean another program
+_FORMAT = 3  # of the compiler's output: to be raised when the same profile comes to mean another program
 _ENTRIES = 64
 _LARGEST = 1 << 18
 _SUM = "=8s8s"

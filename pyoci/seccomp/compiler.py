@@ -105,20 +105,23 @@ def compile_profile(profile: "dict[str, Any]") -> Compiled:
     """
     library = Library()
     default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"))
-    filter = library.call.seccomp_init(default)
-    if filter == ffi.NULL:
-        raise Error(f"libseccomp {library.version} refuses the default action", location=f"{_WHERE}.defaultAction")
+    filters = [_filter(library, default)]
     try:
-        tokens = _architectures(library, filter, profile)
+        tokens = _architectures(library, filters, default, profile)
         rules = profile.get("syscalls") or []
         if len(rules) > _MANY_RULES:  # refused by libraries before 2.5, which then keep to the list
-            library.call.seccomp_attr_set(filter, library.call.SCMP_FLTATR_CTL_OPTIMIZE, 2)
+            for filter in (one for one in filters if one != ffi.NULL):
+                library.call.seccomp_attr_set(filter, library.call.SCMP_FLTATR_CTL_OPTIMIZE, 2)
         known: "_Known" = set()
         for index, rule in enumerate(rules):
-            _rule(library, filter, default, rule, f"{_WHERE}.syscalls[{index}]", known)
-        program = unknown_calls(library, profile, tokens) + _export(library, filter)
+            _rule(library, filters, default, rule, f"{_WHERE}.syscalls[{index}]", known)
+        if len(filters) > 1:
+            _merge(library, filters)
+        program = unknown_calls(library, profile, tokens) + _export(library, filters[0])
     finally:
-        library.call.seccomp_release(filter)
+        for filter in filters:
+            if filter != ffi.NULL:
+                library.call.seccomp_release(filter)
     if len(program) // 8 > kernel.BPF_MAXINSNS:
         text = f"it makes a filter of {len(program) // 8} instructions; the kernel takes {kernel.BPF_MAXINSNS}"
         raise Error(text, location=_WHERE, hint="fewer rules with args, or fewer architectures, make a smaller one")
@@ -130,25 +133,55 @@ def _action(name: str, number: "int | None") -> int:
     return code | (errno.EPERM if number is None else number) if name in _WITH_NUMBER else code
 
 
-def _architectures(library: Library, filter: "Any", profile: "dict[str, Any]") -> "list[int]":
-    """Adds the architectures to the machine's own, which a filter always has; gives the tokens of all."""
-    tokens = [int(library.call.seccomp_arch_native())]
+def _filter(library: Library, default: int) -> "Any":
+    filter = library.call.seccomp_init(default)
+    if filter == ffi.NULL:
+        raise Error(f"libseccomp {library.version} refuses the default action", location=f"{_WHERE}.defaultAction")
+    return filter
+
+
+def _architectures(library: Library, filters: "list[Any]", default: int, profile: "dict[str, Any]") -> "list[int]":
+    """Adds the architectures to the machine's own, which a filter always has; gives the tokens of all.
+
+    With x32 they get two filters, which are merged in the end: x86_64's with x32's, and all others. In the first a rule
+    for a call that x86_64 has not got would make libseccomp (2.5.4) forget rules that have args, if its action is
+    another than theirs: what they forbid would be allowed.
+    """
+    native = int(library.call.seccomp_arch_native())
+    tokens, x32 = [native], int(library.call.seccomp_arch_resolve_name(b"x32"))
+    wanted = profile.get("architectures") or []
+    if "SCMP_ARCH_X32" in wanted and native == int(library.call.seccomp_arch_resolve_name(b"x86_64")):
+        filters.append(_filter(library, default))
+        library.call.seccomp_arch_remove(filters[1], native)
     for index, name in enumerate(profile.get("architectures") or []):
         where = f"{_WHERE}.architectures[{index}]"
         token = library.architecture(name, where)
         if token in tokens:
             continue
-        result = library.call.seccomp_arch_add(filter, token)
+        result = library.call.seccomp_arch_add(filters[0 if token == x32 else -1], token)
         if result == -errno.EDOM:
             raise Error(f"{name} has another byte order than this machine", location=where, hint="leave it out")
         if result < 0:
             raise Error(f"libseccomp {library.version} refuses {name}", location=where, errno=-result)
         tokens.append(token)
+    if len(filters) > 1 and set(tokens) <= {native, x32}:
+        library.call.seccomp_release(filters.pop())
+        filters.append(ffi.NULL)
     return tokens
 
 
+def _merge(library: Library, filters: "list[Any]") -> None:
+    other = filters.pop()
+    if other == ffi.NULL:
+        return
+    result = library.call.seccomp_merge(filters[0], other)
+    if result < 0:
+        library.call.seccomp_release(other)
+        raise Error(f"libseccomp {library.version} cannot join two filters", location=_WHERE, errno=-result)
+
+
 def _rule(
-    library: Library, filter: "Any", default: int, rule: "dict[str, Any]", where: str, known: "_Known"
+    library: Library, filters: "list[Any]", default: int, rule: "dict[str, Any]", where: str, known: "_Known"
 ) -> None:
     """Adds what a rule says and `known` has not got: the library takes the longer the more rules it has."""
     action = _action(rule["action"], rule.get("errnoRet"))
@@ -167,10 +200,13 @@ def _rule(
                 text = f"more than {_MOST_RULES} different rules make no filter of {kernel.BPF_MAXINSNS} instructions"
                 raise Error(text, location=where, hint="fewer rules with args make a smaller one")
             conditions = ffi.new("struct scmp_arg_cmp[]", group)
-            result = library.call.seccomp_rule_add_array(filter, action, number, len(group), conditions)
-            if result < 0 and result != -errno.EEXIST:
-                text = f"libseccomp {library.version} refuses the rule for {name}"
-                raise Error(text, location=where, errno=-result)
+            for filter in filters[1:] if number < 0 and len(filters) > 1 else filters:
+                if filter == ffi.NULL:
+                    continue
+                result = library.call.seccomp_rule_add_array(filter, action, number, len(group), conditions)
+                if result < 0 and result != -errno.EEXIST:
+                    text = f"libseccomp {library.version} refuses the rule for {name}"
+                    raise Error(text, location=where, errno=-result)
 
 
 def _conditions(library: Library, args: "list[dict[str, Any]]") -> "list[list[tuple[int, int, int, int]]]":

@@ -204,3 +204,24 @@ def test_wait_killable_without_an_agent_is_told() -> None:
 @pytest.mark.parametrize("document", [None, {}, {"architectures": ["SCMP_ARCH_X86"]}])
 def test_unconfined(document: Any) -> None:
     assert step(document).steps == []
+
+
+@pytest.mark.parametrize("architectures", [["SCMP_ARCH_X32"], ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]])
+@pytest.mark.parametrize("foreign", ["waitpid", "set_tls", "s390_runtime_instr"])
+def test_a_call_that_x86_64_has_not_got_takes_no_rule_away(architectures: "list[str]", foreign: str) -> None:
+    """With x32 in one filter libseccomp 2.5.4 would forget the rule with args: what it forbids would be allowed."""
+    profile = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "architectures": architectures,
+        "syscalls": [
+            {"names": [foreign], "action": "SCMP_ACT_TRAP"},
+            {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 7, "op": "SCMP_CMP_NE"}]},
+            {"names": ["write"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 0, "op": "SCMP_CMP_NE"}]},
+        ],
+    }
+    if NATIVE != "64":
+        pytest.skip("x32 is of x86-64")
+    filter = decode(compiler.compile_profile(profile).program)
+    for number in (0, 1):
+        assert run(filter, Call(SETS["64"].token, number, [9] * 6).words()) == 0x00050001
+    assert run(filter, Call(SETS["64"].token, 0, [7] * 6).words()) == 0x7FFF0000
