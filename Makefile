@@ -53,10 +53,12 @@ test-integration: tools build criu
 test-security: tools build
 	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests/security
 
-# Debian's engines with runc, then with pyoci: writes docs/engines-table.md
+# Debian's engines with runc, then with pyoci: writes this release's page in docs/engines, and docs/engines-table.md of all
+RELEASE := $(or $(patsubst %,debian%,$(shell . /etc/os-release 2>/dev/null && echo $$VERSION_ID)),forky)
 test-callers: tools build criu
 	tests/callers/install.sh $(VENV) build/callers
-	$(RUN) -m pytest -q -n $(JOBS) tests/callers --engines-table docs/engines-table.md
+	$(RUN) -m pytest -q -n $(JOBS) tests/callers --engines-table docs/engines/$(RELEASE).md; status=$$?; \
+		$(RUN) tests/tools/engines_table.py; exit $$status
 
 # What of it every change must pass
 test-callers-core: tools build criu
