@@ -8,8 +8,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 GENERATIONS = ("debian12", "debian13", "forky")
 HEAD = """# What engines do with pyoci, compared with runc
 
-Each operation runs with runc first, then with pyoci, on private state; exit status, output and error are compared. *same*:
-as with runc. *not here*: it does not work with runc on the machine that wrote the page, for the reason that the page gives.
+Each operation runs with runc first, then with pyoci, on private state; exit status, output and error are compared.
+*same*: as with runc. *not here*: it does not work with runc on the machine that wrote the page, which gives the reason.
 `make test-callers` writes the page of the Debian that it runs on, `tests/tools/engines_table.py` this one of them all.
 
 """
