@@ -10,7 +10,7 @@ import tempfile
 from compiler_build import compile_static, write
 
 PROBE = b'#include <unistd.h>\nint main(void) { return write(1, "works\\n", 6) != 6; }\n'
-# What the kernel says where a build may not make containers: in a sandbox, for a user without namespaces, and in a chroot
+# What the kernel says where a build may not make containers: in a sandbox, for a user without namespaces, in a chroot
 # whose root is no mount, as those that build packages are
 REFUSED = re.compile(r"\((EPERM|EACCES|ENOSYS|ENOSPC|EUSERS)\)|set propagation of /.*\(EINVAL\)")
 NAMESPACES = ("pid", "mount", "ipc", "uts")
