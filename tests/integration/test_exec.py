@@ -2,13 +2,14 @@
 
 import json
 import os
+import select
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import leftovers
 from support.box import Box
-from support.command import run
+from support.command import PATIENCE, run
 
 pytestmark = pytest.mark.root
 SPACES = ["mnt", "net", "pid", "ipc", "uts", "cgroup", "user"]
@@ -195,9 +196,11 @@ def test_delete_does_not_wait_for_the_parents_of_others(running: Box) -> None:
 
 
 def test_exec_in_created_and_stopped_containers(box: Box) -> None:
-    box.made_container(box.bundle().args("true"), "c")
+    init = os.pidfd_open(box.made_container(box.bundle().args("true"), "c")["pid"])
     assert box.call("exec", "c", "echo", "here").out == "here\n", "callers prepare a created container by exec"
     box.ok("kill", "c", "KILL")
+    assert select.select([init], [], [], PATIENCE)[0], "a killed process takes a moment to end"
+    os.close(init)
     leftovers.reap()
     result = box.call("exec", "c", "true")
     assert result.status == 255
