@@ -16,7 +16,7 @@ def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "lis
     """The five sets as bit masks.
 
     What cannot be granted is left out with a warning, and is no failure (config.md, "capabilities"): names this kernel
-    lacks, what the runtime does not have itself, ambient ones that are not permitted and inheritable too.
+    lacks, what the runtime does not have itself; without one, ambient ones that are not permitted and inheritable too.
     """
     own = request.host.permitted() if request.namespace("user") is None else 0
     unknown: "list[str]" = []
@@ -26,12 +26,9 @@ def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "lis
         warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")
     if request.namespace("user") is None:
         _leave_out_missing(own, masks, warnings)
-    # the kernel raises no other (capabilities(7)); buildah asks for an ambient set and names no inheritable one
-    refused = masks["ambient"] & ~(masks["permitted"] & masks["inheritable"])
-    if refused:
-        text = f"can't raise ambient capability {', '.join(_names(refused))}: operation not permitted"  # runc's words
-        warnings.append(f"process.capabilities.ambient: {text} (left out, being not permitted and inheritable)")
-        masks["ambient"] &= ~refused
+    # The kernel raises no other (capabilities(7)). Nothing is said of it, as by runc 1.1: buildah asks for an ambient set
+    # without an inheritable one each time, and hands our warnings on to its user. `validate` tells it.
+    masks["ambient"] &= masks["permitted"] & masks["inheritable"]
     return masks
 
 
