@@ -16,7 +16,7 @@ def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "lis
     """The five sets as bit masks.
 
     What cannot be granted is left out with a warning, and is no failure (config.md, "capabilities"): names this kernel
-    lacks, what the runtime does not have itself; without one, ambient ones that are not permitted and inheritable too.
+    lacks, what the runtime does not have itself; without one, ambient ones not permitted and inheritable, too.
     """
     own = request.host.permitted() if request.namespace("user") is None else 0
     unknown: "list[str]" = []
