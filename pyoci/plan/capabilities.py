@@ -26,8 +26,8 @@ def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "lis
         warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")
     if request.namespace("user") is None:
         _leave_out_missing(own, masks, warnings)
-    # The kernel raises no other (capabilities(7)). Nothing is said of it, as by runc 1.1: buildah asks for an ambient set
-    # without an inheritable one each time, and hands our warnings on to its user. `validate` tells it.
+    # The kernel raises no other (capabilities(7)). Nothing is said of it, as by runc 1.1: buildah asks for an ambient
+    # set without an inheritable one each time, and hands our warnings on to its user. `validate` tells it.
     masks["ambient"] &= masks["permitted"] & masks["inheritable"]
     return masks
 
