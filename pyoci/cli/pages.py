@@ -72,8 +72,8 @@ command.
   else to it without `--debug`.
 * What had to be ignored (a capability that the kernel lacks, say) is a line of level `warning` of a command that did
   not fail: in FILE, without `--log` on standard error.
-* With `--debug` each phase of a command (reading config.json, checking it, compiling the plan, starting the process …) is
-  a line of level `debug`.
+* With `--debug` each phase of a command (reading config.json, checking it, compiling the plan, starting the process …)
+  is a line of level `debug`.
 * A wrong command line also prints `Incorrect Usage` and the help on standard output.
 * Messages of `create`, `run` and `exec` begin with `pyoci create failed: `, `pyoci run failed: `, `exec failed: `; when
   the container's process could not be set up or started, `unable to start container process: ` follows.
