@@ -105,23 +105,26 @@ def compile_profile(profile: "dict[str, Any]") -> Compiled:
     """
     library = Library()
     default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"))
-    filters = [_filter(library, default)]
+    tokens = _tokens(library, profile)
+    rules = profile.get("syscalls") or []
+    filters: "list[Any]" = []
     try:
-        tokens = _architectures(library, filters, default, profile)
-        rules = profile.get("syscalls") or []
-        if len(rules) > _MANY_RULES:  # refused by libraries before 2.5, which then keep to the list
-            for filter in (one for one in filters if one != ffi.NULL):
-                library.call.seccomp_attr_set(filter, library.call.SCMP_FLTATR_CTL_OPTIMIZE, 2)
+        pair = _x86_64_and_x32(library, list(tokens))
+        for group in _groups(list(tokens), pair):
+            filters.append(_filter(library, default))
+            _architectures(library, filters[-1], {token: tokens[token] for token in group})
+            if len(rules) > _MANY_RULES:  # refused by libraries before 2.5, which then keep to the list
+                library.call.seccomp_attr_set(filters[-1], library.call.SCMP_FLTATR_CTL_OPTIMIZE, 2)
+        foreign = filters[1:] if pair else filters  # what x86_64 has not got x32 has not got, either
         known: "_Known" = set()
         for index, rule in enumerate(rules):
-            _rule(library, filters, default, rule, f"{_WHERE}.syscalls[{index}]", known)
-        if len(filters) > 1:
+            _rule(library, filters, foreign, default, rule, f"{_WHERE}.syscalls[{index}]", known)
+        while len(filters) > 1:
             _merge(library, filters)
-        program = unknown_calls(library, profile, tokens) + _export(library, filters[0])
+        program = unknown_calls(library, profile, list(tokens)) + _export(library, filters[0])
     finally:
         for filter in filters:
-            if filter != ffi.NULL:
-                library.call.seccomp_release(filter)
+            library.call.seccomp_release(filter)
     if len(program) // 8 > kernel.BPF_MAXINSNS:
         text = f"it makes a filter of {len(program) // 8} instructions; the kernel takes {kernel.BPF_MAXINSNS}"
         raise Error(text, location=_WHERE, hint="fewer rules with args, or fewer architectures, make a smaller one")
@@ -140,50 +143,69 @@ def _filter(library: Library, default: int) -> "Any":
     return filter
 
 
-def _architectures(library: Library, filters: "list[Any]", default: int, profile: "dict[str, Any]") -> "list[int]":
-    """Adds the architectures to the machine's own, which a filter always has; gives the tokens of all.
+def _token(library: Library, name: str) -> int:
+    return int(library.call.seccomp_arch_resolve_name(name.encode()))
 
-    With x32 they get two filters, which are merged in the end: x86_64's with x32's, and all others. In the first a rule
-    for a call that x86_64 has not got would make libseccomp (2.5.4) forget rules that have args, if its action is
-    another than theirs: what they forbid would be allowed.
-    """
-    native = int(library.call.seccomp_arch_native())
-    tokens, x32 = [native], int(library.call.seccomp_arch_resolve_name(b"x32"))
-    wanted = profile.get("architectures") or []
-    if "SCMP_ARCH_X32" in wanted and native == int(library.call.seccomp_arch_resolve_name(b"x86_64")):
-        filters.append(_filter(library, default))
-        library.call.seccomp_arch_remove(filters[1], native)
+
+def _tokens(library: Library, profile: "dict[str, Any]") -> "dict[int, tuple[str, str]]":
+    """The architectures of a filter, the machine's own first, which it always has: token to name and place."""
+    tokens = {int(library.call.seccomp_arch_native()): ("", "")}
     for index, name in enumerate(profile.get("architectures") or []):
         where = f"{_WHERE}.architectures[{index}]"
-        token = library.architecture(name, where)
-        if token in tokens:
-            continue
-        result = library.call.seccomp_arch_add(filters[0 if token == x32 else -1], token)
+        tokens.setdefault(library.architecture(name, where), (name, where))
+    return tokens
+
+
+def _x86_64_and_x32(library: Library, tokens: "list[int]") -> "list[int]":
+    """Both, where the machine is an x86_64 and x32 is wanted; else none."""
+    pair = [_token(library, "x86_64"), _token(library, "x32")]
+    return pair if tokens[0] == pair[0] and pair[1] in tokens else []
+
+
+def _groups(tokens: "list[int]", pair: "list[int]") -> "list[list[int]]":
+    """The architectures of each filter, which are merged in the end: x86_64 with x32 is apart from all others.
+
+    In one filter with x32 a rule for a call that x86_64 has not got makes libseccomp (2.5.4) forget rules that have
+    args, if its action is another than theirs: what they forbid would be allowed.
+    """
+    others = [token for token in tokens if token not in pair]
+    return [group for group in (pair, others) if group]
+
+
+def _architectures(library: Library, filter: "Any", tokens: "dict[int, tuple[str, str]]") -> None:
+    """Gives a filter these architectures and no other."""
+    native = int(library.call.seccomp_arch_native())
+    for token, (name, where) in tokens.items():
+        result = library.call.seccomp_arch_add(filter, token) if token != native else 0
         if result == -errno.EDOM:
             raise Error(f"{name} has another byte order than this machine", location=where, hint="leave it out")
         if result < 0:
             raise Error(f"libseccomp {library.version} refuses {name}", location=where, errno=-result)
-        tokens.append(token)
-    if len(filters) > 1 and set(tokens) <= {native, x32}:
-        library.call.seccomp_release(filters.pop())
-        filters.append(ffi.NULL)
-    return tokens
+    if native not in tokens:
+        library.call.seccomp_arch_remove(filter, native)
 
 
 def _merge(library: Library, filters: "list[Any]") -> None:
-    other = filters.pop()
-    if other == ffi.NULL:
-        return
-    result = library.call.seccomp_merge(filters[0], other)
+    """Adds the last filter to the first; then it is the library's."""
+    result = library.call.seccomp_merge(filters[0], filters[-1])
     if result < 0:
-        library.call.seccomp_release(other)
         raise Error(f"libseccomp {library.version} cannot join two filters", location=_WHERE, errno=-result)
+    filters.pop()
 
 
 def _rule(
-    library: Library, filters: "list[Any]", default: int, rule: "dict[str, Any]", where: str, known: "_Known"
+    library: Library,
+    filters: "list[Any]",
+    foreign: "list[Any]",
+    default: int,
+    rule: "dict[str, Any]",
+    where: str,
+    known: "_Known",
 ) -> None:
-    """Adds what a rule says and `known` has not got: the library takes the longer the more rules it has."""
+    """Adds what a rule says and `known` has not got: the library takes the longer the more rules it has.
+
+    filters: each gets the rule; foreign: those that get one for a call which this machine's architecture has not got
+    """
     action = _action(rule["action"], rule.get("errnoRet"))
     if action == default:  # the library refuses what would change nothing
         return
@@ -200,9 +222,7 @@ def _rule(
                 text = f"more than {_MOST_RULES} different rules make no filter of {kernel.BPF_MAXINSNS} instructions"
                 raise Error(text, location=where, hint="fewer rules with args make a smaller one")
             conditions = ffi.new("struct scmp_arg_cmp[]", group)
-            for filter in filters[1:] if number < 0 and len(filters) > 1 else filters:
-                if filter == ffi.NULL:
-                    continue
+            for filter in foreign if number < 0 else filters:
                 result = library.call.seccomp_rule_add_array(filter, action, number, len(group), conditions)
                 if result < 0 and result != -errno.EEXIST:
                     text = f"libseccomp {library.version} refuses the rule for {name}"
