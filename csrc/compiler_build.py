@@ -5,6 +5,7 @@ is the compiler of the two static programs. Warnings are no errors here, since t
 `make check` they are (tests/tools/analyze.py).
 """
 
+import functools
 import os
 import shlex
 import subprocess
@@ -84,6 +85,7 @@ def static_words():
     return ["-static", "-fno-pie", "-no-pie"]
 
 
+@functools.cache
 def static_compiler():
     """The compiler for init and the launcher. They must be static: a dynamic loader reads files that the environment or
     the image chooses."""

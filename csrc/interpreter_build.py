@@ -164,6 +164,7 @@ class Builder:
         self.package, self.scratch, self.flags = package, scratch, flags
         self.output = os.path.join(package, "interpreter")
         self.objects = {}
+        self.parts_of = {}  # start: what it is linked of, which is made once
         self.said = []  # what each attempt that failed was, and why
 
     def compiled(self, name, path, *flags):
@@ -176,19 +177,22 @@ class Builder:
 
     def parts(self, start, lean):
         """The objects of a program, None where one of them cannot be had."""
+        if start not in self.parts_of:
+            self.parts_of[start] = self.make_parts(start)
+        if not lean:
+            return self.parts_of[start]
+        path = module_list(self.scratch)
+        return None if path is None else [*self.parts_of[start], self.compiled("config", path)]
+
+    def make_parts(self, start):
+        """The objects of a program but for its list of built-in modules."""
         shim = os.path.join(self.scratch, "_shim.c")
         write(shim, shim_build.module().encode())
         macros = [*places(), f'-DPYOCI_START="{start}"', *self.flags]
         found = [self.compiled(f"interpreter-{start}", source("interpreter.c"), *macros), self.compiled("_shim", shim)]
         found += [self.compiled(name, source(f"{name}.c")) for name in ("shim", "hook")]
         table, data = module_table(self.package, self.scratch, bool(self.flags), start == "frozen")
-        found += [self.compiled(f"modules-{start}", table), self.compiled(f"data-{start}", data)]
-        if lean:
-            path = module_list(self.scratch)
-            if path is None:
-                return None
-            found.append(self.compiled("config", path))
-        return found
+        return [*found, self.compiled(f"modules-{start}", table), self.compiled(f"data-{start}", data)]
 
     def build(self):
         """Tries one way after the other; the start of the program that works, "stock" when there is none."""
