@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from support import leftovers
 from support.box import Box
+from support.bundle import Bundle
 
 pytestmark = pytest.mark.root
 SCHEMAS = Path(__file__).parents[1] / "data" / "spec-schemas"
@@ -323,9 +324,10 @@ def test_kill_without_a_signal_sends_term(box: Box) -> None:
     assert (bundle.rootfs / "out").read_text() == "term\n"
 
 
-def test_kill_of_a_created_container(box: Box) -> None:
-    pid = box.made_container(box.bundle().args("true"), "c")["pid"]
-    box.ok("kill", "c", "KILL")
+def ended_by(box: Box, bundle: Bundle, name: str) -> None:
+    """A container that is sent a signal before its start has stopped, and can only be removed."""
+    pid = box.made_container(bundle, "c")["pid"]
+    box.ok("kill", "c", name)
     wait_gone(pid)
     assert box.state()["status"] == "stopped"
     assert "cannot start a container that has stopped" in refused(box, "start", "c")
@@ -333,8 +335,12 @@ def test_kill_of_a_created_container(box: Box) -> None:
     assert box.left() == []
 
 
-def test_term_does_not_end_a_created_container(box: Box) -> None:
-    """It is pid 1 of its namespace, where a signal without a handler does nothing (pid_namespaces(7))."""
+def test_kill_of_a_created_container(box: Box) -> None:
+    ended_by(box, box.bundle().args("true"), "KILL")
+
+
+def test_a_created_container_is_removed_while_a_signal_ends_it(box: Box) -> None:
+    """Whether it has ended yet or not."""
     pid = box.made_container(box.bundle().args("true"), "c")["pid"]
     box.ok("kill", "c", "TERM")
     os.kill(pid, 0)
@@ -420,13 +426,7 @@ def test_signal_before_the_start(box: Box, name: str, pids: bool) -> None:
     bundle = box.bundle().args("sleep", "1000")
     if not pids:
         bundle.without("pid")
-    pid = box.made_container(bundle, "c")["pid"]
-    box.ok("kill", "c", name)
-    wait_gone(pid)
-    assert box.state()["status"] == "stopped"
-    assert "cannot start a container that has stopped" in refused(box, "start", "c")
-    box.ok("delete", "c")
-    assert box.left() == []
+    ended_by(box, bundle, name)
 
 
 def test_signal_before_the_program(box: Box) -> None:
