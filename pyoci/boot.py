@@ -172,9 +172,8 @@ def open_later(*args: "Any", **options: "Any") -> "Any":
 def complete() -> None:
     """The other half of Python's start, once. Raises ImportError where Python's library cannot be read: the start
     itself would print a page about it."""
-    if not _pyoci.HALVES or "encodings" in sys.modules:
-        pass
-    elif not posix.access(f"{_pyoci.STDLIB}/encodings/__init__.py", posix.R_OK):
+    begins = _pyoci.HALVES and "encodings" not in sys.modules
+    if begins and not posix.access(f"{_pyoci.STDLIB}/encodings/__init__.py", posix.R_OK):
         raise ImportError(f"no library in {_pyoci.STDLIB}", name="encodings")
     if _pyoci.complete():
         sys.path.extend(PATHS)

@@ -3,12 +3,13 @@
 import posix
 import sys
 
+# By the module that is missed: the library, Debian's package, and the feature that wants it
 LIBRARIES = {
-    "_cffi_backend": ("cffi", "python3-cffi-backend"),
-    "cffi": ("cffi", "python3-cffi"),
-    "google": ("protobuf", "python3-protobuf"),
-    "jeepney": ("jeepney", "python3-jeepney"),
-    "jsonschema": ("jsonschema", "python3-jsonschema"),
+    "_cffi_backend": ("cffi", "python3-cffi-backend", "for seccomp profiles"),
+    "cffi": ("cffi", "python3-cffi", "for seccomp profiles"),
+    "google": ("protobuf", "python3-protobuf", "for checkpoints"),
+    "jeepney": ("jeepney", "python3-jeepney", "for systemd's cgroups"),
+    "jsonschema": ("jsonschema", "python3-jsonschema", "for what is wrong with a config"),
 }
 
 
@@ -16,7 +17,7 @@ def reason(problem: ImportError) -> str:
     """Why a module cannot be imported."""
     name = (problem.name or "").partition(".")[0]
     if name in LIBRARIES:
-        library, package = LIBRARIES[name]
+        library, package, _ = LIBRARIES[name]
         cure = f"install it: {package} (Debian), or pip install {library}"
         return f"the Python library {library} is not installed ({cure})"
     standard = name in sys.builtin_module_names or name in sys.stdlib_module_names

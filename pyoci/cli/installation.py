@@ -6,14 +6,8 @@ import sys
 import pyoci
 from pyoci import jsondoc
 from pyoci.errors import Error
+from pyoci.installation import LIBRARIES
 
-# Libraries that one feature wants, and no other has need of
-OPTIONAL = {
-    "_cffi_backend": "cffi, for seccomp profiles",
-    "jsonschema": "jsonschema, for what is wrong with a config",
-    "jeepney": "jeepney, for systemd's cgroups",
-    "google": "protobuf, for checkpoints",
-}
 RUNNING = ("boot.py",)  # as __main__
 DOCUMENT = '{"a":[1,-2.5,true,null,"\u00e9\\n"],"b":{}}'
 BROKEN = (b'{"a":1,}', b'{"a":01}', b"[1", b'{"a":"\t"}')
@@ -35,10 +29,11 @@ def check() -> "list[str]":
         try:
             __import__(name)
         except ModuleNotFoundError as problem:
-            library = (problem.name or "").partition(".")[0]
-            if library not in OPTIONAL:
+            wanted = (problem.name or "").partition(".")[0]
+            if wanted not in LIBRARIES:
                 raise Error(f"{name} cannot be imported: {problem}") from None
-            missing.add(OPTIONAL[library])
+            library, _, purpose = LIBRARIES[wanted]
+            missing.add(f"{library}, {purpose}")
     return sorted(missing)
 
 

@@ -284,9 +284,7 @@ def create(
     except BaseException as problem:
         creation.undo(problem)
         raise
-    if warn is not None and plan.warnings:
-        for warning in plan.warnings:
-            warn(warning)
+    plan.tell(warn)
     return Created(entry, process, creation.master)
 
 

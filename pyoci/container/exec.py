@@ -84,9 +84,7 @@ def execute(
     try:
         plan = _compile(entry, process, options, pid)
         joined = _Execution(entry, options, pid).run(plan, pidfd)
-        if warn is not None and plan.warnings:
-            for warning in plan.warnings:
-                warn(warning)
+        plan.tell(warn)
         return joined
     finally:
         posix.close(pidfd)

@@ -7,7 +7,7 @@ from pyoci.plan import ops
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Union
+    from typing import Any, Optional, Union
 
     from pyoci.plan.lent import Source
     from pyoci.plan.step import Step
@@ -55,6 +55,12 @@ class Plan:
         self.last: "list[ParentStep]" = []
         self.keep = 0
         self.warnings: "list[str]" = []
+
+    def tell(self, warn: "Optional[Callable[[str], None]]") -> None:
+        """Tells what was ignored, to the one who wants to know."""
+        if warn is not None:
+            for warning in self.warnings:
+                warn(warning)
 
     @property
     def steps(self) -> "list[Step]":
