@@ -4,6 +4,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -339,4 +340,5 @@ def test_restore_killed_leaves_what_delete_finds(saved: Saved) -> None:
         until(lambda: saved.box.left() == [])
         if done.ok:
             return
+        assert done.status == -signal.SIGKILL, f"restore killed at call {count}: {done}"
     pytest.fail(f"killed at every call up to {count}")

@@ -318,14 +318,13 @@ def relayed(box: Box, script: str, command: str, stdout: int) -> Started:
 
 
 def said(box: Box) -> str:
-    """A line from the container's fifo."""
+    """A line from the container's fifo, up to its writer's close: the next reader must not meet this writer's end."""
     fifo = next(box.path.glob("*/rootfs/fifo"))
     fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     assert select.select([fd], [], [], PATIENCE)[0], "nothing was said"
     os.set_blocking(fd, True)
-    text = os.read(fd, 100).decode()
-    os.close(fd)
-    return text.strip()
+    with os.fdopen(fd) as opened:
+        return opened.read().strip()
 
 
 def full_pipe() -> "tuple[int, int]":
