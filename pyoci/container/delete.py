@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pyoci.cgroups import Manager
 
 _SIGKILL = 9
+_OTHERS_AT = 980  # of 1000 waits of 10 ms
 
 
 def delete(store: Store, container: str) -> None:
@@ -74,12 +75,15 @@ def end(entry: Entry) -> bool:
 def _await_end(pid: int, pidfd: int, manager: "Manager") -> bool:
     """Ten seconds at most. The first process of a pid namespace is not quite dead before the parents of all others have
     taken their status (pid_namespaces(7)), and the parent of one that `exec` brought in is somebody else: that it runs
-    no more, and nobody else is in the cgroup, is as good."""
+    no more, and nobody else is in the cgroup, is as good. A parent or tracer in the cgroup, which is outside of the pid
+    namespace (a CRIU that goes on after a killed `restore`), is ended, too: it may never take a status."""
     tries = 1000
     while _shim.poll([pidfd], 10) <= 0 and not (is_exiting(pid) and manager.empty()):
         tries -= 1
         if not tries:
             return False
+        if tries == _OTHERS_AT:
+            manager.kill(_SIGKILL)
     return True
 
 

@@ -18,7 +18,8 @@ from support.pty import ConsoleSocket
 
 _BROUGHT = Path(__file__).parents[2] / "build" / "criu" / "criu"
 CRIU = os.environ.get("PYOCI_CRIU") or (str(_BROUGHT) if _BROUGHT.exists() else shutil.which("criu") or "")
-COUNTER = "i=0; while :; do i=$((i + 1)); echo $i > /tmp/count; sleep 0.05; done"
+# Not in a file: CRIU wants one that was open to be of the same size when it restores, and the counter may have gone on
+COUNTER = "i=0; mkdir -p /tmp/count; while :; do i=$((i + 1)); mkdir /tmp/count/$i; sleep 0.05; done"
 
 
 def why_not() -> str:
@@ -63,7 +64,10 @@ def until(happened: "Callable[[], object]") -> None:
 
 
 def number(path: Path) -> int:
+    """What a counter has come to: in a file, or as directories."""
     try:
+        if path.is_dir():
+            return len(os.listdir(path))
         return int(path.read_text() or 0)
     except (FileNotFoundError, ValueError):
         return 0
@@ -213,7 +217,7 @@ def test_tcp_connection_over_loopback(saved: Saved) -> None:
     needs_tcp()
     server = "mkfifo /tmp/f; nc -l -p 99 < /tmp/f > /tmp/got & exec 3> /tmp/f;"
     client = "while ! grep -qs ':0063 .* 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done;"
-    loop = "i=0; while :; do i=$((i + 1)); echo $i; echo $i > /tmp/count; sleep 0.05; done"
+    loop = "i=0; while :; do i=$((i + 1)); echo $i; mkdir -p /tmp/count/$i; sleep 0.05; done"
     saved.bundle.shell(f"{server} {client} ( {loop} ) | nc 127.0.0.1 99")
     saved.start()
     got = saved.bundle.rootfs / "tmp" / "got"
@@ -244,7 +248,7 @@ def test_pre_dump_and_what_changed_since(saved: Saved) -> None:
 
 
 def test_foreground_gives_the_exit_status(saved: Saved) -> None:
-    saved.bundle.shell("echo 3 > /tmp/count; while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 7")
+    saved.bundle.shell("cd tmp; mkdir -p count/1 count/2 count/3; while [ ! -e end ]; do sleep 0.05; done; exit 7")
     saved.start()
     good(saved.checkpoint())
     (saved.bundle.rootfs / "tmp" / "end").write_text("")

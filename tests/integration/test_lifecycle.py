@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
+from support.command import Started
 
 pytestmark = pytest.mark.root
 SCHEMAS = Path(__file__).parents[1] / "data" / "spec-schemas"
@@ -388,6 +391,31 @@ def test_delete_after_the_first_process_has_ended(box: Box) -> None:
     assert (bundle.rootfs / "up").read_text() == "up\n"
     wait_gone(pid)
     box.ok("delete", "c")
+    assert box.left() == []
+
+
+# Outside of the container's pid namespace, in its cgroups: a parent that never takes its child's status
+PARENT = """
+import os, sys, signal
+for path in sys.argv[1:]:
+    with open(path + "/cgroup.procs", "w") as file:
+        file.write("0")
+if os.fork():
+    print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_force_ends_a_parent_in_the_cgroup_that_the_first_process_waits_for(box: Box) -> None:
+    """As CRIU is one, which goes on after a killed `restore`; pid_namespaces(7): the first process ends after all."""
+    pid = box.started(box.bundle().args("sleep", "1000"))["pid"]
+    cgroups = leftovers.cgroups_named(box.tag)
+    assert cgroups
+    words = ["nsenter", "--no-fork", f"--pid=/proc/{pid}/ns/pid", sys.executable, "-c", PARENT, *cgroups]
+    parent = Started(words, stdout=subprocess.PIPE)
+    assert parent.process.stdout and parent.process.stdout.readline() == b"ready\n"
+    box.ok("delete", "--force", "c")
+    assert parent.finish().status == -signal.SIGKILL
     assert box.left() == []
 
 
