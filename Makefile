@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
 
-.PHONY: all setup tools build criu demo check test test-unit test-integration test-security test-callers test-callers-core \
+.PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
 	test-vm test-vm-core test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean
 
 all: build
@@ -38,6 +38,10 @@ check: tools build
 # A CRIU that knows this kernel, for the tests of checkpoint and restore; where none can be had they say so and skip
 criu:
 	@tests/tools/criu.sh build/criu
+
+# The newest runc and crun of Debian's packages, to be compared with
+peers:
+	@tests/tools/peers.sh build/peers
 
 # The second half runs whatever the first one says
 test: tools build criu
@@ -94,7 +98,7 @@ test-mutants: tools build
 	$(RUN) -m tests.mutants --runtime build/bin/pyoci
 
 # Writes bench/results, in ten minutes; for figures the machine has to be idle. make bench BENCH="--quick run-true"
-bench: tools build
+bench: tools build peers
 	tests/tools/installed.sh $(RUN) build/bench matplotlib
 	build/bench/bin/python -m bench $(BENCH)
 

@@ -23,6 +23,7 @@ def main() -> None:
     beside = str(Path(sys.executable).parent / "pyoci")
     parser.add_argument("--pyoci", default=beside, help="the program to be measured")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="where the pages are written")
+    parser.add_argument("--peers", type=Path, default=HERE.parent / "build/peers/bin", help="newer runtimes to compare")
     parser.add_argument("--machines", type=int, default=10, help="density: how many applications")
     given = parser.parse_args()
     unknown = set(given.benchmark) - set(known)
@@ -32,7 +33,7 @@ def main() -> None:
     given.results.mkdir(exist_ok=True)
     facts = machine.facts(given.pyoci, sys.executable)
     for name in given.benchmark or [name for name in known if name != "density"]:
-        world = World(given.pyoci, sys.executable)
+        world = World(given.pyoci, sys.executable, given.peers)
         try:
             result = known[name](world, given)
         finally:

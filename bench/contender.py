@@ -9,13 +9,14 @@ from bench.processes import await_end
 
 
 class Contender:
-    """One runtime with a state root of its own."""
+    """One runtime with a state root of its own. newer: it is not of this release of Debian (tests/tools/peers.sh)."""
 
-    def __init__(self, name: str, program: str, root: Path, clock: Clock) -> None:
+    def __init__(self, name: str, program: str, root: Path, clock: Clock, newer: bool = False) -> None:
         self.name = name
         self.program = program
         self.root = root
         self.clock = clock
+        self.newer = newer
 
     def words(self, *words: str) -> list[str]:
         return [self.program, "--root", str(self.root), *words]
@@ -70,15 +71,20 @@ class Contender:
         return self.root.with_suffix(".pids") / container
 
 
-def contenders(pyoci: str, place: Path, clock: Clock, probe: Path) -> "tuple[list[Contender], list[str]]":
-    """pyoci, then those others that can run a bundle here; and for each that cannot, why."""
+def contenders(
+    pyoci: str, place: Path, clock: Clock, probe: Path, peers: "Path | None" = None
+) -> "tuple[list[Contender], list[str]]":
+    """pyoci, then those others that can run a bundle here; and for each that cannot, why. peers: a directory of newer
+    ones, each called NAME-VERSION."""
     chosen, left_out = [Contender("pyoci", pyoci, place / "pyoci", clock)], []
-    for name in ("runc", "crun"):
-        program = shutil.which(name)
+    found = [(name, shutil.which(name), False) for name in ("runc", "crun")]
+    if peers is not None and peers.is_dir():
+        found += [(path.name, str(path), True) for path in sorted(peers.iterdir())]
+    for name, program, newer in found:
         if program is None:
             left_out.append(f"{name} is not installed")
             continue
-        contender = Contender(name, program, place / name, clock)
+        contender = Contender(name, program, place / name, clock, newer)
         try:
             contender.run(probe, f"probe-{name}")
         except Failed as problem:

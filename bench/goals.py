@@ -50,13 +50,14 @@ def _goals(found: "dict[str, Any]") -> list[str]:
 
 
 def _medians(found: "dict[str, Any]") -> list[str]:
-    lines = ["| milliseconds (median) | pyoci | runc | crun |", "| --- | ---: | ---: | ---: |"]
-    for name, page in found.items():
-        figures = page["figures"]
-        if "pyoci ms" in figures:
-            values = [figures.get(f"{who} ms") for who in ("pyoci", "runc", "crun")]
-            cells = ["" if value is None else f"{value:.1f}" for value in values]
-            lines.append(f"| [{page['title']}]({name}.md) | " + " | ".join(cells) + " |")
+    pages = {name: page for name, page in found.items() if "pyoci ms" in page["figures"]}
+    known = {figure[: -len(" ms")] for page in pages.values() for figure in page["figures"] if figure.endswith(" ms")}
+    names = ["pyoci", "runc", "crun", *sorted(name for name in known if name.startswith(("runc-", "crun-")))]
+    lines = [f"| milliseconds (median) | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
+    for name, page in pages.items():
+        values = [page["figures"].get(f"{who} ms") for who in names]
+        cells = ["" if value is None else f"{value:.1f}" for value in values]
+        lines.append(f"| [{page['title']}]({name}.md) | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 

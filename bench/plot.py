@@ -31,7 +31,7 @@ def draw(chart: Chart, directory: Path) -> None:
 
 
 def _colour(name: str, number: int) -> str:
-    return COLOURS.get(name, OTHERS[number % len(OTHERS)])
+    return COLOURS.get(name.partition("-")[0], OTHERS[number % len(OTHERS)])
 
 
 def _bars(axes: Any, chart: Chart) -> None:

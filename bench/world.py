@@ -24,10 +24,10 @@ class World:
     """place: the directory; states: where runtimes keep their state; clock: times programs; pyoci, others: the
     contenders; left_out: who cannot run, and why.
 
-    program: the pyoci to be measured; python: the interpreter it was installed with
+    program: the pyoci to be measured; python: the interpreter it was installed with; peers: where newer runtimes are
     """
 
-    def __init__(self, program: str, python: str) -> None:
+    def __init__(self, program: str, python: str, peers: Optional[Path] = None) -> None:
         self.program = program
         self.python = python
         self.place = Path(tempfile.mkdtemp(prefix="pyoci-bench-"))
@@ -39,7 +39,7 @@ class World:
         self.floor = compiled(HERE / "floor.c", self.place / "floor", "-static")
         self.clock = Clock(compiled(HERE / "spawn.c", self.place / "spawn", "-static"))
         self.spec = self._spec()
-        self.all, self.left_out = contenders(program, self.states, self.clock, self.bundle("true"))
+        self.all, self.left_out = contenders(program, self.states, self.clock, self.bundle("true"), peers)
 
     @property
     def pyoci(self) -> Contender:

@@ -69,7 +69,7 @@ def number(path: Path) -> int:
         if path.is_dir():
             return len(os.listdir(path))
         return int(path.read_text() or 0)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):  # it may be being made
         return 0
 
 

@@ -66,3 +66,12 @@ def test_every_goal_has_a_benchmark() -> None:
 
     others = {"instructions", "in-process", "memory", "scale"}
     assert {goal.benchmark for goal in GOALS} <= {case.name for case in CASES} | others
+
+
+def test_newer_peers_have_columns_of_their_own(tmp_path: Path) -> None:
+    result = Result("run-true", "title", "about")
+    result.figures = {"pyoci ms": 1.0, "runc ms": 2.0, "of runc": 0.5, "runc-1.4.3 ms": 3.25}
+    result.write(tmp_path, FACTS)
+    page = overview(tmp_path)
+    assert "| milliseconds (median) | pyoci | runc | crun | runc-1.4.3 |\n| --- | ---: | ---: | ---: | ---: |\n" in page
+    assert "| 1.0 | 2.0 |  | 3.2 |" in page
