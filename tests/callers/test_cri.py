@@ -1,6 +1,7 @@
 """containerd's CRI plugin: what a kubelet does with a pod whose RuntimeClass names the handler."""
 # ruff: noqa: E501 - a table of scripts, one a line
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,14 @@ def stats(cri: Cri) -> str:
 
 
 def oom(cri: Cri) -> str:
-    status = _once(cri, "dd if=/dev/zero of=/dev/null bs=64M count=1", resources={"memory_limit_in_bytes": 16 << 20})
-    return status.split("\n")[0]
+    """containerd hears of the kernel's kill and of the end on two ways: the reason may come after the end."""
+    words = ["sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=1"]
+    id = _up(cri, command=words, resources={"memory_limit_in_bytes": 16 << 20})
+    status, deadline = cri.wait(id), time.monotonic() + 10
+    while status.reason != "OOMKilled" and time.monotonic() < deadline:
+        time.sleep(0.02)
+        status = cri.status(id)
+    return f"{status.exit_code} {status.reason}"
 
 
 def security(cri: Cri) -> str:

@@ -294,12 +294,12 @@ import os, socket, subprocess, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("n.sock")
 p = subprocess.Popen(sys.argv[1:], env=dict(os.environ, NOTIFY_SOCKET=os.path.abspath("n.sock")), stdout=subprocess.DEVNULL)
 words = b""
-while b"READY=1" not in words: words += s.recv(4096) + b"\\n"
-print(sorted(w.split("=")[0] for w in words.decode().split()), p.wait()); os.unlink("n.sock")
+while b"READY=1" not in words or b"MAINPID=" not in words: words += s.recv(4096) + b"\\n"
+print(sorted({w.split("=")[0] for w in words.decode().split()}), p.wait()); os.unlink("n.sock")
 Y
 python3 n.py $P run -d --name c1 --network none --sdnotify container $DEB perl -MIO::Socket::UNIX -e '
 $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET}) or die $!; $s->send("READY=1") or die; sleep 1000'
-$P inspect -f '{{.State.Status}}' c1""", out="READY.*0\nrunning"),
+$P inspect -f '{{.State.Status}}' c1""", out="MAINPID.*READY.*0\nrunning"),
 ]
 
 # a container that counts in /n; `more` waits until it has counted on

@@ -5,7 +5,8 @@
     hosts.py enter HOST [COMMAND]...            a tree as `run` has it, with today's sources; it is kept until `clean`
     hosts.py clean                              removes trees in use; `clean all` also what was downloaded
 
-Hosts: debian12, debian13, forky (its own Python 3), forky-3.13, forky-3.15. Needs root on Debian.
+Hosts: debian12, debian13, forky (its own Python 3), forky-3.13, forky-3.15, experimental (forky with the engines that
+experimental alone has, and cgroup v2 alone, which they insist on). Needs root on Debian.
 A tree has git, make and ca-certificates, no more, and is entered with a mount, a pid and a UTS namespace of its own;
 kernel, network, /dev and cgroups are this machine's. The sources lie below /root, which is closed to others; /tmp is a
 disk's on Debian 12 and a tmpfs on later ones, as Debian has it.
@@ -34,11 +35,17 @@ KEPT = re.compile(r"(?i)proxy|cert|ssl|^pip_|^pyoci_|^pytest_|^jobs$|^term$")
 
 
 class Host(NamedTuple):
-    """A release of Debian, and which of its Pythons is used."""
+    """A release of Debian, and which of its Pythons is used.
+
+    newer:   packages that come from experimental
+    unified: it sees cgroup v2 alone, with the controllers that this machine has there, which may be none
+    """
 
     suite: str
     python: str = "python3"
     tmpfs: bool = True
+    newer: tuple[str, ...] = ()
+    unified: bool = False
 
 
 HOSTS = {
@@ -47,7 +54,9 @@ HOSTS = {
     "forky": Host("forky"),
     "forky-3.13": Host("forky", "python3.13"),
     "forky-3.15": Host("forky", "python3.15"),
+    "experimental": Host("forky", newer=("podman", "runc", "crun"), unified=True),
 }
+ORDINARY = [name for name, host in HOSTS.items() if not host.newer]
 
 # Each part is a script that begins in the checkout; the first one that fails does not keep the others from running
 INSTALL = """
@@ -160,6 +169,8 @@ def fresh(name: str) -> Path:
     must(["git", "clone", "-q", "--no-hardlinks", str(SOURCES), str(made / "root/pyoci")])
     renew(made)
     made.rename(tree)
+    if HOSTS[name].newer and enter(name, NEWER.format(mirror=mirror(), packages=" ".join(HOSTS[name].newer))):
+        sys.exit(f"hosts: {name}: packages of experimental cannot be installed")
     return tree
 
 
@@ -183,17 +194,31 @@ def remove(tree: Path) -> None:
     shutil.rmtree(tree, ignore_errors=True)
 
 
+# What is installed must not begin to run
+NEWER = """set -eu
+echo 'deb {mirror} experimental main' >/etc/apt/sources.list.d/experimental.list
+printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends -t experimental {packages} >/dev/null
+"""
+
 # In the new namespaces: what a host has mounted, then its root; pivot_root and not chroot, since nothing below a chroot
 # may make user namespaces. What stays as the first process takes the status of orphans.
 ENTER = r"""
 set -eu
-tree=$1 debs=$2 lists=$3 pip=$4 tmpfs=$5
-shift 5
+tree=$1 debs=$2 lists=$3 pip=$4 tmpfs=$5 unified=$6
+shift 6
 hostname "${tree##*/}"
 mount --bind "$tree" "$tree"
 cd "$tree"
 mount -t proc proc proc
-mount --rbind /sys sys
+if [ -n "$unified" ]; then
+    mount --bind /sys sys
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+else
+    mount --rbind /sys sys
+fi
 mount --rbind /dev dev
 mount -t tmpfs -o mode=755 tmpfs run
 mkdir run/lock && chmod 1777 run/lock
@@ -226,7 +251,8 @@ def enter(name: str, script: str, **options: "object") -> int:
     for store in stores:
         (store / "partial").mkdir(parents=True, exist_ok=True)
     words = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
-    words += ["sh", "-c", ENTER, "sh", str(STORE / "live" / name), *map(str, stores), "yes" if host.tmpfs else ""]
+    words += ["sh", "-c", ENTER, "sh", str(STORE / "live" / name), *map(str, stores)]
+    words += ["yes" if told else "" for told in (host.tmpfs, host.unified)]
     done = subprocess.run([*words, script], env=environment(host), check=False, **options)  # type: ignore[call-overload]
     return int(done.returncode)
 
@@ -329,7 +355,7 @@ def arguments(words: Optional[list[str]] = None) -> argparse.Namespace:
     commands.add_parser("clean").add_argument("what", nargs="?", choices=["all"])
     given = parser.parse_args(words)
     if given.command == "run":
-        given.hosts = given.hosts or list(HOSTS)
+        given.hosts = given.hosts or ORDINARY
         given.parts = given.parts.split(",")
         wrong = [name for name in given.hosts if name not in HOSTS]
         wrong += [part for part in given.parts if part not in PARTS]
