@@ -15,6 +15,7 @@ IMAGE = "localhost/bb:latest"
 _CONF = """[containers]
 # below the hard limits of a machine without CAP_SYS_RESOURCE
 default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
+{limit}
 log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
@@ -31,6 +32,12 @@ network_config_dir = "{directory}/networks"
 """
 
 
+def _limit() -> str:
+    """podman limits the number of processes unless told not to, which fails where cgroup v2 has no such controller."""
+    known = Path("/sys/fs/cgroup/cgroup.controllers")
+    return "pids_limit = 0" if known.exists() and "pids" not in known.read_text() else ""
+
+
 class Podman(Engine):
     name = "podman"
 
@@ -40,7 +47,9 @@ class Podman(Engine):
         policy.parent.mkdir(parents=True)
         policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         (here / "networks").mkdir()
-        (here / "containers.conf").write_text(_CONF.format(runtime=self.runtime, binary=self.binary, directory=here))
+        (here / "containers.conf").write_text(
+            _CONF.format(runtime=self.runtime, binary=self.binary, directory=here, limit=_limit())
+        )
         image_archive(busybox_root(here / "rootfs"), here / "image.tar", IMAGE)
         self.environment.update(
             HOME=str(here / "home"),
