@@ -242,6 +242,7 @@ def remove(host: Host, path: str) -> None:
         except OSError as error:
             if is_gone(error):  # somebody else removes it as well
                 if not exists(path):
+                    check_gone(path)
                     return
                 continue
             import errno
@@ -252,6 +253,19 @@ def remove(host: Host, path: str) -> None:
         pause = min(pause * 2, 0.05)
 
 
+def check_gone(path: str) -> None:
+    """A name that leads nowhere may mean that the cgroup is gone, or that its hierarchy is not mounted there by now.
+
+    Errors: Error in the second case: what is out of sight is not removed.
+    """
+    above = path
+    while above and not exists(above):
+        above = above.rpartition("/")[0]
+    if not exists(f"{above}/cgroup.procs"):
+        hint = "mount its hierarchy there again; after a restart only the directory below --root is left: remove that"
+        raise Error("it is out of sight", step=f"remove cgroup {path}", hint=hint)
+
+
 def _not_removed(host: Host, path: str, number: int) -> Error:
     left = all_pids(host, path)
     hint = f"still in it: {', '.join(map(str, left[:10]))}" if left else ""
@@ -259,9 +273,12 @@ def _not_removed(host: Host, path: str, number: int) -> Error:
 
 
 def remove_made(host: Host, made: "list[str]") -> None:
-    """Remove the parents we made, where nobody else uses them by now."""
+    """Remove the parents we made, where nobody else uses them by now. Errors: Error for any other reason to stay."""
     for path in sorted(made, key=len, reverse=True):
         try:
             host.rmdir(path)
-        except OSError:
-            pass
+        except OSError as error:
+            import errno
+
+            if error.errno != errno.EBUSY and not is_gone(error):
+                raise Error(step=f"remove cgroup {path}", errno=error.errno or 0) from None

@@ -164,9 +164,9 @@ class Manager:
                 tree.refuse_if_used(self.host, path)
 
     def forget(self) -> None:
-        """These cgroups turned out to be somebody else's: from now on, leave them alone."""
-        self.paths = {}
-        self.made = []
+        """Cgroups turned out to be somebody else's: from now on, leave alone what we did not make ourselves."""
+        self.paths = {controller: path for controller, path in self.paths.items() if path in self.fresh}
+        self.made = list(self.fresh)
 
     def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
         """A descriptor of the cgroup to be born in, which the caller closes: of a v2 tree beside v1, else -1. v1's
@@ -395,6 +395,7 @@ class Manager:
             except OSError as error:
                 if not tree.is_gone(error):
                     return False
+                tree.check_gone(path)
         self._remove_parents(own)
         return True
 

@@ -102,6 +102,7 @@ class Manager:
                 tree.refuse_if_used(self.host, self.path)
         except Error:
             self.forget()
+            self.made = fresh
             raise
         self._settle_type()
         self.limit()
@@ -325,15 +326,15 @@ class Manager:
         except OSError as error:
             if not tree.is_gone(error):
                 return False
+            tree.check_gone(self.path)
         self._remove_parents()
         return True
 
     def destroy(self) -> None:
         """Remove the cgroup, those below, and the parents we made that are empty."""
-        if not self.path:
-            return
-        wait_event(self.path, "populated", 0, tree.REMOVE_SECONDS)
-        tree.remove(self.host, self.path)
+        if self.path:
+            wait_event(self.path, "populated", 0, tree.REMOVE_SECONDS)
+            tree.remove(self.host, self.path)
         self._remove_parents()
 
     def _remove_parents(self) -> None:

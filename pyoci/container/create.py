@@ -159,7 +159,7 @@ class Creation:
         except (Error, OSError) as left:
             if isinstance(problem, Error):
                 problem.text += f" (and its cgroup is left behind, for `delete --force`: {left})"
-            self.entry.close()  # what lives there is to be found
+            self._keep()
             return
         if self.entry.record.get("network_devices"):
             from pyoci.netdevices import move_back
@@ -175,6 +175,16 @@ class Creation:
             state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)
             run_all_hooks(self.config, "poststop", state)
         self.entry.remove()
+
+    def _keep(self) -> None:
+        """Leaves what lives there to be found; not cgroups that turned out to be somebody else's."""
+        try:
+            if self.entry.record:
+                self.entry.record["cgroup"] = self.manager.record()
+                self.entry.save()
+        except Error:
+            pass  # the record before this one names all, and more
+        self.entry.close()
 
     def _remember(self, process: Process) -> None:
         pyoci.mark("state")

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
 from support.command import Result, run
@@ -50,7 +51,7 @@ def trace(box: Box, words: list[str], since: str) -> list[Instant]:
         seen[name] += 1
         if found or since in line:
             found.append((name, seen[name]))
-    assert len(found) > INSTANTS, "hardly anything was traced"
+    assert found, "nothing was traced"
     return found
 
 
@@ -63,6 +64,7 @@ def run_killed(box: Box, words: list[str], instant: Instant) -> Result:
 
 def draw(command: str, part: int, among: list[Instant]) -> list[Instant]:
     """This part's share of the instants."""
+    assert len(among) > INSTANTS, "hardly anything was traced"
     return random.Random(command).sample(among, INSTANTS)[part::PARTS]
 
 
@@ -120,6 +122,55 @@ def test_delete_killed(box: Box, part: int) -> None:
         killed += run_killed(box, ["delete", "--force", "c"], instant).status != 0
         check_cleanable(box, f"delete killed at {instant}")
     assert killed >= 8, "the tracer hit too few"
+
+
+CHANGING = {
+    "write", "rename", "renameat", "renameat2", "rmdir", "mkdir", "unlink", "unlinkat", "kill", "pidfd_send_signal",
+    "sendto", "sendmsg", "clock_nanosleep", "poll", "exit_group",
+}  # fmt: skip
+UPDATE = ["update", "--pids-limit", "50", "--memory", "96000000", "--cpu-share", "512", "c"]
+# What is killed, and what is done before
+STEPPED = {
+    "pause": [["pause", "c"]],
+    "resume": [["resume", "c"], ["pause", "c"]],
+    "update": [UPDATE],
+    "update, paused": [UPDATE, ["pause", "c"]],
+    "kill, paused": [["kill", "c", "KILL"], ["pause", "c"]],
+    "kill all": [["kill", "--all", "c", "KILL"]],
+    "delete": [["delete", "c"], ["kill", "c", "KILL"]],
+    "delete by force": [["delete", "--force", "c"]],
+    "delete by force, paused": [["delete", "--force", "c"], ["pause", "c"]],
+}
+
+
+@pytest.mark.parametrize("what", STEPPED)
+def test_killed_at_every_change(box: Box, what: str) -> None:
+    """Killed as it enters each call that changes something, or waits. Calls that only look leave the host as it was: to
+    be killed there is the same as at the next change."""
+    bundle = box.bundle().shell("sleep 1000 & wait")
+    bundle.linux["resources"] = {"pids": {"limit": 100}, "memory": {"limit": 64 << 20}}
+    bundle.write()
+    words, *before = STEPPED[what]
+
+    def begin() -> None:
+        for each in (["run", "--detach", "--bundle", str(bundle.path), "c"], *before):
+            box.ok(*each)
+        leftovers.settle()
+
+    begin()
+    number = 0
+    for name in CHANGING & {name for name, _ in trace(box, words, since="execve(")}:
+        for count in range(1, 200):  # how often it waits is not always the same
+            check_cleanable(box, f"{what}, killed before {name} {count}")
+            begin()
+            killed = run_killed(box, words, (name, count))
+            if killed.ok:
+                break
+            assert killed.status == -signal.SIGKILL, (what, name, count, killed)
+            number += 1
+        else:
+            pytest.fail(f"killed at every {name}")
+    assert number >= 2, "it was hardly killed"
 
 
 def hanging_hook(box: Box, kind: str) -> tuple[Bundle, Path]:

@@ -245,6 +245,81 @@ def test_a_cgroup_that_somebody_took_meanwhile_is_left_alone(host, version, file
     assert machine.written == []
 
 
+@pytest.mark.parametrize("file", [file for version, file in IN_USE if version == 12] + ["freezer/p/c/cgroup.procs"])
+def test_what_was_made_beside_a_cgroup_that_somebody_took_goes(host, file):
+    """They have one of its cgroups; the others, and their parents, are ours."""
+    machine = host(12)
+    ours = plan(machine, "/p/c")
+    theirs = Path(machine.root, file.replace("/c/", "/p/c/") if "/p/" not in file else file)
+    for level in (theirs.parents[1], theirs.parents[0]):
+        machine.mkdir(str(level))
+    theirs.write_text("4711\n")
+    before = machine.directories()
+    with pytest.raises(Error, match="not empty: 1 process"):
+        ours.create()
+    assert str(theirs.parent) not in ours.record()["cgroup_paths"].values()
+    assert ours.empty()
+    ours.destroy()
+    assert machine.directories() == before
+
+
+def test_v2_parents_made_beside_a_cgroup_that_somebody_took_go(host):
+    machine = host(2)
+    before = machine.directories()
+    ours = plan(machine, "/p/c")
+
+    def mkdir(path):
+        type(machine).mkdir(machine, path)
+        if path.endswith("/p"):
+            type(machine).mkdir(machine, f"{path}/c")
+            Path(path, "c", "cgroup.procs").write_text("4711\n")
+
+    machine.mkdir = mkdir
+    with pytest.raises(Error, match="not empty: 1 process"):
+        ours.create()
+    theirs = Path(machine.root, "p", "c")
+    assert theirs.is_dir()
+    theirs.joinpath("cgroup.procs").write_text("")
+    machine.rmdir(str(theirs))  # they are done
+    ours.destroy()
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize(("version", "tree"), [(1, "pids"), (12, "unified"), (2, "")])
+@pytest.mark.parametrize("way", ["remove_unused", "destroy"])
+def test_what_is_out_of_sight_is_not_taken_for_removed(host, version, tree, way):
+    """Its hierarchy was unmounted, or covered, or the command runs in another mount namespace."""
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/p/c")
+    manager.create()
+    place = Path(machine.root, tree)
+    place.rename(f"{machine.root}-away")
+    place.mkdir()
+    with pytest.raises(Error, match=r"remove cgroup .*/p/c: it is out of sight"):
+        getattr(reload(manager, machine), way)()
+    place.rmdir()
+    Path(f"{machine.root}-away").rename(place)
+    reload(manager, machine).destroy()
+    assert machine.directories() == before
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_parent_that_cannot_be_removed_is_told(host, version):
+    machine = host(version)
+    manager = plan(machine, "/p/c")
+    manager.create()
+
+    def rmdir(path, dir_fd=None):
+        if path.endswith("/p"):
+            raise OSError(errno.EROFS, "rmdir")
+        type(machine).rmdir(machine, path, dir_fd)
+
+    machine.rmdir = rmdir
+    with pytest.raises(Error, match=r"remove cgroup .*/p: read-only file system"):
+        manager.remove_unused()
+
+
 def test_an_empty_cgroup_that_exists_is_taken(host):
     machine = host(1)
     plan(machine, "/c").create()
