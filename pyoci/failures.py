@@ -18,6 +18,10 @@ _FILTERED = (
 )
 
 
+class ProgramError(Error):
+    """The program cannot be executed: in words that callers look for."""
+
+
 def error(message: "Message") -> Error:
     """The error for a report of kind REPORT_FAILED."""
     if message.operation == ops.HOOK or message.number not in (errno.EPERM, errno.ENOSYS):
@@ -72,7 +76,7 @@ def _program_error(message: "Message") -> Error:
         hint = "a program of another architecture, or a script without #!"
     elif filtered and message.number in (errno.EPERM, errno.ENOSYS):
         hint = "linux.seccomp forbids execve"
-    return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
+    return ProgramError(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
 
 
 def namespaces_hint(number: int) -> str:

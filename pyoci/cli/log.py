@@ -54,7 +54,7 @@ def describe(call: "Call", problem: BaseException) -> "tuple[str, int]":
         return text, status
     if call.command == "exec" and status == 1:
         status = _EXEC_FAILED
-    if isinstance(problem, Error) and (problem.step or problem.text.startswith('exec: "')):
+    if isinstance(problem, Error) and (problem.step or _is_of_program(problem)):
         prefix += _STARTS_A_PROCESS
     return prefix + text, status
 
@@ -88,10 +88,16 @@ def _refusal(problem: Error) -> str:
 
     Callers look for the words `unable to start container process: exec: "NAME": ...` in one piece.
     """
-    if problem.text.startswith('exec: "') and problem.location:
+    if _is_of_program(problem) and problem.location:
         moved = Error(problem.text, errno=problem.errno, hint=problem.hint)
         return f"{moved} ({problem.location})"
     return str(problem)
+
+
+def _is_of_program(problem: Error) -> bool:
+    from pyoci.failures import ProgramError
+
+    return isinstance(problem, ProgramError)
 
 
 def _place(trace: "Optional[TracebackType]") -> str:

@@ -453,7 +453,9 @@ def read_record(data: bytes, name: str) -> "dict[str, Any]":
     if type(record) is dict:
         number = record.get("format")
         if number not in (None, _FORMAT):
-            raise Error(
+            from pyoci.container.recovery import OtherFormat
+
+            raise OtherFormat(
                 f"{name} is of format {number}; this pyoci reads {_FORMAT}",
                 hint="the container was made by another version of pyoci: use that one",
             )

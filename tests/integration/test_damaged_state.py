@@ -117,6 +117,17 @@ def test_another_version_is_refused_by_name(running: Box, number: int) -> None:
     running.ok("delete", "--force", "c")
 
 
+def test_words_of_a_path_decide_nothing(box: Box) -> None:
+    """A damaged state.json has a copy, whatever its directory is called."""
+    box.root = box.path / "what is of format 2; this"
+    box.started(box.bundle().args("sleep", "1000"))
+    file = box.root / "c" / "state.json"
+    file.write_text(file.read_text().replace('"bundle":', '"bindle":'))  # its check tells
+    done = box.ok("delete", "--force", "c")
+    assert "going by its copy" in done.err
+    assert box.left() == []
+
+
 def test_the_version_before_is_understood(running: Box) -> None:
     running.rewrite_state(json.loads((running.root / "c" / "state.json").read_text()))
     assert running.state()["status"] == "running"

@@ -10,6 +10,7 @@ import pytest
 
 from pyoci.cli import main
 from pyoci.errors import Error
+from pyoci.failures import ProgramError
 
 TEXT_LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ" level=error msg="(.*)"\n')
 
@@ -129,7 +130,8 @@ def test_prefix_and_status_of_each_command(cli, runtime, words, prefix, status, 
 
 
 def test_a_missing_program_has_the_words_engines_look_for(cli, runtime):
-    runtime.answers["exec"] = Error('exec: "nosuch": executable file not found in $PATH', location="process.args[0]")
+    words = 'exec: "nosuch": executable file not found in $PATH'
+    runtime.answers["exec"] = ProgramError(words, location="process.args[0]")
     status, _, err = cli("exec", "-d", "c1", "nosuch")
     assert status == 255
     assert TEXT_LINE.fullmatch(err).group(1) == (
