@@ -185,16 +185,22 @@ V1 = Path("/sys/fs/cgroup/freezer")
 
 
 @covers("cgroup-nesting")
-def test_cgroups_nested_by_a_container_go_with_it(box: Box) -> None:
-    """Deeper than a path is long; integration/test_cgroups_nested.py has the other shapes, ps and kill."""
+def test_cgroups_nested_by_a_container_go_with_it(box: Box, mutant: Any) -> None:
+    """Deeper than a path is long; integration/test_cgroups_nested.py has the other shapes, ps and kill. The control
+    walks by paths."""
     bundle = box.bundle().args("sleep", "1000")
     box.started(bundle)
     top = (V1 if V1.is_dir() else V1.parent) / bundle.linux["cgroupsPath"].strip("/")
     fd = os.open(top, os.O_RDONLY)
     for _ in range(40):
         os.mkdir("n" * 250, dir_fd=fd)
-        fd = os.open("n" * 250, os.O_RDONLY, dir_fd=fd)
+        fd, outer = os.open("n" * 250, os.O_RDONLY, dir_fd=fd), fd
+        os.close(outer)
     os.close(fd)
+    broken = mutant("cgroups/tree.py", "_move(host, name, fd)", '_move(host, "/".join([*names, name]), fd)')
+    broken.root.symlink_to(box.root)
+    kept = broken.call("delete", "--force", "c")
+    broken.failed(kept.status == 1 and "file name too long" in kept.err and top.is_dir(), kept)
     box.ok("delete", "--force", "c")
     assert box.left() == []
 
