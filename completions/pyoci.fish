@@ -164,7 +164,7 @@ complete -c pyoci -n __fish_use_subcommand -a validate -d 'check a bundle or a d
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l format -s f -x -a 'human json sarif' -d 'human, json or sarif (default: human)'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l strict -d 'treat recommendations and unknown names as errors'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l start -d 'the container is to be started: its process must be there, too'
-complete -c pyoci -n '__fish_seen_subcommand_from validate' -l host -d 'tell what this host and this bundle lack as well: rootfs, sources, program, controllers'
+complete -c pyoci -n '__fish_seen_subcommand_from validate' -l host -d 'tell as well what this host and this bundle lack: rootfs, program, ids, controllers'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l kind -x -a 'config process state features' -d 'what it is: config, process, state or features (default: seen from its content)'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l bundle -s b -x -a '(__fish_complete_directories)' -d 'the bundle (default: the working directory)'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -l help -s h -d 'show help'

@@ -192,7 +192,12 @@ class Runtime:
             watch(entry, interval, emit)
 
     def plan(self, options: "CreateOptions") -> "Plan":
-        """What create would do, without doing it."""
+        """What create would do, and what is missing for it, without doing it."""
         from pyoci.container.create import compile_bundle
+        from pyoci.validate.lacks import lacks
+        from pyoci.validate.pointer import dotted
 
-        return compile_bundle(self.store, "plan", options, self.cgroup_manager)[3]
+        _, config, _, plan = compile_bundle(self.store, "plan", options, self.cgroup_manager)
+        for _, path, text, hint in lacks(config, options.bundle):
+            plan.missing.append((dotted(path), f"{text} ({hint})" if hint else text))
+        return plan

@@ -74,7 +74,7 @@ def spec(call: "Call") -> int:
 
 
 def plan(call: "Call") -> int:
-    """Prints what create would do, one step a line, or as JSON; changes nothing."""
+    """Prints what create would do, one step a line, or as JSON, and what is missing for it; changes nothing."""
     from pyoci.cli.lifecycle import create_options
 
     compiled = call.runtime().plan(create_options(call))

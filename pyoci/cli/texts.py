@@ -135,7 +135,9 @@ COMMANDS = {
     "plan": (
         "[option...]",
         "print what create would do, and do nothing",
-        "Compiles the bundle and prints each step with the place in config.json that asked for it.",
+        "Compiles the bundle and prints each step with the place in config.json that asked for it, then what would be\n"
+        "ignored, and what this host or the bundle lacks (`missing`). What lacks does not change the exit status: the\n"
+        "plan is there. `validate --host` has a status that tells.",
         {"json": ("", "print it as JSON")},
     ),
     "ps": (
@@ -218,7 +220,7 @@ COMMANDS = {
             "format": ("FORMAT", "human, json or sarif (default: human)"),
             "strict": ("", "treat recommendations and unknown names as errors"),
             "start": ("", "the container is to be started: its process must be there, too"),
-            "host": ("", "tell what this host and this bundle lack as well: rootfs, sources, program, controllers"),
+            "host": ("", "tell as well what this host and this bundle lack: rootfs, program, ids, controllers"),
             "kind": ("KIND", "what it is: config, process, state or features (default: seen from its content)"),
         },
     ),

@@ -7,7 +7,10 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyoci.cli.call import Call
+    from pyoci.plan.model import Plan
     from pyoci.validate.analysis import Problem
     from pyoci.validate.render import Report
 
@@ -51,14 +54,20 @@ def _report(name: str, kind: str, call: "Call") -> "Report":
 
 def _lacks(name: str, path: str, raw: bytes, call: "Call") -> "list[Problem]":
     """What this host and the bundle do not have."""
+    from pyoci.container.create import compile_config
     from pyoci.options import CreateOptions
     from pyoci.validate import onhost
 
     if name == "-":
         hint = "--host looks into the bundle"
         raise Error("standard input is no bundle", hint=hint, status=UNUSABLE)
-    bundle = os.path.dirname(os.path.abspath(path))
-    return onhost.report(raw, bundle, lambda: call.runtime().plan(CreateOptions(bundle)))
+    options = CreateOptions(os.path.dirname(os.path.abspath(path)))
+
+    def compile_plan(config: "dict[str, Any]", without_cgroups: bool) -> "Plan":
+        driver = "disabled" if without_cgroups else call.cgroup_manager
+        return compile_config(call.runtime().store, "plan", options, driver, config)[1]
+
+    return onhost.report(raw, options.bundle, compile_plan)
 
 
 def _read(name: str) -> "tuple[str, bytes]":

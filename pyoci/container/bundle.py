@@ -23,7 +23,11 @@ def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
     have no create without it.
     """
     pyoci.mark("load")
-    data = _read(f"{bundle}/config.json", bundle)
+    return parse_config(_read(f"{bundle}/config.json", bundle))
+
+
+def parse_config(data: bytes) -> "tuple[bytes, dict[str, Any]]":
+    """The same of its text."""
     config = parse(data, name="config.json")
     pyoci.mark("check")
     changed = check_runnable_config(config, raw=data)

@@ -50,6 +50,13 @@ def compile_bundle(
     Errors: Error for everything in the config that cannot be done.
     """
     data, config = read_bundle(options.bundle)
+    return (data, config, *compile_config(store, container, options, driver, config))
+
+
+def compile_config(
+    store: Store, container: str, options: "CreateOptions", driver: str, config: "dict[str, Any]"
+) -> "tuple[Manager, Plan]":
+    """The same for a config that has been read and checked."""
     pyoci.mark("compile")
     manager = cgroups.plan(config, container, driver=driver)
     request = Request(config, Host(), options.bundle, container)
@@ -69,7 +76,7 @@ def compile_bundle(
         request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))
     plan = compile_create(request, hook_env)
     plan.warnings[:0] = manager.warnings
-    return data, config, manager, plan
+    return manager, plan
 
 
 def _halves(state: "dict[str, Any]") -> "tuple[str, str]":

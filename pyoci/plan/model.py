@@ -39,10 +39,13 @@ class Plan:
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
     sources:  mounts that the runtime opens for init, at SYNC_MOUNTS
     warnings: what was ignored, and why
+    missing:  what host and bundle lack, a place in the config and a sentence each: only for who wants to see the plan
     later:    what the compiler could not keep, for there is no state root yet: to be called when there is
     """
 
-    __slots__ = ("flags", "keep", "last", "later", "made", "mapped", "network", "parent", "sources", "warnings")
+    __slots__ = (
+        "flags", "keep", "last", "later", "made", "mapped", "missing", "network", "parent", "sources", "warnings",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.flags = 0
@@ -55,6 +58,7 @@ class Plan:
         self.last: "list[ParentStep]" = []
         self.keep = 0
         self.warnings: "list[str]" = []
+        self.missing: "list[tuple[str, str]]" = []
 
     def tell(self, warn: "Optional[Callable[[str], None]]") -> None:
         """Tells what was ignored, to the one who wants to know."""

@@ -115,14 +115,15 @@ def _line(number: int, step: Step) -> str:
 
 def lines(plan: "Plan") -> "list[str]":
     """The plan, a step a line: number, what is done, with what, and the place in config.json behind it. Then what would
-    be ignored."""
+    be ignored, and what is missing."""
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
     for number, step in enumerate(plan.steps):
         result.append(_line(number, step))
         for act in _meanwhile(plan, step):
             text = " ".join(str(field) for field in act.fields)
             result.append(f"   -    {'runtime: ' + act.name:<38} {text:<72} {act.where}".rstrip())
-    return result + [f"   -  warning: {text}" for text in plan.warnings]
+    result += [f"   -  warning: {text}" for text in plan.warnings]
+    return result + [f"   -  missing: {where}: {text}" for where, text in plan.missing]
 
 
 def _meanwhile(plan: "Plan", step: Step) -> "list[ParentStep]":
@@ -149,4 +150,6 @@ def document(plan: "Plan") -> "dict[str, Any]":
     ]
     acts = plan.parent + plan.network + plan.last
     parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in acts]
-    return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, "warnings": plan.warnings}
+    missing = [{"where": where, "text": text} for where, text in plan.missing]
+    about = {"warnings": plan.warnings, "missing": missing}
+    return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, **about}

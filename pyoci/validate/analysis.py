@@ -241,22 +241,22 @@ def _rule_findings(document: object, rules: "Rules", bad: "set[Path]") -> "list[
     if not isinstance(document, dict):
         return []
     moved: "dict[Path, list[int]]" = {}
-    pruned: "Any" = _pruned(document, (), (), bad, moved) if bad else document
+    part: "Any" = pruned(document, (), (), bad, moved) if bad else document
     found: "list[Finding]" = _Findings()
     try:
-        rules(pruned, found)
+        rules(part, found)
     except _Enough:
         pass
-    restored = [(code, _restored(path, moved), text, hint) for code, path, text, hint in found]
+    placed = [(code, restored(path, moved), text, hint) for code, path, text, hint in found]
     # What is wrong is not called missing as well; what is missing has no place but that of the object around it.
-    return [(code, _existing(document, path), text, hint) for code, path, text, hint in restored if path not in bad]
+    return [(code, _existing(document, path), text, hint) for code, path, text, hint in placed if path not in bad]
 
 
-def _pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "dict[Path, list[int]]") -> object:
+def pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "dict[Path, list[int]]") -> object:
     """A copy without the bad places; `moved` keeps which item of a shortened list was which."""
     if isinstance(value, dict):
         return {
-            name: _pruned(item, (*old, name), (*new, name), bad, moved)
+            name: pruned(item, (*old, name), (*new, name), bad, moved)
             for name, item in value.items()
             if (*old, name) not in bad
         }
@@ -264,11 +264,12 @@ def _pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "d
         kept = [number for number in range(len(value)) if (*old, number) not in bad]
         if len(kept) != len(value):
             moved[new] = kept
-        return [_pruned(value[number], (*old, number), (*new, i), bad, moved) for i, number in enumerate(kept)]
+        return [pruned(value[number], (*old, number), (*new, i), bad, moved) for i, number in enumerate(kept)]
     return value
 
 
-def _restored(path: "Path", moved: "dict[Path, list[int]]") -> "Path":
+def restored(path: "Path", moved: "dict[Path, list[int]]") -> "Path":
+    """Where something stands in the document that such a copy was made of."""
     if not moved:
         return path
     result: "Path" = ()

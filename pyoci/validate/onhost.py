@@ -1,129 +1,111 @@
-"""`validate --host`: what this host and this bundle lack for a config that is right by itself. Changes nothing."""
-
-import os
-import posixpath
+"""`validate --host`: what this host and this bundle lack for a config that is right by itself, and all that create
+would refuse before it makes anything. Changes nothing."""
 
 from ..errors import Error
+from .lacks import CODE, lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..plan.model import Plan
     from .analysis import Problem
     from .musts import Finding, Json, Path
 
-    Compiler = Any  # what makes a plan, or raises Error
+    # Makes the plan of a config, or raises Error; the cgroups left out on demand
+    Compiler = Callable[[dict[str, Any], bool], Plan]
 
-CODE = "host-lacks"
-MOST_LINKS = 40  # path_resolution(7)
+# Without them the rest would be refused for that alone
+_NEEDED: "tuple[Path, ...]" = (("root",), ("process",), ("process", "cwd"), ("linux",), ("linux", "namespaces"))
+_TOGETHER = {"uidMappings": "gidMappings", "gidMappings": "uidMappings"}
 
 
 def report(raw: bytes, bundle: str, compile_plan: "Compiler") -> "list[Problem]":
-    """findings() with their places in the text of a config that is right by itself."""
-    from ..jsondoc import parse
+    """findings() with their places in the text of a config that is right by itself.
+
+    compile_plan: makes the plan, as `pyoci plan` does
+    """
+    from ..container.bundle import parse_config
     from .analysis import located
 
-    config = parse(raw)
-    assert isinstance(config, dict)  # it is right by itself
-    return located(raw, findings(config, bundle, compile_plan))
+    try:
+        config = parse_config(raw)[1]
+    except Error as problem:  # no process: right by itself, and nothing to create
+        found: "list[Finding]" = [(CODE, (), str(problem), "")]
+    else:
+        found = findings(config, bundle, compile_plan)
+    return located(raw, found)
 
 
 def findings(config: "Json", bundle: str, compile_plan: "Compiler") -> "list[Finding]":
-    """Everything that is missing: rootfs, sources of bind mounts, the program; then what create would say first.
+    """Everything that is missing, then all that create would say, then what would be ignored."""
+    found = lacks(config, bundle)
+    known = {item[1] for item in found}
+    if ("root", "path") in known:
+        config = {**config, "root": {**config["root"], "path": "/"}}  # one that is there, for all the rest to be judged
+    return found + [item for item in _refusals(config, compile_plan) if item[1] not in known]
 
-    compile_plan: makes the plan of the bundle, as `pyoci plan` does
-    """
+
+def _refusals(config: "Json", compile_plan: "Compiler") -> "list[Finding]":
+    """A plan stops at the first thing that cannot be done: what asked for that is taken out, and it is made again."""
+    from .analysis import pruned, restored
+
     found: "list[Finding]" = []
-    rootfs = posixpath.join(bundle, config.get("root", {}).get("path", ""))
-    if not os.path.isdir(rootfs):
-        state = "is not a directory" if os.path.lexists(rootfs) else "does not exist"
-        found.append((CODE, ("root", "path"), f"{rootfs} {state}", ""))
-    for number, mount in enumerate(config.get("mounts", ())):
-        _source(mount, number, bundle, rootfs, found)
-    if not found:
-        _program(config, rootfs, found)
-        _plan(config, compile_plan, found)
-    return found
-
-
-def _source(mount: "Json", number: int, bundle: str, rootfs: str, out: "list[Finding]") -> None:
-    options = mount.get("options", ())
-    if not mount.get("source") or not ("bind" in options or "rbind" in options):
-        return
-    source = posixpath.join(bundle, mount["source"])
-    if not os.path.exists(source) and not source.startswith(rootfs + "/"):  # an earlier mount may bring that
-        out.append((CODE, ("mounts", number, "source"), f"{source} does not exist", ""))
-
-
-def _program(config: "Json", rootfs: str, out: "list[Finding]") -> None:
-    """The program, where no mount covers its place: what is in those is not looked at."""
-    process = config.get("process") or {}
-    name = (process.get("args") or [""])[0]
-    if not name or (name[0] != "/" and "/" in name):
-        return
-    covers = [posixpath.normpath("/" + mount["destination"]) for mount in config.get("mounts", ())]
-    places = [name] if name[0] == "/" else [posixpath.join("/", way, name) for way in _search(process)]
-    for place in places:
-        if any(place.startswith(cover + "/") for cover in covers):
-            return
-        found = resolve(rootfs, place)
-        if found and os.path.isfile(found):
-            if not os.stat(found).st_mode & 0o111:
-                out.append((CODE, ("process", "args", 0), f"{place} is not executable", "chmod +x"))
-            return
-    where = name if name[0] == "/" else f"{name} in {':'.join(_search(process))}"
-    out.append((CODE, ("process", "args", 0), f"the rootfs has no {where}", ""))
-
-
-def _search(process: "Json") -> "list[str]":
-    from ..plan.process import DEFAULT_PATH
-
-    values = [entry[5:] for entry in process.get("env") or () if entry.startswith("PATH=")]
-    return (values[-1] if values else DEFAULT_PATH).split(":")
-
-
-def resolve(root: str, path: str) -> str:
-    """Where a path of the container is on the host: links are the container's, too. "" where it leads nowhere."""
-    rest, at, links = path.split("/"), "", 0
-    while rest:
-        part = rest.pop(0)
-        if part in ("", "."):
+    bad: "set[Path]" = set()
+    without_cgroups = False
+    while True:
+        moved: "dict[Path, list[int]]" = {}
+        rest: "Any" = pruned(config, (), (), bad, moved)
+        try:
+            plan = compile_plan(rest, without_cgroups)
+        except Error as problem:
+            place, whole = place_of(problem.location, rest)
+            place = restored(place, moved)
+            text = str(Error(problem.text, step=problem.step, errno=problem.errno))
+            found.append((CODE, place, text, problem.hint))
+            if not problem.location and not without_cgroups:  # the cgroups' manager: the plan has a place for all else
+                without_cgroups = True
+                continue
+            place = _unit(place)
+            if not whole or place in bad or place in _NEEDED or place[:2] == ("linux", "namespaces"):
+                return found
+            bad.add(place)
+            if place[-1] in _TOGETHER:
+                bad.add((*place[:-1], _TOGETHER[str(place[-1])]))
             continue
-        if part == "..":
-            at = posixpath.dirname(at).rstrip("/")
-            continue
-        here = f"{root}{at}/{part}"
-        if os.path.islink(here):
-            links += 1
-            if links > MOST_LINKS:
-                return ""
-            target = os.readlink(here)
-            at = "" if target[:1] == "/" else at
-            rest = target.split("/") + rest
-            continue
-        at += f"/{part}"
-    return root + at if os.path.exists(root + at) else ""
+        return found + [("host-ignores", (), warning, "") for warning in plan.warnings]
 
 
-def _plan(config: "Json", compile_plan: "Compiler", out: "list[Finding]") -> None:
-    try:
-        plan: "Plan" = compile_plan()
-    except Error as problem:
-        text = str(Error(problem.text, step=problem.step, errno=problem.errno))
-        out.append((CODE, place_of(problem.location, config), text, problem.hint))
-        return
-    out += [("host-ignores", (), warning, "") for warning in plan.warnings]
+def _unit(place: "Path") -> "Path":
+    """What can be taken out without breaking what is around it: an item of a list is whole, or not there."""
+    for depth, step in enumerate(place):
+        if isinstance(step, int):
+            return place[: depth + 1]
+    return place
 
 
-def place_of(location: str, document: "Any") -> "Path":
-    """The path of an error's place, as far as the document has it."""
+def place_of(location: str, document: "Any") -> "tuple[Path, bool]":
+    """The path of an error's place, as far as the document has it, and whether it has all of it.
+
+    Such as `mounts[3] (/data).options`, `linux.sysctl[net.ipv4.x]`: what stands in brackets is one step.
+    """
     path: "Path" = ()
-    for word in location.partition(" ")[0].replace("[", ".").replace("]", "").split("."):
-        step = int(word) if word.isdigit() else word
+    for word in _steps(location.partition(" ")[0]):
+        step = int(word) if type(document) is list and word.isdigit() else word
         try:
             document = document[step]
         except (KeyError, IndexError, TypeError):
-            break
+            return path, False
         path = (*path, step)
-    return path
+    return path, bool(path)
+
+
+def _steps(place: str) -> "list[str]":
+    steps = []
+    while place:
+        head, bracket, rest = place.partition("[")
+        steps += [name for name in head.split(".") if name]
+        inside, _, place = rest.partition("]") if bracket else ("", "", "")
+        steps += [inside] if inside else []
+    return steps

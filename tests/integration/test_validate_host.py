@@ -7,7 +7,8 @@ import pytest
 from support.box import Box
 from support.bundle import Bundle
 
-from pyoci.validate.onhost import place_of, resolve
+from pyoci.validate.lacks import resolve
+from pyoci.validate.onhost import place_of
 
 pytestmark = pytest.mark.root
 
@@ -70,6 +71,120 @@ def test_standard_input_is_no_bundle(box: Box) -> None:
 
 
 def test_places() -> None:
-    assert place_of("mounts[0] (/data).options", {"mounts": [{}]}) == ("mounts", 0)
-    assert place_of("linux.x", {"linux": {}}) == ("linux",)
+    assert place_of("mounts[0] (/data).options", {"mounts": [{}]}) == (("mounts", 0), True)
+    assert place_of("linux.x", {"linux": {}}) == (("linux",), False)
+    sysctls = {"linux": {"sysctl": {"net.a.b": ""}}}
+    assert place_of("linux.sysctl[net.a.b]", sysctls) == (("linux", "sysctl", "net.a.b"), True)
+    assert place_of("", sysctls) == ((), False)
     assert resolve("/nowhere", "/x") == ""
+
+
+def test_ids_that_no_mapping_has(box: Box) -> None:
+    """A user whom /etc/passwd does not know is fine."""
+    bundle = box.bundle().args("true")
+    bundle.process["user"] = {"uid": 4711, "gid": 4711, "additionalGids": [5, 4712]}
+    assert told(box, bundle) == []
+    bundle.namespace("user")
+    bundle.linux["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 4711}]
+    bundle.linux["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 4712}]
+    found = told(box, bundle)
+    assert [path for path, _ in found] == ["process.user.uid", "process.user.additionalGids[1]"]
+    assert found[0][1] == "uid 4711 is in no mapping of the user namespace"
+    bundle.process["user"] = {"uid": 4710, "gid": 4711, "additionalGids": [5]}
+    assert told(box, bundle) == []
+    spaces = box.bundle().args("true")
+    spaces.namespace("user", "/proc/self/ns/user")  # whose ids are this test's
+    assert told(box, spaces) == []
+
+
+def fault(bundle: Bundle) -> "dict[str, str]":
+    """Faults that this host and bundle have, each in another part of the config: its place, and a word of its text."""
+    config, linux = bundle.config, bundle.linux
+    bundle.args("nosuch")
+    bundle.process["cwd"] = "/bin/busybox"
+    bundle.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": 2**40}]
+    bundle.process["apparmorProfile"] = bundle.process["selinuxLabel"] = "none"
+    bundle.bind("/srv/missing", "/data")
+    bundle.bind("/etc/passwd", "/bin/sub")
+    bundle.mount("/proc/x", type="tmpfs", source="tmpfs")
+    (bundle.rootfs / "bin2").mkdir()
+    bundle.bind("/etc/passwd", "/bin2")
+    bundle.hook("createRuntime", "/srv/hook")
+    bundle.hook("createRuntime", "/etc/passwd")
+    bundle.hook("startContainer", "/srv/hook")
+    bundle.namespace("network", "/etc/passwd")
+    bundle.namespace("ipc", "/proc/self/ns/uts/")
+    linux["sysctl"] = {"kernel.shmmax": "1", "net.ipv4.nosuch": "1", "net.ipv4.conf.eth9.forwarding": "1"}
+    seccomp = {"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}
+    linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(bundle.path / "agent"), "syscalls": [seccomp],
+    }  # fmt: skip
+    linux["resources"] = {
+        "cpu": {"cpus": "4000", "mems": "4001"}, "hugepageLimits": [{"pageSize": "3MB", "limit": 3}],
+    }  # fmt: skip
+    linux["intelRdt"] = {"closID": "x"}
+    assert config["mounts"][4]["destination"] == "/data"
+    return {
+        "process.args[0]": "has no nosuch", "process.cwd": "is not a directory",
+        "process.rlimits[0].hard": "fs.nr_open", "mounts[4].source": "does not exist",
+        "mounts[7].source": "is no directory", "mounts[6]": "inside /proc", "hooks.createRuntime[0].path": "exist",
+        "hooks.createRuntime[1].path": "is not executable", "hooks.startContainer[0].path": "of the rootfs",
+        "linux.namespaces[4].path": "is no namespace", "linux.namespaces[5].path": "not a directory",
+        'linux.sysctl["net.ipv4.nosuch"]': "the kernel has no", "linux.seccomp.listenerPath": "does not exist",
+        "linux.resources.cpu.cpus": "4000", "linux.resources.cpu.mems": "4001",
+        "linux.resources.hugepageLimits[0].pageSize": "3MB", "linux.intelRdt": "resctrl",
+        "process.apparmorProfile": "AppArmor", "process.selinuxLabel": "SELinux",
+    }  # fmt: skip
+
+
+def test_all_is_told_at_once(box: Box) -> None:
+    """Not what create would refuse first alone."""
+    bundle = box.bundle()
+    expected = fault(bundle)
+    places = {
+        "AppArmor": "/sys/module/apparmor",
+        "SELinux": "/sys/fs/selinux/enforce",
+        "resctrl": "/sys/fs/resctrl/info",
+    }
+    have = {name: os.path.exists(path) for name, path in places.items()}
+    wanted = {path: word for path, word in expected.items() if not have.get(word)}
+    found = dict(told(box, bundle))
+    assert {path for path in wanted if path not in found} == set()
+    assert {path: found[path] for path, word in wanted.items() if word not in found[path]} == {}
+    assert set(found) <= set(expected), "one fault makes no other"
+    assert box.left() == []
+
+
+def test_a_root_that_is_not_there_hides_nothing(box: Box) -> None:
+    bundle = box.bundle().args("nosuch")
+    bundle.config["root"]["path"] = "nowhere"
+    bundle.bind("/srv/missing", "/data")
+    bundle.mount("/proc/x", type="tmpfs", source="tmpfs")
+    assert [path for path, _ in told(box, bundle)] == ["root.path", "mounts[4].source", "mounts[5]"]
+
+
+def test_another_file_than_config_json_is_judged_itself(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.linux["resources"] = {"cpu": {"cpus": "4000"}}
+    bundle.write()
+    other = bundle.path / "other.json"
+    os.rename(bundle.path / "config.json", other)
+    result = box.call("validate", "--host", str(other))
+    assert result.status == 1 and "CPUs 4000 are not there" in result.out, result
+
+
+def test_plan_tells_what_is_missing(box: Box) -> None:
+    """The plan is there, and so is its status 0."""
+    bundle = box.bundle().args("true")
+    bundle.write()
+    assert " missing: " not in box.ok("plan", "--bundle", str(bundle.path)).out
+    bundle.args("nosuch")
+    bundle.bind("/srv/missing", "/data")
+    bundle.write()
+    lines = box.ok("plan", "--bundle", str(bundle.path)).out.splitlines()
+    assert lines[-2:] == [
+        "   -  missing: process.args[0]: the rootfs has no nosuch in /bin",
+        "   -  missing: mounts[4].source: /srv/missing does not exist",
+    ]
+    document = json.loads(box.ok("plan", "--json", "--bundle", str(bundle.path)).out)
+    assert document["missing"][1] == {"where": "mounts[4].source", "text": "/srv/missing does not exist"}
