@@ -74,6 +74,7 @@ CATALOG = {
     "paths-no-mount-namespace": (RUNTIME, "config-linux.md#masked-paths", "hidden paths without a mount namespace"),
     "hidden-path-relative": (MUST, "config-linux.md#masked-paths", "a relative masked or read-only path"),
     "device-path-relative": (MUST, "config-linux.md#devices", "a relative path of a device"),
+    "device-number-required": (MUST, "config-linux.md#devices", "a device without numbers"),
     "device-number-range": (MUST, "config-linux.md#devices", "an impossible device number"),
     "device-conflict": (MUST, "config-linux.md#devices", "two devices at one path"),
     "device-rule-number": (MUST, "config-linux.md#allowed-device-list", "an impossible number in a rule"),

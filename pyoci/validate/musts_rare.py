@@ -78,7 +78,10 @@ def devices(entries: "list[Json]", out: "list[Finding]") -> None:
             out.append(("device-path-relative", (*path, "path"), sentence, ""))
         if kind != "p":
             for name in ("major", "minor"):
-                if not 0 <= entry.get(name, 0) < 2**32:
+                if name not in entry:
+                    sentence = f'a device of type {kind} needs "{name}"'
+                    out.append(("device-number-required", (*path, name), sentence, ""))
+                elif not 0 <= entry[name] < 2**32:
                     sentence = f"{entry[name]} is no {name} number"
                     out.append(("device-number-range", (*path, name), sentence, ""))
         identity = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))

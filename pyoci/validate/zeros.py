@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
     from .musts import Path
 
-_DEVICES, _DEVICE = "linux devices *", ("major", "minor")
+_DEVICE = ("major", "minor")
 # Where; each `*` stands for every item of a list. Names of things (types, classes, policies, paths) have no zero,
-# and an id map must say whose ids it gives away: zero is root
+# an id map must say whose ids it gives away (zero is root), and there is no device 0:0 to make
 _PROCESS: "dict[str, tuple[str, ...]]" = {
     "user": ("uid", "gid"),
     "ioPriority": ("priority",),
@@ -19,7 +19,6 @@ _PROCESS: "dict[str, tuple[str, ...]]" = {
 }
 _CONFIG: "dict[str, tuple[str, ...]]" = {
     **{f"process {place}": names for place, names in _PROCESS.items()},
-    _DEVICES: _DEVICE,
     "linux resources devices *": ("allow",),
     "linux resources hugepageLimits *": ("limit",),
     "linux resources network priorities *": ("priority",),
@@ -46,7 +45,7 @@ def fill(document: "Any", kind: str, places: "Optional[list[Path]]" = None) -> b
         return False  # its users have names
     for place, names in PLACES[kind].items():
         for path, value in _at(document, tuple(place.split()), ()):
-            if not isinstance(value, dict) or (place == _DEVICES and value.get("type") not in ("b", "c", "u")):
+            if not isinstance(value, dict):
                 continue
             for name in names:
                 if name not in value:

@@ -367,7 +367,7 @@ def test_what_is_absent_and_read_as_zero(box: Box) -> None:
     process["rlimits"] = [{"type": "RLIMIT_CORE"}]
     process["ioPriority"] = {"class": "IOPRIO_CLASS_BE"}
     process["consoleSize"] = {"height": 30}
-    bundle.linux["devices"] = [{"type": "c", "path": "/dev/odd", "major": 1}]
+    bundle.linux["devices"] = [{"type": "c", "path": "/dev/odd", "major": 1, "minor": 0}]
     bundle.linux["resources"] = {"devices": [{"access": "rwm"}, {"allow": True, "access": "rwm"}]}
     bundle.linux["seccomp"] = {
         "defaultAction": "SCMP_ACT_ALLOW",

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-GENERATIONS = ("debian12", "debian13", "forky")
+GENERATIONS = ("debian12", "debian13", "forky", "experimental")
 HEAD = """# What engines do with pyoci, compared with runc
 
 Each operation runs with runc first, then with pyoci, on private state; exit status, output and error are compared.

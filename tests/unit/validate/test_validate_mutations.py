@@ -69,6 +69,7 @@ REQUIRED = {
 }
 # Of these the ones that the commands read as zero where they are absent
 ZEROS = {"uid", "gid", "soft", "hard", "major", "minor", "index", "value", "allow", "rate"}
+REFUSED = {("linux", "devices", "*"): {"major", "minor"}}  # and not those
 # Words of a closed list in the text
 WORDS = {
     ("process", "rlimits", "*", "type"),
@@ -117,11 +118,16 @@ def wrong_type(document: Any, path: "Path", rng: random.Random) -> "Optional[Mut
     return text(document), path, "refused"
 
 
+def zero(path: "Path") -> bool:
+    """Whether the absence of a required property counts as zero."""
+    return path[-1] in ZEROS - REFUSED.get(pattern(path[:-1]), set())
+
+
 def deleted(document: Any, path: "Path", _rng: random.Random) -> "Optional[Mutation]":
     if path[-1] not in REQUIRED.get(pattern(path[:-1]), ()):
         return None
     del at(document, path[:-1])[path[-1]]
-    return text(document), path, "told" if path[-1] in ZEROS else "refused"
+    return text(document), path, "told" if zero(path) else "refused"
 
 
 def misspelt(document: Any, path: "Path", rng: random.Random) -> "Optional[Mutation]":
@@ -133,7 +139,7 @@ def misspelt(document: Any, path: "Path", rng: random.Random) -> "Optional[Mutat
     items = [(wrong if key == name else key, item) for key, item in holder.items()]
     holder.clear()
     holder.update(items)
-    required = name in REQUIRED.get(pattern(path[:-1]), set()) - ZEROS
+    required = name in REQUIRED.get(pattern(path[:-1]), set()) and not zero(path)
     return text(document), (*path[:-1], wrong), "refused" if required else name
 
 

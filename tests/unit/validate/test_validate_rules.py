@@ -419,7 +419,7 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     (
         {"linux/devices": [{"type": "c", "path": "/dev/x"}]},
-        [("zero-property", "linux.devices[0]"), ("zero-property", "linux.devices[0]")],
+        [("device-number-required", "linux.devices[0]"), ("device-number-required", "linux.devices[0]")],
     ),
     (
         {"linux/devices": [{"type": "b", "path": "/dev/x", "major": -1, "minor": 0}]},
@@ -874,7 +874,7 @@ def test_zeros_are_written_where_they_are_absent() -> None:
 
     for kind, places in PLACES.items():
         for place, names in places.items():
-            document: Any = {"type": "c"} if place == "linux devices *" else {}
+            document: Any = {}
             for step in reversed(place.split()):
                 document = [document] if step == "*" else {step: document}
             found: "list[tuple[object, ...]]" = []
