@@ -56,6 +56,11 @@ def _request(
     freezer = paths.get("freezer") or paths.get("")  # v1, v2
     if freezer:  # one stop for all processes; and of a paused container CRIU could not stop any one by itself
         request.freeze_cgroup = freezer
+    own, others = hierarchies(entry.record["cgroup"], pid)
+    if not own:
+        request.manage_cgroups_mode = messages.CGROUP_MODES["ignore"]
+    elif others:
+        request.cgroup_dump_controller.extend(own)
     request.leave_running = options.has("leave-running")
     request.link_remap = options.has("link-remap")
     request.tcp_skip_in_flight = options.has("tcp-skip-in-flight")
@@ -74,6 +79,23 @@ def _request(
     for word, name, path in joined(config):
         request.external.append(f"{word}[{os.stat(path).st_ino}]:{name}")
     return request
+
+
+def hierarchies(record: "dict[str, Any]", pid: int) -> "tuple[list[str], list[str]]":
+    """Those in which the container has a cgroup of its own, and the others, as /proc/PID/cgroup names them.
+
+    In the others it is in somebody else's cgroup or at the top, as where v2 alone is mounted on a machine that has v1.
+    CRIU would save all that is below, and `restore` would make anew whatever has gone since.
+    """
+    known = {*record.get("cgroup_paths", ()), *([""] if record.get("unified") else [])}
+    own: "list[str]" = []
+    others: "list[str]" = []
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file.read().split("\n"):
+            fields = line.split(":", 2)
+            if len(fields) == 3:
+                (own if known & set(fields[1].split(",")) else others).append(fields[1])
+    return own, others
 
 
 def _page_server(text: str) -> "tuple[str, int]":

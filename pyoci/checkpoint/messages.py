@@ -28,9 +28,9 @@ _MESSAGES = {
         7 shell_job:bool  8 file_locks:bool  9 log_level:int  10 log_file:text  11 ps:PageServer  12 notify_scripts:bool
         13 root:text  14 parent_img:text  15 track_mem:bool  16 auto_dedup:bool  17 work_dir_fd:int  18 link_remap:bool
         23 ext_mnt:*Pair  24 manage_cgroups:bool  25 cg_root:*Group  26 rst_sibling:bool  27 inherit_fd:*Inherited
-        34 manage_cgroups_mode:int  37 external:*text  38 empty_ns:uint  44 freeze_cgroup:text
-        46 tcp_skip_in_flight:bool  48 lazy_pages:bool  49 status_fd:int  50 orphan_pts_master:bool  51 config_file:text
-        53 lsm_profile:text  63 lsm_mount_context:text""",
+        34 manage_cgroups_mode:int  37 external:*text  38 empty_ns:uint  43 cgroup_dump_controller:*text
+        44 freeze_cgroup:text  46 tcp_skip_in_flight:bool  48 lazy_pages:bool  49 status_fd:int
+        50 orphan_pts_master:bool  51 config_file:text  53 lsm_profile:text  63 lsm_mount_context:text""",
     "Notification": "1 script:text  2 pid:int",
     "Restored": "1 pid:int",
     "CriuVersion": "1 major_number:int  2 minor_number:int  4 sublevel:int",

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -65,6 +66,24 @@ def tampered(inject: str) -> list[str]:
     --inject, such as `sendmsg:delay_exit=300000` (microseconds)."""
     calls = inject.partition(":")[0]
     return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={inject}"]
+
+
+def at_each_call(names: "Iterable[str]", attempt: "Callable[[list[str]], bool]", signal: str = "KILL") -> int:
+    """Has a command get a signal as it enters each of its system calls of these names: the first, the second and so on.
+
+    attempt: is given the words that stand before the command; says whether the command went through without a signal
+    Returns how many calls there were. One name at a time: strace counts those of one name, also where it is given more.
+    """
+    made = 0
+    for name in sorted(names):
+        for number in range(1, 300):  # how often a command waits, or reads, is not always the same
+            inject = f"inject={name}:signal={signal}:when={number}"
+            if attempt(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e", inject]):
+                break
+            made += 1
+        else:
+            raise AssertionError(f"the command did not come to an end within 300 calls of {name}")
+    return made
 
 
 def run(words: list[str], input: Optional[bytes] = None, **popen: Any) -> Result:

@@ -1,5 +1,6 @@
 """The parts of checkpoint that need no CRIU: the bytes of its protocol, mounts, values, the first error of a log."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 pytest.importorskip("google.protobuf", reason="needs the Python library protobuf")
 
-from pyoci.checkpoint import messages, mounts
+from pyoci.checkpoint import dump, messages, mounts
 from pyoci.checkpoint.criu import Criu, Directories
 from pyoci.checkpoint.options import CriuOptions, common, joined
 from pyoci.errors import Error
@@ -20,6 +21,8 @@ def test_bytes_of_a_request() -> None:
     inner = b"\x08\x05" + b"\x10\xac\x02" + b"\x18\x01" + b"\xba\x01\x08\x0a\x02/a\x12\x02/b" + b"\xfa\x03\x01x"
     expected = b"\x08\x01" + b"\x12" + bytes([len(inner)]) + inner
     assert messages.Request(type=messages.DUMP, opts=options).SerializeToString() == expected
+    chosen = messages.Options(cgroup_dump_controller=["", "cpu,cpuacct"])
+    assert chosen.SerializeToString() == b"\xda\x02\x00\xda\x02\x0bcpu,cpuacct"  # field 43
 
 
 def test_an_answer_with_fields_we_do_not_know() -> None:
@@ -119,3 +122,23 @@ def test_first_error_of_a_log(tmp_path: Path) -> None:
     told = "dump: criu failed: Error (criu/files.c:2): the cause: operation not permitted (EPERM)"
     assert str(failure).startswith(told)
     assert f"log: {tmp_path}/dump.log" in str(failure)
+
+
+ALL = ["name=systemd", "cpu,cpuacct", ""]
+
+
+@pytest.mark.parametrize(
+    ("record", "own", "others"),
+    [
+        ({"cgroup_paths": {"": "/c"}}, [""], ["name=systemd", "cpu,cpuacct"]),
+        ({"cgroup_paths": {"cpu": "/c", "cpuacct": "/c"}}, ["cpu,cpuacct"], ["name=systemd", ""]),
+        ({"cgroup_paths": {"cpu": "/c", "name=systemd": "/c"}, "unified": "/c"}, ALL, []),
+        ({"driver": "disabled"}, [], ALL),
+    ],
+)
+def test_hierarchies_in_which_a_container_has_a_cgroup(
+    monkeypatch: pytest.MonkeyPatch, record: "dict[str, Any]", own: "list[str]", others: "list[str]"
+) -> None:
+    listed = "2:name=systemd:/\n1:cpu,cpuacct:/a:b\n0::/c\n"
+    monkeypatch.setattr("builtins.open", lambda *_, **__: io.StringIO(listed))
+    assert dump.hierarchies(record, 1) == (own, others)
