@@ -286,8 +286,12 @@ class Manager:
         """Let whoever was sent SIGKILL die: v1 does not deliver it to frozen processes. Cgroups below, too, may be
         frozen, by an engine inside or by the container itself."""
         path = self.paths.get("freezer", "")
-        if self.frozen():
-            self.thaw()
+        try:
+            if self.frozen():
+                self.thaw()
+        except OSError as error:
+            if not tree.is_gone(error):
+                raise
         if not tree.has_children(path):
             return
         for fd in tree.subtree(self.host, path):
@@ -307,6 +311,14 @@ class Manager:
         if not tree.exists(self.paths.get("freezer", "")):  # none, or remove_unused() found nobody in it
             self._signal(number)
             return
+        try:
+            self._kill_stopped(number)
+        except (Error, OSError):
+            if tree.exists(self.paths["freezer"]):
+                raise
+            self._signal(number)  # another command, which removes the container as well, has come to that meanwhile
+
+    def _kill_stopped(self, number: int) -> None:
         stay_frozen = number != SIGKILL and self.frozen()
         try:
             self.freeze()

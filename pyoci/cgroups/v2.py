@@ -266,9 +266,16 @@ class Manager:
         """Send a signal to every process, none escaping by a fork. SIGKILL works on a paused container as well."""
         if not self.path or self.empty():
             return
-        if number == SIGKILL and tree.exists(self.path + "/cgroup.kill"):  # kernel 5.14
-            self._write("cgroup.kill", "1")
-            return
+        try:
+            if number == SIGKILL and tree.exists(self.path + "/cgroup.kill"):  # kernel 5.14
+                self._write("cgroup.kill", "1")
+            else:
+                self._kill_stopped(number)
+        except (Error, OSError):
+            if tree.exists(self.path):
+                raise  # else another command has removed it meanwhile: nobody is in it
+
+    def _kill_stopped(self, number: int) -> None:
         stay_frozen = number != SIGKILL and self.frozen()
         self.freeze()
         try:

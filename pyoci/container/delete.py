@@ -46,7 +46,7 @@ def _end_early(store: Store, container: str) -> None:
     try:
         with store.look(container).load() as entry:
             end(entry)
-    except Error:
+    except (Error, OSError):
         return
 
 

@@ -201,6 +201,40 @@ def test_who_is_left_in_any_cgroup_is_killed_before_the_last_goes(host, version,
     assert machine.directories() == before
 
 
+@pytest.mark.parametrize(
+    ("file", "number"),
+    [("freezer.state", 9), ("freezer.state", 15), ("cgroup.kill", 9), ("cgroup.freeze", 9), ("cgroup.freeze", 15)],
+)
+def test_a_cgroup_that_goes_while_it_is_killed(host, file, number, monkeypatch):
+    """`create`, say, takes back what it made while `delete --force` is at work: both are done then."""
+    version = 1 if file == "freezer.state" else 2
+    machine = host(version)
+    before = machine.directories()
+    manager = plan(machine, "/c")
+    manager.create()
+    manager = reload(manager, machine)
+    place = next(path for path, _ in manager.directories() if "freezer" in path) if version == 1 else manager.path
+    if file == "cgroup.freeze":
+        os.unlink(f"{place}/cgroup.kill")
+    Path(place, "cgroup.procs").write_text("4711\n")
+    if version == 2:
+        Path(place, "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    monkeypatch.setattr(tree, "signal_all", lambda pids, number: None)
+
+    def open_file(name, dir_fd=None):
+        if name == file and os.path.isdir(place):
+            Path(place, "cgroup.procs").write_text("")
+            Path(place, "cgroup.events").write_text("populated 0\nfrozen 0\n")
+            reload(manager, machine).destroy()
+        return type(machine).open_file(machine, name, dir_fd)
+
+    machine.open_file = open_file
+    manager.kill(number)
+    manager.release()
+    manager.destroy()
+    assert machine.directories() == before
+
+
 def test_nothing_goes_while_somebody_is_in_the_freezer(host):
     """kill() stops him there first, and must make a paused one run again."""
     machine = host(12)
