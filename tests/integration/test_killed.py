@@ -15,7 +15,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
-from support.command import Result, run
+from support.command import Result, at_each_call, run
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")]
 INSTANTS = 50
@@ -157,20 +157,17 @@ def test_killed_at_every_change(box: Box, what: str) -> None:
             box.ok(*each)
         leftovers.settle()
 
+    def attempt(tracer: list[str]) -> bool:
+        begin()
+        done = run([*tracer, *box.words(*words)])
+        assert done.status in (0, -signal.SIGKILL), (what, done)
+        check_cleanable(box, f"{what}: {done}")
+        return done.ok
+
     begin()
-    number = 0
-    for name in CHANGING & {name for name, _ in trace(box, words, since="execve(")}:
-        for count in range(1, 200):  # how often it waits is not always the same
-            check_cleanable(box, f"{what}, killed before {name} {count}")
-            begin()
-            killed = run_killed(box, words, (name, count))
-            if killed.ok:
-                break
-            assert killed.status == -signal.SIGKILL, (what, name, count, killed)
-            number += 1
-        else:
-            pytest.fail(f"killed at every {name}")
-    assert number >= 2, "it was hardly killed"
+    called = {name for name, _ in trace(box, words, since="execve(")}
+    check_cleanable(box, what)
+    assert at_each_call(CHANGING & called, attempt) >= 2, "it was hardly killed"
 
 
 def hanging_hook(box: Box, kind: str) -> tuple[Bundle, Path]:
