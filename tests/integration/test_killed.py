@@ -1,7 +1,7 @@
 """kill -9 of pyoci in the middle of its work: `delete --force` then leaves no process, mount, cgroup or state.
 
-A tracer kills the runtime as it enters one of its system calls, which is drawn, with a fixed seed, from those after the
-first that changes anything.
+A tracer kills the runtime as it enters one of its system calls: create and start at some that are drawn, with a fixed
+seed, from those after the first that changes anything; the shorter commands at every one that changes something.
 """
 
 import os
@@ -106,27 +106,9 @@ def test_start_killed(box: Box, part: int) -> None:
     assert killed >= 8, "the tracer hit too few"
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_delete_killed(box: Box, part: int) -> None:
-    bundle = rich_bundle(box)
-    bundle.write()
-    begin = ["run", "--detach", "--bundle", str(bundle.path), "c"]
-    traces = []
-    for _ in range(3):
-        box.ok(*begin)
-        traces.append(trace(box, ["delete", "--force", "c"], "flock("))
-    among = min(traces, key=len)  # on a loaded machine it asks more than once whether the process has ended
-    killed = 0
-    for instant in draw("delete", part, among):
-        box.ok(*begin)
-        killed += run_killed(box, ["delete", "--force", "c"], instant).status != 0
-        check_cleanable(box, f"delete killed at {instant}")
-    assert killed >= 8, "the tracer hit too few"
-
-
 CHANGING = {
     "write", "rename", "renameat", "renameat2", "rmdir", "mkdir", "unlink", "unlinkat", "kill", "pidfd_send_signal",
-    "sendto", "sendmsg", "clock_nanosleep", "poll", "exit_group",
+    "sendto", "sendmsg", "clone", "clone3", "vfork", "wait4", "waitid", "clock_nanosleep", "poll", "exit_group",
 }  # fmt: skip
 UPDATE = ["update", "--pids-limit", "50", "--memory", "96000000", "--cpu-share", "512", "c"]
 # What is killed, and what is done before
@@ -147,8 +129,7 @@ STEPPED = {
 def test_killed_at_every_change(box: Box, what: str) -> None:
     """Killed as it enters each call that changes something, or waits. Calls that only look leave the host as it was: to
     be killed there is the same as at the next change."""
-    bundle = box.bundle().shell("sleep 1000 & wait")
-    bundle.linux["resources"] = {"pids": {"limit": 100}, "memory": {"limit": 64 << 20}}
+    bundle = rich_bundle(box).shell("sleep 1000 & wait")
     bundle.write()
     words, *before = STEPPED[what]
 
