@@ -6,6 +6,7 @@ import os
 import pytest
 from support.box import Box
 from support.bundle import Bundle
+from support.calls import MKDIR
 
 from pyoci.validate.lacks import resolve
 from pyoci.validate.onhost import place_of
@@ -115,7 +116,7 @@ def fault(bundle: Bundle) -> "dict[str, str]":
     bundle.namespace("network", "/etc/passwd")
     bundle.namespace("ipc", "/proc/self/ns/uts/")
     linux["sysctl"] = {"kernel.shmmax": "1", "net.ipv4.nosuch": "1", "net.ipv4.conf.eth9.forwarding": "1"}
-    seccomp = {"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}
+    seccomp = {"names": [*MKDIR], "action": "SCMP_ACT_NOTIFY"}
     linux["seccomp"] = {
         "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(bundle.path / "agent"), "syscalls": [seccomp],
     }  # fmt: skip
