@@ -6,6 +6,7 @@ seed, from those after the first that changes anything; the shorter commands at 
 
 import os
 import random
+import select
 import shutil
 import signal
 from collections import Counter
@@ -15,7 +16,7 @@ import pytest
 from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
-from support.command import Result, at_each_call, run
+from support.command import PATIENCE, Result, at_each_call, run
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")]
 INSTANTS = 50
@@ -134,8 +135,13 @@ def test_killed_at_every_change(box: Box, what: str) -> None:
     words, *before = STEPPED[what]
 
     def begin() -> None:
-        for each in (["run", "--detach", "--bundle", str(bundle.path), "c"], *before):
+        box.ok("run", "--detach", "--bundle", str(bundle.path), "c")
+        first = os.pidfd_open(box.state()["pid"])
+        for each in before:
             box.ok(*each)
+        if any("KILL" in each for each in before):
+            assert select.select([first], [], [], PATIENCE)[0], "it does not end"
+        os.close(first)
         leftovers.settle()
 
     def attempt(tracer: list[str]) -> bool:
