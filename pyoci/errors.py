@@ -19,6 +19,7 @@ class Error(Exception):
     errno:    the kernel's answer, 0 where none was involved
     hint:     the likely cure, one sentence
     status:   exit status of the command
+    by_init:  whether the container's first process met it
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Error(Exception):
         self.errno = errno
         self.hint = hint
         self.status = status
+        self.by_init = False
 
     def __str__(self) -> str:
         parts = [part for part in (self.location, self.step, self.text) if part]

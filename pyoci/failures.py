@@ -2,12 +2,16 @@
 
 import errno
 
+from pyoci import kernel
 from pyoci.errors import Error, errno_text
 from pyoci.plan import ops
 from pyoci.plan.words import OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional
+
+    from pyoci.plan.model import Plan
     from pyoci.talk import Message
 
 
@@ -22,26 +26,34 @@ class ProgramError(Error):
     """The program cannot be executed: in words that callers look for."""
 
 
-def error(message: "Message") -> Error:
-    """The error for a report of kind REPORT_FAILED."""
+def error(message: "Message", plan: "Optional[Plan]" = None) -> Error:
+    """The error for a report of kind REPORT_FAILED; plan: what init was doing, where that is at hand."""
+    problem = _error(message, plan)
+    problem.by_init = True
+    return problem
+
+
+def _error(message: "Message", plan: "Optional[Plan]") -> Error:
     if message.operation == ops.HOOK or message.number not in (errno.EPERM, errno.ENOSYS):
         message.text = message.text.partition(_UNDER_FILTER)[0]  # not the filter's doing
     if message.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
         return _program_error(message)
     # what fails before the first step has the number after the last
     words = OPERATIONS[message.operation][1] if message.operation < len(OPERATIONS) else ""
-    if message.operation == ops.HOOK and message.where.startswith("hooks."):
-        kind, _, rest = message.where[len("hooks.") :].partition("[")  # KIND[N] (PATH), in words that scripts know
-        words = f"error running {kind} hook #{rest.partition(']')[0]}"
     if message.operation == ops.MOUNT_NEW and message.number in (errno.ELOOP, errno.ENOTDIR):
         place, _, kind = message.text.rpartition("destination: ")
         if kind in ("proc", "sysfs") and place in ("", "open "):  # likewise: no symbolic link, no file
             target = message.where.partition(" (")[2][:-1]
-            step = f'error mounting "{kind}" to rootfs at "{_quiet(target)}"'
+            step = mounting(kind, _quiet(target))
             text = f'filesystem "{kind}" must be mounted on ordinary directory'
             return Error(text, location=message.where, step=step, errno=message.number, hint=_PLAIN)
+    step, text = _known(message)
+    if not step and plan is not None:
+        step, text = _known_by_plan(message, plan)
+    if not step:
+        step, text = words, message.text
     number = 0 if message.operation == ops.HOOK and not message.text.startswith("start it") else message.number
-    return Error(_quiet(message.text), location=message.where, step=words, errno=number, hint=_hint(message))
+    return Error(_quiet(text), location=message.where, step=_quiet(step), errno=number, hint=_hint(message))
 
 
 _PLAIN = "the image has a symbolic link or a file there: name the directory itself as destination, or repair the image"
@@ -88,6 +100,13 @@ def namespaces_hint(number: int) -> str:
     return ""
 
 
+_SYSCTL = {
+    errno.ENOENT: "the kernel has no such sysctl, or what brings it (a module, a network device) is not there",
+    errno.EINVAL: "the kernel does not take the value",
+    errno.ERANGE: "the kernel does not take the value",
+    errno.EACCES: "the kernel lets the container's user namespace read it alone",
+    errno.EPERM: "the kernel lets the container's user namespace read it alone",
+}
 _SCHEDULER = {
     errno.EPERM: "real-time policies take CAP_SYS_NICE, on cgroup v1 also resources.cpu.realtimeRuntime; SCHED_DEADLINE"
     " takes all CPUs, so it cannot be used together with resources.cpu.cpus",
@@ -95,6 +114,64 @@ _SCHEDULER = {
     errno.EOPNOTSUPP: "this kernel was built without clamping of utilization (CONFIG_UCLAMP_TASK)",
     errno.EBUSY: "the CPUs have no such bandwidth left for SCHED_DEADLINE",
 }
+
+
+def limit(where: str, resource: int, hard: int, number: int) -> Error:
+    """The error for a limit that the kernel does not take."""
+    step = f"error setting rlimits for ready process: error setting rlimit type {resource}"
+    hint = ""
+    if number == errno.EPERM:
+        hint = "raising a hard limit takes CAP_SYS_RESOURCE"
+        if resource == kernel.RLIMIT_NOFILE:
+            from pyoci.host import Host
+
+            most = Host().read("/proc/sys/fs/nr_open") or ""
+            hint = f"fs.nr_open is {most}" if most.isdigit() and hard > int(most) else hint
+    problem = Error(step=step, location=where, errno=number, hint=hint)
+    problem.by_init = True  # as runc has it, whose init sets them
+    return problem
+
+
+def _known(message: "Message") -> "tuple[str, str]":
+    """Step and text in words that scripts know from runc; two empty ones where there are none."""
+    text, place = message.text, message.where.partition(" (")[2].rpartition(")")[0]
+    doing = text.partition(_UNDER_FILTER)[0]
+    rest = text[len(doing) :].lstrip(", ")
+    if message.operation == ops.HOOK and message.where.startswith("hooks."):
+        kind, _, number = message.where[len("hooks.") :].partition("[")  # KIND[N] (PATH)
+        return f"error running {kind} hook #{number.partition(']')[0]}", text
+    if message.operation == ops.OPEN_NAMESPACE:  # linux.namespaces[N] (KIND).path (PATH)
+        kind, _, path = place.partition(").path (")
+        if doing == "open":
+            return f"namespace path: lstat {path}", rest
+        return f"failed to setns into {kind} namespace", text
+    if message.operation == ops.SYSCTL and doing in ("open in procfs", "write in procfs"):  # linux.sysctl[KEY]
+        from pyoci.plan.sysctls import sysctl_path
+
+        return f"{doing[:5].strip()} /proc/sys/{sysctl_path(message.where[len('linux.sysctl[') : -1])}", rest
+    if message.operation == ops.ENTER_CWD and doing.startswith('chdir: "'):
+        return f"chdir to cwd ({doing[len('chdir: ') :]}) set in config.json failed", rest
+    return "", ""
+
+
+def _known_by_plan(message: "Message", plan: "Plan") -> "tuple[str, str]":
+    """The same, where the plan alone knows of what a step was."""
+    own = [f for operation, where, f in plan.made if operation == message.operation and where == message.where]
+    if not own:
+        return "", ""
+    if message.where == "process.cwd" and message.operation == ops.MAKE_DIRECTORY:
+        return f"mkdir {own[0][0]!s}", "" if message.text in ("mkdir", "look at it") else message.text
+    if not message.where.startswith("mounts[") or message.operation not in (ops.MOUNT_NEW, ops.MOUNT_BIND):
+        return "", ""
+    text = message.text.replace("open source: ", "stat ", 1)
+    if message.number == errno.EISDIR:
+        text += ": not a directory"  # out of which docker reads that a file is to be on a directory
+    return mounting(str(own[0][2 if message.operation == ops.MOUNT_NEW else 1]), str(own[0][0])), text
+
+
+def mounting(source: str, destination: str) -> str:
+    """What a mount is called in words that scripts know from runc."""
+    return f'error mounting "{source}" to rootfs at "{destination}"'
 
 
 _UNMAPPED = "the user namespace has no such id: linux.uidMappings and gidMappings say which it has"
@@ -121,6 +198,8 @@ def _hint(message: "Message") -> str:
         return "the kernel has no such filesystem, or its module is not loaded"
     if message.operation == ops.MEMORY_POLICY and message.number == errno.EINVAL:
         return "a mode or flag that this kernel does not have, or nodes outside of the cpuset's"
+    if message.operation == ops.SYSCTL:
+        return _SYSCTL.get(message.number, "")
     if message.operation == ops.SCHEDULER:
         return _SCHEDULER.get(message.number, "")
     return ""

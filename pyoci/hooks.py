@@ -62,6 +62,7 @@ def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owne
         except Error as problem:
             problem.location = f"hooks.{kind}[{index}] ({hook['path']})"
             problem.step = f"error running {kind} hook #{index}"  # in runc's words, which scripts know
+            problem.by_init = kind in ("prestart", "createRuntime")
             yield problem
         else:
             yield None

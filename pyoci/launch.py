@@ -148,7 +148,7 @@ class Launch:
             if message is None:
                 return
             if message.kind == ops.REPORT_FAILED:
-                raise message.error() from None
+                raise message.error(self.plan) from None
 
     def _spawn(self) -> int:
         if self.on_step is not None:
@@ -187,7 +187,7 @@ class Launch:
                     raise self._died()
                 return  # the descriptor closed by itself: init has become the program
             if message.kind == ops.REPORT_FAILED:
-                raise message.error()
+                raise message.error(self.plan)
             if message.kind == ops.REPORT_FORKED:
                 self._follow(message.number)
                 send(report, ops.REPORT_GO)
@@ -244,10 +244,9 @@ def obey(step: "ParentStep", pid: int) -> None:
         number, soft, hard = [int(field) for field in step.fields]
         result = _shim.prlimit(pid, number, soft, hard)
         if result < 0:
-            import errno
+            from pyoci.failures import limit
 
-            hint = "raising a hard limit takes CAP_SYS_RESOURCE" if result == -errno.EPERM else ""
-            raise Error("set limit", location=step.where, errno=-result, hint=hint)
+            raise limit(step.where, number, hard, -result)
         return
     if step.name in ("newuidmap", "newgidmap"):
         from pyoci.map_helper import write_map

@@ -62,4 +62,10 @@ def _checked(source: "Source", fd: int) -> int:
     hint = ""
     if source.is_mapped() and fd == -errno.EINVAL:
         hint = "the filesystem of the source cannot have id maps, or the mount has one already"
-    raise Error(f"open source {source.path}", location=source.where, errno=-fd, hint=hint)
+    from pyoci.failures import mounting
+
+    place = source.where.partition(" (")[2][:-1]
+    step = mounting(source.path, place) if source.where.startswith("mounts[") else ""
+    problem = Error(f"stat {source.path}", step=step, location=source.where, errno=-fd, hint=hint)
+    problem.by_init = bool(step)
+    raise problem

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
+    from pyoci.plan.model import Plan
+
 
 def _number(data: bytes, signed: bool = False) -> int:
     """A number of struct plan_report: importing `struct` costs a million instructions, and `start` reads one record."""
@@ -31,11 +33,11 @@ class Message:
         self.text = body[where:].decode("utf-8", "replace")
         self.passed = passed
 
-    def error(self) -> Error:
-        """What a failed step means to people."""
+    def error(self, plan: "Optional[Plan]" = None) -> Error:
+        """What a failed step (of a plan, where that is at hand) means to people."""
         from pyoci.failures import error
 
-        return error(self)
+        return error(self, plan)
 
 
 def receive(fd: int) -> "Optional[Message]":

@@ -23,12 +23,12 @@ def plan(
     host: "Host", config: "dict[str, Any]", cgroups_path: str, container_id: str, resources: "dict[str, Any]"
 ) -> "Manager":
     """Decide unit, slice and paths; nothing is changed. `cgroupsPath` is slice:prefix:name."""
+    user = host.rootless()
+    slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
     if not tree.exists(host.run + "/systemd/system"):
         raise Error("systemd not running on this host, cannot use systemd cgroups manager")
     from . import plan_files
 
-    user = host.rootless()
-    slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
     manager = Manager(host, unit, slice_name, user)
     above = manager.own_group() if user else ""
     manager.inner = plan_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources)

@@ -103,7 +103,9 @@ def number_of(what: str, text: str) -> int:
     """The id written in text: a plain decimal number from 0 to 2^32-2. Raises Error."""
     number = decimal(text, _LAST_ID)
     if number < 0:
-        raise Error(f'bad {what}: "{text}"', hint=f"use a decimal number from 0 to {_LAST_ID}; names are not looked up")
+        known = f"parsing {text} as int for {what} failed: "  # scripts know it from runc
+        hint = f"use a decimal number from 0 to {_LAST_ID}; names are not looked up"
+        raise Error(f'{known}bad {what}: "{text}"', hint=hint)
     return number
 
 
@@ -123,7 +125,8 @@ def check(process: "dict[str, Any]") -> "dict[str, Any]":
     if not isinstance(variables, list) or not all(isinstance(variable, str) for variable in variables):
         raise Error("every variable must be a string", location="process.env")
     for index, variable in enumerate(variables):
-        if "=" not in variable[1:]:
-            reason = "environment variable name cannot be empty" if variable[:1] == "=" else "missing '='"
-            raise Error(f"invalid environment variable: {reason}", location=f"process.env[{index}]")
+        if "=" not in variable or variable[0] == "=":
+            from pyoci.validate.musts import no_variable
+
+            raise Error(no_variable(variable), location=f"process.env[{index}]")
     return process

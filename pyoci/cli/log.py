@@ -25,6 +25,7 @@ _PREFIX = {
     "exec": "exec failed: ",
 }
 _STARTS_A_PROCESS = "unable to start container process: "
+_IN_INIT = "error during container init: "
 _EXEC_FAILED = 255
 
 
@@ -56,6 +57,8 @@ def describe(call: "Call", problem: BaseException) -> "tuple[str, int]":
         status = _EXEC_FAILED
     if isinstance(problem, Error) and (problem.step or _is_of_program(problem)):
         prefix += _STARTS_A_PROCESS
+        if problem.by_init and call.command != "exec" and problem.step:
+            prefix += _IN_INIT
     return prefix + text, status
 
 

@@ -76,7 +76,11 @@ command.
   is a line of level `debug`.
 * A wrong command line also prints `Incorrect Usage` and the help on standard output.
 * Messages of `create`, `run` and `exec` begin with `pyoci create failed: `, `pyoci run failed: `, `exec failed: `; when
-  the container's process could not be set up or started, `unable to start container process: ` follows.
+  the container's process could not be set up or started, `unable to start container process: ` follows, and for what
+  went wrong within the container's making `error during container init: `.
+* Words that scripts know from runc 1.1 are in them, too, such as `error mounting "SOURCE" to rootfs at "PLACE"`, `wrong
+  rlimit value: `, `malformed spec file: duplicated ns `, `chdir to cwd ("PLACE") set in config.json failed`; the place
+  in config.json stands before them, the errno's name and the likely cure after them.
 
 | exit status | when |
 |---|---|

@@ -150,7 +150,8 @@ def _check(request: "Request", spaces: Spaces) -> None:
     if "user" in spaces.new:
         for key in ("uidMappings", "gidMappings"):
             if not request.linux.get(key):
-                raise Error("a new user namespace needs at least one mapping", location=f"linux.{key}")
+                text = f"User namespaces enabled, but no {key[:3]} mappings found"
+                raise Error(text, location=f"linux.{key}", hint="a new user namespace needs at least one mapping")
     if request.host.euid != 0 and "user" not in spaces.where:
         raise Error(
             "rootless container requires user namespaces",

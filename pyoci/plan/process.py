@@ -182,8 +182,9 @@ def _environment(process: "dict[str, Any]") -> "dict[str, str]":
     for index, entry in enumerate(process.get("env") or []):
         name, equals, value = entry.partition("=")
         if not equals or not name:
-            text = "invalid environment variable: missing '='" if not equals else "environment variable without a name"
-            raise Error(f"{text}: {entry!r}", location=f"process.env[{index}]")
+            from pyoci.validate.musts import no_variable
+
+            raise Error(no_variable(entry), location=f"process.env[{index}]")
         names[name] = value
     return names
 

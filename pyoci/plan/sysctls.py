@@ -25,11 +25,10 @@ def compile_sysctls(request: "Request", plan: "Plan") -> None:
         if not path or kind is None:
             raise Error(f'sysctl "{key}" is not in a separate kernel namespace', location=where)
         if not is_own(request, kind):
-            raise Error(
-                f'sysctl "{key}" is not allowed in the hosts {kind} namespace',
-                location=where,
-                hint=f"add a namespace of type {kind} to linux.namespaces",
-            )
+            from pyoci.validate.musts_linux import of_the_host
+
+            hint = f"add a namespace of type {kind} to linux.namespaces"
+            raise Error(of_the_host(key, kind), location=where, hint=hint)
         plan.add(ops.SYSCTL, where, path, value)
 
 

@@ -304,7 +304,11 @@ def _nul_findings(document: object, kind: str) -> "list[Finding]":
         elif isinstance(value, list):
             rest += [((*path, number), item) for number, item in enumerate(value)]
         elif isinstance(value, str) and "\0" in value:
-            found.append(("nul-character", path, "must not contain a NUL character", ""))
+            text = "must not contain a NUL character"
+            if "env" in path[-2:-1]:
+                known = value.replace("\0", "\\x00")
+                text = f"environment variable value can't contain null(\\x00): \"{known}\": {text}"
+            found.append(("nul-character", path, text, ""))
     return found
 
 

@@ -134,9 +134,13 @@ def _cwd(look: _Look) -> None:
     place = look.process.get("cwd") or "/"
     if look.is_covered(place):
         return
-    found = resolve(look.request.rootfs, place)
-    if found and not os.path.isdir(found):
-        look.add(("process", "cwd"), f"{place} of the rootfs is not a directory")
+    while place != "/":
+        found = resolve(look.request.rootfs, place)
+        if found and not os.path.isdir(found):
+            look.add(("process", "cwd"), f"{place} of the rootfs is not a directory")
+        if found:
+            return
+        place = posixpath.dirname(place)
 
 
 def resolve(root: str, path: str) -> str:

@@ -104,10 +104,16 @@ def hooks(kinds: "Json", out: "list[Finding]") -> None:
 
 def environment(entries: "list[str]", path: "Path", out: "list[Finding]") -> None:
     for number, entry in enumerate(entries):
-        if "=" not in entry:
-            out.append(("env-format", (*path, number), f"invalid environment variable: missing '=' in \"{entry}\"", ""))
-        elif entry[0] == "=":
-            out.append(("env-name-empty", (*path, number), "invalid environment variable: its name is empty", ""))
+        if "=" not in entry or entry[0] == "=":
+            code = "env-name-empty" if entry[:1] == "=" else "env-format"
+            out.append((code, (*path, number), no_variable(entry), ""))
+
+
+def no_variable(entry: str) -> str:
+    """Why that is no entry of an environment, in words that scripts know from runc."""
+    if entry[:1] == "=":
+        return f'environment variable name can\'t be empty: "{entry}"'
+    return f'invalid environment variable: "{entry}": missing \'=\''
 
 
 def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding]") -> None:
@@ -148,7 +154,10 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
             out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, RLIMITS)))
         soft, hard = entry.get("soft", 0), entry.get("hard", 2**64)
         if soft > hard:
-            sentence = f"the soft limit {soft} of {kind} is above the hard limit {hard}"
+            from .. import kernel
+
+            known = f"error setting rlimit type {getattr(kernel, kind, kind)}: invalid argument"
+            sentence = f"{known}: the soft limit {soft} of {kind} is above the hard limit {hard}"
             out.append(("rlimit-soft-above-hard", (*path, number), sentence, ""))
 
 

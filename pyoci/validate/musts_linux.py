@@ -33,6 +33,11 @@ def linux_rules(config: "Json", out: "list[Finding]") -> None:
                 hint = 'add {"type": "user"} to linux.namespaces'
                 out.append(("mapping-no-user-namespace", ("linux", name), sentence, hint))
             _mappings(linux[name], ("linux", name), out)
+        elif "user" in namespaces and "path" not in namespaces["user"]:
+            number = linux["namespaces"].index(namespaces["user"])
+            sentence = f"User namespaces enabled, but no {name[:3]} mappings found"  # scripts know it from runc
+            hint = f"a new user namespace needs {name}"
+            out.append(("user-namespace-no-mappings", ("linux", "namespaces", number), sentence, hint))
     for name in ("maskedPaths", "readonlyPaths"):
         if linux.get(name):
             _hidden_paths(linux[name], name, "mount" in namespaces, out)
@@ -58,7 +63,7 @@ def _namespaces(entries: "list[Json]", out: "list[Finding]") -> None:
         kind = entry.get("type")
         path: "Path" = ("linux", "namespaces", number)
         if kind and kind in seen:
-            sentence = f"malformed spec file: duplicated ns {kind}"
+            sentence = f'malformed spec file: duplicated ns {{"{kind}" "{entry.get("path", "")}"}}'
             out.append(("namespace-duplicate", path, sentence, "keep one of the entries"))
         seen.add(kind)
         if "path" not in entry:
@@ -70,7 +75,7 @@ def _namespaces(entries: "list[Json]", out: "list[Finding]") -> None:
         elif target.startswith("/proc/") and "/ns/" in target:
             other = NS_FILES.get(target.rpartition("/ns/")[2])
             if other and kind and other != kind:
-                sentence = f"{target} is a {other} namespace, not a {kind} namespace"
+                sentence = f"failed to setns into {kind} namespace: {target} is of type {other}"
                 out.append(("namespace-path-type", (*path, "path"), sentence, ""))
 
 
@@ -135,7 +140,7 @@ def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None
     name = key.translate({46: "/", 47: "."}) if slash >= 0 and (dot < 0 or slash < dot) else key
     parts = name.split(".")
     if len(parts) < 2 or any(part.replace("/", ".") in ("", ".", "..") for part in parts):  # steps below /proc/sys
-        return "sysctl-name", f'"{key}" is no name of a sysctl', ""
+        return "sysctl-name", f'sysctl "{key}" is not in a separate kernel namespace: it is no name of a sysctl', ""
     if parts[0] == "net":
         needed = "network"
     elif (len(parts) > 2 and parts[:2] == ["fs", "mqueue"]) or (
@@ -147,14 +152,22 @@ def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None
     elif parts[0] == "user":
         needed = "user"
     elif name == "kernel.hostname":
-        sentence = f'sysctl "{key}" is not allowed: the property hostname sets it'
+        sentence = f'sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field'
         return "sysctl-hostname", sentence, "use hostname"
     else:
         return "sysctl-not-namespaced", f'sysctl "{key}" is not in a separate kernel namespace', "set it on the host"
     if needed in namespaces:
         return None
-    sentence = f'sysctl "{key}" is not in a separate kernel namespace: the container has no {needed} namespace'
-    return "sysctl-no-namespace", sentence, f'add {{"type": "{needed}"}} to linux.namespaces'
+    return "sysctl-no-namespace", of_the_host(key, needed), f'add {{"type": "{needed}"}} to linux.namespaces'
+
+
+def of_the_host(key: str, kind: str) -> str:
+    """Why a sysctl cannot be set where a namespace is the host's, in words that scripts know from runc."""
+    if kind in ("user", "uts"):
+        return f'sysctl "{key}" is not in a separate kernel namespace: the container has no {kind} namespace'
+    if kind == "network":
+        return f'sysctl "{key}" not allowed in host network namespace'
+    return f'sysctl "{key}" is not allowed in the hosts {kind} namespace'
 
 
 def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
@@ -177,9 +190,6 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
     if notify and not seccomp.get("listenerPath"):
         sentence = "listenerPath is not set: SCMP_ACT_NOTIFY has nobody to send its notifications to"
         out.append(("seccomp-notify-no-listener", path, sentence, ""))
-    if seccomp.get("listenerMetadata") and not seccomp.get("listenerPath"):
-        sentence = "listenerMetadata must not be set without listenerPath"
-        out.append(("seccomp-metadata-no-listener", (*path, "listenerMetadata"), sentence, ""))
 
 
 def _errno(action: str, name: str, holder: "Json", path: "Path", out: "list[Finding]") -> None:

@@ -140,7 +140,27 @@ def _validator() -> "Any":
 def _finding(error: "Any") -> "Finding":
     path = tuple(error.absolute_path)
     sentence, hint = _words(error)
-    return CODES[error.validator], path, sentence, hint
+    known = _known(path, error.instance, error.validator, sentence)
+    return CODES[error.validator], path, f"{known}: {sentence}" if known else sentence, hint
+
+
+def _known(path: "Path", value: object, rule: str, sentence: str) -> str:
+    """The same in words that scripts know from runc; or nothing."""
+    if rule == "required" and sentence == '"cwd" is required':
+        return "Cwd property must not be empty"
+    if rule != "enum" or not isinstance(value, str):
+        return ""
+    last = next((step for step in reversed(path) if isinstance(step, str)), "")
+    if path[:2] == ("linux", "namespaces"):
+        return f'namespace {{"{value}" ""}} does not exist'
+    if path[:2] == ("linux", "devices"):
+        return f'invalid device type "{value}"'
+    if last == "rootfsPropagation":
+        return f"rootfsPropagation={value} is not supported"
+    kinds = {"defaultAction": "action", "action": "action", "architectures": "arch", "op": "operator"}
+    if path[:2] == ("linux", "seccomp") and last in kinds:
+        return f"string {value} is not a valid {kinds[last]} for seccomp"
+    return ""
 
 
 def _words(error: "Any") -> "tuple[str, str]":

@@ -155,12 +155,6 @@ def _bind_options(options: "list[str]", path: "Path", out: "list[Finding]") -> N
 
 
 def _user_namespace(linux: "Json", out: "list[Finding]") -> None:
-    for number, entry in enumerate(linux.get("namespaces", ())):
-        if entry.get("type") == "user" and "path" not in entry:
-            for name in ("uidMappings", "gidMappings"):
-                if not linux.get(name):
-                    sentence = f"a new user namespace without {name} has no ids to run anything as"
-                    out.append(("user-namespace-no-mappings", ("linux", "namespaces", number), sentence, f"add {name}"))
     for name in ("uidMappings", "gidMappings"):
         if len(linux.get(name, ())) > MAX_MAPPINGS:
             sentence = f"the kernel takes at most {MAX_MAPPINGS} mappings"
@@ -197,6 +191,9 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
     if listener and "SCMP_ACT_NOTIFY" not in actions:
         sentence = "listenerPath is ignored: no action is SCMP_ACT_NOTIFY"
         out.append(("seccomp-listener-unused", (*path, "listenerPath"), sentence, ""))
+    if seccomp.get("listenerMetadata") and not listener:
+        sentence = "listenerMetadata must not be set without listenerPath: it is ignored"
+        out.append(("seccomp-metadata-no-listener", (*path, "listenerMetadata"), sentence, ""))
     if listener and listener[0] != "/":
         sentence = f'"{listener}" is relative to wherever the runtime is started'
         out.append(("seccomp-listener-relative", (*path, "listenerPath"), sentence, "write an absolute path"))

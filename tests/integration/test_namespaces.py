@@ -181,7 +181,8 @@ def test_path_of_another_type_is_refused(box: Box, kind: str) -> None:
     result = box.run(bundle)
     assert result.status == 1, result
     assert "linux.namespaces[" in result.err and path in result.err, result
-    assert f"a {other.replace('net', 'network')} namespace, not a" in result.err, result
+    said = f"failed to setns into {kind} namespace: {path} is of type {other.replace('net', 'network')}"
+    assert said in result.err, result
     assert box.left() == []
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import leftovers
 from support.box import Box
+from support.bundle import Bundle
 from support.calls import MKDIR, rule
+from support.command import run as command
 
 pytestmark = pytest.mark.root
 NO_AGENT = "failed to connect with seccomp agent specified in the seccomp profile: "
@@ -78,6 +81,172 @@ def test_exec_into_a_cgroup_that_is_not_there(box: Box) -> None:
     known = r"error adding pid \d+ to cgroups: failed to write \d+: |can't open cgroup: "
     assert re.search(rf"({known})open /sys/fs/cgroup/\S*/nope/cgroup.procs: no such file or directory \(ENOENT\)", err)
     assert "../.. is not a sub cgroup path" in box.call("exec", "--cgroup", "../..", "c", "true").err
+
+
+INIT = "unable to start container process: error during container init: "
+
+
+def other(bundle: Bundle, path: str, value: Any) -> Bundle:
+    """The bundle with another value at a place of its config."""
+    at: Any = bundle.config
+    *way, last = path.split("/")
+    for name in way:
+        at = at[int(name)] if name.isdigit() else at.setdefault(name, {})
+    at[int(last) if last.isdigit() else last] = value
+    return bundle
+
+
+def no_namespace(kind: str) -> "list[dict[str, str]]":
+    return [{"type": name} for name in ("pid", "network", "ipc", "uts", "mount", "cgroup") if name != kind]
+
+
+SECCOMP = {"defaultAction": "SCMP_ACT_ALLOW"}
+COMPARED = {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1, "op": "NEAR"}]}
+MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+# What runc 1.1.5 says to the same config on Debian 12; of its `error during container init: ` what we find out before
+# there is one has none
+REFUSED = [
+    ("linux/sysctl", {"kernel.pid_max": "1"}, 'sysctl "kernel.pid_max" is not in a separate kernel namespace'),
+    ("linux/sysctl", {"": "1"}, 'sysctl "" is not in a separate kernel namespace'),
+    ("linux/sysctl", {"kernel.hostname": "x"},
+     'sysctl "kernel.hostname" is not allowed as it conflicts with the OCI "hostname" field'),
+    ("linux/sysctl", {"net.ipv4.nosuch": "1"},
+     INIT + "linux.sysctl[net.ipv4.nosuch]: open /proc/sys/net/ipv4/nosuch: no such file or directory"),
+    ("linux/sysctl", {"net.ipv4.ip_forward": "x"},
+     INIT + "linux.sysctl[net.ipv4.ip_forward]: write /proc/sys/net/ipv4/ip_forward: invalid argument"),
+    ("process/env", ["PATH=/bin", "FOO"], 'process.env[1]: invalid environment variable: "FOO"'),
+    ("process/env", [""], 'process.env[0]: invalid environment variable: ""'),
+    ("process/env", ["=x=y"], 'process.env[0]: environment variable name can\'t be empty: "=x=y"'),
+    ("process/env", ["A=\0b"], "environment variable value can't contain null(\\x00): \"A=\\x00b\""),
+    ("process/rlimits", [{"type": "RLIMIT_FOO", "soft": 1, "hard": 1}], "wrong rlimit value: "),
+    ("process/rlimits", [{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}],
+     "process.rlimits[0]: error setting rlimit type 4: invalid argument"),
+    ("process/rlimits", [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": 2**40}],
+     f"{INIT}process.rlimits[0] (RLIMIT_NOFILE): error setting rlimits for ready process: error setting rlimit type 7: "
+     "operation not permitted (EPERM) (fs.nr_open is "),
+    ("linux/namespaces/1/path", "/nope", "namespace path: lstat /nope: no such file or directory"),
+    ("linux/namespaces/1/path", "/etc/passwd", "failed to setns into network namespace: it is no namespace"),
+    ("linux/namespaces/1/path", "/proc/self/ns/ipc", "failed to setns into network namespace: "),
+    ("linux/namespaces/1/path", "/proc/self/ns/./ipc", "failed to setns into network namespace: "),
+    ("linux/namespaces/0", {"type": "network"}, 'malformed spec file: duplicated ns {"network" ""}'),
+    ("linux/namespaces/0", {"type": "nosuch"}, 'namespace {"nosuch" ""} does not exist'),
+    ("linux/namespaces/0", {"type": "user"}, "User namespaces enabled, but no uid mappings found"),
+    ("linux/seccomp", {"defaultAction": "SCMP_ACT_FOO"}, "string SCMP_ACT_FOO is not a valid action for seccomp"),
+    ("linux/seccomp", {**SECCOMP, "architectures": ["SCMP_ARCH_FOO"]},
+     "string SCMP_ARCH_FOO is not a valid arch for seccomp"),
+    ("linux/seccomp", {**SECCOMP, "syscalls": [COMPARED]}, "string NEAR is not a valid operator for seccomp"),
+    ("linux/rootfsPropagation", "foo", "rootfsPropagation=foo is not supported"),
+    ("linux/devices", [{"path": "/dev/x", "type": "q", "major": 1, "minor": 3}], 'invalid device type "q"'),
+    ("process/cwd", "", "process.cwd: Cwd property must not be empty"),
+    ("process/cwd", "x", "process.cwd: Cwd must be an absolute path"),
+    ("process/cwd", "/bin/busybox", f"{INIT}process.cwd: mkdir /bin/busybox: not a directory"),
+    ("mounts/3", {"destination": "/a", "source": "/nope", "options": ["bind"]},
+     f'{INIT}mounts[3] (/a): error mounting "/nope" to rootfs at "/a": stat /nope: no such file or directory'),
+    ("mounts/3", {"destination": "/a", "type": "tmpsf", "source": "x"},
+     f'{INIT}mounts[3] (/a): error mounting "x" to rootfs at "/a": open filesystem type: tmpsf: no such device'),
+    ("mounts/3", {"destination": "/bin", "source": "/etc/passwd", "options": ["bind"]},
+     'error mounting "/etc/passwd" to rootfs at "/bin": a file on a directory: not a directory'),
+    ("mounts/3", {"destination": "/etc/file", "source": "/etc", "options": ["bind"]},
+     'error mounting "/etc" to rootfs at "/etc/file": '),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "words"), REFUSED, ids=[case[0] for case in REFUSED])
+def test_words_of_refusals(box: Box, path: str, value: Any, words: str) -> None:
+    bundle = other(box.bundle().args("true"), path, value)
+    (bundle.rootfs / "etc" / "file").touch()
+    result = box.call("--log", str(box.path / "log"), *written(bundle))
+    assert result.status == 1 and words in result.err, result
+    assert box.left() == []
+
+
+def written(bundle: Bundle) -> "list[str]":
+    bundle.write()
+    return ["create", "--bundle", str(bundle.path), "c"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "words"),
+    [("ipc", "kernel.shmmax", "is not allowed in the hosts ipc namespace"),
+     ("network", "net.ipv4.ip_forward", "not allowed in host network namespace"),
+     ("uts", "kernel.domainname", "is not in a separate kernel namespace")],
+)  # fmt: skip
+def test_words_for_sysctls_of_the_host(box: Box, kind: str, key: str, words: str) -> None:
+    bundle = other(box.bundle().args("true"), "linux/sysctl", {key: "1"})
+    del bundle.config["hostname"]
+    for spaces in (no_namespace(kind), [*no_namespace(kind), {"type": kind, "path": f"/proc/self/ns/{kind[:3]}"}]):
+        bundle.linux["namespaces"] = spaces
+        assert f'sysctl \\"{key}\\" {words}' in box.call(*written(bundle)).err
+
+
+def test_words_for_a_limit_that_takes_a_capability(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.process["rlimits"] = [{"type": "RLIMIT_MEMLOCK", "soft": 64, "hard": 2**40}]
+    poor = ["prlimit", "--memlock=65536:65536", "setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource"]
+    result = command([*poor, *box.words(*written(bundle))])
+    assert f"{INIT}process.rlimits[0] (RLIMIT_MEMLOCK): error setting rlimits for ready process: " in result.err
+    assert "error setting rlimit type 8: operation not permitted (EPERM) (raising a hard limit takes CAP" in result.err
+
+
+def test_words_for_a_source_that_the_runtime_opens(box: Box, tmp_path: Path) -> None:
+    """With a user namespace that may not pass the way to it."""
+    closed = box.path / "closed"
+    closed.mkdir(mode=0o700)
+    bundle = box.bundle().args("true")
+    bundle.namespace("user")
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = MAPS
+    bundle.bind(closed / "nope", "/a")
+    err = box.call("--log", str(box.path / "log"), *written(bundle)).err
+    assert f'{INIT}mounts[4] (/a): error mounting "{closed}/nope" to rootfs at "/a": stat {closed}/nope: no such' in err
+
+
+def test_metadata_without_a_listener_is_ignored(box: Box) -> None:
+    """The spec forbids it, runc runs it, and so do we: validate warns."""
+    bundle = other(box.bundle().args("true"), "linux/seccomp", {**SECCOMP, "listenerMetadata": "x"})
+    assert box.run(bundle).ok
+    result = box.call("validate", str(bundle.path))
+    assert result.ok and "warning[seccomp-metadata-no-listener]" in result.out
+
+
+@pytest.mark.parametrize("path", ["/a/b", "a:b", "a:b:c:d"])
+def test_words_for_a_path_that_is_no_units(box: Box, path: str) -> None:
+    """The same on a host without systemd: the path is looked at first."""
+    bundle = other(box.bundle().args("true"), "linux/cgroupsPath", path)
+    words = ["--systemd-cgroup", "--log", str(box.path / "log"), *written(bundle)]
+    expected = f'expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups, got "{path}" instead'
+    assert expected in box.call(*words).err
+
+
+EXEC = [
+    (["-u", "foo"], 'parsing foo as int for uid failed: bad uid: "foo"'),
+    (["-u", "1:foo"], 'parsing foo as int for gid failed: bad gid: "foo"'),
+    (["--cwd", "/nope"], 'chdir to cwd ("/nope") set in config.json failed: no such file or directory'),
+    (["--cwd", "/bin/busybox"], 'chdir to cwd ("/bin/busybox") set in config.json failed: not a directory'),
+    (["--cwd", "nope"], "Cwd must be an absolute path"),
+    (["-e", "FOO"], 'invalid environment variable: "FOO"'),
+    (["-e", "=x=y"], 'environment variable name can\'t be empty: "=x=y"'),
+    (["--process", "/nope"], "open /nope: no such file or directory"),
+]
+
+
+def test_words_of_exec(box: Box) -> None:
+    log = ["--log", str(box.path / "log")]
+    assert "exec failed: container does not exist" in box.call(*log, "exec", "c", "true").err
+    first = os.pidfd_open(box.started(box.bundle().args("sleep", "1000"))["pid"])
+    for options, words in EXEC:
+        result = box.call(*log, "exec", *options, "c", "true")
+        assert result.status == 255 and result.err.startswith("exec failed: "), result
+        assert words in result.err, result
+        assert "error during container init" not in result.err
+    box.ok("pause", "c")
+    paused = "exec failed: cannot exec in a paused container (use --ignore-paused to override)"
+    assert paused in box.call(*log, "exec", "c", "true").err
+    box.ok("resume", "c")
+    box.ok("kill", "c", "KILL")
+    assert select.select([first], [], [], 30)[0]
+    os.close(first)
+    leftovers.reap()
+    assert "exec failed: cannot exec in a stopped container" in box.call(*log, "exec", "c", "true").err
 
 
 PHASES = {

@@ -147,9 +147,9 @@ def test_the_terminal_of_a_process_file_counts_not_the_flag(cli, runtime, tmp_pa
         ('{"args": ["a"], "cwd": "tmp"}', "process.cwd: Cwd must be an absolute path"),
         (
             '{"args": ["a"], "cwd": "/", "env": ["A=b", "C"]}',
-            "process.env[1]: invalid environment variable: missing '='",
+            "process.env[1]: invalid environment variable: ",
         ),
-        ('{"args": ["a"], "cwd": "/", "env": ["=b"]}', "name cannot be empty"),
+        ('{"args": ["a"], "cwd": "/", "env": ["=b"]}', "environment variable name can't be empty"),
     ],
 )
 def test_a_wrong_process_file_is_refused(cli, runtime, tmp_path, content, words):

@@ -124,7 +124,7 @@ def test_a_process_for_exec() -> None:
         (None, "process: process property must not be empty"),
         ({"cwd": "/", "args": []}, "process.args: args must not be empty"),
         ({"cwd": "/", "args": ["a\0"]}, "process.args[0]: must not contain a NUL character"),
-        ({"args": ["a"]}, 'process: "cwd" is required'),
+        ({"args": ["a"]}, "process: Cwd property must not be empty"),
         ({"cwd": "/", "args": ["a"], "env": [1]}, "process.env[0]: must be a string, not 1"),
     ):
         with pytest.raises(Error) as caught:
