@@ -234,8 +234,12 @@ class Launch:
     def _died(self) -> Error:
         status = self.process.wait()
         ending = f"killed by signal {status & 0x7F}" if status & 0x7F else f"exit status {status >> 8}"
-        hint = self.on_death() if self.on_death is not None else ""
-        return Error(f"container init ended while it was set up: {ending}", hint=hint)
+        why = self.on_death() if self.on_death is not None else ""
+        text = f"container init ended while it was set up: {ending}"
+        place = "linux.resources.memory.limit" if why else ""
+        problem = Error(text if why else "", location=place, step=why or text)
+        problem.by_init = True
+        return problem
 
 
 def obey(step: "ParentStep", pid: int) -> None:

@@ -121,9 +121,9 @@ class Runtime:
         from pyoci.container.delete import delete, delete_by_force
 
         if force:
-            delete_by_force(self.store, container)
+            delete_by_force(self.store, container, self.warn)
         else:
-            delete(self.store, container)
+            delete(self.store, container, self.warn)
 
     def ps(self, container: str) -> "Pids":
         """The pids, as we see them, of every process in the container's cgroup and below; without one, of the first."""
@@ -169,7 +169,7 @@ class Runtime:
         with self.store.open(container).load() as entry:
             checkpoint(entry, options)
             if not (options.has("leave-running") or options.has("pre-dump")):
-                destroy(entry)
+                destroy(entry, self.warn)
 
     def restore(self, container: str, options: "CreateOptions", wanted: "CriuOptions") -> int:
         """Makes a container of such files; unless detached, waits, removes it, and returns the exit status."""

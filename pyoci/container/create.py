@@ -267,7 +267,11 @@ class Creation:
         self.master = hand_over_console(self.options.console_socket, master)
 
     def _why_dead(self) -> str:
-        return "container init was OOM-killed (memory limit too low?)" if self.manager.oom_kills() else ""
+        if not self.manager.oom_kills():
+            return ""
+        from pyoci.container.memory import TOO_LOW
+
+        return TOO_LOW
 
 
 def create(

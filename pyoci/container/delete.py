@@ -9,23 +9,31 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Optional
+
     from pyoci.cgroups import Manager
+
+    Warn = Callable[[str], None]
 
 _SIGKILL = 9
 _OTHERS_AT = 980  # of 1000 waits of 10 ms
 
 
-def delete(store: Store, container: str) -> None:
-    """Removes a stopped container. Errors: Error when it runs, or does not exist."""
+def delete(store: Store, container: str, warn: "Optional[Warn]" = None) -> None:
+    """Removes a stopped container. Errors: Error when it runs, or does not exist.
+
+    warn: is told of what could not be taken back; without it standard error is
+    """
     with store.open(container).load() as entry:
         status = entry.status()
         if status != "stopped":
             hint = "kill it first, or use --force"
             raise Error(f"cannot delete container {container} that is not stopped: {status}", hint=hint)
-        destroy(entry)
+        destroy(entry, warn)
 
 
-def delete_by_force(store: Store, container: str) -> None:
+def delete_by_force(store: Store, container: str, warn: "Optional[Warn]" = None) -> None:
     """Ends and removes a container, or what a killed command has left of one; none there is none to complain about."""
     _end_early(store, container)
     try:
@@ -36,7 +44,7 @@ def delete_by_force(store: Store, container: str) -> None:
         return
     with entry:
         if entry.recover():
-            destroy(entry)
+            destroy(entry, warn)
         else:
             entry.remove()
 
@@ -99,9 +107,12 @@ def _reap(entry: Entry) -> None:
         pass
 
 
-def destroy(entry: Entry) -> None:
+def destroy(entry: Entry, warn: "Optional[Warn]" = None) -> None:
     """Ends what is left of a locked container and removes everything, the state directory last: a command killed
-    halfway is to be finished by the next one. poststop hooks that fail do not stop it (runtime.md, step 13)."""
+    halfway is to be finished by the next one. poststop hooks that fail do not stop it (runtime.md, step 13).
+
+    warn: is told of what could not be taken back; without it, as where a command fails anyway, standard error is
+    """
     if not end(entry):
         pid = entry.record["init_process_pid"]
         raise Error(f"process {pid} does not end", hint="a process that waits for a device cannot be killed: try later")
@@ -117,40 +128,40 @@ def destroy(entry: Entry) -> None:
 
         unmount(entry)
     if entry.record.get("network_devices"):
-        _network(entry)
+        _network(entry, warn or _warn)
     if entry.record.get("resctrl"):
-        _resctrl(entry)
+        _resctrl(entry, warn or _warn)
     if "poststop" in entry.record["hooks"]:
-        _poststop(entry)
+        _poststop(entry, warn or _warn)
     entry.remove()
 
 
-def _network(entry: Entry) -> None:
+def _network(entry: Entry, warn: "Warn") -> None:
     from pyoci.netdevices import move_back
 
     for problem in move_back(entry):
-        _warn(problem)
+        warn(str(problem))
 
 
-def _resctrl(entry: Entry) -> None:
+def _resctrl(entry: Entry, warn: "Warn") -> None:
     from pyoci.rdt import leave
 
     for problem in leave(entry):
-        _warn(problem)
+        warn(str(problem))
 
 
-def _poststop(entry: Entry) -> None:
+def _poststop(entry: Entry, warn: "Warn") -> None:
     from pyoci.hooks import hook_state, run_all_hooks
 
     try:
         config = entry.config()
     except Error as lost:
-        _warn(lost)  # that is no reason to keep what the container made
+        warn(str(lost))  # that is no reason to keep what the container made
         return
     state = hook_state(config, entry.container, entry.record["bundle"], "stopped", 0)
     for problem in run_all_hooks(config, "poststop", state):
-        _warn(problem)
+        warn(str(problem))
 
 
-def _warn(problem: Error) -> None:
-    posix.write(2, f"warning: {problem}\n".encode("utf-8", "replace"))
+def _warn(text: str) -> None:
+    posix.write(2, f"warning: {text}\n".encode("utf-8", "replace"))

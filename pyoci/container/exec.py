@@ -4,7 +4,7 @@ import posix
 
 import pyoci
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
-from pyoci.container.state import Entry, open_process, start_time
+from pyoci.container.state import Entry, is_exiting, open_process, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.launch import Launch, Process, obey
@@ -32,6 +32,9 @@ _INHERITED = (
 )  # fmt: skip
 
 
+_KILLED = 128 + 9  # the status of what SIGKILL has ended
+
+
 class Joined:
     """A process started in a container: our child; master is its pty's, or -1."""
 
@@ -52,14 +55,26 @@ def run_exec(
     """Starts a process in a container, and unless detached waits for it; returns its exit status."""
     if options.detach:
         with store.look(container).load() as entry:
-            execute(entry, process, options, warn).process.close()
+            joined = execute(entry, process, options, warn)
+            joined.process.close()
+            if is_exiting(joined.process.pid):
+                from pyoci.container.memory import refuse_killed
+
+                refuse_killed(entry, joined.process.pid, "the process was OOM-killed (memory limit too low?)")
         return 0
     from pyoci.container.foreground import Foreground
 
     with Foreground() as foreground:
         with store.look(container).load() as entry:
             joined = execute(entry, process, options, warn)
-        return foreground.wait(joined.process, joined.master)
+        status = foreground.wait(joined.process, joined.master)
+        if status == _KILLED and warn is not None:
+            from pyoci.container.memory import hint
+
+            why = hint(entry)
+            if why:
+                warn(f"killed by SIGKILL; {why}")
+        return status
 
 
 def execute(
@@ -94,8 +109,12 @@ def _running(entry: Entry, options: "ExecOptions") -> int:
     status = entry.status()
     if status == "paused" and not options.ignore_paused:
         raise Error("cannot exec in a paused container (use --ignore-paused to override)")
-    if status in ("stopped", "creating"):
-        raise Error(f"cannot exec in a {status} container")
+    if status == "stopped":
+        from pyoci.container.memory import hint
+
+        raise Error("cannot exec in a stopped container", hint=hint(entry))
+    if status == "creating":
+        raise Error("cannot exec in a creating container")
     return entry.pid()
 
 

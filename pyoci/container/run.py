@@ -46,7 +46,7 @@ def run(
         if options.keep:
             created.entry.close()
         else:
-            _clean_up(created.entry)
+            _clean_up(created.entry, warn)
     return status
 
 
@@ -84,7 +84,7 @@ def run_restored(
         restored = restore(store, container, options, wanted, driver, warn)
         restored.entry.release()
         status = _watch(foreground, restored)
-        _clean_up(restored.entry)
+        _clean_up(restored.entry, warn)
     return status
 
 
@@ -104,7 +104,7 @@ def _start(created: "Created", notify_socket: str, foreground: "Optional[Foregro
             return
         if notify_socket and foreground is not None:
             foreground.notify = _listen(created, notify_socket)
-        start_created(created.entry)
+        start_created(created.entry, foreground is None)
     except BaseException:
         if created.entry.fd >= 0:
             from pyoci.container.delete import destroy, end
@@ -125,14 +125,16 @@ def _watch(foreground: "Foreground", created: "Created") -> int:
 
 def _tell_of_memory(entry: "Entry", warn: "Callable[[str], None]") -> None:
     """What the kernel kills for memory ends in silence, be it before the program's first line."""
-    if entry.manager().oom_kills():
+    from pyoci.container.memory import kills
+
+    if kills(entry):
         warn("the kernel has killed for lack of memory (linux.resources.memory.limit is too low for the program)")
 
 
-def _clean_up(entry: "Entry") -> None:
+def _clean_up(entry: "Entry", warn: "Optional[Callable[[str], None]]" = None) -> None:
     """Unless somebody deleted it meanwhile."""
     from pyoci.container.delete import destroy
 
     if entry.regain():
         with entry:
-            destroy(entry)
+            destroy(entry, warn)

@@ -4,7 +4,7 @@ import posix
 
 import pyoci
 from pyoci import _shim
-from pyoci.container.state import Entry, status_by_socket
+from pyoci.container.state import Entry, is_exiting, status_by_socket
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.talk import receive, send
@@ -25,14 +25,30 @@ def start(entry: Entry) -> None:
     """
     status = entry.status_by_process()
     if status:
-        raise Error(_REFUSALS[status])
-    start_created(entry)
+        raise _refusal(entry, status)
+    start_created(entry, True)
 
 
-def start_created(entry: Entry) -> None:
-    """The same for one whose process is known to be alive, by whoever has just made it."""
+def _refusal(entry: Entry, status: str) -> Error:
+    hint = ""
+    if status == "stopped":
+        from pyoci.container.memory import hint as why
+
+        hint = why(entry)
+    return Error(_REFUSALS[status], hint=hint)
+
+
+def start_created(entry: Entry, left_alone: bool = False) -> None:
+    """The same for one whose process is known to be alive, by whoever has just made it.
+
+    left_alone: nobody of ours waits for its end, so this is the last who can tell that memory did not suffice for it
+    """
     try:
         _go(entry)
+        if left_alone and is_exiting(entry.record["init_process_pid"]):
+            from pyoci.container.memory import refuse_killed
+
+            refuse_killed(entry, entry.record["init_process_pid"])
         pyoci.mark("state")
         if "poststart" in entry.record["hooks"]:
             _poststart(entry)
@@ -64,8 +80,8 @@ def start_and_wait(entry: Entry, notify_socket: str) -> None:
 def _go(entry: Entry) -> None:
     peer = entry.connect()
     if peer < 0:
-        refusal = _REFUSALS.get(status_by_socket(peer))
-        raise Error(refusal) if refusal else Error("connect to the container's init", errno=-peer)
+        status = status_by_socket(peer)
+        raise _refusal(entry, status) if status in _REFUSALS else Error("connect to the container's init", errno=-peer)
     pyoci.mark("init")
     try:
         send(peer, ops.REPORT_START)

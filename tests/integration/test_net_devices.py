@@ -255,7 +255,7 @@ def test_an_alternative_name_that_the_host_has_keeps_it_away(box: Box, dummy: De
     words = ["property", "add", "dev", "inside0", "altname", dummy.name]
     ip("link", *words, netns=f"/proc/{state['pid']}/ns/net")
     done = box.ok("delete", "--force", "c")
-    assert f"warning: linux.netDevices[{dummy.name}]: move it: file exists (EEXIST) (a name of it" in done.err
+    assert f'level=warning msg="linux.netDevices[{dummy.name}]: move it: file exists (EEXIST) (a name of it' in done.err
     assert not is_up(dummy.name) and addresses(dummy.name) == []
 
 

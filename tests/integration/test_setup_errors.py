@@ -1,14 +1,21 @@
 """Errors of real containers that used to be silent, or to say what is not so."""
 
+import json
+import os
+import select
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support import leftovers
 from support.box import Box
 from support.bundle import Bundle
 from support.command import PYOCI
+
+from pyoci.cgroups.host import Host
 
 pytestmark = pytest.mark.root
 IDS = [{"containerID": 0, "hostID": 100000, "size": 10}]
@@ -120,6 +127,89 @@ def test_python_that_the_user_may_not_read_is_told(box: Box) -> None:
     result = without_library("700", *nobody, PYOCI, "--root", "/tmp/none", "validate", "/")
     assert "user 65534 may not read /" in result.stderr and "move Python to where" in result.stderr, result
     assert "internal error" not in result.stderr and "configuration" not in result.stderr, result
+
+
+OOM = "container init was OOM-killed (memory limit too low?)"
+KILLED = "for lack of memory the kernel has killed "
+
+
+def limited(box: Box, *args: str, memory: int = 8 << 20) -> Bundle:
+    bundle = box.bundle().args(*args)
+    bundle.linux["resources"] = {"memory": {"limit": memory, "swap": memory}}
+    bundle.write()
+    return bundle
+
+
+def take_memory(box: Box, bundle: Bundle) -> None:
+    """Leaves the container what it uses, and not a page more."""
+    layout, name = Host().layout(), bundle.linux["cgroupsPath"]
+    above = [hierarchy.mount for hierarchy in layout.hierarchies if "memory" in hierarchy.controllers]
+    place = Path(f"{above[0] if above else layout.unified}{name}")
+    used, limits = "memory.usage_in_bytes", ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+    if not above:
+        used, limits = "memory.current", ["memory.max"]
+    for limit in limits:
+        (place / limit).write_text((place / used).read_text())
+
+
+def test_memory_too_low_for_init_is_told_by_create(box: Box) -> None:
+    bundle = limited(box, "true", memory=4096)
+    result = box.call("--log", str(box.path / "log"), "create", "--bundle", str(bundle.path), "c")
+    words = "unable to start container process: error during container init: linux.resources.memory.limit: "
+    assert result.status == 1 and (f"{words}{OOM}" in result.err or "memory limit" in result.err), result
+
+
+def test_memory_too_low_for_the_program_is_told_by_start(box: Box) -> None:
+    """It ends while init becomes the program: start, which reported nothing and 0, is the last who can tell."""
+    bundle = limited(box, "sleep", "1000")
+    first = os.pidfd_open(box.made_container(bundle, "c")["pid"])
+    take_memory(box, bundle)
+    log = box.path / "log"
+    result = box.call("--log", str(log), "start", "c")
+    assert select.select([first], [], [], 30)[0]
+    os.close(first)
+    leftovers.reap()
+    if result.ok:  # killed a moment after init's last word: then whoever asks next is told
+        result = box.call("start", "c")
+        assert result.status == 1 and f"that has stopped ({KILLED}" in result.err, result
+    else:
+        assert result.err == f"linux.resources.memory.limit: {OOM}\n", result
+    result = box.call("exec", "c", "true")
+    assert result.status == 255 and f"cannot exec in a stopped container ({KILLED}" in result.err, result
+
+
+def test_memory_too_low_for_the_program_is_told_by_exec(box: Box) -> None:
+    hog = ["sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"]
+    box.started(limited(box, "sleep", "1000"))
+    result = box.call("exec", "c", *hog)
+    assert result.status == 137 and f"killed by SIGKILL; {KILLED}1 of the container's processes" in result.err, result
+    assert box.call("exec", "c", "sh", "-c", "exit 3").err == "", "only what has been killed is"
+
+
+def test_a_kill_that_memory_has_no_part_in_is_told_of_nothing(box: Box) -> None:
+    box.started(limited(box, "sleep", "1000"))
+    result = box.call("exec", "c", "sh", "-c", "kill -9 $$")
+    assert result.status == 137 and result.err == "", result
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_delete_could_not_take_back_is_in_the_log(box: Box, form: str) -> None:
+    """And of run's clean-up; without a log, on standard error."""
+    bundle = box.bundle().args("true")
+    bundle.hook("poststop", "/bin/false")
+    bundle.write()
+    log, words = box.path / "log", "hooks.poststop[0] (/bin/false): error running poststop hook #0: exit status 1"
+    for calls in (
+        [["create", "--bundle", str(bundle.path), "c"], ["delete", "--force", "c"]],
+        [["run", "--bundle", str(bundle.path), "c"]],
+    ):
+        log.unlink(missing_ok=True)
+        results = [box.ok("--log", str(log), "--log-format", form, *call) for call in calls]
+        (line,) = log.read_text().splitlines()
+        assert words in line and "warning" in line and (form == "text" or json.loads(line)["msg"] == words)
+        assert results[-1].err == ""
+        results = [box.ok(*call) for call in calls]
+        assert f'level=warning msg="{words}"' in results[-1].err
 
 
 def test_memory_too_low_for_the_program_is_told(box: Box) -> None:
