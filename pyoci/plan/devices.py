@@ -44,6 +44,8 @@ def compile_devices(request: "Request", mounts: "list[Mount]", plan: "Plan") -> 
     if covers_dev(mounts):
         return
     own = [clean("/" + device["path"]) for device in listed]
+    if "/" in own:
+        raise Error("a device would be in the place of the rootfs", location=f"linux.devices[{own.index('/')}] (/)")
     for path, major, minor in DEFAULT:
         if path not in own:
             mode = kernel.S_IFCHR | 0o666

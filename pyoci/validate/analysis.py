@@ -138,10 +138,21 @@ def analyse(document: object, kind: str) -> "list[Problem]":
         found += reader.unknown(written)  # a name that was left out may be the one that is meant
         if not reader.cut:
             found += _rule_findings(document, _advice(kind), _bad(found))
+            refused = [item for item in found if CATALOG[item[0]][0] in ERRORS and item[0] not in NOT_REFUSED]
+            if kind == "config" and not refused:
+                found += _everywhere(document, found)
         if reader.cut or len(found) >= MOST:
             sentence = f"there may be more problems than are told: each sort is looked for {MOST} times"
             found.append(("cut-short", (), sentence, ""))
     return _in_order(whole, reader, found)
+
+
+def _everywhere(document: "Any", found: "list[Finding]") -> "list[Finding]":
+    """What no rule says, and create refuses all the same."""
+    from .anyhost import everywhere
+    from .musts import platform
+
+    return everywhere(document, found) if platform(document) == "linux" else []
 
 
 def _zero_findings(document: object, kind: str) -> "tuple[object, list[Finding]]":
@@ -307,7 +318,7 @@ def _nul_findings(document: object, kind: str) -> "list[Finding]":
             text = "must not contain a NUL character"
             if "env" in path[-2:-1]:
                 known = value.replace("\0", "\\x00")
-                text = f"environment variable value can't contain null(\\x00): \"{known}\": {text}"
+                text = f'environment variable value can\'t contain null(\\x00): "{known}": {text}'
             found.append(("nul-character", path, text, ""))
     return found
 

@@ -116,6 +116,7 @@ CATALOG = {
     "state-bundle-relative": (MUST, "runtime.md#state", "a relative path of the bundle"),
     "features-version-order": (MUST, "features.md#specification-version", "a maximum below the minimum"),
     # validate --host
+    "not-creatable": (RUNTIME, "runtime.md#create", "what create refuses on any host"),
     "host-lacks": (RUNTIME, "runtime.md#create", "what this host or this bundle does not have"),
     "host-ignores": (SHOULD, "runtime.md#create", "what is ignored on this host"),
     # shoulds
@@ -168,4 +169,4 @@ CATALOG = {
 
 # Rules that `validate` tells but no command refuses for: what the newest spec allows and the config's own version
 # forbids, what the peers take, and what is refused when the mounts are planned, or made.
-NOT_REFUSED = ("mount-destination-old", "zero-property", "mount-bind-option", "host-lacks")
+NOT_REFUSED = ("mount-destination-old", "zero-property", "mount-bind-option", "host-lacks", "not-creatable")

@@ -60,6 +60,7 @@ def lacks(config: "Json", bundle: str) -> "list[Finding]":
     else:
         _program(look)
         _cwd(look)
+        _devices(look)
     _user(look)
     _limits(look)
     for number, mount in enumerate(config.get("mounts") or ()):
@@ -107,9 +108,11 @@ def _filesystem(look: _Look, path: "Path", kind: str) -> None:
 def _program(look: _Look) -> None:
     """The program, where no mount covers its place: what is in those is not looked at."""
     name = (look.process.get("args") or [""])[0]
-    if not name or (name[0] != "/" and "/" in name):
+    if "process" not in look.config:
         return
-    places = [name] if name[0] == "/" else [posixpath.join("/", way, name) for way in _search(look.process)]
+    if name[:1] != "/" and "/" in name:
+        name = posixpath.join("/", look.process.get("cwd") or "/", name)
+    places = [name] if name[:1] == "/" else [posixpath.join("/", way, name) for way in _search(look.process) if name]
     for place in places:
         if look.is_covered(place):
             return
@@ -118,7 +121,7 @@ def _program(look: _Look) -> None:
             if not os.stat(found).st_mode & 0o111:
                 look.add(("process", "args", 0), f"{place} is not executable", "chmod +x")
             return
-    where = name if name[0] == "/" else f"{name} in {':'.join(_search(look.process))}"
+    where = name if name[:1] == "/" else f"{name or 'program without a name'} in {':'.join(_search(look.process))}"
     look.add(("process", "args", 0), f"the rootfs has no {where}")
 
 
@@ -127,6 +130,19 @@ def _search(process: "Json") -> "list[str]":
 
     values = [entry[5:] for entry in process.get("env") or () if entry.startswith("PATH=")]
     return (values[-1] if values else DEFAULT_PATH).split(":")
+
+
+def _devices(look: _Look) -> None:
+    """A file in the place of a device, which create does not replace."""
+    kinds = {"c": stat.S_ISCHR, "u": stat.S_ISCHR, "b": stat.S_ISBLK, "p": stat.S_ISFIFO}
+    for number, device in enumerate(look.linux.get("devices") or ()):
+        found = "" if look.is_covered(device["path"]) else resolve(look.request.rootfs, device["path"])
+        if not found:
+            continue
+        there, numbers = os.stat(found), (device.get("major") or 0, device.get("minor") or 0)
+        same = kinds[device["type"]](there.st_mode)
+        if not same or (device["type"] != "p" and there.st_rdev != os.makedev(*numbers)):
+            look.add(("linux", "devices", number), f"the rootfs has another file at {device['path']}")
 
 
 def _cwd(look: _Look) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     # Makes the plan of a config, or raises Error; the cgroups left out on demand
     Compiler = Callable[[dict[str, Any], bool], Plan]
 
+MOST = 100  # refusals that are told: each takes a plan
 # Without them the rest would be refused for that alone
 _NEEDED: "tuple[Path, ...]" = (("root",), ("process",), ("process", "cwd"), ("linux",), ("linux", "namespaces"))
 _TOGETHER = {"uidMappings": "gidMappings", "gidMappings": "uidMappings"}
@@ -44,11 +45,12 @@ def findings(config: "Json", bundle: str, compile_plan: "Compiler") -> "list[Fin
     known = {item[1] for item in found}
     if ("root", "path") in known:
         config = {**config, "root": {**config["root"], "path": "/"}}  # one that is there, for all the rest to be judged
-    return found + [item for item in _refusals(config, compile_plan) if item[1] not in known]
+    return found + [item for item in refusals(config, compile_plan) if item[1] not in known]
 
 
-def _refusals(config: "Json", compile_plan: "Compiler") -> "list[Finding]":
-    """A plan stops at the first thing that cannot be done: what asked for that is taken out, and it is made again."""
+def refusals(config: "Json", compile_plan: "Compiler", code: str = CODE) -> "list[Finding]":
+    """A plan stops at the first thing that cannot be done: what asked for that is taken out, and it is made again. At
+    last what would be ignored."""
     from .analysis import pruned, restored
 
     found: "list[Finding]" = []
@@ -63,12 +65,13 @@ def _refusals(config: "Json", compile_plan: "Compiler") -> "list[Finding]":
             place, whole = place_of(problem.location, rest)
             place = restored(place, moved)
             text = str(Error(problem.text, step=problem.step, errno=problem.errno))
-            found.append((CODE, place, text, problem.hint))
+            found.append((code, place, text, problem.hint))
             if not problem.location and not without_cgroups:  # the cgroups' manager: the plan has a place for all else
                 without_cgroups = True
                 continue
             place = _unit(place)
-            if not whole or place in bad or place in _NEEDED or place[:2] == ("linux", "namespaces"):
+            needed = place in _NEEDED or place[:2] == ("linux", "namespaces")
+            if len(found) == MOST or not whole or needed or place in bad:
                 return found
             bad.add(place)
             if place[-1] in _TOGETHER:

@@ -42,7 +42,8 @@ def test_validate_host_lacks_what_mounts_want(box: Box) -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [("/bin/nosuch", "has no /bin/nosuch"), ("nosuch", "has no nosuch in /bin"), ("/plain", "not executable"),
-     ("/loop", "has no /loop"), ("/out", ""), ("/link/true", "")],
+     ("/loop", "has no /loop"), ("/out", ""), ("/link/true", ""),
+     ("./bin/nosuch", "has no /./bin/nosuch"), ("bin/true", ""), ("", "no program without a name")],
 )  # fmt: skip
 def test_validate_host_looks_for_the_program(box: Box, word: str, said: str) -> None:
     """Links are followed as the container will follow them."""
@@ -54,6 +55,38 @@ def test_validate_host_looks_for_the_program(box: Box, word: str, said: str) -> 
     problems = told(box, bundle)
     assert [path for path, _ in problems] == (["process.args[0]"] if said else [])
     assert said in "".join(text for _, text in problems)
+
+
+REFUSED = {
+    "a mount in procfs": {"mounts+": [{"destination": "/proc/x", "type": "tmpfs", "source": "x"}]},
+    "a mount over the root": {"mounts+": [{"destination": "/", "type": "tmpfs", "source": "x"}]},
+    "a device over the root": {"linux.devices": [{"path": "/", "type": "c", "major": 1, "minor": 3}]},
+    "no id": {"process.user.additionalGids": [2**32 - 1]},
+    "no mount namespace": {"linux.namespaces": [{"type": "pid"}, {"type": "uts"}]},
+    "too few files": {"process.rlimits": [{"type": "RLIMIT_NOFILE", "soft": 2, "hard": 9}]},
+    "recursive options": {"mounts+": [{"destination": "/a", "type": "tmpfs", "source": "x", "options": ["rro"]}]},
+    "no mappings": {"linux.namespaces+": [{"type": "user"}]},
+    "lo": {"linux.netDevices": {"lo": {}}},
+    "a memory policy": {"linux.memoryPolicy": {"mode": "MPOL_BIND", "nodes": "x"}},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_validate_and_create_judge_alike(box: Box, name: str) -> None:
+    """Of what no host could do, not create's alone: validate, validate --host, plan and create all refuse."""
+    bundle = box.bundle().args("true")
+    for path, value in REFUSED[name].items():
+        *way, last = path.split(".")
+        at = bundle.config
+        for word in way:
+            at = at[word]
+        if last.endswith("+"):
+            at[last[:-1]].extend(value)
+        else:
+            at[last] = value
+    assert box.create(bundle, "c").status == 1
+    place = ["--bundle", str(bundle.path)]
+    assert [box.call(*words, *place).status for words in (["validate"], ["validate", "--host"], ["plan"])] == [1, 1, 1]
 
 
 def test_what_create_would_refuse(box: Box) -> None:
@@ -107,7 +140,7 @@ def fault(bundle: Bundle) -> "dict[str, str]":
     bundle.process["apparmorProfile"] = bundle.process["selinuxLabel"] = "none"
     bundle.bind("/srv/missing", "/data")
     bundle.bind("/etc/passwd", "/bin/sub")
-    bundle.mount("/proc/x", type="tmpfs", source="tmpfs")
+    linux["devices"] = [{"path": "/bin/busybox", "type": "c", "major": 1, "minor": 3}]
     (bundle.rootfs / "bin2").mkdir()
     bundle.bind("/etc/passwd", "/bin2")
     bundle.hook("createRuntime", "/srv/hook")
@@ -128,8 +161,9 @@ def fault(bundle: Bundle) -> "dict[str, str]":
     return {
         "process.args[0]": "has no nosuch", "process.cwd": "is not a directory",
         "process.rlimits[0].hard": "fs.nr_open", "mounts[4].source": "does not exist",
-        "mounts[7].source": "is no directory", "mounts[6]": "inside /proc", "hooks.createRuntime[0].path": "exist",
-        "hooks.createRuntime[1].path": "is not executable", "hooks.startContainer[0].path": "of the rootfs",
+        "mounts[6].source": "is no directory", "linux.devices[0]": "another file",
+        "hooks.createRuntime[0].path": "does not exist", "hooks.createRuntime[1].path": "is not executable",
+        "hooks.startContainer[0].path": "of the rootfs",
         "linux.namespaces[4].path": "is no namespace", "linux.namespaces[5].path": "not a directory",
         'linux.sysctl["net.ipv4.nosuch"]': "the kernel has no", "linux.seccomp.listenerPath": "does not exist",
         "linux.resources.cpu.cpus": "4000", "linux.resources.cpu.mems": "4001",
@@ -160,8 +194,8 @@ def test_a_root_that_is_not_there_hides_nothing(box: Box) -> None:
     bundle = box.bundle().args("nosuch")
     bundle.config["root"]["path"] = "nowhere"
     bundle.bind("/srv/missing", "/data")
-    bundle.mount("/proc/x", type="tmpfs", source="tmpfs")
-    assert [path for path, _ in told(box, bundle)] == ["root.path", "mounts[4].source", "mounts[5]"]
+    bundle.linux["resources"] = {"cpu": {"cpus": "4000"}}
+    assert [path for path, _ in told(box, bundle)] == ["root.path", "mounts[4].source", "linux.resources.cpu.cpus"]
 
 
 def test_another_file_than_config_json_is_judged_itself(box: Box) -> None:

@@ -279,6 +279,27 @@ CONFIGS: "list[tuple[dict[str, Any], list[tuple[str, str]]]]" = [
     ),
     ({"hooks": {"poststop": [{"path": "/x", "env": ["A"]}]}}, [("env-format", "hooks.poststop[0].env[0]")]),
     ({"hooks": {"prestart": [{"path": "/x"}]}}, [("hook-deprecated", "hooks.prestart[0]")]),
+    # --- what no rule says, and create refuses on any host
+    ({"hostname": "", "linux": {}}, [("not-creatable", "mounts")]),
+    ({"mounts/0": {"destination": "/", "options": ["rslave"]}}, [("not-creatable", "mounts[0]")]),
+    (
+        {
+            "mounts/0": {"destination": "/proc/x", "type": "tmpfs"},
+            "mounts/1": {"destination": "/y", "type": "tmpfs", "options": ["rro"]},
+            "mounts/2": {"destination": "/z", "type": "proc", "options": ["tmpcopyup"]},
+            "process/user/uid": 2**32 - 1,
+            "process/rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 9}],
+            "linux/devices": [{"type": "p", "path": "/./"}],
+        },
+        [
+            ("not-creatable", "linux.devices[0]"),
+            ("not-creatable", "mounts[0]"),
+            ("not-creatable", "mounts[1]"),
+            ("not-creatable", "mounts[2]"),
+            ("not-creatable", "process.rlimits[0]"),
+            ("not-creatable", "process.user.uid"),
+        ],
+    ),
     # --- mounts
     ({"mounts/0/destination": "proc"}, [("mount-destination-deprecated", "mounts[0].destination")]),
     (
@@ -756,12 +777,10 @@ NEAR_MISSES: "list[dict[str, Any]]" = [
     {"process/rlimits": [{"type": "RLIMIT_CORE", "soft": 2**64 - 1, "hard": 2**64 - 1}]},
     {"process/capabilities": {name: ["CAP_BPF"] for name in ("effective", "permitted", "inheritable", "ambient")}},
     {"hostname": "a" * 64, "domainname": "é" * 32},
-    {"hostname": "", "linux": {}},
     {"hostname": "a", "linux/namespaces/2/path": "/proc/1/ns/uts"},
     {"annotations": {"org.opencontainers.image.title": "x", "a": "\0", "org.pyoci.netDevices.return": "true"}},
     {"annotations": {"org.pyoci.netDevices.return": "false"}},
     {"mounts/0": {"destination": "/x", "source": "y", "type": "none", "options": ["rbind", "rslave"]}},
-    {"mounts/0": {"destination": "/", "options": ["rslave"]}},
     {"mounts/0": {"destination": "/x", "options": ["remount", "ro"]}},
     {
         "linux/namespaces/5": USER,
