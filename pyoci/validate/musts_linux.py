@@ -190,6 +190,9 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
     if notify and not seccomp.get("listenerPath"):
         sentence = "listenerPath is not set: SCMP_ACT_NOTIFY has nobody to send its notifications to"
         out.append(("seccomp-notify-no-listener", path, sentence, ""))
+    if seccomp.get("listenerMetadata") and not seccomp.get("listenerPath"):
+        sentence = "listenerMetadata must not be set without listenerPath"
+        out.append(("seccomp-metadata-no-listener", (*path, "listenerMetadata"), sentence, "leave it out"))
 
 
 def _errno(action: str, name: str, holder: "Json", path: "Path", out: "list[Finding]") -> None:

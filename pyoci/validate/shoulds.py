@@ -191,9 +191,6 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
     if listener and "SCMP_ACT_NOTIFY" not in actions:
         sentence = "listenerPath is ignored: no action is SCMP_ACT_NOTIFY"
         out.append(("seccomp-listener-unused", (*path, "listenerPath"), sentence, ""))
-    if seccomp.get("listenerMetadata") and not listener:
-        sentence = "listenerMetadata must not be set without listenerPath: it is ignored"
-        out.append(("seccomp-metadata-no-listener", (*path, "listenerMetadata"), sentence, ""))
     if listener and listener[0] != "/":
         sentence = f'"{listener}" is relative to wherever the runtime is started'
         out.append(("seccomp-listener-relative", (*path, "listenerPath"), sentence, "write an absolute path"))
