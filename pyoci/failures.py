@@ -56,6 +56,19 @@ def _error(message: "Message", plan: "Optional[Plan]") -> Error:
     return Error(_quiet(text), location=message.where, step=_quiet(step), errno=number, hint=_hint(message))
 
 
+_WRONG_PROGRAM = "a program of another architecture, or a script without #!"
+
+
+def hook_hint(kind: str, number: int) -> str:
+    """Why a hook's program could not be started, by the errno of execve."""
+    if number == errno.ENOENT:
+        whose = "the container's" if kind == "startContainer" else "the host's"
+        return f"the path is {whose}; of a file that is there, the interpreter (#!) or the dynamic loader is missing"
+    if number == errno.EACCES:
+        return "it is no file that may be executed (chmod +x), or its mount is noexec"
+    return _WRONG_PROGRAM if number == errno.ENOEXEC else ""
+
+
 _PLAIN = "the image has a symbolic link or a file there: name the directory itself as destination, or repair the image"
 
 
@@ -85,7 +98,7 @@ def _program_error(message: "Message") -> Error:
             "process.user may not execute the file or enter a directory on the way (chmod +x), or its mount is noexec"
         )
     elif message.number == errno.ENOEXEC:
-        hint = "a program of another architecture, or a script without #!"
+        hint = _WRONG_PROGRAM
     elif filtered and message.number in (errno.EPERM, errno.ENOSYS):
         hint = "linux.seccomp forbids execve"
     return ProgramError(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
@@ -184,6 +197,8 @@ _LOCKED = (
 def _hint(message: "Message") -> str:
     if message.text.endswith(_UNDER_FILTER):
         return _FILTERED
+    if message.operation == ops.HOOK and message.text.startswith("start it"):
+        return hook_hint(message.where.partition(".")[2].partition("[")[0], message.number)
     if message.operation == ops.IDENTITY and message.number == errno.EINVAL:
         return _UNMAPPED
     if message.text.startswith("mount_setattr") and message.number == errno.EPERM:

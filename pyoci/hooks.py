@@ -63,6 +63,10 @@ def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owne
             problem.location = f"hooks.{kind}[{index}] ({hook['path']})"
             problem.step = f"error running {kind} hook #{index}"  # in runc's words, which scripts know
             problem.by_init = kind in ("prestart", "createRuntime")
+            if problem.errno:
+                from pyoci.failures import hook_hint
+
+                problem.hint = hook_hint(kind, problem.errno)
             yield problem
         else:
             yield None

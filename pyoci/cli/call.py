@@ -111,7 +111,7 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     """
     form = values.get("log-format", "text") or "text"
     if form not in ("text", "json"):
-        raise Error(f"invalid log-format: {form}")
+        raise Error(f"invalid log-format: {form}", hint="it is one of text, json")
     call.log_format = form
     log = values.get("log", "")
     call.log_path = absolute(log) if log else ""

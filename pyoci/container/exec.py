@@ -74,6 +74,10 @@ def run_exec(
             why = hint(entry)
             if why:
                 warn(f"killed by SIGKILL; {why}")
+        if status >= 128:
+            from pyoci.container.run import tell_of_filter
+
+            tell_of_filter(status, warn)
         return status
 
 

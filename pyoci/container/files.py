@@ -43,6 +43,12 @@ def hand_over_console(socket: str, master: int) -> int:
     return -1
 
 
+def _hint(problem: OSError) -> str:
+    if isinstance(problem, ConnectionRefusedError):
+        return "nobody listens there, or it is no socket"
+    return "its owner makes it before the runtime is called" if isinstance(problem, FileNotFoundError) else ""
+
+
 def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
     """Sends a descriptor over the stream socket at path; flag is the command's option that named it.
 
@@ -58,7 +64,7 @@ def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
     finally:
         posix.close(parent)
     if peer < 0:
-        raise Error(f"connect to {path}", location=flag, errno=-peer)
+        raise Error(f"connect to {path}", location=flag, errno=-peer, hint=_hint(OSError(-peer, "")))
     try:
         sent = _shim.send(peer, payload, [fd])
     finally:

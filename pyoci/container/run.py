@@ -4,6 +4,7 @@ from pyoci import _shim, kernel
 from pyoci.container.create import create
 
 _KILLED = 128 + 9  # the status of what SIGKILL has ended
+_FILTERED = 128 + 31  # and SIGSYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(
         status = _watch(foreground, created)
         if status == _KILLED and warn is not None:
             _tell_of_memory(created.entry, warn)
+        tell_of_filter(status, warn)
         if options.keep:
             created.entry.close()
         else:
@@ -129,6 +131,12 @@ def _tell_of_memory(entry: "Entry", warn: "Callable[[str], None]") -> None:
 
     if kills(entry):
         warn("the kernel has killed for lack of memory (linux.resources.memory.limit is too low for the program)")
+
+
+def tell_of_filter(status: int, warn: "Optional[Callable[[str], None]]") -> None:
+    """What a filter kills ends in silence, be it before the program's first line."""
+    if status == _FILTERED and warn is not None:
+        warn("ended by SIGSYS: a seccomp filter (linux.seccomp) kills for a system call that the program has made")
 
 
 def _clean_up(entry: "Entry", warn: "Optional[Callable[[str], None]]" = None) -> None:

@@ -35,6 +35,7 @@ _MORE = {
     "network_devices": list, "resctrl": dict,
 }  # fmt: skip
 _LAST_PID = 2**31 - 1
+_EROFS = 30
 # What may lie in a directory in which state.json was not written, or is no more
 _UNBORN = {"state.json.new", EARLY_SOCKET, NOTIFY, "criu-root"}
 
@@ -64,7 +65,7 @@ class Store:
         except FileExistsError:
             raise _taken(container) from None
         except OSError as problem:
-            raise Error(f"make {self.path}/{container}", errno=problem.errno or 0) from None
+            raise _unusable(f"{self.path}/{container}", problem) from None
         return self.open(container)
 
     def open(self, container: str) -> "Entry":
@@ -77,7 +78,7 @@ class Store:
             try:
                 fd = posix.open(path, _DIRECTORY)
             except (FileNotFoundError, NotADirectoryError):
-                raise Error(f"container does not exist: {container}") from None
+                raise self._absent(container) from None
             except OSError as problem:
                 raise Error(f"open {path}", errno=problem.errno or 0) from None
             entry = Entry(container, path, fd)
@@ -100,13 +101,31 @@ class Store:
         try:
             return Entry(container, path, posix.open(path, _DIRECTORY))
         except (FileNotFoundError, NotADirectoryError):
-            raise Error(f"container does not exist: {container}") from None
+            raise self._absent(container) from None
         except OSError as problem:
             raise Error(f"open {path}", errno=problem.errno or 0) from None
 
     def names(self) -> "list[str]":
         """The ids, sorted. Errors: FileNotFoundError when there is no root."""
-        return sorted([name for name in posix.listdir(self.path) if name[:1] != "@"])  # what is ours is no id
+        try:
+            found = posix.listdir(self.path)
+        except FileNotFoundError:
+            raise
+        except OSError as problem:
+            raise Error(f"list {self.path}", location="--root", errno=problem.errno or 0) from None
+        return sorted([name for name in found if name[:1] != "@"])  # what is ours is no id
+
+    def _absent(self, container: str) -> Error:
+        """An id of which there is nothing. Where there is no root either, another was meant."""
+        hint = ""
+        try:
+            if posix.stat(self.path).st_mode & 0o170000 != 0o040000:
+                hint = f"{self.path} is no directory: is --root the right one?"
+        except (FileNotFoundError, NotADirectoryError):
+            hint = f"there is no {self.path}: is --root the right one?"
+        except OSError:
+            pass
+        return Error(f"container does not exist: {container}", hint=hint)
 
     def _ensure(self) -> None:
         """Makes the root where there is none. It holds what we will trust, so nobody else may write there, nor put
@@ -127,7 +146,14 @@ class Store:
             except FileExistsError:
                 pass
             except OSError as problem:
-                raise Error(f"make {made}", errno=problem.errno or 0) from None
+                raise _unusable(made, problem) from None
+
+
+def _unusable(path: str, problem: OSError) -> Error:
+    """The error for a root in which no directory can be made."""
+    elsewhere = isinstance(problem, (FileNotFoundError, NotADirectoryError, PermissionError)) or problem.errno == _EROFS
+    hint = "choose another --root: a place in which you may make directories" if elsewhere else ""
+    return Error(f"make {path}", location="--root", errno=problem.errno or 0, hint=hint)
 
 
 def _taken(container: str) -> Error:

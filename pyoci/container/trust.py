@@ -15,7 +15,7 @@ def refuse_shared(path: str) -> None:
         except FileNotFoundError:
             return  # it is to be made
         except OSError as problem:
-            raise Error(f"look at {place}", errno=problem.errno or 0) from None
+            raise Error(f"look at {place}", location="--root", errno=problem.errno or 0) from None
         if found.st_mode & 0o170000 == 0o120000 and links < 40:
             links += 1
             target = posix.readlink(place)

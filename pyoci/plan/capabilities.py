@@ -23,13 +23,26 @@ def capability_masks(request: "Request", asked: "dict[str, Any]", warnings: "lis
     masks = {name: _mask(asked.get(name) or [], own, request.host, unknown) for name in SETS}
     if unknown:
         names = " ".join(dict.fromkeys(unknown))
-        warnings.append(f"process.capabilities: ignoring unknown or unavailable capabilities: [{names}]")
+        what = f"ignoring unknown or unavailable capabilities: [{names}]"
+        warnings.append(f"process.capabilities: {what}{_meant(unknown)}")
     if request.namespace("user") is None:
         _leave_out_missing(own, masks, warnings)
     # The kernel raises no other (capabilities(7)). Nothing is said of it, as by runc 1.1: buildah asks for an ambient
     # set without an inheritable one each time, and hands our warnings on to its user. `validate` tells it.
     masks["ambient"] &= masks["permitted"] & masks["inheritable"]
     return masks
+
+
+def _meant(unknown: "list[str]") -> str:
+    """What was probably meant by the first of the names of which that can be said, or nothing."""
+    from pyoci.spelling import closest
+
+    for name in unknown:
+        whole = "CAP_" + name.upper().removeprefix("CAP_")
+        meant = whole if whole in kernel.CAPABILITIES else closest(name, kernel.CAPABILITIES)
+        if meant and name not in kernel.CAPABILITIES:
+            return f' (did you mean "{meant}"?)'
+    return ""
 
 
 def _mask(names: "list[str]", own: int, host: "Host", unknown: "list[str]") -> int:

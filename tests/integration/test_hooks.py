@@ -291,6 +291,28 @@ def test_hook_that_does_not_exist(box: Box, kind: str) -> None:
     assert box.left() == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none", "no such file or directory (ENOENT) (the path is {whose}; of a file that is there, the interpreter"),
+        ("closed", "permission denied (EACCES) (it is no file that may be executed (chmod +x)"),
+        ("bare", "exec format error (ENOEXEC) (a program of another architecture, or a script without #!)"),
+    ],
+)
+def test_hook_that_cannot_be_started_is_told_why(box: Box, kind: str, name: str, said: str) -> None:
+    bundle = box.bundle().args("true")
+    for file, mode in (("closed", 0o644), ("bare", 0o755)):
+        (bundle.rootfs / file).write_text("echo\n")
+        (bundle.rootfs / file).chmod(mode)
+    inside = kind == "startContainer"
+    bundle.hook(kind, f"/{name}" if inside else f"{bundle.rootfs}/{name}")
+    results = [box.create(bundle, "c"), box.call("start", "c"), box.call("delete", "--force", "c")]
+    told = "".join(result.err for result in results)
+    whose = "the container's" if inside else "the host's"
+    assert f"error running {kind} hook #0: start it: {said.format(whose=whose)}" in told, told
+
+
 def test_hook_without_args_is_called_by_its_path(box: Box) -> None:
     bundle = box.bundle().args("true")
     hook = script(box.path / "hook", f'#!/bin/sh\necho "$0 $#" > {box.path}/said\n')

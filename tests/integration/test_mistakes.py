@@ -1,22 +1,37 @@
-"""What is said to mistakes that people make: tests/data/mistakes.json has the change of a config and the line expected.
+"""What is said to mistakes that people make: tests/data/mistakes.json has how each is made, and the line expected.
 
-Each line there was read and judged: it names the place, the cause, and where one can be known the cure. A line that
-changes is judged anew. PYOCI_WRITE_MISTAKES=1 writes what is said now; read the difference before it is committed.
+Each line there was read and judged: it names the place, the cause, and where one can be known the cure. Where nothing
+is said, `why` tells why that is right. A line that changes is judged anew. PYOCI_WRITE_MISTAKES=1 writes what is said
+now; read the difference before it is committed.
+
+config, files, copies, modes: changes of a bundle that is right    before: commands that come first
+host: done in a mount namespace of the command's own               user: the uid that calls
+warnings: what the log has of them                                 out: standard output, where it matters
 """
 
+import contextlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.box import Box
 from support.bundle import Bundle
+from support.command import Result, run
+from support.stranger import Stranger, open_box
 
 pytestmark = pytest.mark.root
 FILE = Path(__file__).parents[1] / "data" / "mistakes.json"
 MISTAKES: "dict[str, dict[str, Any]]" = json.loads(FILE.read_text())
+
+DIFFERS = {  # what does so from host to host
+    r'(?m)^time="[^"]*" ': "",
+    r"/sys/fs/cgroup(/[a-z,_]+)?(?=/\{tag\})": "{hierarchy}",
+    r"CPUs [0-9,-]+ are not there: this machine has [0-9,-]+": "CPUs {absent} are not there: this machine has {cpus}",
+}
 
 
 def changed(bundle: Bundle, changes: "dict[str, Any]") -> None:
@@ -34,49 +49,79 @@ def changed(bundle: Bundle, changes: "dict[str, Any]") -> None:
             at[int(last) if last.isdigit() else last] = value
 
 
-def made(bundle: Bundle, files: "dict[str, list[Any]]") -> None:
-    """Files of the bundle: content, mode."""
+def made(bundle: Bundle, mistake: "dict[str, Any]") -> None:
+    """Files of the bundle: content and mode, or a copy of one of the host's; modes of what is there."""
+    files: "dict[str, list[str]]" = mistake.get("files", {})
     for name, (content, mode) in files.items():
         path = bundle.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="latin-1")
         path.chmod(int(mode, 8))
+    for name, source in mistake.get("copies", {}).items():
+        shutil.copy(source, bundle.path / name)
+    for name, mode in mistake.get("modes", {}).items():
+        (bundle.path / name).chmod(int(mode, 8))
 
 
-def said(box: Box, mistake: "dict[str, Any]") -> "tuple[int, str]":
-    """Status and line; places of this run's own have names."""
-    bundle = box.bundle().args("sleep", "1000")
-    changed(bundle, mistake.get("config", {}))
-    bundle.write()
-    made(bundle, mistake.get("files", {}))
-    names = {"{bundle}": str(bundle.path), "{cgroup}": bundle.linux.get("cgroupsPath", "")}
+class Scene:
+    """One mistake's bundle and host; names stand for what differs from run to run, in its words and in what is said."""
 
-    def words(template: "list[str]") -> "list[str]":
-        filled = []
-        for word in template:
-            for name, value in names.items():
-                word = word.replace(name, value)
-            filled.append(word)
-        return filled
+    def __init__(self, box: Box, mistake: "dict[str, Any]") -> None:
+        self.box, self.mistake = box, mistake
+        self.user = Stranger(box, mistake["user"]) if "user" in mistake else None
+        self.log = (self.user.runtime if self.user else box.path) / "log"
+        bundle = box.bundle().args("sleep", "1000")
+        self.names = {"{bundle}": str(bundle.path), "{root}": str(box.root), "{box}": str(box.path), "{tag}": box.tag}
+        changed(bundle, self.filled(mistake.get("config", {})))
+        self.names["{cgroup}"] = bundle.linux.get("cgroupsPath", "")
+        bundle.write()
+        made(bundle, mistake)
 
+    def filled(self, template: Any) -> Any:
+        """Words with what the names stand for."""
+        text = json.dumps(template)
+        for name, value in self.names.items():
+            text = text.replace(name, value)
+        return json.loads(text)
+
+    def call(self, words: "list[str]") -> Result:
+        whole = (self.user or self.box).words("--log", str(self.log), *self.filled(words))
+        host = "\n".join([*self.mistake.get("host", []), 'exec "$@"'])
+        apart = ["unshare", "--mount", "sh", "-ec", host, "sh"] if "host" in self.mistake else []
+        return run([*apart, *whole])
+
+    def named(self, text: str) -> str:
+        for name, value in self.names.items():
+            text = text.replace(value, name) if value else text
+        for pattern, name in DIFFERS.items():
+            text = re.sub(pattern, name, text)
+        return text.strip("\n")
+
+
+def said(scene: Scene) -> "dict[str, Any]":
+    """Status and line, and what the log has of warnings."""
+    mistake = scene.mistake
     for before in mistake.get("before", []):
-        box.ok(*words(before))
-    log = ["--log", str(box.path / "log")]
-    result = box.call(*log, *words(mistake.get("call", ["create", "--bundle", "{bundle}", "c"])))
-    line = result.err
-    for name, value in names.items():
-        line = line.replace(value, name) if value else line
-    line = line.replace(str(box.root), "{root}").replace(str(box.path), "{box}").strip("\n")
-    return result.status, re.sub('^time="[^"]*" ', "", line)  # where the log could not be opened
+        result = scene.call(before)
+        assert result.ok, result
+    result = scene.call(mistake.get("call", ["create", "--bundle", "{bundle}", "c"]))
+    log = scene.log.read_text() if scene.log.exists() else ""
+    warnings = re.findall("(?m)^.* level=warning .*$", log)
+    found: "dict[str, Any]" = {"status": result.status, "line": scene.named(result.err)}
+    if "out" in mistake:
+        found["out"] = result.out
+    return {**found, "warnings": [scene.named(line) for line in warnings]} if warnings else found
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake(box: Box, name: str) -> None:
     mistake = MISTAKES[name]
-    status, line = said(box, mistake)
+    with open_box(box) if "user" in mistake else contextlib.nullcontext(box) as place:
+        found = said(Scene(place, mistake))
     if os.environ.get("PYOCI_WRITE_MISTAKES"):
         now = json.loads(FILE.read_text())
-        now[name].update(status=status, line=line)
+        now[name].pop("warnings", None)
+        now[name].update(found)
         FILE.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n")
         return
-    assert (status, line) == (mistake["status"], mistake["line"])
+    assert found == {key: mistake[key] for key in ("status", "line", "warnings", "out") if key in mistake}

@@ -75,3 +75,20 @@ def test_a_state_that_cannot_be_read_does_not_keep_the_lock(store: Store) -> Non
     other = os.open(f"{store.path}/c", os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
+
+
+def test_an_id_of_which_there_is_nothing_where_there_is_no_root(tmp_path: Path) -> None:
+    """Another --root was meant, most probably."""
+    (tmp_path / "file").touch()
+    (tmp_path / "root").mkdir()
+    hints = {
+        "root": "",
+        "none": f" (there is no {tmp_path}/none: is --root the right one?)",
+        "file": f" ({tmp_path}/file is no directory: is --root the right one?)",
+        "file/below": f" (there is no {tmp_path}/file/below: is --root the right one?)",
+    }
+    for name, hint in hints.items():
+        for ask in (Store(f"{tmp_path}/{name}").open, Store(f"{tmp_path}/{name}").look):
+            with pytest.raises(Error) as caught:
+                ask("c")
+            assert str(caught.value) == f"container does not exist: c{hint}"

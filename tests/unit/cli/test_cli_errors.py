@@ -101,7 +101,7 @@ def test_an_unwritable_log_is_refused_before_anything_happens(cli, runtime, tmp_
 def test_an_unknown_log_format_is_refused(cli, runtime, tmp_path):
     status, out, err = cli("--log", tmp_path / "log", "--log-format", "xml", "state", "c1")
     assert (status, out) == (1, "")
-    assert TEXT_LINE.fullmatch(err).group(1) == "invalid log-format: xml"
+    assert TEXT_LINE.fullmatch(err).group(1) == "invalid log-format: xml (it is one of text, json)"
     assert runtime.made == []
 
 

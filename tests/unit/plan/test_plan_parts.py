@@ -227,6 +227,21 @@ def test_capabilities_that_the_runtime_lacks_are_left_out() -> None:
     compiled(small(process={"capabilities": {"bounding": ["CAP_KILL"]}}), host)
 
 
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (["NET_ADMIN"], ' (did you mean "CAP_NET_ADMIN"?)'),
+        (["CAP_FOO", "cap_kill"], ' (did you mean "CAP_KILL"?)'),
+        (["CAP_SYS_ADMN"], ' (did you mean "CAP_SYS_ADMIN"?)'),
+        (["CAP_FOO", ""], ""),
+    ],
+)
+def test_misspelt_capabilities_are_told_what_was_meant(names: "list[str]", meant: str) -> None:
+    plan = compiled(small(process={"capabilities": {"bounding": names}}))
+    ignored = f"ignoring unknown or unavailable capabilities: [{' '.join(names)}]"
+    assert plan.warnings == [f"process.capabilities: {ignored}{meant}"]
+
+
 def test_capability_of_a_later_kernel_is_left_out() -> None:
     host = FakeHost()
     host.files["/proc/sys/kernel/cap_last_cap"] = "37"
