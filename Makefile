@@ -108,5 +108,5 @@ fuzz: tools build
 
 clean:
 	rm -rf build pyoci/init pyoci/interpreter pyoci/_shim*.so pyoci/_shim.pyi pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py \
-		pyoci/plan/words.py pyoci/seccomp/_library.py pyoci/validate/_accept*.py
+		pyoci/plan/ops.pyi pyoci/plan/words.py pyoci/seccomp/_library.py pyoci/validate/_accept*.py
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

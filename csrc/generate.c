@@ -1,5 +1,6 @@
 /* generate.c: what only the C compiler knows, as Python: the kernel's constants (pyoci/kernel.py), the list of operations
- * (pyoci/plan/ops.py), and the words for them (pyoci/plan/words.py), for which only errors and `pyoci plan` have a use.
+ * (pyoci/plan/ops.py, to which ops_build.py adds the functions that make steps), and the words for them
+ * (pyoci/plan/words.py), for which only errors and `pyoci plan` have a use.
  * It is compiled and never run: generate_build.py reads the object, which may be another machine's. */
 #include "kernel.h"
 #include "plan.h"
@@ -88,7 +89,7 @@ FILE_OF(kernel) = {
     TEXT("}")
 };
 
-#define OPERATION_NUMBER(NAME, name, words) NUMBER(#NAME, OP_##NAME)
+#define OPERATION_NUMBER(NAME, ...) NUMBER(#NAME, OP_##NAME)
 #define ENUM(name, ...) NAMED(name)
 #define FLAG(name, value) NUMBER(#name, value)
 
@@ -102,6 +103,8 @@ FILE_OF(operations) = {
     TEXT("")
     PLAN_OPERATIONS(OPERATION_NUMBER)
     TEXT("")
+    PLAN_RUNTIME_OPERATIONS(OPERATION_NUMBER)
+    TEXT("")
     PLAN_SYNC_POINTS(ENUM)
     TEXT("")
     PLAN_REPORTS(ENUM)
@@ -113,10 +116,17 @@ FILE_OF(operations) = {
 
 #define FIELD(kind, name) "(\"" #kind "\", \"" #name "\"), "
 #define OPERATION(NAME, name, words) TEXT("    (\"" #NAME "\", \"" words "\", (" FIELDS_##NAME(FIELD) ")),")
+#define RUNTIME_OPERATION(NAME, name) \
+    { OP_##NAME, "    \1: (\"" #NAME "\", \"" #name "\", (" FIELDS_##NAME(FIELD) "))," },
+#define SYNC_POINT(name, words) TEXT("    \"" words "\",")
 
 FILE_OF(words) = {
     TEXT("\"\"\"The operations in words. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n")
     TEXT("# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (")
     PLAN_OPERATIONS(OPERATION)
+    TEXT(")\n# the runtime's, by number: (name, what `pyoci plan` calls it, ((kind, field), ...))\nRUNTIME_OPERATIONS = {")
+    PLAN_RUNTIME_OPERATIONS(RUNTIME_OPERATION)
+    TEXT("}\nSYNC_POINTS = (")
+    PLAN_SYNC_POINTS(SYNC_POINT)
     TEXT(")")
 };

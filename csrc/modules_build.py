@@ -45,12 +45,16 @@ def _makes_slots(line):
     return isinstance(line, ast.Assign) and any(getattr(name, "id", "") == "__slots__" for name in line.targets)
 
 
-CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else
+CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else but steps' functions
 
 
 class Folded(ast.NodeTransformer):
     """Puts the values of constants in the place of their names, as C's compiler does: kernel.py and plan/ops.py are
-    hundreds of them, and each name would be looked up in two dictionaries. modules: each one's constants, by name."""
+    hundreds of them, and each name would be looked up in two dictionaries. Likewise, in the place of a call of ops.py's
+    functions, the tuple that it returns.
+
+    modules: each one's constants by name, and of such functions their definitions
+    """
 
     def __init__(self, modules):
         self.modules = modules
@@ -65,8 +69,27 @@ class Folded(ast.NodeTransformer):
 
     def visit_Attribute(self, node):
         self.generic_visit(node)
-        known = self.modules.get(node.value.id, {}) if isinstance(node.value, ast.Name) else {}
-        return ast.copy_location(ast.Constant(known[node.attr]), node) if node.attr in known else node
+        known = self._known(node)
+        return node if known is None or isinstance(known, ast.FunctionDef) else _at(node, ast.Constant(known))
+
+    def visit_Call(self, node):
+        """What names the arguments in another order than the function stays a call: they are evaluated in theirs."""
+        self.generic_visit(node)
+        made = self._known(node.func)
+        if not isinstance(made, ast.FunctionDef):
+            return node
+        names = [parameter.arg for parameter in made.args.args + made.args.kwonlyargs]
+        named = [keyword.arg for keyword in node.keywords]
+        given = [*node.args, *[keyword.value for keyword in node.keywords]]
+        if len(given) != len(names) or named != names[len(node.args) :] or any(_is_starred(part) for part in given):
+            return node
+        return _at(node, _filled(made.body[0].value, dict(zip(names, given))))
+
+    def _known(self, node):
+        """What a module's attribute is, or None."""
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+            return None
+        return self.modules.get(node.value.id, {}).get(node.attr)
 
     def visit_ImportFrom(self, node):
         """Of an import goes what nobody needs any more."""
@@ -74,13 +97,30 @@ class Folded(ast.NodeTransformer):
         return node if node.names else ast.copy_location(ast.Pass(), node)
 
 
+def _at(place, node):
+    return ast.copy_location(node, place)
+
+
+def _is_starred(node):
+    return isinstance(node, ast.Starred)
+
+
+def _filled(node, values):
+    """A tuple of parameters and constants, with values for the parameters."""
+    if isinstance(node, ast.Tuple):
+        return ast.Tuple([_filled(part, values) for part in node.elts], ast.Load())
+    return values[node.id] if isinstance(node, ast.Name) else ast.Constant(node.value)
+
+
 def constants(*files):
-    """The constants that Python files assign: module name to name to value."""
+    """The constants that Python files assign, and the functions that they define: module name to name to value."""
     found = {}
     for file in files:
         with open(file, "rb") as text:
-            lines = [line for line in ast.parse(text.read()).body if isinstance(line, ast.Assign)]
-        values = {line.targets[0].id: line.value.value for line in lines if isinstance(line.value, ast.Constant)}
+            lines = ast.parse(text.read()).body
+        values = {line.name: line for line in lines if isinstance(line, ast.FunctionDef)}
+        assigned = [line for line in lines if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant)]
+        values.update({line.targets[0].id: line.value.value for line in assigned})
         found[os.path.basename(file)[: -len(".py")]] = values
     return found
 

@@ -1,4 +1,5 @@
-/* plan.h: THE list of operations. init.c runs them, generate.c writes pyoci/plan/ops.py from them.
+/* plan.h: THE list of operations. init.c runs init's, pyoci/launch.py the runtime's; generate.c and ops_build.py make of
+ * them pyoci/plan/ops.py, whose functions make steps, and ops.pyi, by which mypy checks each call of them.
  *
  * A plan is a memory file:
  *
@@ -7,7 +8,8 @@
  *     pool     NUL-terminated strings and blobs; a field that points here is (offset | length << 32)
  *
  * Field kinds: i a signed 64-bit number, s a string without NUL, l a list of strings (each ends in NUL), b bytes.
- * To add an operation: a line in PLAN_OPERATIONS, its FIELDS, and a function step_<name> in one of steps_*.c.
+ * To add an operation: a line in PLAN_OPERATIONS, its FIELDS, and a function step_<name> in one of steps_*.c. For one of
+ * the runtime's: a line in PLAN_RUNTIME_OPERATIONS, its FIELDS, and a branch of obey() in pyoci/launch.py.
  */
 #ifndef PYOCI_PLAN_H
 #define PYOCI_PLAN_H
@@ -150,16 +152,38 @@ struct plan_header {
 #define FIELDS_EXECUTE(F) F(l, args) F(l, env)
 #define FIELDS_TIMED(F)
 
+/* What the runtime does to init from outside, while that waits (the plan for init has none of these) */
+#define PLAN_RUNTIME_OPERATIONS(OP)   \
+    OP(UID_MAP, uid_map)              \
+    OP(GID_MAP, gid_map)              \
+    OP(SETGROUPS, setgroups)          \
+    OP(NEWUIDMAP, newuidmap)          \
+    OP(NEWGIDMAP, newgidmap)          \
+    OP(OOM_SCORE_ADJ, oom_score_adj)  \
+    OP(RESCTRL, resctrl)              \
+    OP(NET_DEVICE, net_device)        \
+    OP(RLIMIT, rlimit)
+
+#define FIELDS_UID_MAP(F) F(s, lines)
+#define FIELDS_GID_MAP(F) F(s, lines)
+#define FIELDS_SETGROUPS(F) F(s, word)
+#define FIELDS_NEWUIDMAP(F) F(s, helper) F(l, numbers)
+#define FIELDS_NEWGIDMAP(F) F(s, helper) F(l, numbers)
+#define FIELDS_OOM_SCORE_ADJ(F) F(i, value)
+#define FIELDS_RESCTRL(F) F(s, tree)
+#define FIELDS_NET_DEVICE(F) F(s, name) F(s, target)
+#define FIELDS_RLIMIT(F) F(i, number) F(i, soft) F(i, hard)
+
 /* taken: the number of a mount that the runtime has opened for us, in the order of TAKE_MOUNTS, or -1 */
 
-/* SYNC points: what the parent does while init waits */
-#define PLAN_SYNC_POINTS(P)                                    \
-    P(SYNC_NAMESPACES) /* id maps */                           \
-    P(SYNC_MOUNTS)     /* mounts come along */                 \
-    P(SYNC_HOOKS)      /* prestart and createRuntime hooks */  \
-    P(SYNC_CREATED)    /* the state is being recorded */   \
-    P(SYNC_NETWORK)    /* network devices: init is in its last network namespace */ \
-    P(SYNC_LIMITS)     /* exec: all is set up, the user's limits come now */
+/* SYNC points, and what `pyoci plan` calls them: what the parent does while init waits */
+#define PLAN_SYNC_POINTS(P)                                                                       \
+    P(SYNC_NAMESPACES, "namespaces") /* id maps */                                                \
+    P(SYNC_MOUNTS, "mounts")         /* mounts come along */                                      \
+    P(SYNC_HOOKS, "hooks")           /* prestart and createRuntime hooks */                       \
+    P(SYNC_CREATED, "created")       /* the state is being recorded */                            \
+    P(SYNC_NETWORK, "network")       /* network devices: init is in its last network namespace */ \
+    P(SYNC_LIMITS, "limits")         /* exec: all is set up, the user's limits come now */
 
 /* flags of MOUNT_NEW, MOUNT_BIND, READONLY_PATH, MASK_PATH, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
 #define PLAN_FLAGS(P)                                                                \
@@ -209,6 +233,8 @@ enum plan_sync_point { PLAN_SYNC_POINTS(PLAN_ENUMERATE) SYNC_POINTS };
 enum plan_report_kind { PLAN_REPORTS(PLAN_ENUMERATE) REPORT_KINDS };
 #define PLAN_NUMBER_OP(name, ...) OP_##name,
 enum plan_operation { PLAN_OPERATIONS(PLAN_NUMBER_OP) OPERATIONS };
+/* numbers of their own, so that none is taken for one of init's */
+enum plan_runtime_operation { OP_RUNTIME = 255, PLAN_RUNTIME_OPERATIONS(PLAN_NUMBER_OP) };
 #define PLAN_NUMBER_FLAG(name, value) PLAN_##name = (value),
 enum plan_flag { PLAN_FLAGS(PLAN_NUMBER_FLAG) };
 

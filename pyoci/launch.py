@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Optional
 
-    from pyoci.plan.model import ParentStep, Plan
+    from pyoci.plan.model import Plan
+    from pyoci.plan.ops import RuntimeStep
 
 INIT = f"{__file__[: __file__.rindex('/')]}/init"
 _SIGKILL = 9
@@ -242,23 +243,33 @@ class Launch:
         return problem
 
 
-def obey(step: "ParentStep", pid: int) -> None:
-    """Does one thing to a waiting process from outside."""
-    if step.name == "rlimit":
-        number, soft, hard = [int(field) for field in step.fields]
+# The file in /proc/PID that an operation writes its field to
+_FILES = {
+    ops.UID_MAP: "uid_map",
+    ops.GID_MAP: "gid_map",
+    ops.SETGROUPS: "setgroups",
+    ops.OOM_SCORE_ADJ: "oom_score_adj",
+}
+
+
+def obey(step: "RuntimeStep", pid: int) -> None:
+    """Does one thing to a waiting process from outside. What takes more than the process is done by who has it."""
+    operation, where, fields = step
+    if operation == ops.RLIMIT:
+        number, soft, hard = fields
         result = _shim.prlimit(pid, number, soft, hard)
         if result < 0:
             from pyoci.failures import limit
 
-            raise limit(step.where, number, hard, -result)
+            raise limit(where, number, hard, -result)
         return
-    if step.name in ("newuidmap", "newgidmap"):
+    if operation in (ops.NEWUIDMAP, ops.NEWGIDMAP):
         from pyoci.map_helper import write_map
 
-        path, *numbers = [str(field) for field in step.fields]
-        write_map(path, pid, numbers, step.where)
+        helper, numbers = fields
+        write_map(helper, pid, numbers, where)
         return
-    _write_proc(f"/proc/{pid}/{step.name}", str(step.fields[0]), step.where)
+    _write_proc(f"/proc/{pid}/{_FILES[operation]}", str(fields[0]), where)
 
 
 def _write_proc(path: str, text: str, where: str) -> None:

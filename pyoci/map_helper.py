@@ -7,7 +7,7 @@ _OUTPUT = 4096
 _PATIENCE = 10000  # milliseconds; they look users up, perhaps over a network
 
 
-def write_map(path: str, pid: int, numbers: "list[str]", where: str) -> None:
+def write_map(path: str, pid: int, numbers: "tuple[str, ...]", where: str) -> None:
     """Lets a helper write a map of a process.
 
     path:    the helper's, absolute

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from pyoci.container.state import Entry
-    from pyoci.plan.model import ParentStep
+    from pyoci.plan.ops import RuntimeStep
 
 PIN = "netns"
 RETURN = "org.pyoci.netDevices.return"  # annotation; "true": back to the host, as they were, when the container goes
 _FILE = posix.O_RDONLY | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
-def move_in(entry: "Entry", steps: "list[ParentStep]", pid: int, path: str) -> None:
+def move_in(entry: "Entry", steps: "list[RuntimeStep]", pid: int, path: str) -> None:
     """Moves devices into the network namespace of a waiting process.
 
     path: the namespace's in config.json, "" when it was made for this container
@@ -85,11 +85,11 @@ def move_back(entry: "Entry") -> "list[Error]":
     return problems
 
 
-def _look(here: Netlink, step: "ParentStep") -> "dict[str, Any]":
-    name, target = step.fields
-    link = here.find(str(name))
+def _look(here: Netlink, step: "RuntimeStep") -> "dict[str, Any]":
+    _, where, (name, target) = step
+    link = here.find(name)
     if link is None:
-        raise Error("no such network device", location=step.where)
+        raise Error("no such network device", location=where)
     return {
         "name": link.name,
         "index": link.index,
@@ -243,8 +243,8 @@ def _has_others(namespace: int) -> bool:
     return False
 
 
-def _placed(problem: Error, step: "ParentStep") -> Error:
-    problem.location = step.where
+def _placed(problem: Error, step: "RuntimeStep") -> Error:
+    _, problem.location, _ = step
     if problem.errno == errno.EINVAL and problem.step.startswith("move"):
         problem.hint = "devices of this kind (bridges, tunnels' base devices) stay in their namespace"
     elif problem.errno == errno.EEXIST and problem.step.startswith("move"):

@@ -190,8 +190,8 @@ class _Restoration:
         restores does not wait for us."""
         self.creation.manager.join(pid)
         self.creation.manager.apply()
-        for step in self.creation.plan.parent:
-            self.creation.enter_class(str(step.fields[0]), pid)
+        for _, _, (tree,) in self.creation.plan.parent:  # no more than what compile_intel_rdt adds
+            self.creation.enter_class(tree, pid)
         with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
             for line in file:
                 number, controllers, path = line.rstrip("\n").split(":", 2)

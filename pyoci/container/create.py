@@ -221,8 +221,9 @@ class Creation:
     def _obey(self, process: Process) -> None:
         pyoci.mark("limits")
         for step in self.plan.parent:
-            if step.name == "resctrl":
-                self.enter_class(str(step.fields[0]), process.pid)
+            operation, _, fields = step
+            if operation == ops.RESCTRL:
+                self.enter_class(fields[0], process.pid)
             else:
                 obey(step, process.pid)
 

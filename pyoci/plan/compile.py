@@ -42,10 +42,10 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     compile_devices(request, mounts, plan)
     hooks = request.config.get("hooks") or {}
     if hooks.get("prestart") or hooks.get("createRuntime"):
-        plan.add(ops.SYNC, "hooks", ops.SYNC_HOOKS)
+        plan.add(ops.sync("hooks", ops.SYNC_HOOKS))
     if hooks.get("createContainer"):
         _hooks(request, plan, "createContainer", "creating", request.bundle, hook_env)
-    plan.add(ops.MAKE_DIRECTORY, "process.cwd", request.process["cwd"], 0o755)
+    plan.add(ops.make_directory("process.cwd", path=request.process["cwd"], mode=0o755))
     device = ops.CONSOLE_DEVICE if request.namespace("mount") else 0
     process.streams(request, plan, device)
     finish_mounts(mounts, plan)
@@ -60,7 +60,7 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     rootfs.switch_root(request, plan)
     process.attributes(request, plan)
     masks = process.find(request, plan)
-    plan.add(ops.AWAIT_START, "")
+    plan.add(ops.await_start(""))
     process.become(request, plan, masks)
     if hooks.get("startContainer"):  # the image's programs: with what its own has, and no more
         _hooks(request, plan, "startContainer", "created", "/", hook_env)
@@ -86,6 +86,16 @@ def _notify(request: "Request", plan: Plan) -> None:
     if request.notify:
         attributes = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID
         plan.add(
-            ops.MOUNT_BIND, "NOTIFY_SOCKET", process.NOTIFY_DIRECTORY, request.notify, attributes, 0, 0, 0,
-            kernel.MS_PRIVATE, 0, take(request, plan, request.notify, "NOTIFY_SOCKET", 0),
-        )  # fmt: skip
+            ops.mount_bind(
+                "NOTIFY_SOCKET",
+                destination=process.NOTIFY_DIRECTORY,
+                source=request.notify,
+                set=attributes,
+                clear=0,
+                recursive_set=0,
+                recursive_clear=0,
+                propagation=kernel.MS_PRIVATE,
+                flags=0,
+                taken=take(request, plan, request.notify, "NOTIFY_SOCKET", 0),
+            )
+        )

@@ -15,33 +15,33 @@ def compile_exec(request: "Request", pid: int) -> Plan:
     plan = Plan()
     plan.keep = request.keep
     process.limits(request, plan, 0)
-    plan.add(ops.SESSION, "")
+    plan.add(ops.session(""))
     cpus = request.process.get("execCPUAffinity") or {}
     if cpus.get("initial"):
         process.affinity(plan, cpus["initial"], "process.execCPUAffinity.initial")
-    plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
+    plan.add(ops.join_cgroups("linux.cgroupsPath"))
     process.affinity(plan, cpus.get("final") or cpus.get("initial") or "", "process.execCPUAffinity.final")
     types = _foreign(request, pid)
     pivoted = types & kernel.CLONE_NEWNS and not request.no_pivot
     if not pivoted:
-        plan.add(ops.USE_ROOT, "root.path", f"/proc/{pid}/root")
+        plan.add(ops.use_root("root.path", f"/proc/{pid}/root"))
     if types:
-        plan.add(ops.JOIN_PROCESS, "linux.namespaces", types)
+        plan.add(ops.join_process("linux.namespaces", types))
     if types & kernel.CLONE_NEWUSER:
-        plan.add(ops.BECOME_ROOT, "linux.namespaces")
+        plan.add(ops.become_root("linux.namespaces"))
     if pivoted:
-        plan.add(ops.USE_ROOT, "root.path", "/")
+        plan.add(ops.use_root("root.path", "/"))
     else:
-        plan.add(ops.CHANGE_ROOT, "root.path")
+        plan.add(ops.change_root("root.path"))
     if types & (kernel.CLONE_NEWPID | kernel.CLONE_NEWTIME):
-        plan.add(ops.FORK, "linux.namespaces")
-        plan.add(ops.SESSION, "")
+        plan.add(ops.fork("linux.namespaces"))
+        plan.add(ops.session(""))
     process.keyring(request, plan)
     process.streams(request, plan, 0)
     process.attributes(request, plan)
     masks = process.find(request, plan)
     if plan.last:
-        plan.add(ops.SYNC, "process.rlimits", ops.SYNC_LIMITS)
+        plan.add(ops.sync("process.rlimits", ops.SYNC_LIMITS))
     process.become(request, plan, masks)
     process.execute(request, plan)
     return plan

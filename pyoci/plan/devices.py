@@ -53,11 +53,11 @@ def compile_devices(request: "Request", mounts: "list[Mount]", plan: "Plan") -> 
     for index, device in enumerate(listed):
         where = f"linux.devices[{index}] ({own[index]})"
         _node(request, plan, where, own[index], _numbers(device))
-    plan.add(ops.MAKE_LINK, "default devices", "/dev/ptmx", "pts/ptmx", ops.LINK_REPLACE)
+    plan.add(ops.make_link("default devices", path="/dev/ptmx", target="pts/ptmx", flags=ops.LINK_REPLACE))
     for path, target in _LINKS:
-        plan.add(ops.MAKE_LINK, "default devices", path, target, 0)
+        plan.add(ops.make_link("default devices", path=path, target=target, flags=0))
     if request.host.exists("/proc/kcore"):
-        plan.add(ops.MAKE_LINK, "default devices", "/dev/core", "/proc/kcore", 0)
+        plan.add(ops.make_link("default devices", path="/dev/core", target="/proc/kcore", flags=0))
 
 
 def _numbers(device: "dict[str, Any]") -> "tuple[int, ...]":
@@ -79,10 +79,11 @@ def _must_borrow(request: "Request") -> bool:
 
 def _node(request: "Request", plan: "Plan", where: str, path: str, numbers: "tuple[int, ...]") -> None:
     """In a user namespace no device can be made: there the host's of the same name is bound, if it is the same."""
-    if numbers[0] & kernel.S_IFMT == kernel.S_IFIFO or not _must_borrow(request):
-        plan.add(ops.MAKE_NODE, where, path, *numbers)
+    mode, major, minor, uid, gid, flags = numbers
+    kind = mode & kernel.S_IFMT
+    if kind == kernel.S_IFIFO or not _must_borrow(request):
+        plan.add(ops.make_node(where, path=path, mode=mode, major=major, minor=minor, uid=uid, gid=gid, flags=flags))
         return
-    kind, major, minor = numbers[0] & kernel.S_IFMT, numbers[1], numbers[2]
     found = request.host.device(path)
     if found != (kind, major, minor):
         other = "none" if found is None else f"{'c' if found[0] == kernel.S_IFCHR else 'b'} {found[1]}:{found[2]}"
@@ -90,4 +91,17 @@ def _node(request: "Request", plan: "Plan", where: str, path: str, numbers: "tup
             f"a user namespace can only have the host's devices; at {path} the host has {other}, not {major}:{minor}",
             location=where,
         )
-    plan.add(ops.MOUNT_BIND, where, path, path, 0, 0, 0, 0, 0, 0, NOT_TAKEN)
+    plan.add(
+        ops.mount_bind(
+            where,
+            destination=path,
+            source=path,
+            set=0,
+            clear=0,
+            recursive_set=0,
+            recursive_clear=0,
+            propagation=0,
+            flags=0,
+            taken=NOT_TAKEN,
+        )
+    )

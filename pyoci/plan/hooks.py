@@ -33,4 +33,15 @@ def container_hooks(request: "Request", plan: "Plan", kind: str, status: str, cw
         args = hook.get("args") or [hook["path"]]
         timeout = milliseconds(hook)
         environment = env if own is None else own
-        plan.add(ops.HOOK, where, hook["path"], tuple(args), tuple(environment), cwd, timeout, head, tail)
+        plan.add(
+            ops.hook(
+                where,
+                path=hook["path"],
+                args=tuple(args),
+                env=tuple(environment),
+                cwd=cwd,
+                timeout=timeout,
+                state_head=head,
+                state_tail=tail,
+            )
+        )

@@ -6,7 +6,7 @@ user_namespaces(7).
 """
 
 from pyoci.errors import Error
-from pyoci.plan.model import ParentStep
+from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,25 +15,27 @@ if TYPE_CHECKING:
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request
 
-_MAPS = (("uidMappings", "uid_map", "newuidmap"), ("gidMappings", "gid_map", "newgidmap"))
-
 
 def compile_mappings(request: "Request", plan: "Plan") -> None:
     """Adds what the runtime writes while init waits in its new user namespace.
 
     Errors: Error when it takes a helper that is not installed.
     """
-    for key, file, helper in _MAPS:
-        entries: "list[dict[str, Any]]" = request.linux[key]
-        where = f"linux.{key}"
-        if request.host.euid == 0:
-            plan.parent.append(ParentStep(file, where, lines(entries)))
-        elif is_own(request, key):
-            if file == "gid_map":
-                plan.parent.append(ParentStep("setgroups", where, "deny"))
-            plan.parent.append(ParentStep(file, where, lines(entries)))
-        else:
-            plan.parent.append(ParentStep(helper, where, _helper(request, helper, where), *lines(entries).split()))
+    uids, gids = "linux.uidMappings", "linux.gidMappings"
+    users, groups = lines(request.linux["uidMappings"]), lines(request.linux["gidMappings"])
+    root = request.host.euid == 0
+    if root or is_own(request, "uidMappings"):
+        plan.parent.append(ops.uid_map(uids, users))
+    else:
+        helper = _helper(request, "newuidmap", uids)
+        plan.parent.append(ops.newuidmap(uids, helper=helper, numbers=tuple(users.split())))
+    if root:
+        plan.parent.append(ops.gid_map(gids, groups))
+    elif is_own(request, "gidMappings"):
+        plan.parent += [ops.setgroups(gids, "deny"), ops.gid_map(gids, groups)]
+    else:
+        helper = _helper(request, "newgidmap", gids)
+        plan.parent.append(ops.newgidmap(gids, helper=helper, numbers=tuple(groups.split())))
 
 
 def is_own(request: "Request", key: str) -> bool:

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 def compile_names(request: "Request", plan: "Plan") -> None:
     """Adds hostname and domainname."""
-    for key, operation in (("hostname", ops.HOSTNAME), ("domainname", ops.DOMAINNAME)):
+    for key in ("hostname", "domainname"):
         name = request.config.get(key)
         if not name:
             continue
         if not is_own(request, "uts"):
             raise Error(f"unable to set {key} without a private UTS namespace", location=key)
-        plan.add(operation, key, name)
+        plan.add(ops.hostname(key, name) if key == "hostname" else ops.domainname(key, name))
 
 
 def is_own(request: "Request", kind: str) -> bool:

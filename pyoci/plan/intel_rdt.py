@@ -2,7 +2,7 @@
 
 from pyoci import rdt
 from pyoci.errors import Error
-from pyoci.plan.model import ParentStep
+from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ def compile_intel_rdt(request: "Request", plan: "Plan") -> None:
         raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint)
     wish = rdt.Wish(request.linux["intelRdt"], request.container)
     rdt.check(rdt.Tree(path), wish)
-    plan.parent.append(ParentStep("resctrl", "linux.intelRdt", path))
+    plan.parent.append(ops.resctrl("linux.intelRdt", path))

@@ -27,10 +27,10 @@ def compile_labels(request: "Request", plan: "Plan") -> None:
         file = "attr/apparmor/exec" if request.host.exists("/proc/self/attr/apparmor/exec") else "attr/exec"
         # A name with a namespace or a stack is read back in another form
         expected = "" if ":" in profile or "//" in profile else profile
-        plan.add(ops.LABEL, "process.apparmorProfile", file, f"exec {profile}", expected)
+        plan.add(ops.label("process.apparmorProfile", attribute=file, value=f"exec {profile}", expected=expected))
     if label:
         _check_selinux(request, "process.selinuxLabel")
-        plan.add(ops.LABEL, "process.selinuxLabel", "attr/exec", label, label)
+        plan.add(ops.label("process.selinuxLabel", attribute="attr/exec", value=label, expected=label))
 
 
 def compile_labelled_keyring(request: "Request", plan: "Plan") -> None:
@@ -39,9 +39,9 @@ def compile_labelled_keyring(request: "Request", plan: "Plan") -> None:
     _check_selinux(request, "process.selinuxLabel")
     if not plan.has(ops.USE_ROOT):
         open_procfs(plan, "process.selinuxLabel")
-    plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", label, label)
-    plan.add(ops.KEYRING, "", keyring_name(request))
-    plan.add(ops.LABEL, "process.selinuxLabel", "attr/keycreate", "", "")
+    plan.add(ops.label("process.selinuxLabel", attribute="attr/keycreate", value=label, expected=label))
+    plan.add(ops.keyring("", keyring_name(request)))
+    plan.add(ops.label("process.selinuxLabel", attribute="attr/keycreate", value="", expected=""))
 
 
 def mount_label(request: "Request", type: str) -> "list[str]":

@@ -45,7 +45,7 @@ def compile_memory_policy(request: "Request", plan: "Plan") -> None:
     if mask and not mode & kernel.MPOL_F_RELATIVE_NODES:  # those count within what the cpuset allows
         _check_nodes(request, plan, text, mask)
     size = (mask.bit_length() + 63) // 64 * 8  # whole words, which the kernel reads
-    plan.add(ops.MEMORY_POLICY, f"{_WHERE} ({policy['mode']})", mode, mask.to_bytes(size, "little"))
+    plan.add(ops.memory_policy(f"{_WHERE} ({policy['mode']})", mode=mode, nodes=mask.to_bytes(size, "little")))
 
 
 def _check_nodes(request: "Request", plan: "Plan", text: str, mask: int) -> None:

@@ -10,28 +10,18 @@ if TYPE_CHECKING:
     from typing import Any, Optional, Union
 
     from pyoci.plan.lent import Source
+    from pyoci.plan.ops import InitStep, RuntimeStep
     from pyoci.plan.step import Step
 
     Field = Union[int, str, tuple[str, ...], bytes]
     Made = tuple[int, str, tuple[Field, ...]]
 
 
-class ParentStep:
-    """Something the runtime does to the waiting process from outside: a name, plain values, and their origin."""
-
-    __slots__ = ("fields", "name", "where")
-
-    def __init__(self, name: str, where: str, *fields: "Union[int, str]") -> None:
-        self.name = name
-        self.where = where
-        self.fields = fields
-
-
 class Plan:
-    """Everything that will be done to make one process.
+    """Everything that will be done to make one process. Steps are made by the functions of `ops`.
 
     flags:    namespaces (CLONE_NEW*) that init is born into
-    made:     what init does, in order: of each step the operation, the place in the config, the fields
+    made:     what init does, in order: of each step the operation, the place in the config, the fields as in plan.h
     parent:   what the runtime does to init from outside, before that goes on from JOIN_CGROUPS, or SYNC_NAMESPACES
     mapped:   whether init stops at SYNC_NAMESPACES: its new user namespace needs maps
     network:  and at SYNC_NETWORK
@@ -51,11 +41,11 @@ class Plan:
         self.flags = 0
         self.made: "list[Made]" = []
         self.later: "list[Callable[[], object]]" = []
-        self.parent: "list[ParentStep]" = []
+        self.parent: "list[RuntimeStep]" = []
         self.mapped = False
         self.sources: "list[Source]" = []
-        self.network: "list[ParentStep]" = []
-        self.last: "list[ParentStep]" = []
+        self.network: "list[RuntimeStep]" = []
+        self.last: "list[RuntimeStep]" = []
         self.keep = 0
         self.warnings: "list[str]" = []
         self.missing: "list[tuple[str, str]]" = []
@@ -73,14 +63,13 @@ class Plan:
 
         return [Step(*made) for made in self.made]
 
-    def add(self, operation: int, where: str, *fields: "Field") -> None:
-        """Appends a step for init: its number in `ops`, the place in config.json that asked for it, its fields in the
-        order of plan.h."""
-        self.made.append((operation, where, fields))
+    def add(self, step: "InitStep") -> None:
+        """Appends a step for init."""
+        self.made.append(step)
 
-    def insert(self, at: int, operation: int, where: str, *fields: "Field") -> None:
+    def insert(self, at: int, step: "InitStep") -> None:
         """Puts a step before the step of a number."""
-        self.made.insert(at, (operation, where, fields))
+        self.made.insert(at, step)
 
     def has(self, operation: int) -> bool:
         """Whether some step of init is this operation."""
@@ -147,7 +136,7 @@ class Plan:
 
     def time_steps(self) -> None:
         """Has init tell how long each step takes."""
-        self.insert(0, ops.TIMED, "")
+        self.insert(0, ops.timed(""))
 
     def lines(self) -> "list[str]":
         """The plan for people, a step a line."""

@@ -81,7 +81,16 @@ def finish_mounts(mounts: "list[Mount]", plan: "Plan") -> None:
     """Adds the steps that end the writable time: a tmpfs had to take its mount points and devices first."""
     for mount in mounts:
         if mount.options.set & kernel.MOUNT_ATTR_RDONLY and _is_late(mount):
-            plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+            plan.add(
+                ops.mount_change(
+                    mount.where,
+                    destination=mount.destination,
+                    set=kernel.MOUNT_ATTR_RDONLY,
+                    clear=0,
+                    propagation=0,
+                    recursive=0,
+                )
+            )
 
 
 def make_unbindable(mounts: "list[Mount]", plan: "Plan") -> None:
@@ -91,7 +100,16 @@ def make_unbindable(mounts: "list[Mount]", plan: "Plan") -> None:
         covering = [f"{other.destination}/" for other in mounts[index + 1 :] if not other.options.remount]
         if mount.unbindable and not f"{mount.destination}/".startswith(tuple(covering)):
             deep = int(mount.options.spread_all)
-            plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, 0, 0, kernel.MS_UNBINDABLE, deep)
+            plan.add(
+                ops.mount_change(
+                    mount.where,
+                    destination=mount.destination,
+                    set=0,
+                    clear=0,
+                    propagation=kernel.MS_UNBINDABLE,
+                    recursive=deep,
+                )
+            )
 
 
 def covers_dev(mounts: "list[Mount]") -> bool:
@@ -143,7 +161,16 @@ def _flags(mount: Mount) -> int:
 
 def _remount(mount: Mount, plan: "Plan") -> None:
     o = mount.options
-    plan.add(ops.MOUNT_CHANGE, mount.where, mount.destination, o.set, o.clear, o.propagation, int(o.spread_all))
+    plan.add(
+        ops.mount_change(
+            mount.where,
+            destination=mount.destination,
+            set=o.set,
+            clear=o.clear,
+            propagation=o.propagation,
+            recursive=int(o.spread_all),
+        )
+    )
 
 
 def _covering(request: "Request", mounts: "list[Mount]", mount: Mount, source: str) -> "Optional[Mount]":
@@ -175,9 +202,19 @@ def _bind(request: "Request", mount: Mount, mounts: "list[Mount]", plan: "Plan")
     else:
         taken = take(request, plan, source, where, int(o.recursive))
     plan.add(
-        ops.MOUNT_BIND, where, mount.destination, source, set, o.clear, o.recursive_set, o.recursive_clear,
-        o.propagation, flags, taken,
-    )  # fmt: skip
+        ops.mount_bind(
+            where,
+            destination=mount.destination,
+            source=source,
+            set=set,
+            clear=o.clear,
+            recursive_set=o.recursive_set,
+            recursive_clear=o.recursive_clear,
+            propagation=o.propagation,
+            flags=flags,
+            taken=taken,
+        )
+    )
 
 
 def _through(request: "Request", mount: Mount, before: Mount, source: str) -> "tuple[str, int]":
@@ -201,7 +238,18 @@ def _host_sysfs(mount: Mount, plan: "Plan") -> None:
     flags = _flags(mount) | ops.MOUNT_RECURSIVE | ops.MOUNT_PLAIN_TARGET
     set = o.set & kernel.MOUNT_ATTR_RDONLY
     plan.add(
-        ops.MOUNT_BIND, mount.where, mount.destination, "/sys", o.set, o.clear, set, 0, o.propagation, flags, NOT_TAKEN
+        ops.mount_bind(
+            mount.where,
+            destination=mount.destination,
+            source="/sys",
+            set=o.set,
+            clear=o.clear,
+            recursive_set=set,
+            recursive_clear=0,
+            propagation=o.propagation,
+            flags=flags,
+            taken=NOT_TAKEN,
+        )
     )
 
 
@@ -243,8 +291,17 @@ def _filesystem(request: "Request", mount: Mount, plan: "Plan") -> None:
 
         data = data + mount_label(request, mount.type)
     plan.add(
-        ops.MOUNT_NEW, mount.where, mount.destination, mount.type, source, tuple(data), attributes, o.propagation, flags
-    )  # fmt: skip
+        ops.mount_new(
+            mount.where,
+            destination=mount.destination,
+            type=mount.type,
+            source=source,
+            options=tuple(data),
+            set=attributes,
+            propagation=o.propagation,
+            flags=flags,
+        )
+    )
 
 
 def _cgroup(request: "Request", mount: Mount, plan: "Plan") -> None:
@@ -254,13 +311,28 @@ def _cgroup(request: "Request", mount: Mount, plan: "Plan") -> None:
     place = mount.destination
     if hierarchies:
         attributes = mount.options.set & ~kernel.MOUNT_ATTR_RDONLY
-        plan.add(ops.MOUNT_NEW, mount.where, place, "tmpfs", "tmpfs", ("mode=755",), attributes, 0, 0)
+        plan.add(
+            ops.mount_new(
+                mount.where,
+                destination=place,
+                type="tmpfs",
+                source="tmpfs",
+                options=("mode=755",),
+                set=attributes,
+                propagation=0,
+                flags=0,
+            )
+        )
     for part in parts:
         _hierarchy(request, mount, part, plan)
         for alias in part["aliases"]:
-            plan.add(ops.MAKE_LINK, mount.where, f"{place}/{alias}", part["name"], 0)
+            plan.add(ops.make_link(mount.where, path=f"{place}/{alias}", target=part["name"], flags=0))
     if hierarchies and mount.options.set & kernel.MOUNT_ATTR_RDONLY:
-        plan.add(ops.MOUNT_CHANGE, mount.where, place, kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+        plan.add(
+            ops.mount_change(
+                mount.where, destination=place, set=kernel.MOUNT_ATTR_RDONLY, clear=0, propagation=0, recursive=0
+            )
+        )
 
 
 def _hierarchy(request: "Request", mount: Mount, part: "dict[str, Any]", plan: "Plan") -> None:
@@ -271,9 +343,33 @@ def _hierarchy(request: "Request", mount: Mount, part: "dict[str, Any]", plan: "
     if request.has_new("cgroup"):
         data = tuple(part["data"].split(",")) if part["data"] else ()
         kind = part["filesystem"]
-        plan.add(ops.MOUNT_NEW, where, place, kind, "cgroup", data, o.set, o.propagation, spread)
+        plan.add(
+            ops.mount_new(
+                where,
+                destination=place,
+                type=kind,
+                source="cgroup",
+                options=data,
+                set=o.set,
+                propagation=o.propagation,
+                flags=spread,
+            )
+        )
     else:
         source = part["source"]
         if request.host.confined():  # who may not make cgroups goes without
             spread |= ops.MOUNT_OPTIONAL
-        plan.add(ops.MOUNT_BIND, where, place, source, o.set, o.clear, 0, 0, o.propagation, spread, NOT_TAKEN)
+        plan.add(
+            ops.mount_bind(
+                where,
+                destination=place,
+                source=source,
+                set=o.set,
+                clear=o.clear,
+                recursive_set=0,
+                recursive_clear=0,
+                propagation=o.propagation,
+                flags=spread,
+                taken=NOT_TAKEN,
+            )
+        )

@@ -84,20 +84,20 @@ def compile_namespaces(request: "Request", plan: "Plan") -> None:
     else:
         _direct(request, spaces, plan)
     if "cgroup" in spaces.new:  # after we are in the cgroup that shall be its root
-        plan.add(ops.UNSHARE, spaces.where["cgroup"], kernel.CLONE_NEWCGROUP)
+        plan.add(ops.unshare(spaces.where["cgroup"], kernel.CLONE_NEWCGROUP))
 
 
 def _direct(request: "Request", spaces: Spaces, plan: "Plan") -> None:
     """Without a new user namespace init makes the others while the runtime makes its cgroups."""
     plan.flags = spaces.flags() & (kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
-    plan.add(ops.SESSION, "")
+    plan.add(ops.session(""))
     if "user" in spaces.new:
-        plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
+        plan.add(ops.join_cgroups("linux.cgroupsPath"))
         await_maps(request, spaces, plan)
         make(spaces, plan, "pid")
         return
     make(spaces, plan, "pid")
-    plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
+    plan.add(ops.join_cgroups("linux.cgroupsPath"))
     open_all(spaces, plan)
     join(spaces, plan, [kind for kind in spaces.joined if kind != "mount"])
     join(spaces, plan, [kind for kind in spaces.joined if kind == "mount"])
@@ -108,37 +108,37 @@ def make(spaces: Spaces, plan: "Plan", *without: str) -> None:
     kernel makes for the others (/proc/net, /sys/class/net, mqueue) belong to whoever is root there by then."""
     types = spaces.flags("user", "cgroup", *without)
     if types:
-        plan.add(ops.UNSHARE, "linux.namespaces", types)
+        plan.add(ops.unshare("linux.namespaces", types))
     if "network" in spaces.new:
-        plan.add(ops.LOOPBACK_UP, spaces.where["network"])
+        plan.add(ops.loopback_up(spaces.where["network"]))
 
 
 def await_maps(request: "Request", spaces: Spaces, plan: "Plan") -> None:
     """The runtime writes the id maps; with ids init is somebody."""
     if request.host.confined():  # without root's rights it may write only to who can be looked at
-        plan.add(ops.DUMPABLE, spaces.where["user"])
-    plan.add(ops.SYNC, spaces.where["user"], ops.SYNC_NAMESPACES)
+        plan.add(ops.dumpable(spaces.where["user"]))
+    plan.add(ops.sync(spaces.where["user"], ops.SYNC_NAMESPACES))
     plan.mapped = True
-    plan.add(ops.BECOME_ROOT, spaces.where["user"])
+    plan.add(ops.become_root(spaces.where["user"]))
 
 
 def open_all(spaces: Spaces, plan: "Plan") -> None:
     """All are opened before one is joined: afterwards a path may mean another file."""
     for slot, (kind, path) in enumerate(spaces.joined.items()):
-        plan.add(ops.OPEN_NAMESPACE, f"{spaces.where[kind]}.path ({path})", slot, FLAGS[kind], path)
+        plan.add(ops.open_namespace(f"{spaces.where[kind]}.path ({path})", slot=slot, type=FLAGS[kind], path=path))
 
 
 def join(spaces: Spaces, plan: "Plan", kinds: "list[str]") -> None:
     """Joins namespaces of these types, which are open."""
     slots = list(spaces.joined)
     for kind in kinds:
-        plan.add(ops.JOIN_NAMESPACE, spaces.where[kind], slots.index(kind), FLAGS[kind])
+        plan.add(ops.join_namespace(spaces.where[kind], slot=slots.index(kind), type=FLAGS[kind]))
 
 
 def open_procfs(plan: "Plan", where: str) -> None:
     """Has init open the host's procfs first of all: for steps that write to it before there is a rootfs."""
     if plan.made[0][0] != ops.OPEN_PROC:
-        plan.insert(0, ops.OPEN_PROC, where)
+        plan.insert(0, ops.open_proc(where))
 
 
 def _check(request: "Request", spaces: Spaces) -> None:

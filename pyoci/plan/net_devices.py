@@ -2,7 +2,6 @@
 
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def compile_net_devices(request: "Request", plan: "Plan") -> None:
         raise Error(f"{path} is the host's own network namespace", location=_WHERE)
     here = request.host.network_devices("")
     taken = request.host.network_devices(path) if path else ["lo"]
-    plan.add(ops.SYNC, _WHERE, ops.SYNC_NETWORK)
+    plan.add(ops.sync(_WHERE, ops.SYNC_NETWORK))
     for name, device in devices.items():
         where = f"{_WHERE}[{name}]"
         target: str = device.get("name") or name
@@ -41,4 +40,4 @@ def compile_net_devices(request: "Request", plan: "Plan") -> None:
         if target in taken and "%d" not in target:
             text = f"the container's network namespace already has a device {target}"
             raise Error(text, location=where, hint="choose another `name`, or one with %d")
-        plan.network.append(ParentStep("net_device", where, name, target))
+        plan.network.append(ops.net_device(where, name=name, target=target))

@@ -6,7 +6,6 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
-from pyoci.plan.model import ParentStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def limits(request: "Request", plan: "Plan", files: int) -> None:
     process = request.process
     adjust = process.get("oomScoreAdj")
     if adjust is not None:
-        plan.parent.append(ParentStep("oom_score_adj", "process.oomScoreAdj", adjust))
+        plan.parent.append(ops.oom_score_adj("process.oomScoreAdj", adjust))
     for index, limit in enumerate(process.get("rlimits") or []):
         name = limit["type"]
         where = f"process.rlimits[{index}] ({name})"
@@ -39,7 +38,7 @@ def limits(request: "Request", plan: "Plan", files: int) -> None:
         if name == "RLIMIT_NOFILE" and limit["soft"] < files:
             text = f"with {limit['soft']} files the program cannot be started"
             raise Error(text, location=where, hint=f"it takes {files}")
-        plan.last.append(ParentStep("rlimit", where, number, limit["soft"], limit["hard"]))
+        plan.last.append(ops.rlimit(where, number=number, soft=limit["soft"], hard=limit["hard"]))
 
 
 def affinity(plan: "Plan", cpus: str, where: str) -> None:
@@ -53,7 +52,7 @@ def affinity(plan: "Plan", cpus: str, where: str) -> None:
         from pyoci.plan.numbers import number_mask
 
         mask = number_mask(cpus, _MOST_CPUS, "CPUs", where)
-    plan.add(ops.AFFINITY, where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little"))
+    plan.add(ops.affinity(where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little")))
 
 
 def keyring(request: "Request", plan: "Plan") -> None:
@@ -65,7 +64,7 @@ def keyring(request: "Request", plan: "Plan") -> None:
 
         compile_labelled_keyring(request, plan)
     else:
-        plan.add(ops.KEYRING, "", keyring_name(request))
+        plan.add(ops.keyring("", keyring_name(request)))
 
 
 def keyring_name(request: "Request") -> str:
@@ -77,7 +76,7 @@ def attributes(request: "Request", plan: "Plan") -> None:
     """Adds no_new_privs, scheduler, I/O priority, personality and memory policy: kept through hooks and exec."""
     process = request.process
     if process.get("noNewPrivileges"):
-        plan.add(ops.NO_NEW_PRIVILEGES, "process.noNewPrivileges")
+        plan.add(ops.no_new_privileges("process.noNewPrivileges"))
     if process.get("scheduler") or process.get("ioPriority") or request.linux.get("personality"):
         from pyoci.plan.scheduling import compile_scheduling
 
@@ -94,26 +93,37 @@ def streams(request: "Request", plan: "Plan", flags: int) -> None:
     uid = _user(request)["uid"]
     if process.get("terminal"):
         size = process.get("consoleSize") or {}
-        plan.add(ops.CONSOLE, "process.terminal", size.get("width") or 0, size.get("height") or 0, uid, flags)
+        plan.add(
+            ops.console(
+                "process.terminal", columns=size.get("width") or 0, rows=size.get("height") or 0, uid=uid, flags=flags
+            )
+        )
     else:
-        plan.add(ops.STDIO, "process.user", uid)
+        plan.add(ops.stdio("process.user", uid))
 
 
 def find(request: "Request", plan: "Plan") -> "dict[str, int]":
     """Adds the working directory and the look-up of the program, as the user it will run as, with the capabilities that
     it will be executed with. Returns the capability sets."""
     process, user = request.process, _user(request)
-    plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], ops.CWD_TRY)
+    plan.add(ops.enter_cwd("process.cwd", path=process["cwd"], flags=ops.CWD_TRY))
     names = _environment(process)
     if not names.get("HOME"):
-        plan.add(ops.FIND_HOME, "process.user", user["uid"])
+        plan.add(ops.find_home("process.user", user["uid"]))
     path = tuple(names.get("PATH", DEFAULT_PATH).split(":"))
     groups = _groups(user)
     masks = capability_masks(request, process.get("capabilities") or {}, plan.warnings)  # what nobody asked for: none
     plan.add(
-        ops.FIND_EXECUTABLE, "process.args[0]", process["args"][0], path, user["uid"], user["gid"], groups,
-        masks["effective"],
-    )  # fmt: skip
+        ops.find_executable(
+            "process.args[0]",
+            name=process["args"][0],
+            search=path,
+            uid=user["uid"],
+            gid=user["gid"],
+            groups=groups,
+            capabilities=masks["effective"],
+        )
+    )
     return masks
 
 
@@ -130,21 +140,30 @@ def become(request: "Request", plan: "Plan", masks: "dict[str, int]") -> None:
 
         compile_labels(request, plan)
     umask = user.get("umask")
-    plan.add(ops.UMASK, "process.user.umask", 0o022 if umask is None else umask)
+    plan.add(ops.umask("process.user.umask", 0o022 if umask is None else umask))
     hooks = plan.has(ops.AWAIT_START) and (request.config.get("hooks") or {}).get("startContainer")
-    plan.add(ops.CLOSE_FILES, "", plan.keep, 1 if hooks else 0)
+    plan.add(ops.close_files("", keep=plan.keep, listener=1 if hooks else 0))
     # Without no_new_privs only root may load a filter, so before it stops being root; with it, as late as can be:
     # then the filter has to allow the least of what we do ourselves
     late = bool(process.get("noNewPrivileges"))
     if not late:
         _seccomp(request, plan)
-    plan.add(ops.BOUNDING, "process.capabilities.bounding", masks["bounding"])
-    plan.add(ops.IDENTITY, "process.user", user["uid"], user["gid"], _groups(user), _identity_flags(request, user))
-    plan.add(ops.ENTER_CWD, "process.cwd", process["cwd"], 0)
+    plan.add(ops.bounding("process.capabilities.bounding", masks["bounding"]))
     plan.add(
-        ops.CAPABILITIES, "process.capabilities", masks["effective"], masks["permitted"], masks["inheritable"],
-        masks["ambient"],
-    )  # fmt: skip
+        ops.identity(
+            "process.user", uid=user["uid"], gid=user["gid"], groups=_groups(user), flags=_identity_flags(request, user)
+        )
+    )
+    plan.add(ops.enter_cwd("process.cwd", path=process["cwd"], flags=0))
+    plan.add(
+        ops.capabilities(
+            "process.capabilities",
+            effective=masks["effective"],
+            permitted=masks["permitted"],
+            inheritable=masks["inheritable"],
+            ambient=masks["ambient"],
+        )
+    )
     if late:
         _seccomp(request, plan)
 
@@ -152,7 +171,7 @@ def become(request: "Request", plan: "Plan", masks: "dict[str, int]") -> None:
 def execute(request: "Request", plan: "Plan") -> None:
     """Adds the end: the program."""
     process = request.process
-    plan.add(ops.EXECUTE, "process.args", tuple(process["args"]), tuple(environment(request)))
+    plan.add(ops.execute("process.args", args=tuple(process["args"]), env=tuple(environment(request))))
 
 
 def _seccomp(request: "Request", plan: "Plan") -> None:

@@ -37,15 +37,15 @@ def open_root(request: "Request", plan: "Plan") -> None:
         raise Error(text, location="root.path")
     if request.namespace("mount") is None:
         _refuse_without_mounts(request)
-        plan.add(ops.USE_ROOT, "root.path", request.rootfs)
+        plan.add(ops.use_root("root.path", request.rootfs))
         return
     kind, _ = propagation(request)
     # What the host mounts later still arrives, and what we mount stays here, unless asked otherwise.
     # Unbindable is for the container's root alone, in the end: much is bound until then
     first = kernel.MS_PRIVATE if kind == kernel.MS_UNBINDABLE else kind or kernel.MS_SLAVE
-    plan.add(ops.OWN_MOUNTS, _WHERE if kind else "", first)
+    plan.add(ops.own_mounts(_WHERE if kind else "", first))
     where = f"root.path ({request.rootfs})"
-    plan.add(ops.OPEN_ROOT, where, request.rootfs, take(request, plan, request.rootfs, where, 1))
+    plan.add(ops.open_root(where, path=request.rootfs, taken=take(request, plan, request.rootfs, where, 1)))
 
 
 def protect(request: "Request", plan: "Plan") -> None:
@@ -56,11 +56,15 @@ def protect(request: "Request", plan: "Plan") -> None:
     hooked = hooks.get("prestart") or hooks.get("createRuntime") or hooks.get("createContainer")
     flags = ops.PROTECT_NAMED if hooked else 0  # what a hook mounts over ours is to be protected as well
     for index, path in enumerate(request.linux.get("readonlyPaths") or []):
-        plan.add(ops.READONLY_PATH, f"linux.readonlyPaths[{index}] ({path})", clean("/" + path), flags)
+        plan.add(ops.readonly_path(f"linux.readonlyPaths[{index}] ({path})", path=clean("/" + path), flags=flags))
     for index, path in enumerate(dict.fromkeys(request.linux.get("maskedPaths") or [])):
-        plan.add(ops.MASK_PATH, f"linux.maskedPaths[{index}] ({path})", clean("/" + path), flags)
+        plan.add(ops.mask_path(f"linux.maskedPaths[{index}] ({path})", path=clean("/" + path), flags=flags))
     if (request.config.get("root") or {}).get("readonly"):
-        plan.add(ops.MOUNT_CHANGE, "root.readonly", "/", kernel.MOUNT_ATTR_RDONLY, 0, 0, 0)
+        plan.add(
+            ops.mount_change(
+                "root.readonly", destination="/", set=kernel.MOUNT_ATTR_RDONLY, clear=0, propagation=0, recursive=0
+            )
+        )
 
 
 _NAMING = frozenset(
@@ -98,17 +102,17 @@ def _add_with_parents(path: "Any", to: "set[str]") -> None:
 def switch_root(request: "Request", plan: "Plan") -> None:
     """Adds the switch itself."""
     if request.namespace("mount") is None:
-        plan.add(ops.CHANGE_ROOT, "root.path")
+        plan.add(ops.change_root("root.path"))
         return
     if request.no_pivot:
         for place in reversed(request.host.full_proc_mounts(request.rootfs)):
-            plan.add(ops.UNMOUNT, "--no-pivot", place)
-        plan.add(ops.MOVE_ROOT, "--no-pivot")
+            plan.add(ops.unmount("--no-pivot", place))
+        plan.add(ops.move_root("--no-pivot"))
     else:
-        plan.add(ops.PIVOT_ROOT, "root.path")
+        plan.add(ops.pivot_root("root.path"))
     kind, deep = propagation(request)
     if kind:
-        plan.add(ops.ROOT_PROPAGATION, _WHERE, kind, deep)
+        plan.add(ops.root_propagation(_WHERE, propagation=kind, recursive=deep))
 
 
 def _refuse_without_mounts(request: "Request") -> None:

@@ -38,7 +38,7 @@ def compile_scheduling(request: "Request", plan: "Plan") -> None:
     if process.get("ioPriority"):
         io = process["ioPriority"]
         value = _IO_CLASSES[io["class"]] << kernel.IOPRIO_CLASS_SHIFT | (io.get("priority") or 0)
-        plan.add(ops.IO_PRIORITY, "process.ioPriority", value)
+        plan.add(ops.io_priority("process.ioPriority", value))
     if request.linux.get("personality"):
         _personality(request.linux["personality"], plan)
 
@@ -48,10 +48,17 @@ def _scheduler(scheduler: "dict[str, Any]", plan: "Plan") -> None:
     for name in scheduler.get("flags") or ():
         flags |= _SCHED_FLAGS[name]
     plan.add(
-        ops.SCHEDULER, "process.scheduler", getattr(kernel, scheduler["policy"]), scheduler.get("nice") or 0,
-        scheduler.get("priority") or 0, flags, scheduler.get("runtime") or 0, scheduler.get("deadline") or 0,
-        scheduler.get("period") or 0,
-    )  # fmt: skip
+        ops.scheduler(
+            "process.scheduler",
+            policy=getattr(kernel, scheduler["policy"]),
+            nice=scheduler.get("nice") or 0,
+            priority=scheduler.get("priority") or 0,
+            flags=flags,
+            runtime=scheduler.get("runtime") or 0,
+            deadline=scheduler.get("deadline") or 0,
+            period=scheduler.get("period") or 0,
+        )
+    )
 
 
 def _personality(personality: "dict[str, Any]", plan: "Plan") -> None:
@@ -60,4 +67,4 @@ def _personality(personality: "dict[str, Any]", plan: "Plan") -> None:
         raise Error(f"unknown domain {personality['domain']!r}", location="linux.personality.domain")
     if personality.get("flags"):
         raise Error("no flag is defined for it yet", location="linux.personality.flags")
-    plan.add(ops.PERSONALITY, "linux.personality", domain)
+    plan.add(ops.personality("linux.personality", domain))

@@ -25,7 +25,7 @@ def compile_seccomp(request: "Request", plan: "Plan") -> None:
     profile = request.linux.get("seccomp")
     if profile and profile.get("defaultAction"):
         flags = _flags(profile, plan)
-        plan.add(ops.SECCOMP, _WHERE, program(profile, request.filters, plan.later), flags)
+        plan.add(ops.seccomp(_WHERE, program=program(profile, request.filters, plan.later), flags=flags))
 
 
 def listens(profile: "dict[str, Any]") -> bool:

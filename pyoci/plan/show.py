@@ -2,15 +2,15 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.model import ParentStep
 from pyoci.plan.step import Step
-from pyoci.plan.words import OPERATIONS
+from pyoci.plan.words import OPERATIONS, RUNTIME_OPERATIONS, SYNC_POINTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from pyoci.plan.model import Plan
+    from pyoci.plan.ops import RuntimeStep
 
 _ATTRIBUTES = (
     (kernel.MOUNT_ATTR_RDONLY, "ro"),
@@ -20,7 +20,6 @@ _ATTRIBUTES = (
     (kernel.MOUNT_ATTR_NODIRATIME, "nodiratime"),
     (kernel.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"),
 )
-_SYNC_POINTS = ("namespaces", "mounts", "hooks", "created", "network")
 _PLURALS = ("set", "clear", "recursive_set", "recursive_clear")
 
 
@@ -86,7 +85,7 @@ def _value(step: Step, name: str, value: "Any") -> str:
     if name in _PLURALS and step.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND, ops.MOUNT_CHANGE):
         return _attributes(value)
     if name == "point":
-        return _SYNC_POINTS[value]
+        return SYNC_POINTS[value]
     if name == "mode":
         return oct(value)
     if name in ("keep", "effective", "permitted", "inheritable", "ambient") and step.operation != ops.CLOSE_FILES:
@@ -119,14 +118,19 @@ def lines(plan: "Plan") -> "list[str]":
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
     for number, step in enumerate(plan.steps):
         result.append(_line(number, step))
-        for act in _meanwhile(plan, step):
-            text = " ".join(str(field) for field in act.fields)
-            result.append(f"   -    {'runtime: ' + act.name:<38} {text:<72} {act.where}".rstrip())
+        for operation, where, fields in _meanwhile(plan, step):
+            text = " ".join(str(field) for field in _flat(fields))
+            result.append(f"   -    {'runtime: ' + RUNTIME_OPERATIONS[operation][1]:<38} {text:<72} {where}".rstrip())
     result += [f"   -  warning: {text}" for text in plan.warnings]
     return result + [f"   -  missing: {where}: {text}" for where, text in plan.missing]
 
 
-def _meanwhile(plan: "Plan", step: Step) -> "list[ParentStep]":
+def _flat(fields: "tuple[Any, ...]") -> "list[Any]":
+    """Fields with those of a list among them."""
+    return [value for field in fields for value in (field if type(field) is tuple else (field,))]
+
+
+def _meanwhile(plan: "Plan", step: Step) -> "list[RuntimeStep]":
     """What the runtime does while init waits in a step."""
     if step.operation == ops.AWAIT_START:
         return plan.last
@@ -134,8 +138,9 @@ def _meanwhile(plan: "Plan", step: Step) -> "list[ParentStep]":
         return plan.parent
     if step.operation != ops.SYNC:
         return []
-    point = step.fields[0]
-    return plan.parent if point == ops.SYNC_NAMESPACES else plan.network if point == ops.SYNC_NETWORK else []
+    point: "Any" = step.fields[0]
+    acts = ((ops.SYNC_NAMESPACES, plan.parent), (ops.SYNC_NETWORK, plan.network), (ops.SYNC_LIMITS, plan.last))
+    return next((steps for at, steps in acts if at == point), [])
 
 
 def document(plan: "Plan") -> "dict[str, Any]":
@@ -149,7 +154,9 @@ def document(plan: "Plan") -> "dict[str, Any]":
         for step in plan.steps
     ]
     acts = plan.parent + plan.network + plan.last
-    parent = [{"action": act.name, "where": act.where, "fields": list(act.fields)} for act in acts]
+    parent = [
+        {"action": RUNTIME_OPERATIONS[o][1], "where": where, "fields": _flat(fields)} for o, where, fields in acts
+    ]
     missing = [{"where": where, "text": text} for where, text in plan.missing]
     about = {"warnings": plan.warnings, "missing": missing}
     return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, **about}

@@ -50,4 +50,4 @@ def take_mapped(
 def insert_step(plan: "Plan", at: int) -> None:
     """Adds the step that takes them all, once their number is known."""
     if plan.sources:
-        plan.insert(at, ops.TAKE_MOUNTS, "mounts", len(plan.sources))
+        plan.insert(at, ops.take_mounts("mounts", len(plan.sources)))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def enter_by_stages(request: "Request", spaces: "Spaces", plan: "Plan") -> None:
     """Adds the steps of an init that is born in the host's namespaces, and leaves them one by one."""
-    plan.add(ops.JOIN_CGROUPS, "linux.cgroupsPath")
+    plan.add(ops.join_cgroups("linux.cgroupsPath"))
     open_all(spaces, plan)
     others = [kind for kind in spaces.joined if kind not in ("user", "mount")]
     mount = [kind for kind in spaces.joined if kind == "mount"]
@@ -22,15 +22,15 @@ def enter_by_stages(request: "Request", spaces: "Spaces", plan: "Plan") -> None:
     # anybody else gains the right only there.
     join(spaces, plan, others + mount + user if request.host.euid == 0 else user + others + mount)
     if "user" in spaces.new:
-        plan.add(ops.UNSHARE, spaces.where["user"], kernel.CLONE_NEWUSER)
+        plan.add(ops.unshare(spaces.where["user"], kernel.CLONE_NEWUSER))
         await_maps(request, spaces, plan)
     elif "user" in spaces.where:
-        plan.add(ops.BECOME_ROOT, spaces.where["user"])
+        plan.add(ops.become_root(spaces.where["user"]))
     make(spaces, plan)
     _time_offsets(request, plan)
     if "pid" in spaces.where or "time" in spaces.where:
-        plan.add(ops.FORK, spaces.where.get("pid") or spaces.where["time"])
-    plan.add(ops.SESSION, "")
+        plan.add(ops.fork(spaces.where.get("pid") or spaces.where["time"]))
+    plan.add(ops.session(""))
 
 
 def _time_offsets(request: "Request", plan: "Plan") -> None:
@@ -38,4 +38,4 @@ def _time_offsets(request: "Request", plan: "Plan") -> None:
     lines = [f"{clock} {o.get('secs', 0)} {o.get('nanosecs', 0)}\n" for clock, o in offsets.items()]
     if lines:
         open_procfs(plan, "linux.timeOffsets")
-        plan.add(ops.TIME_OFFSETS, "linux.timeOffsets", "".join(lines))
+        plan.add(ops.time_offsets("linux.timeOffsets", "".join(lines)))

@@ -29,7 +29,7 @@ def compile_sysctls(request: "Request", plan: "Plan") -> None:
 
             hint = f"add a namespace of type {kind} to linux.namespaces"
             raise Error(of_the_host(key, kind), location=where, hint=hint)
-        plan.add(ops.SYSCTL, where, path, value)
+        plan.add(ops.sysctl(where, path=path, value=value))
 
 
 def sysctl_path(key: str) -> str:

@@ -14,6 +14,6 @@ def seeds(directory: Path) -> None:
     for number, (_, _, fields) in enumerate(OPERATIONS):
         plan = Plan()
         for target in (plan, whole):
-            target.add(number, f"place[{number}]", *[SAMPLES[kind] for kind, _ in fields])
+            target.add((number, f"place[{number}]", tuple(SAMPLES[kind] for kind, _ in fields)))
         (directory / str(number)).write_bytes(plan.encode())
     (directory / "whole").write_bytes(whole.encode())

@@ -113,10 +113,10 @@ def test_every_operation_has_a_case() -> None:
 EMPTY: dict[str, Any] = {"i": 0, "s": "", "l": (), "b": b""}
 
 
-def fields_of(operation: int, given: tuple[Any, ...], root: Path) -> list[Any]:
+def fields_of(operation: int, given: tuple[Any, ...], root: Path) -> tuple[Any, ...]:
     """All fields of an operation; those that a case does not care for are empty."""
     rest = OPERATIONS[operation][2][len(given) :]
-    return [fill(value, root) for value in given] + [-1 if name == "taken" else EMPTY[kind] for kind, name in rest]
+    return (*(fill(v, root) for v in given), *(-1 if name == "taken" else EMPTY[kind] for kind, name in rest))
 
 
 def fill(value: Any, root: Path) -> Any:
@@ -137,10 +137,10 @@ def test_failure_names_place_step_and_errno(box: Box, operation: int) -> None:
     plan = Plan()
     plan.flags = flags
     for number, *values in before:
-        plan.add(number, "before", *fields_of(number, tuple(values), root))
-    plan.add(operation, WHERE, *fields_of(operation, fields, root))
+        plan.add((number, "before", fields_of(number, tuple(values), root)))
+    plan.add((operation, WHERE, fields_of(operation, fields, root)))
     if operation != ops.EXECUTE:
-        plan.add(ops.EXECUTE, "after", ("x",), ())
+        plan.add(ops.execute("after", args=("x",), env=()))
     problem = failure_of(plan)
     assert problem.location == WHERE, problem
     line = str(problem)
@@ -163,10 +163,10 @@ def test_what_cannot_fail_goes_on(box: Box, operation: int, call: str) -> None:
     (root / "etc").mkdir(exist_ok=True)
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     for number, *values in [*NEW_ROOT, refusing(call)]:
-        plan.add(number, "before", *fields_of(number, tuple(values), root))
-    plan.add(operation, WHERE, *fields_of(operation, (), root))
-    plan.add(ops.ENTER_CWD, "next", "/no/such", 0)
-    plan.add(ops.EXECUTE, "after", ("x",), ())
+        plan.add((number, "before", fields_of(number, tuple(values), root)))
+    plan.add((operation, WHERE, fields_of(operation, (), root)))
+    plan.add(ops.enter_cwd("next", path="/no/such", flags=0))
+    plan.add(ops.execute("after", args=("x",), env=()))
     assert failure_of(plan).location == "next"
 
 
@@ -179,8 +179,8 @@ def tasks_file(directory: Path, flags: int) -> int:
 
 def test_a_cgroup_that_cannot_be_joined_is_named(box: Box) -> None:
     plan = Plan()
-    plan.add(ops.JOIN_CGROUPS, WHERE)
-    plan.add(ops.EXECUTE, "after", ("x",), ())
+    plan.add(ops.join_cgroups(WHERE))
+    plan.add(ops.execute("after", args=("x",), env=()))
     launch = Launch(plan)
     launch.tasks = [tasks_file(box.path / name, flags) for name, flags in (("a", os.O_WRONLY), ("b", os.O_RDONLY))]
     with pytest.raises(Error) as caught:
@@ -195,9 +195,9 @@ def test_a_cgroup_that_cannot_be_joined_is_named(box: Box) -> None:
 @pytest.mark.parametrize("count", [0, 1, 64])
 def test_every_cgroup_is_joined_once_and_nothing_of_it_stays_open(box: Box, count: int) -> None:
     plan = Plan()
-    plan.add(ops.JOIN_CGROUPS, "before")
-    plan.add(ops.FIND_EXECUTABLE, "before", *fields_of(ops.FIND_EXECUTABLE, ("/bin/ls", ("/bin",)), box.path))
-    plan.add(ops.EXECUTE, "program", ("ls", "-l", "/proc/self/fd"), ())
+    plan.add(ops.join_cgroups("before"))
+    plan.add((ops.FIND_EXECUTABLE, "before", fields_of(ops.FIND_EXECUTABLE, ("/bin/ls", ("/bin",)), box.path)))
+    plan.add(ops.execute("program", args=("ls", "-l", "/proc/self/fd"), env=()))
     launch = Launch(plan)
     out = os.open(box.path / "out", os.O_RDWR | os.O_CREAT)
     launch.tasks = [tasks_file(box.path / f"g{n}", os.O_WRONLY) for n in range(count)]
@@ -221,8 +221,8 @@ def test_every_cgroup_is_joined_once_and_nothing_of_it_stays_open(box: Box, coun
 def test_more_cgroups_than_a_packet_takes(box: Box) -> None:
     """There are some 15 hierarchies of v1."""
     plan = Plan()
-    plan.add(ops.JOIN_CGROUPS, WHERE)
-    plan.add(ops.EXECUTE, "after", ("x",), ())
+    plan.add(ops.join_cgroups(WHERE))
+    plan.add(ops.execute("after", args=("x",), env=()))
     launch = Launch(plan)
     launch.tasks = [tasks_file(box.path / f"g{n}", os.O_WRONLY) for n in range(65)]
     with pytest.raises(Error, match="E2BIG"):
@@ -235,9 +235,9 @@ def test_more_cgroups_than_a_packet_takes(box: Box) -> None:
 )
 def test_what_init_died_of_is_told_before_what_that_hindered(box: Box, types: int, told: str) -> None:
     plan = Plan()
-    plan.add(ops.UNSHARE, WHERE, types)
-    plan.add(ops.JOIN_CGROUPS, "after")
-    plan.add(ops.EXECUTE, "after", ("x",), ())
+    plan.add(ops.unshare(WHERE, types))
+    plan.add(ops.join_cgroups("after"))
+    plan.add(ops.execute("after", args=("x",), env=()))
 
     def move(process: Process) -> None:
         if types:
@@ -256,9 +256,9 @@ def test_last_words_are_heard_though_ours_were_not_read(box: Box) -> None:
     for _ in range(20):
         plan = Plan()
         filter_, flags = refusing("recvfrom", "recvmsg")[1:]
-        plan.add(ops.SECCOMP, "before", filter_, flags)
-        plan.add(ops.SYNC, WHERE, ops.SYNC_HOOKS)
-        plan.add(ops.EXECUTE, "after", ("x",), ())
+        plan.add(ops.seccomp("before", program=filter_, flags=flags))
+        plan.add(ops.sync(WHERE, ops.SYNC_HOOKS))
+        plan.add(ops.execute("after", args=("x",), env=()))
         assert failure_of(plan).location == WHERE
 
 
@@ -266,7 +266,7 @@ def test_a_plan_that_is_no_plan_changes_nothing(box: Box) -> None:
     """Init checks all of it before the first step."""
     root = box.bundle().rootfs
     good = Plan()
-    good.add(ops.MAKE_DIRECTORY, "a", "/made", 0o755)
+    good.add(ops.make_directory("a", path="/made", mode=0o755))
     data = good.encode()
     damages: list[Callable[[bytes], bytes]] = [
         lambda plan: b"",
@@ -281,8 +281,8 @@ def test_a_plan_that_is_no_plan_changes_nothing(box: Box) -> None:
     ]
     for number, damage in enumerate(damages):
         plan = Plan()
-        plan.add(ops.USE_ROOT, "root", str(root))
-        plan.add(ops.MAKE_DIRECTORY, "a", f"/made{number}", 0o755)
+        plan.add(ops.use_root("root", str(root)))
+        plan.add(ops.make_directory("a", path=f"/made{number}", mode=0o755))
         whole = plan.encode()
         if damage(whole) == whole:
             continue
@@ -314,9 +314,9 @@ def test_a_mount_comes_between_two_devices(box: Box) -> None:
     plan = Plan()
     plan.flags = MOUNTS
     for number, *values in steps:
-        plan.add(number, "before", *fields_of(number, tuple(values), root))
-    plan.add(ops.MAKE_DIRECTORY, WHERE, "/dir/b/x", 0o755)
-    plan.add(ops.EXECUTE, "after", ("x",), ())
+        plan.add((number, "before", fields_of(number, tuple(values), root)))
+    plan.add(ops.make_directory(WHERE, path="/dir/b/x", mode=0o755))
+    plan.add(ops.execute("after", args=("x",), env=()))
     problem = failure_of(plan)
     assert (problem.location, problem.errno) == (WHERE, 20), problem  # the link leads to a device
     assert [(path.name, path.stat().st_rdev) for path in (root / "dir").iterdir()] == [("a", os.makedev(1, 3))]
@@ -324,11 +324,11 @@ def test_a_mount_comes_between_two_devices(box: Box) -> None:
 
 def test_a_capability_that_is_not_there_takes_no_right_to_drop_it(box: Box) -> None:
     plan = Plan()
-    plan.add(ops.BOUNDING, "before", 1 << 5)
-    plan.add(ops.CAPABILITIES, "before", 0, 0, 0, 0)
-    plan.add(ops.BOUNDING, "again", 1 << 5)
-    plan.add(ops.BOUNDING, WHERE, 0)
-    plan.add(ops.EXECUTE, "after", ("x",), ())
+    plan.add(ops.bounding("before", 1 << 5))
+    plan.add(ops.capabilities("before", effective=0, permitted=0, inheritable=0, ambient=0))
+    plan.add(ops.bounding("again", 1 << 5))
+    plan.add(ops.bounding(WHERE, 0))
+    plan.add(ops.execute("after", args=("x",), env=()))
     problem = failure_of(plan)
     assert (problem.location, problem.errno) == (WHERE, 1), problem
     assert "capability 5" in str(problem)

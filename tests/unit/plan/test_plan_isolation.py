@@ -111,13 +111,12 @@ def test_a_label_that_this_host_cannot_give_is_not_ignored(config: "dict[str, An
 # Id maps
 
 
-def parents(plan: Plan) -> "list[tuple[Any, ...]]":
-    return [(step.name, *step.fields) for step in plan.parent]
+U, G = "linux.uidMappings", "linux.gidMappings"
 
 
 def test_root_writes_any_map() -> None:
     plan = compiled(in_user_namespace())
-    assert parents(plan) == [("uid_map", "0 100000 65536\n"), ("gid_map", "0 100000 65536\n")]
+    assert plan.parent == [ops.uid_map(U, "0 100000 65536\n"), ops.gid_map(G, "0 100000 65536\n")]
     assert fields(plan, ops.DUMPABLE) == []
 
 
@@ -134,7 +133,8 @@ def stranger() -> Guarded:
 def test_ones_own_id_takes_no_helper_and_no_groups() -> None:
     host = stranger()
     plan = compiled(in_user_namespace(own(host), own(host)), host)
-    assert parents(plan) == [("uid_map", "0 1000 1\n"), ("setgroups", "deny"), ("gid_map", "0 1000 1\n")]
+    own_map = "0 1000 1\n"
+    assert plan.parent == [ops.uid_map(U, own_map), ops.setgroups(G, "deny"), ops.gid_map(G, own_map)]
     assert fields(plan, ops.IDENTITY)[0][4] == ops.IDENTITY_NO_GROUPS
     order = [step[0] for step in fields(plan, ops.DUMPABLE, ops.SYNC, ops.BECOME_ROOT)]
     assert order[:3] == [ops.DUMPABLE, ops.SYNC, ops.BECOME_ROOT]
@@ -143,10 +143,13 @@ def test_ones_own_id_takes_no_helper_and_no_groups() -> None:
 def test_ranges_take_the_helpers() -> None:
     plan = compiled(in_user_namespace(), stranger())
     words = ("0", "100000", "65536")
-    assert parents(plan) == [
-        ("newuidmap", "/usr/bin/newuidmap", *words),
-        ("newgidmap", "/usr/bin/newgidmap", *words),
+    assert plan.parent == [
+        ops.newuidmap(U, helper="/usr/bin/newuidmap", numbers=words),
+        ops.newgidmap(G, helper="/usr/bin/newgidmap", numbers=words),
     ]
+    assert f"runtime: newuidmap                     /usr/bin/newuidmap {' '.join(words)} " in "\n".join(plan.lines())
+    shown: Any = plan.document()["runtime"]
+    assert shown[0] == {"action": "newuidmap", "where": U, "fields": ["/usr/bin/newuidmap", *words]}
     assert fields(plan, ops.IDENTITY)[0][4] == 0
 
 
@@ -154,7 +157,7 @@ def test_ranges_take_the_helpers() -> None:
 def test_anything_else_is_not_ones_own_id(entry: "dict[str, int]") -> None:
     host = stranger()
     plan = compiled(in_user_namespace([{**own(host)[0], **entry}], own(host)), host)
-    assert parents(plan)[0][0] == "newuidmap"
+    assert plan.parent[0][0] == ops.NEWUIDMAP
 
 
 def test_a_helper_that_is_missing() -> None:

@@ -289,8 +289,9 @@ def test_listen_fds() -> None:
 def test_rlimits_wait_until_all_is_made() -> None:
     limits = [{"type": "RLIMIT_NOFILE", "soft": 11, "hard": 12}]
     plan = compiled(small(process={"rlimits": limits, "oomScoreAdj": 0}))
-    assert [(step.name, step.fields) for step in plan.last] == [("rlimit", (kernel.RLIMIT_NOFILE, 11, 12))]
-    assert [(step.name, step.fields) for step in plan.parent] == [("oom_score_adj", (0,))]
+    where = "process.rlimits[0] (RLIMIT_NOFILE)"
+    assert plan.last == [ops.rlimit(where, number=kernel.RLIMIT_NOFILE, soft=11, hard=12)]
+    assert plan.parent == [ops.oom_score_adj("process.oomScoreAdj", 0)]
 
 
 def test_hooks_get_their_moments_status() -> None:

@@ -82,9 +82,9 @@ def test_network_devices_stop_init_after_its_namespaces() -> None:
     order = [step.operation for step in plan.steps]
     stop = [(step.operation, step.fields) for step in plan.steps].index((ops.SYNC, (ops.SYNC_NETWORK,)))
     assert order.index(ops.LOOPBACK_UP) < stop < order.index(ops.OWN_MOUNTS)
-    assert [(act.fields, act.where) for act in plan.network] == [
-        (("eth0", "eth0"), "linux.netDevices[eth0]"),
-        (("eth1", "in%d"), "linux.netDevices[eth1]"),
+    assert plan.network == [
+        ops.net_device("linux.netDevices[eth0]", name="eth0", target="eth0"),
+        ops.net_device("linux.netDevices[eth1]", name="eth1", target="in%d"),
     ]
     assert "runtime: net_device" in "\n".join(plan.lines())
 
@@ -116,7 +116,7 @@ def test_classes_of_service(tmp_path: Path) -> None:
     assert "no resctrl filesystem is mounted" in refused(host, intelRdt={})
     host.resctrl_path = str(tmp_path)
     plan = compiled(small(linux={"intelRdt": {"schemata": ["L3:0=f"]}}), host)
-    assert [(act.name, act.fields) for act in plan.parent if act.name == "resctrl"] == [("resctrl", (str(tmp_path),))]
+    assert plan.parent == [ops.resctrl("linux.intelRdt", str(tmp_path))]
     assert list(tmp_path.iterdir()) == []  # the compiler changes nothing
     (tmp_path / "gold").mkdir()
     (tmp_path / "gold" / "schemata").write_text("    MB:0=100\n    L3:0=00f;1=0f0\n")
