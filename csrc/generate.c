@@ -109,6 +109,8 @@ FILE_OF(operations) = {
     TEXT("")
     PLAN_REPORTS(ENUM)
     TEXT("")
+    PLAN_CALLS(ENUM)
+    TEXT("")
     PLAN_FLAGS(FLAG)
     TEXT("")
     NUMBER("OPERATION_COUNT", OPERATIONS)

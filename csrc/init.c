@@ -54,6 +54,7 @@ static _Noreturn void run_plan(struct context *c, const struct plan *plan)
     c->step = &step;
     while (plan_next(plan, &at, &step) > 0) {
         c->doing = NULL;
+        c->call = CALL_OTHER;
         c->detail[0] = '\0';
         c->parent_stays = step.operation == OP_MAKE_NODE || step.operation == OP_MAKE_LINK;
         int error = functions[step.operation](c, &step);

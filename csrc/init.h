@@ -70,6 +70,7 @@ struct context {
     int64_t begin; /* of the step under way, CLOCK_MONOTONIC in nanoseconds; 0 when nobody wants to know */
     const struct step *step;
     const char *doing; /* the call under way, for the report */
+    enum plan_call call; /* which of those that failed is told; of a step that goes on after one, the last */
     char detail[1024];
     char parent_path[PATH_MAX];
     char executable[PATH_MAX];
@@ -130,6 +131,16 @@ static inline int keep_fd(int *fd)
         (c)->doing = (words);      \
         if ((call) < 0)            \
             return -errno;         \
+    } while (0)
+
+/* The same of a call that the report names */
+#define TRY_NAMED(c, name, words, attempt) \
+    do {                                   \
+        (c)->doing = (words);              \
+        if ((attempt) < 0) {               \
+            (c)->call = (name);            \
+            return -errno;                 \
+        }                                  \
     } while (0)
 
 #define FIELDS(name, step) const struct fields_##name *f = (const void *)(step)->fields

@@ -207,8 +207,11 @@ struct plan_header {
 #define PLAN_TEXT_MAX 3072
 
 struct plan_report {
-    uint32_t kind;
-    uint32_t operation; /* of the step that speaks */
+    uint16_t kind;
+    uint16_t detail;    /* where in text the call's words end, and what it was about begins */
+    uint16_t operation; /* of the step that speaks */
+    uint8_t call;       /* that failed */
+    uint8_t filtered;   /* by seccomp: the filter may have forbidden it */
     int32_t number;     /* errno, sync point or pid */
     uint16_t where;     /* bytes of text that are the config location */
     uint16_t text;      /* bytes of text in all */
@@ -228,9 +231,21 @@ struct plan_report {
     P(REPORT_START)   /* from `start`: run the program */ \
     P(REPORT_STEP)    /* a step was done; text is its begin and its end, CLOCK_MONOTONIC in nanoseconds */
 
+/* calls of a step that say more about its failure than the errno; words are for people alone */
+#define PLAN_CALLS(P)                                              \
+    P(CALL_OTHER)                                                  \
+    P(CALL_HOOK_START)  /* the hook's program was not started */   \
+    P(CALL_MOUNT_FLAGS) /* of a mount that exists: mount_setattr */ \
+    P(CALL_DESTINATION) /* a mount's place is no plain directory */ \
+    P(CALL_OPEN)        /* of the file that the step is about */    \
+    P(CALL_WRITE)       /* to it */                                 \
+    P(CALL_MAKE)        /* of the directory that the step is about */ \
+    P(CALL_CHDIR)
+
 #define PLAN_ENUMERATE(name, ...) name,
 enum plan_sync_point { PLAN_SYNC_POINTS(PLAN_ENUMERATE) SYNC_POINTS };
 enum plan_report_kind { PLAN_REPORTS(PLAN_ENUMERATE) REPORT_KINDS };
+enum plan_call { PLAN_CALLS(PLAN_ENUMERATE) CALLS };
 #define PLAN_NUMBER_OP(name, ...) OP_##name,
 enum plan_operation { PLAN_OPERATIONS(PLAN_NUMBER_OP) OPERATIONS };
 /* numbers of their own, so that none is taken for one of init's */

@@ -19,12 +19,12 @@ static int open_below(struct context *c, int proc, const char *path, int flags)
     SCOPED_FD fd = sys_openat2(proc, path, (uint64_t)flags, 0,
                                RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 
-    c->doing = "open in procfs";
-    if (fd < 0 || fstatfs(fd, &fs) < 0)
-        return -errno;
-    if (fs.f_type != PROC_SUPER_MAGIC)
-        return -EXDEV;
-    return keep_fd(&fd);
+    TRY_NAMED(c, CALL_OPEN, "open in procfs", fd);
+    TRY_NAMED(c, CALL_OPEN, "open in procfs", fstatfs(fd, &fs));
+    if (fs.f_type == PROC_SUPER_MAGIC)
+        return keep_fd(&fd);
+    c->call = CALL_OPEN;
+    return -EXDEV;
 }
 
 static int write_below(struct context *c, int proc, const char *path, const char *value, size_t length)
@@ -33,10 +33,8 @@ static int write_below(struct context *c, int proc, const char *path, const char
 
     if (fd < 0)
         return fd;
-    c->doing = "write in procfs";
-    ssize_t written = write(fd, value, length);
-    if (written < 0)
-        return -errno;
+    ssize_t written;
+    TRY_NAMED(c, CALL_WRITE, "write in procfs", written = write(fd, value, length));
     return (size_t)written == length ? 0 : -EIO;
 }
 

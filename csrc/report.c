@@ -15,34 +15,31 @@ static size_t append(char *to, size_t at, size_t room, const char *text, size_t 
     return at + length;
 }
 
-#define UNDER_FILTER ", under the seccomp filter" /* pyoci/failures.py knows it */
-
 static void fill(const struct context *c, struct plan_report *r, size_t *size)
 {
     size_t at = 0;
 
     if (c->step) {
         at = append(r->bytes, at, sizeof r->bytes / 2, c->step->where.bytes, c->step->where.length);
-        r->operation = (uint32_t)c->step->operation;
+        r->operation = (uint16_t)c->step->operation;
     }
     r->where = (uint16_t)at;
     if (c->doing)
         at = append(r->bytes, at, sizeof r->bytes, c->doing, strlen(c->doing));
-    if (c->detail[0]) {
-        if (c->doing)
-            at = append(r->bytes, at, sizeof r->bytes, ": ", 2);
-        at = append(r->bytes, at, sizeof r->bytes, c->detail, strlen(c->detail));
-    }
-    if (c->filtered && r->kind == REPORT_FAILED)
-        at = append(r->bytes, at, sizeof r->bytes, UNDER_FILTER, strlen(UNDER_FILTER));
+    if (c->doing && c->detail[0])
+        at = append(r->bytes, at, sizeof r->bytes, ": ", 2);
+    r->detail = (uint16_t)at;
+    at = append(r->bytes, at, sizeof r->bytes, c->detail, strlen(c->detail));
     r->text = (uint16_t)at;
+    r->call = (uint8_t)c->call;
+    r->filtered = c->filtered;
     *size = offsetof(struct plan_report, bytes) + at;
 }
 
 /* Tell the runtime; fd goes along when it is not -1 */
 int report_send(struct context *c, enum plan_report_kind kind, int number, int fd)
 {
-    struct plan_report record = { .kind = kind, .operation = OPERATIONS, .number = number };
+    struct plan_report record = { .kind = (uint16_t)kind, .operation = OPERATIONS, .number = number };
     size_t size;
     int sent;
 

@@ -17,7 +17,7 @@ int step_open_namespace(struct context *c, const struct step *step)
     if (f->slot.i < 0 || f->slot.i >= NAMESPACE_SLOTS)
         return -EINVAL;
     int *fd = &c->spaces[f->slot.i];
-    TRY(c, "open", *fd = open(f->path.s.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    TRY_NAMED(c, CALL_OPEN, "open", *fd = open(f->path.s.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     TRY(c, "look at the file", fstatfs(*fd, &fs));
     c->doing = "it is no namespace";
     if (fs.f_type != NSFS_MAGIC)

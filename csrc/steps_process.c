@@ -158,6 +158,7 @@ int step_enter_cwd(struct context *c, const struct step *step)
 
         if (error == -EACCES && (f->flags.i & PLAN_CWD_TRY))
             return 0;
+        c->call = CALL_CHDIR;
         snprintf(c->detail, sizeof c->detail, "\"%.200s\"", f->path.s.bytes);
         return error;
     }
@@ -402,6 +403,7 @@ int step_hook(struct context *c, const struct step *step)
     munmap(room, length + 1);
     if (error) {
         c->doing = "start it";
+        c->call = CALL_HOOK_START;
         return error;
     }
     return result.ending != HOOK_ENDED || result.status ? hook_failure(c, &result, f->timeout.i) : 0;

@@ -7,6 +7,8 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#define TRY_FLAGS(c, attempt) TRY_NAMED(c, CALL_MOUNT_FLAGS, "mount_setattr", attempt)
+
 int step_own_mounts(struct context *c, const struct step *step)
 {
     FIELDS(own_mounts, step);
@@ -237,10 +239,11 @@ int step_mount_new(struct context *c, const struct step *step)
 
     if (target < 0)
         snprintf(c->detail, sizeof c->detail, "%.60s", f->type.s.bytes);
-    TRY(c, "open destination", target);
+    TRY_NAMED(c, CALL_DESTINATION, "open destination", target);
     TRY(c, "look at the destination", fstat(target, &st));
     c->doing = "destination";
     if (!S_ISDIR(st.st_mode)) {
+        c->call = CALL_DESTINATION;
         snprintf(c->detail, sizeof c->detail, "%.60s", f->type.s.bytes);
         return -ENOTDIR;
     }
@@ -295,10 +298,10 @@ int step_mount_bind(struct context *c, const struct step *step)
     TRY(c, "open source", source);
     TRY(c, "look at the source", fstat(source, &st));
     if (f->recursive_set.i || f->recursive_clear.i)
-        TRY(c, "mount_setattr", sys_mount_setattr(source, AT_RECURSIVE, (uint64_t)f->recursive_set.i,
-                                                  (uint64_t)f->recursive_clear.i, 0));
+        TRY_FLAGS(c, sys_mount_setattr(source, AT_RECURSIVE, (uint64_t)f->recursive_set.i,
+                                       (uint64_t)f->recursive_clear.i, 0));
     if (f->set.i || f->clear.i)
-        TRY(c, "mount_setattr", sys_mount_setattr(source, 0, (uint64_t)f->set.i, (uint64_t)f->clear.i, 0));
+        TRY_FLAGS(c, sys_mount_setattr(source, 0, (uint64_t)f->set.i, (uint64_t)f->clear.i, 0));
     int error = spread(c, source, f->propagation.i, f->flags.i);
     if (error)
         return error;
@@ -315,8 +318,8 @@ int step_mount_change(struct context *c, const struct step *step)
     SCOPED_FD target = root_open(c, f->destination.s.bytes, O_PATH, 0);
 
     TRY(c, "open destination", target);
-    TRY(c, "mount_setattr", sys_mount_setattr(target, f->recursive.i ? AT_RECURSIVE : 0, (uint64_t)f->set.i,
-                                              (uint64_t)f->clear.i, (uint64_t)f->propagation.i));
+    TRY_FLAGS(c, sys_mount_setattr(target, f->recursive.i ? AT_RECURSIVE : 0, (uint64_t)f->set.i,
+                                   (uint64_t)f->clear.i, (uint64_t)f->propagation.i));
     return 0;
 }
 
@@ -326,8 +329,9 @@ int step_make_directory(struct context *c, const struct step *step)
     struct stat st;
     SCOPED_FD dir = root_make(c, f->path.s.bytes, TARGET_DIRECTORY);
 
-    TRY(c, "mkdir", dir);
+    TRY_NAMED(c, CALL_MAKE, "mkdir", dir);
     TRY(c, "look at it", fstat(dir, &st));
+    c->call = CALL_MAKE;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
@@ -535,8 +539,8 @@ int step_change_root(struct context *c, const struct step *step)
 int step_root_propagation(struct context *c, const struct step *step)
 {
     FIELDS(root_propagation, step);
-    TRY(c, "mount_setattr", sys_mount_setattr(c->root, f->recursive.i ? AT_RECURSIVE : 0, 0, 0,
-                                              (uint64_t)f->propagation.i));
+    TRY_FLAGS(c, sys_mount_setattr(c->root, f->recursive.i ? AT_RECURSIVE : 0, 0, 0,
+                                   (uint64_t)f->propagation.i));
     return 0;
 }
 
@@ -553,7 +557,7 @@ static int make_readonly(struct context *c, int target)
 {
     SCOPED_FD clone = sys_open_tree(target, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH);
     TRY(c, "open_tree", clone);
-    TRY(c, "mount_setattr", sys_mount_setattr(clone, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0));
+    TRY_FLAGS(c, sys_mount_setattr(clone, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0));
     TRY(c, "move_mount", sys_move_mount(clone, target));
     return 0;
 }

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from pyoci.errors import Error as Error
+    from pyoci.errors import Kind as Kind
+    from pyoci.kinds import KINDS as KINDS
+    from pyoci.kinds import exit_status as exit_status
+    from pyoci.kinds import kind_of as kind_of
     from pyoci.options import CreateOptions as CreateOptions
     from pyoci.options import ExecOptions as ExecOptions
     from pyoci.runtime import Runtime as Runtime
@@ -23,7 +27,15 @@ on_step: "Optional[Callable[[Message], None]]" = None  # likewise, for the times
 
 
 # For programs (docs/api.md). Commands load none of it before they need it.
-_PUBLIC = {"Runtime": "runtime", "CreateOptions": "options", "ExecOptions": "options", "Error": "errors"}
+_PUBLIC = {
+    "Runtime": "runtime",
+    "CreateOptions": "options",
+    "ExecOptions": "options",
+    "Error": "errors",
+    "KINDS": "kinds",
+    "exit_status": "kinds",
+    "kind_of": "kinds",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,29 @@
 
 import posix
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal, Optional
+
+    # What an error is to a program: decisions are made by it, never by words. pyoci/kinds.py says what each means.
+    Kind = Literal[
+        "refused",
+        "usage",
+        "unknown_command",
+        "missing",
+        "host",
+        "hook",
+        "program",
+        "state",
+        "not_running",
+        "not_found",
+        "exists",
+        "damaged",
+        "version",
+        "interrupted",
+        "internal",
+    ]
+
 
 def errno_text(number: int) -> str:
     """The errno in the words callers look for: ``no such file or directory (ENOENT)``."""
@@ -18,12 +41,19 @@ class Error(Exception):
     step:     what was being done, such as ``mount cgroup2``
     errno:    the kernel's answer, 0 where none was involved
     hint:     the likely cure, one sentence
-    status:   exit status of the command
+    kind:     what it is to a program; when it is not given, "host" with an errno and "refused" without
     by_init:  whether the container's first process met it
     """
 
     def __init__(
-        self, text: str = "", *, location: str = "", step: str = "", errno: int = 0, hint: str = "", status: int = 1
+        self,
+        text: str = "",
+        *,
+        location: str = "",
+        step: str = "",
+        errno: int = 0,
+        hint: str = "",
+        kind: "Optional[Kind]" = None,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -31,7 +61,7 @@ class Error(Exception):
         self.step = step
         self.errno = errno
         self.hint = hint
-        self.status = status
+        self.kind: "Kind" = kind or ("host" if errno else "refused")
         self.by_init = False
 
     def __str__(self) -> str:

@@ -15,15 +15,10 @@ if TYPE_CHECKING:
     from pyoci.talk import Message
 
 
-_UNDER_FILTER = ", under the seccomp filter"  # csrc/report.c
 _FILTERED = (
     "linux.seccomp has to allow what comes after it; with process.noNewPrivileges it comes last, and that is execve"
     " alone"
 )
-
-
-class ProgramError(Error):
-    """The program cannot be executed: in words that callers look for."""
 
 
 def error(message: "Message", plan: "Optional[Plan]" = None) -> Error:
@@ -34,26 +29,41 @@ def error(message: "Message", plan: "Optional[Plan]" = None) -> Error:
 
 
 def _error(message: "Message", plan: "Optional[Plan]") -> Error:
-    if message.operation == ops.HOOK or message.number not in (errno.EPERM, errno.ENOSYS):
-        message.text = message.text.partition(_UNDER_FILTER)[0]  # not the filter's doing
+    if message.operation == ops.HOOK:
+        return _hook_error(message)
     if message.operation in (ops.FIND_EXECUTABLE, ops.EXECUTE):
         return _program_error(message)
+    plain = message.call == ops.CALL_DESTINATION and message.number in (errno.ELOOP, errno.ENOTDIR)
+    if plain and message.detail in ("proc", "sysfs"):  # in runc's words, which scripts know: no symbolic link, no file
+        target = message.where.partition(" (")[2][:-1]
+        step = mounting(message.detail, _quiet(target))
+        text = f'filesystem "{message.detail}" must be mounted on ordinary directory'
+        return Error(text, location=message.where, step=step, errno=message.number, hint=_PLAIN)
     # what fails before the first step has the number after the last
     words = OPERATIONS[message.operation][1] if message.operation < len(OPERATIONS) else ""
-    if message.operation == ops.MOUNT_NEW and message.number in (errno.ELOOP, errno.ENOTDIR):
-        place, _, kind = message.text.rpartition("destination: ")
-        if kind in ("proc", "sysfs") and place in ("", "open "):  # likewise: no symbolic link, no file
-            target = message.where.partition(" (")[2][:-1]
-            step = mounting(kind, _quiet(target))
-            text = f'filesystem "{kind}" must be mounted on ordinary directory'
-            return Error(text, location=message.where, step=step, errno=message.number, hint=_PLAIN)
     step, text = _known(message)
     if not step and plan is not None:
         step, text = _known_by_plan(message, plan)
     if not step:
         step, text = words, message.text
-    number = 0 if message.operation == ops.HOOK and not message.text.startswith("start it") else message.number
-    return Error(_quiet(text), location=message.where, step=_quiet(step), errno=number, hint=_hint(message))
+    if _by_filter(message):
+        text += ", under the seccomp filter" if text else "under the seccomp filter"
+    return Error(
+        _quiet(text), location=message.where, step=_quiet(step), errno=message.number, hint=_hint(message), kind="host"
+    )
+
+
+def _by_filter(message: "Message") -> bool:
+    """Whether the container's seccomp filter may have forbidden the call."""
+    return message.filtered and message.number in (errno.EPERM, errno.ENOSYS)
+
+
+def _hook_error(message: "Message") -> Error:
+    kind, _, rest = message.where[len("hooks.") :].partition("[")  # KIND[N] (PATH), in words that scripts know
+    words = f"error running {kind} hook #{rest.partition(']')[0]}"
+    number = message.number if message.call == ops.CALL_HOOK_START else 0
+    hint = hook_hint(kind, number)
+    return Error(_quiet(message.text), location=message.where, step=words, errno=number, hint=hint, kind="hook")
 
 
 _WRONG_PROGRAM = "a program of another architecture, or a script without #!"
@@ -79,9 +89,7 @@ def _quiet(text: str) -> str:
 
 def _program_error(message: "Message") -> Error:
     """The wording of these is what engines read an exit status of 126 or 127 out of."""
-    name = message.text.partition("execve: ")[2] or message.text
-    filtered = name.endswith(_UNDER_FILTER)
-    name = name[: -len(_UNDER_FILTER)] if filtered else name
+    name = message.detail
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     reason = errno_text(message.number)
     hint = ""
@@ -99,9 +107,9 @@ def _program_error(message: "Message") -> Error:
         )
     elif message.number == errno.ENOEXEC:
         hint = _WRONG_PROGRAM
-    elif filtered and message.number in (errno.EPERM, errno.ENOSYS):
+    elif _by_filter(message):
         hint = "linux.seccomp forbids execve"
-    return ProgramError(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint)
+    return Error(f'exec: "{_quiet(quoted)}": {reason}', location=message.where, hint=hint, kind="program")
 
 
 def namespaces_hint(number: int) -> str:
@@ -147,23 +155,18 @@ def limit(where: str, resource: int, hard: int, number: int) -> Error:
 
 def _known(message: "Message") -> "tuple[str, str]":
     """Step and text in words that scripts know from runc; two empty ones where there are none."""
-    text, place = message.text, message.where.partition(" (")[2].rpartition(")")[0]
-    doing = text.partition(_UNDER_FILTER)[0]
-    rest = text[len(doing) :].lstrip(", ")
-    if message.operation == ops.HOOK and message.where.startswith("hooks."):
-        kind, _, number = message.where[len("hooks.") :].partition("[")  # KIND[N] (PATH)
-        return f"error running {kind} hook #{number.partition(']')[0]}", text
     if message.operation == ops.OPEN_NAMESPACE:  # linux.namespaces[N] (KIND).path (PATH)
-        kind, _, path = place.partition(").path (")
-        if doing == "open":
-            return f"namespace path: lstat {path}", rest
-        return f"failed to setns into {kind} namespace", text
-    if message.operation == ops.SYSCTL and doing in ("open in procfs", "write in procfs"):  # linux.sysctl[KEY]
+        kind, _, path = message.where.partition(" (")[2].rpartition(")")[0].partition(").path (")
+        if message.call == ops.CALL_OPEN:
+            return f"namespace path: lstat {path}", ""
+        return f"failed to setns into {kind} namespace", message.text
+    if message.operation == ops.SYSCTL and message.call in (ops.CALL_OPEN, ops.CALL_WRITE):  # linux.sysctl[KEY]
         from pyoci.plan.sysctls import sysctl_path
 
-        return f"{doing[:5].strip()} /proc/sys/{sysctl_path(message.where[len('linux.sysctl[') : -1])}", rest
-    if message.operation == ops.ENTER_CWD and doing.startswith('chdir: "'):
-        return f"chdir to cwd ({doing[len('chdir: ') :]}) set in config.json failed", rest
+        doing = "open" if message.call == ops.CALL_OPEN else "write"
+        return f"{doing} /proc/sys/{sysctl_path(message.where[len('linux.sysctl[') : -1])}", ""
+    if message.call == ops.CALL_CHDIR:
+        return f"chdir to cwd ({message.detail}) set in config.json failed", ""
     return "", ""
 
 
@@ -173,7 +176,7 @@ def _known_by_plan(message: "Message", plan: "Plan") -> "tuple[str, str]":
     if not own:
         return "", ""
     if message.where == "process.cwd" and message.operation == ops.MAKE_DIRECTORY:
-        return f"mkdir {own[0][0]!s}", "" if message.text in ("mkdir", "look at it") else message.text
+        return f"mkdir {own[0][0]!s}", "" if message.call == ops.CALL_MAKE else message.text
     if not message.where.startswith("mounts[") or message.operation not in (ops.MOUNT_NEW, ops.MOUNT_BIND):
         return "", ""
     text = message.text.replace("open source: ", "stat ", 1)
@@ -195,19 +198,17 @@ _LOCKED = (
 
 
 def _hint(message: "Message") -> str:
-    if message.text.endswith(_UNDER_FILTER):
+    if _by_filter(message):
         return _FILTERED
-    if message.operation == ops.HOOK and message.text.startswith("start it"):
-        return hook_hint(message.where.partition(".")[2].partition("[")[0], message.number)
     if message.operation == ops.IDENTITY and message.number == errno.EINVAL:
         return _UNMAPPED
-    if message.text.startswith("mount_setattr") and message.number == errno.EPERM:
+    if message.call == ops.CALL_MOUNT_FLAGS and message.number == errno.EPERM:
         return _LOCKED
     if message.operation == ops.UNSHARE:
         return namespaces_hint(message.number)
     if message.operation == ops.MAKE_DIRECTORY and message.number == errno.ENOTDIR:
         return "a file is in its place, or on the way to it"
-    if message.operation == ops.MOUNT_NEW and message.text.endswith((": bind", ": rbind", ": none")):
+    if message.operation == ops.MOUNT_NEW and message.detail in ("bind", "rbind", "none"):
         return 'for a bind mount "bind" or "rbind" must be among its options'
     if message.operation in (ops.MOUNT_NEW, ops.MOUNT_BIND) and message.number == errno.ENODEV:
         return "the kernel has no such filesystem, or its module is not loaded"

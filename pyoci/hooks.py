@@ -85,7 +85,7 @@ def _run(hook: "dict[str, Any]", state: "dict[str, Any]", owner: int) -> None:
     path, cwd, output = hook["path"].encode(), state["bundle"].encode(), bytearray(_OUTPUT)
     kept, status, ending = _shim.hook(path, args, variables, cwd, document, timeout, owner, output)
     if kept < 0:
-        raise Error("start it", errno=-kept)
+        raise Error("start it", errno=-kept, kind="hook")
     if not ending and status == 0:
         return
     if ending == _OWNER_ENDED:
@@ -98,4 +98,4 @@ def _run(hook: "dict[str, Any]", state: "dict[str, Any]", owner: int) -> None:
         text = f"exit status {status >> 8}"
     said = output[:kept].decode("utf-8", "replace")
     said = "".join(c if c.isprintable() else " " for c in said).strip()
-    raise Error(f"{text}, output: {said}" if said else text)
+    raise Error(f"{text}, output: {said}" if said else text, kind="hook")

@@ -14,6 +14,8 @@ def check_id(name: str) -> str:
     if not 0 < len(name) <= _ID_LONGEST or name in (".", "..") or name.strip(_ID_CHARACTERS):
         shown = name if len(name) <= 80 else name[:77] + "..."
         raise Error(
-            f'invalid container ID format: "{shown}"', hint="use 1 to 255 of the characters A-Z a-z 0-9 _ + . -"
+            f'invalid container ID format: "{shown}"',
+            hint="use 1 to 255 of the characters A-Z a-z 0-9 _ + . -",
+            kind="refused",
         )
     return name

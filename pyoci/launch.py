@@ -238,7 +238,7 @@ class Launch:
         why = self.on_death() if self.on_death is not None else ""
         text = f"container init ended while it was set up: {ending}"
         place = "linux.resources.memory.limit" if why else ""
-        problem = Error(text if why else "", location=place, step=why or text)
+        problem = Error(text if why else "", location=place, step=why or text, kind="host")
         problem.by_init = True
         return problem
 

@@ -19,8 +19,10 @@ def write_map(path: str, pid: int, numbers: "tuple[str, ...]", where: str) -> No
     if kept < 0:
         raise Error(f"start {path}", location=where, errno=-kept)
     if ending:
-        raise Error(f"{path} does not end", location=where)
+        raise Error(f"{path} does not end", location=where, kind="host")
     if status != 0:
         words = " ".join(output[:kept].decode("utf-8", "replace").split())
         file = "/etc/subuid" if path.endswith("newuidmap") else "/etc/subgid"
-        raise Error(words or f"{path} failed", location=where, hint=f"{file} must grant you the ids of the config")
+        raise Error(
+            words or f"{path} failed", location=where, hint=f"{file} must grant you the ids of the config", kind="host"
+        )

@@ -89,7 +89,7 @@ def _look(here: Netlink, step: "RuntimeStep") -> "dict[str, Any]":
     _, where, (name, target) = step
     link = here.find(name)
     if link is None:
-        raise Error("no such network device", location=where)
+        raise Error("no such network device", location=where, kind="missing")
     return {
         "name": link.name,
         "index": link.index,
@@ -128,10 +128,13 @@ def _carry(source: Netlink, to: Netlink, namespace: int, link: Link, names: "Ite
     for name in names:
         try:
             at.move(link.index, namespace, name)
-            return _known(to, name)
         except Error as problem:
+            if problem.errno == errno.EINVAL:
+                problem.hint = "devices of this kind (bridges, tunnels' base devices) stay in their namespace"
             if problem.errno != errno.EEXIST:
                 raise
+        else:
+            return _known(to, name)
         if at is source and _find(source, link.name, link.index) is None:
             at, link = to, _known(to, link.name)
         elif to.find(name) is None:
@@ -189,7 +192,7 @@ def _return(here: Netlink, there: Netlink, device: "dict[str, Any]") -> None:
     _restore(here, back, device)
     if back.name != name:
         taken = f"its name {name} is taken on the host"
-        raise Error(taken, location=f"linux.netDevices[{name}]", hint=f"it is {back.name} now")
+        raise Error(taken, location=f"linux.netDevices[{name}]", hint=f"it is {back.name} now", kind="host")
 
 
 def _inside(here: Netlink, there: Netlink, device: "dict[str, Any]") -> "Optional[Link]":
@@ -245,10 +248,6 @@ def _has_others(namespace: int) -> bool:
 
 def _placed(problem: Error, step: "RuntimeStep") -> Error:
     _, problem.location, _ = step
-    if problem.errno == errno.EINVAL and problem.step.startswith("move"):
-        problem.hint = "devices of this kind (bridges, tunnels' base devices) stay in their namespace"
-    elif problem.errno == errno.EEXIST and problem.step.startswith("move"):
-        problem.hint = "the container's network namespace has a device of that name"
-    elif problem.errno == errno.EACCES:
+    if problem.errno == errno.EACCES:
         problem.hint = "is IPv6 disabled in the container's network namespace?"
     return problem

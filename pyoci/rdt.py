@@ -125,12 +125,12 @@ def check(tree: Tree, wish: Wish) -> None:
     there = tree.exists(wish.group)
     if wish.named and not wish.lines and not there:
         text = f"clos dir not accessible ({_MUST_EXIST}): {tree.path}/{wish.group}"
-        raise Error(text, location=f"{_WHERE}.closID", errno=errno.ENOENT)
+        raise Error(text, location=f"{_WHERE}.closID", errno=errno.ENOENT, kind="missing")
     if not wish.named and there:
         text = f"a class {wish.group} exists already, and is not this container's"
         raise Error(text, location=_WHERE, hint="name a class with closID, or remove it")
     if wish.monitor and tree.exists(wish.monitor):
-        raise Error(f"{tree.path}/{wish.monitor} exists already", location=f"{_WHERE}.enableMonitoring")
+        raise Error(f"{tree.path}/{wish.monitor} exists already", location=f"{_WHERE}.enableMonitoring", kind="exists")
     if wish.named and there:
         current = tree.read(f"{wish.group}/schemata".lstrip("/"))
         for key, line in wish.lines:
@@ -142,7 +142,7 @@ def check(tree: Tree, wish: Wish) -> None:
 def _check_resource(tree: Tree, key: str, line: str) -> None:
     name = line.partition(":")[0].strip()
     if tree.exists("info") and not tree.exists(f"info/{name}"):
-        raise Error(f"this hardware has no allocation of {name}", location=f"{_WHERE}.{key}")
+        raise Error(f"this hardware has no allocation of {name}", location=f"{_WHERE}.{key}", kind="missing")
 
 
 def _matches(tree: Tree, line: str, current: str) -> bool:
@@ -252,7 +252,7 @@ def change(entry: "Entry", path: str, schemas: "dict[str, str]", pids: "list[int
     ):
         if key in schemas and not (path and Tree(path).exists(f"info/{resource}")):
             hint = "no resctrl filesystem is mounted" if not path else f"this hardware has no allocation of {resource}"
-            raise Error(text, hint=hint)
+            raise Error(text, hint=hint, kind="missing")
     wish = Wish(schemas, entry.container)
     record = entry.record.get("resctrl")
     if record:

@@ -20,17 +20,24 @@ def _number(data: bytes, signed: bool = False) -> int:
 
 
 class Message:
-    """A report of init's."""
+    """A report of init's.
 
-    __slots__ = ("kind", "number", "operation", "passed", "text", "where")
+    text:     of the call that it is about, in words for people; detail is the end of it: what it was about
+    call:     one of ops.CALL_*, of a step that failed
+    filtered: it failed under the container's seccomp filter, which may be why
+    """
+
+    __slots__ = ("call", "detail", "filtered", "kind", "number", "operation", "passed", "text", "where")
 
     def __init__(self, data: bytes, passed: int) -> None:
-        self.kind, self.operation = _number(data[:4]), _number(data[4:8])
+        self.kind, self.operation = _number(data[:2]), _number(data[4:6])
+        self.call, self.filtered = _number(data[6:7]), data[7:8] == b"\1"
         self.number = _number(data[8:12], signed=True)
         where, size = _number(data[12:14]), _number(data[14:16])
         body = data[ops.REPORT_HEAD : ops.REPORT_HEAD + size]
         self.where = body[:where].decode("utf-8", "replace")
         self.text = body[where:].decode("utf-8", "replace")
+        self.detail = body[max(where, _number(data[2:4])) :].decode("utf-8", "replace")
         self.passed = passed
 
     def error(self, plan: "Optional[Plan]" = None) -> Error:
@@ -63,13 +70,13 @@ def _checked(data: bytes, passed: int) -> Message:
     if has != (passed >= 0) or len(data) < ops.REPORT_HEAD or message.operation > ops.OPERATION_COUNT:
         if passed >= 0:
             posix.close(passed)
-        raise Error("init sent what is no report")
+        raise Error("init sent what is no report", kind="internal")
     return message
 
 
 def packet(kind: int) -> bytes:
     """A record that says no more than its kind."""
-    return kind.to_bytes(4, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
+    return kind.to_bytes(2, sys.byteorder).ljust(ops.REPORT_HEAD, b"\0")
 
 
 def send(fd: int, kind: int, passed: "tuple[int, ...] | list[int]" = ()) -> None:

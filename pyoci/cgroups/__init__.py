@@ -88,7 +88,7 @@ def plan_files(
         return v1.plan(host, layout, path, container_id, resources)
     if not layout.unified or not host.is_v2():
         hint = "mount cgroup2 there, or use the disabled manager"
-        raise Error(f"no cgroups are mounted below {host.root}", hint=hint)
+        raise Error(f"no cgroups are mounted below {host.root}", hint=hint, kind="missing")
     from . import v2
 
     manager = v2.plan(host, layout, path, container_id, resources)
@@ -119,7 +119,7 @@ def owner(config: "dict[str, Any]") -> "Optional[int]":
 def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
     """The manager of a container from what record() gave; looks at nothing. Errors: Error for what it did not give."""
     if not _is_record(record):
-        raise Error("what state.json says of the container's cgroups is not what pyoci writes")
+        raise Error("what state.json says of the container's cgroups is not what pyoci writes", kind="damaged")
     if record["driver"] == "disabled":
         from .disabled import Manager as Disabled
 

@@ -50,9 +50,9 @@ def _available(settings: "list[Setting]", controllers: "set[str]", hint: str) ->
         elif not setting.idle:
             file = setting.choices[0][0]
             text = f"cannot set {file}: controller {setting.controller!r} not available on this machine"
-            if ".unified" in setting.location or setting.location.startswith("unified"):
+            if setting.unified:
                 text = f"unified resource {file!r} can't be set: controller {setting.controller!r} not available"
-            raise Error(text, location=setting.location, hint=hint)
+            raise Error(text, location=setting.location, hint=hint, kind="missing")
     return kept
 
 
@@ -84,7 +84,7 @@ def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -
         if outside:
             what = "CPUs" if key == "cpus" else "memory nodes"
             text = f"{what} {ranges(outside)} are not there: this machine has {have.strip()}"
-            raise Error(text, location=section.at(key))
+            raise Error(text, location=section.at(key), kind="missing")
 
 
 def check_room(resources: "dict[str, Any]", where: str, usage: int) -> None:

@@ -111,7 +111,12 @@ def huge_page_name(text: str, location: str, available: "list[str]") -> str:
     """A page size as the file names say it (``2MB``), checked against those of the kernel."""
     if text not in available:
         have = ", ".join(available) or "none"
-        raise Error(f"there are no huge pages of {text!r} on this machine", location=location, hint=f"it has: {have}")
+        raise Error(
+            f"there are no huge pages of {text!r} on this machine",
+            location=location,
+            hint=f"it has: {have}",
+            kind="missing",
+        )
     return text
 
 

@@ -185,13 +185,13 @@ class State:
                     f"cgroup v1 cannot take {rule.text()!r} back out of the wider {exception.text()!r}",
                     location=rule.location,
                     hint="name the devices one by one, or use a machine with cgroup v2",
+                    kind="missing",
                 )
             left = access & ~rule.access
             if left:
                 self.exceptions[key] = left
             else:
                 del self.exceptions[key]
-
 
     def _near(self, rule: Rule) -> "list[tuple[str, int, int]]":
         """The exceptions among which are all that the rule meets."""

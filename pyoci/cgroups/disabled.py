@@ -98,4 +98,4 @@ class Manager:
         return []
 
     def _refuse(self, step: str) -> "NoReturn":
-        raise Error("the container was made without a cgroup (--cgroup-manager disabled)", step=step)
+        raise Error("the container was made without a cgroup (--cgroup-manager disabled)", step=step, kind="state")

@@ -68,7 +68,7 @@ class Limits:
         def directory(controller: str) -> int:
             key = place(controller)
             if key not in paths:
-                raise Error(f"cannot set {controller} limit: container could not join or create cgroup")
+                raise Error(f"cannot set {controller} limit: container could not join or create cgroup", kind="missing")
             path = paths[key]
             if path not in opened:
                 opened[path] = self.host.open_dir(path)
@@ -94,7 +94,7 @@ class Limits:
             now = devices.state_from_list(read_value(path + "/devices.list"))
             self._write_devices(path, devices.transition(now, self._devices))
         elif not devices.allows_everything(self.rules + devices.default_rules()) and not self.host.rootless():
-            raise Error("no devices hierarchy is mounted", location="linux.resources.devices")
+            raise Error("no devices hierarchy is mounted", location="linux.resources.devices", kind="missing")
 
     def _write_devices(self, path: str, writes: "list[tuple[str, str]]") -> None:
         opened: "dict[str, int]" = {}

@@ -46,7 +46,7 @@ class Limits:
         if not path:
             if all(setting.idle for setting in self.settings):
                 return
-            raise Error("the container has no cgroup to limit it with")
+            raise Error("the container has no cgroup to limit it with", kind="missing")
         enabled = set(read_value(path + "/cgroup.controllers").split())
         for setting in self.settings:
             if setting.controller and setting.controller not in enabled and not setting.idle:
@@ -83,7 +83,7 @@ def _not_enabled(setting: Setting, path: str) -> Error:
     parent = path.rpartition("/")[0]
     text = f"cannot set {setting.choices[0][0]}: controller {setting.controller!r} not available in {path}"
     hint = f"it could not be enabled in {parent}/cgroup.subtree_control"
-    return Error(text, location=setting.location, hint=hint)
+    return Error(text, location=setting.location, hint=hint, kind="missing")
 
 
 def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:

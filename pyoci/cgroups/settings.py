@@ -16,17 +16,24 @@ class Setting:
     location:   the place in the configuration that asked
     choices:    (file, value) pairs; the first whose file exists is written
     idle:       the value means «no limit», so that a machine without the file already does what is asked
+    unified:    the configuration names the file itself
     """
 
-    __slots__ = ("choices", "controller", "idle", "location")
+    __slots__ = ("choices", "controller", "idle", "location", "unified")
 
     def __init__(
-        self, controller: str, location: str, *choices: "tuple[str, str]", idle: "Optional[str]" = None
+        self,
+        controller: str,
+        location: str,
+        *choices: "tuple[str, str]",
+        idle: "Optional[str]" = None,
+        unified: bool = False,
     ) -> None:
         self.controller = controller
         self.location = location
         self.choices = choices
         self.idle = idle is not None and choices[0][1] == idle
+        self.unified = unified
 
     def __repr__(self) -> str:
         return f"Setting({self.controller}, {self.location}, {self.choices})"

@@ -111,9 +111,7 @@ def block_io(resources: Section) -> "list[tuple[str, str, int, str]]":
 
 
 def _by_device(section: Section, key: str) -> "list[tuple[Section, str]]":
-    return [
-        (entry, f"{entry.integer('major') or 0}:{entry.integer('minor') or 0}") for entry in section.items(key)
-    ]
+    return [(entry, f"{entry.integer('major') or 0}:{entry.integer('minor') or 0}") for entry in section.items(key)]
 
 
 _THROTTLES = {
@@ -184,7 +182,10 @@ def unified(resources: Section) -> "list[Setting]":
     section = resources.section("unified")
     for key, _ in section.pairs():
         raise Error(
-            "cannot set unified on a machine with cgroup v1", location=section.at(key), hint="these are names of v2"
+            "cannot set unified on a machine with cgroup v1",
+            location=section.at(key),
+            hint="these are names of v2",
+            kind="missing",
         )
     return []
 

@@ -24,6 +24,7 @@ def _v1_only(section: Section, key: str) -> None:
         f"cannot set memory {key} with cgroup v2" if section.where.endswith("memory") else f"cgroup v2 has no {key}",
         location=section.at(key),
         hint=_ONLY_V1,
+        kind="missing",
     )
 
 
@@ -94,7 +95,7 @@ def io(resources: Section) -> "list[Setting]":
             bfq = f"{device} {value}" if device else str(value)
             choices = [("io.bfq.weight", bfq), ("io.weight", f"{device or 'default'} {io_weight(value)}")]
         elif key == "leafWeight":
-            raise Error("cgroup v2 has no leafWeight", location=place, hint=_ONLY_V1)
+            raise Error("cgroup v2 has no leafWeight", location=place, hint=_ONLY_V1, kind="missing")
         else:
             choices = [("io.max", f"{device} {_THROTTLES[key]}={value or 'max'}")]
         settings.append(Setting("io", place, *choices, idle=None if value else choices[0][1]))
@@ -134,7 +135,8 @@ def unified(resources: Section) -> "list[Setting]":
         if not isinstance(value, str):
             raise Error(f"must be a string, not {value!r}", location=location)
         for line in value.splitlines() or [""]:
-            settings.append(Setting("" if controller == "cgroup" else controller, location, (key, line)))
+            needed = "" if controller == "cgroup" else controller
+            settings.append(Setting(needed, location, (key, line), unified=True))
     return settings
 
 

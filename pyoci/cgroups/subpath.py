@@ -12,10 +12,12 @@ def parse(values: "list[str]") -> "dict[str, str]":
     for value in values:
         controllers, colon, path = value.rpartition(":")
         if colon and not controllers:
-            raise Error(f"invalid value {value!r}, expected [controllers:]path", step="--cgroup")
+            raise Error(f"invalid value {value!r}, expected [controllers:]path", step="--cgroup", kind="refused")
         for controller in controllers.split(","):
             if controller in found:
-                raise Error(f"more than one path for {controller or 'all controllers'!r}", step="--cgroup")
+                raise Error(
+                    f"more than one path for {controller or 'all controllers'!r}", step="--cgroup", kind="refused"
+                )
             found[controller] = path
     return found
 
@@ -28,7 +30,9 @@ def leaf_in(host: Host, path: str, below: str) -> int:
             continue
         if name == "..":
             posix.close(fd)
-            raise Error(f"{below} is not a sub cgroup path: it leaves the container's cgroup", step="--cgroup")
+            raise Error(
+                f"{below} is not a sub cgroup path: it leaves the container's cgroup", step="--cgroup", kind="refused"
+            )
         try:
             inner = host.open_dir(name, fd)
         except OSError as error:

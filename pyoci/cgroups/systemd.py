@@ -26,7 +26,7 @@ def plan(
     user = host.rootless()
     slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
     if not tree.exists(host.run + "/systemd/system"):
-        raise Error("systemd not running on this host, cannot use systemd cgroups manager")
+        raise Error("systemd not running on this host, cannot use systemd cgroups manager", kind="missing")
     from . import plan_files
 
     manager = Manager(host, unit, slice_name, user)
@@ -35,7 +35,7 @@ def plan(
     if host.is_v2():
         manager.inner.made = []  # slices and scope come and go by systemd's hand
     elif user:
-        raise Error("systemd's user manager does not control cgroup v1", hint="use the cgroupfs driver")
+        raise Error("systemd's user manager does not control cgroup v1", hint="use the cgroupfs driver", kind="missing")
     manager.prepare(config, container_id, resources)
     return manager
 
@@ -126,11 +126,15 @@ class Manager:
             from .systemd_bus import SYSTEM_SOCKETS, Bus, user_sockets
         except ImportError:
             hint = "install it: python3-jeepney (Debian), or pip install jeepney"
-            raise Error("the Python library jeepney is not installed", step="systemd", hint=hint) from None
+            raise Error(
+                "the Python library jeepney is not installed", step="systemd", hint=hint, kind="missing"
+            ) from None
         sockets = user_sockets(posix.environ) if self.user else SYSTEM_SOCKETS
         if not sockets:
             hint = "log in with a session, or set XDG_RUNTIME_DIR"
-            raise Error("neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set", step="systemd", hint=hint)
+            raise Error(
+                "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set", step="systemd", hint=hint, kind="missing"
+            )
         return Bus(sockets)
 
     def own_group(self) -> str:
@@ -189,17 +193,17 @@ class Manager:
                 break
             except Refused as refused:
                 if refused.name != "UnitExists":
-                    raise Error(refused.text, step=f"start unit {self.unit}") from None
+                    raise Error(refused.text, step=f"start unit {self.unit}", kind="host") from None
                 if self._is_slice():
                     return
                 if attempt == 2 or not _reset_failed(bus, self.unit):
                     self.unit = ""  # somebody else's: from now on, leave it alone
                     self.inner.forget()
-                    raise Error(f"unit {name} already exists", location="linux.cgroupsPath") from None
+                    raise Error(f"unit {name} already exists", location="linux.cgroupsPath", kind="exists") from None
         result = bus.wait(job, self.unit)
         if result != "done":
             _reset_failed(bus, self.unit)
-            raise Error(f"error creating systemd unit {self.unit}: got {result}", step="systemd")
+            raise Error(f"error creating systemd unit {self.unit}: got {result}", step="systemd", kind="host")
 
     # life
 
@@ -259,7 +263,7 @@ class Manager:
                 bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
                 self.inner.update(resources)  # again: systemd rounds a quota to 10 ms
         except Refused as refused:
-            raise Error(refused.text, step=f"change unit {self.unit}") from None
+            raise Error(refused.text, step=f"change unit {self.unit}", kind="host") from None
         finally:
             bus.close()
             if pause:
@@ -342,7 +346,7 @@ def _stop(bus: "Bus", unit: str) -> None:
         bus.wait(job, unit)
     except Refused as refused:
         if refused.name != "NoSuchUnit":
-            raise Error(refused.text, step=f"stop unit {unit}") from None
+            raise Error(refused.text, step=f"stop unit {unit}", kind="host") from None
     _reset_failed(bus, unit)
 
 

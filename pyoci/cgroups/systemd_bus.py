@@ -88,14 +88,14 @@ class Bus:
         while (message := self._parser.get_next_message()) is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Error(f"{complaint} within {CALL_SECONDS:.0f} seconds", step="systemd")
+                raise Error(f"{complaint} within {CALL_SECONDS:.0f} seconds", step="systemd", kind="host")
             self._socket.settimeout(left)
             try:
                 data = self._socket.recv(65536)
             except TimeoutError:
                 continue
             if not data:
-                raise Error("systemd closed the connection", step="systemd")
+                raise Error("systemd closed the connection", step="systemd", kind="host")
             self._parser.add_data(data)
         if message.header.fields.get(self._jeepney.HeaderFields.member) == "JobRemoved":
             self._results[message.body[1]] = message.body[3]
@@ -125,7 +125,7 @@ def _connect(sockets: "tuple[str, ...]") -> "tuple[socket.socket, str]":
             refused = refused or error
     number = refused.errno if refused is not None else 0
     hint = "is the bus running? `--systemd-cgroup` needs it; without, cgroups are made directly"
-    raise Error(step=f"connect to systemd at {sockets[0]}", errno=number or 0, hint=hint)
+    raise Error(step=f"connect to systemd at {sockets[0]}", errno=number or 0, hint=hint, kind="host")
 
 
 def _authenticate(connection: "socket.socket") -> None:

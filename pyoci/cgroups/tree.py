@@ -200,7 +200,7 @@ def refuse_if_used(host: Host, path: str) -> None:
     """Refuse a cgroup that has processes: they would be limited, and killed, as this container's."""
     if found := all_pids(host, path):
         text = f"container's cgroup is not empty: {len(found)} process(es) found"
-        raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}")
+        raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}", kind="host")
 
 
 def signal_all(pids: "list[int]", number: int) -> None:
@@ -263,7 +263,7 @@ def check_gone(path: str) -> None:
         above = above.rpartition("/")[0]
     if not exists(f"{above}/cgroup.procs"):
         hint = "mount its hierarchy there again; after a restart only the directory below --root is left: remove that"
-        raise Error("it is out of sight", step=f"remove cgroup {path}", hint=hint)
+        raise Error("it is out of sight", step=f"remove cgroup {path}", hint=hint, kind="host")
 
 
 def _not_removed(host: Host, path: str, number: int) -> Error:

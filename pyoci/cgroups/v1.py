@@ -79,7 +79,9 @@ class Manager:
             state = self._state_of(level)
             if state in ("FROZEN", "FREEZING"):
                 text = "container's cgroup unexpectedly frozen" if level == path else f"cgroup {level} is frozen"
-                raise Error(text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first")
+                raise Error(
+                    text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first", kind="host"
+                )
 
     # record
 
@@ -210,7 +212,9 @@ class Manager:
         for controller in sub:
             if controller and controller not in self.paths:
                 hint = "the container is in no cgroup of that controller"
-                raise Error(f"unknown controller {controller} in SubCgroupPaths", step="--cgroup", hint=hint)
+                raise Error(
+                    f"unknown controller {controller} in SubCgroupPaths", step="--cgroup", hint=hint, kind="refused"
+                )
         join_all(self.host, self.paths, pid, sub)
 
     # state
@@ -261,7 +265,9 @@ class Manager:
         while self.host.read(fd, "freezer.state").strip() != "FROZEN":
             if time.monotonic() > deadline:
                 self.host.write(fd, "freezer.state", "THAWED")
-                raise Error("its processes did not stop in time, it is left running", step="freeze the container")
+                raise Error(
+                    "its processes did not stop in time, it is left running", step="freeze the container", kind="host"
+                )
             tries += 1
             if tries % 50 == 0:  # a task caught in a fork may never count as frozen: let it run a moment
                 self.host.write(fd, "freezer.state", "THAWED")
@@ -271,7 +277,7 @@ class Manager:
 
     def _freezer(self) -> str:
         if "freezer" not in self.paths:
-            raise Error("the container is in no freezer cgroup", step="freeze the container")
+            raise Error("the container is in no freezer cgroup", step="freeze the container", kind="state")
         return self.paths["freezer"]
 
     def thaw(self) -> None:

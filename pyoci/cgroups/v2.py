@@ -69,7 +69,9 @@ class Manager:
             if frozen:
                 ours = level == self.path
                 text = "container's cgroup unexpectedly frozen" if ours else f"cgroup {level} is frozen"
-                raise Error(text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first")
+                raise Error(
+                    text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first", kind="host"
+                )
 
     # record
 
@@ -142,7 +144,7 @@ class Manager:
         limits = self.limits.settings if self.limits else []
         if any(setting.controller in domain and not setting.idle for setting in limits):
             text = f'cannot enter cgroupv2 "{self.path}" with domain controllers -- it is in an invalid state'
-            raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded")
+            raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded", kind="host")
         self._write("cgroup.type", "threaded")
 
     def _write(self, name: str, value: str) -> None:
@@ -248,11 +250,11 @@ class Manager:
         if wait_event(self.path, "frozen", 1, FREEZE_SECONDS):
             return
         self._write("cgroup.freeze", "0")
-        raise Error("its processes did not stop in time, it is left running", step="freeze the container")
+        raise Error("its processes did not stop in time, it is left running", step="freeze the container", kind="host")
 
     def _need(self, step: str) -> None:
         if not self.path:
-            raise Error("the container has no cgroup", step=step)
+            raise Error("the container has no cgroup", step=step, kind="state")
 
     def thaw(self) -> None:
         """Let every process run again."""
@@ -357,7 +359,11 @@ class Manager:
 def _one_sub(sub: "dict[str, str]") -> str:
     for controller in sub:
         if controller:
-            raise Error(f"cgroup v2 has one path for all controllers, not one for {controller!r}", step="--cgroup")
+            raise Error(
+                f"cgroup v2 has one path for all controllers, not one for {controller!r}",
+                step="--cgroup",
+                kind="refused",
+            )
     return sub.get("", "")
 
 

@@ -25,7 +25,7 @@ def load_messages() -> "Any":
         from pyoci.checkpoint import messages
     except ImportError:
         hint = "install it: python3-protobuf (Debian), or pip install protobuf"
-        raise Error("checkpoint and restore need the Python library protobuf", hint=hint) from None
+        raise Error("checkpoint and restore need the Python library protobuf", hint=hint, kind="missing") from None
     return messages
 
 
@@ -103,7 +103,9 @@ class Criu:
                 words.seek(0)
                 last = words.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
                 text = f"{self.program} ended without an answer"
-                raise Error(f"{text}: {last}" if last else text, step=name, hint=_HINT + self._log(name)) from None
+                raise Error(
+                    f"{text}: {last}" if last else text, step=name, hint=_HINT + self._log(name), kind="host"
+                ) from None
             finally:
                 ours.close()
                 process.wait()
@@ -145,7 +147,7 @@ class Criu:
     def _failure(self, name: str, answer: "Any") -> Error:
         first = self._first_error(name) or answer.cr_errmsg
         text = f"criu failed: {first}" if first else "criu failed"
-        return Error(text, step=name, errno=answer.cr_errno, hint=self._log(name).lstrip("; "))
+        return Error(text, step=name, errno=answer.cr_errno, hint=self._log(name).lstrip("; "), kind="host")
 
     def _first_error(self, name: str) -> str:
         """CRIU's log is long; the first error is mostly the cause, the rest are its consequences."""

@@ -24,7 +24,7 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
     """
     status = entry.status()
     if status not in ("running", "paused"):
-        raise Error(f"Container cannot be checkpointed in {status} state")
+        raise Error(f"Container cannot be checkpointed in {status} state", kind="state")
     if entry.record.get("network_devices"):
         text = "a container with devices of the host's network cannot be checkpointed"
         raise Error(text, location="linux.netDevices", hint="they would be lost: CRIU cannot bring them back")
@@ -47,9 +47,7 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
         directories.close()
 
 
-def _request(
-    messages: "Any", options: CriuOptions, config: "dict[str, Any]", entry: "Entry", pid: int
-) -> "Any":
+def _request(messages: "Any", options: CriuOptions, config: "dict[str, Any]", entry: "Entry", pid: int) -> "Any":
     request = common(messages, options, config)
     request.pid, request.root, request.log_file = pid, entry.record["rootfs"], "dump.log"
     paths = entry.record["cgroup"]["cgroup_paths"]

@@ -37,7 +37,7 @@ def unknown_command(name: str) -> Error:
     """There is none of this name; perhaps another was meant."""
     from pyoci.spelling import suggestion
 
-    return Error(f"No help topic for '{name}'", hint=suggestion(name, table.COMMANDS), status=3)
+    return Error(f"No help topic for '{name}'", hint=suggestion(name, table.COMMANDS), kind="unknown_command")
 
 
 def _run(call: Call, argv: "list[str]") -> int:

@@ -111,7 +111,7 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     """
     form = values.get("log-format", "text") or "text"
     if form not in ("text", "json"):
-        raise Error(f"invalid log-format: {form}", hint="it is one of text, json")
+        raise Error(f"invalid log-format: {form}", hint="it is one of text, json", kind="refused")
     call.log_format = form
     log = values.get("log", "")
     call.log_path = absolute(log) if log else ""
@@ -123,16 +123,18 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     if not manager:
         manager = "systemd" if values.get("systemd-cgroup", False) else "cgroupfs"
     elif manager not in _MANAGERS:
-        raise Error(f'unknown cgroup manager "{manager}"', hint="use cgroupfs, systemd or disabled")
+        raise Error(f'unknown cgroup manager "{manager}"', hint="use cgroupfs, systemd or disabled", kind="refused")
     call.cgroup_manager = manager
     call.rootless = _rootless(values.get("rootless", "auto"))
     call.root_given = "root" in values
     if values.get("root") == "":
-        raise Error("Option --root argument must not be empty", hint="it would be the working directory")
+        raise Error(
+            "Option --root argument must not be empty", hint="it would be the working directory", kind="refused"
+        )
     call.root = absolute(values["root"]) if call.root_given else default_root()
     if call.root == "/":
         # The container directories would be mixed with the host's own.
-        raise Error("Option --root argument should not be set to /")
+        raise Error("Option --root argument should not be set to /", kind="refused")
 
 
 def _rootless(value: str) -> str:
@@ -142,7 +144,7 @@ def _rootless(value: str) -> str:
         return "true"
     if value in ("0", "f", "F", "FALSE", "false", "False"):
         return "false"
-    raise Error(f'invalid value "{value}" for --rootless', hint="it is one of true, false, auto")
+    raise Error(f'invalid value "{value}" for --rootless', hint="it is one of true, false, auto", kind="refused")
 
 
 def absolute(path: str) -> str:
@@ -151,7 +153,7 @@ def absolute(path: str) -> str:
         try:
             path = f"{posix.getcwd()}/{path}"
         except FileNotFoundError:
-            raise Error(f'cannot resolve "{path}": the working directory no longer exists') from None
+            raise Error(f'cannot resolve "{path}": the working directory no longer exists', kind="host") from None
     if "//" not in path and "/." not in path and path[-1:] != "/":
         return path
     parts: "list[str]" = []

@@ -18,7 +18,9 @@ def main(call: "Call") -> int:
     elif len(call.arguments) < 2:
         # The id is looked at first: an unknown container is the likelier mistake, and runc's answer.
         runtime.state(name)
-        raise Error("process args cannot be empty", hint="name a command after the id, or pass --process FILE")
+        raise Error(
+            "process args cannot be empty", hint="name a command after the id, or pass --process FILE", kind="refused"
+        )
     else:
         process = exec_process.from_flags(call, runtime.config(name))
     wanted = ExecOptions(

@@ -105,7 +105,7 @@ def number_of(what: str, text: str) -> int:
     if number < 0:
         known = f"parsing {text} as int for {what} failed: "  # scripts know it from runc
         hint = f"use a decimal number from 0 to {_LAST_ID}; names are not looked up"
-        raise Error(f'{known}bad {what}: "{text}"', hint=hint)
+        raise Error(f'{known}bad {what}: "{text}"', hint=hint, kind="refused")
     return number
 
 

@@ -17,13 +17,13 @@ def check() -> "list[str]":
     """Reads and writes JSON, and imports every module. Gives the libraries that are not here, each with what it is for;
     raises Error that names what does not work."""
     if jsondoc.dump(jsondoc.parse(DOCUMENT.encode())) != DOCUMENT:
-        raise Error("JSON that was read and written again is not what it was")
+        raise Error("JSON that was read and written again is not what it was", kind="internal")
     for text in BROKEN:
         try:
             jsondoc.parse(text)
         except Error:
             continue
-        raise Error(f"the JSON parser accepts {text!r}")
+        raise Error(f"the JSON parser accepts {text!r}", kind="internal")
     missing = set()
     for name in modules():
         try:
@@ -31,7 +31,7 @@ def check() -> "list[str]":
         except ModuleNotFoundError as problem:
             wanted = (problem.name or "").partition(".")[0]
             if wanted not in LIBRARIES:
-                raise Error(f"{name} cannot be imported: {problem}") from None
+                raise Error(f"{name} cannot be imported: {problem}", kind="internal") from None
             library, _, purpose = LIBRARIES[wanted]
             missing.add(f"{library}, {purpose}")
     return sorted(missing)

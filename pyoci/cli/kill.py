@@ -27,7 +27,7 @@ def signal_number(text: str) -> int:
     if number < 0:
         number = _by_name(text)
     if number < 0:
-        raise Error(f'unknown signal "{text}"', hint="use a number or a name of signal(7) such as TERM")
+        raise Error(f'unknown signal "{text}"', hint="use a number or a name of signal(7) such as TERM", kind="refused")
     return number
 
 

@@ -18,7 +18,7 @@ def main(call: "Call") -> int:
     """Prints a table, a JSON array, or with --quiet the ids; broken directories are named on standard error."""
     form = call.text("format") or "table"
     if form not in ("table", "json"):
-        raise Error("invalid format option", hint="--format is one of table, json")
+        raise Error("invalid format option", hint="--format is one of table, json", kind="refused")
     states, warnings = _listing(call)
     for warning in warnings:
         write(STDERR, warning + "\n")

@@ -26,7 +26,6 @@ _PREFIX = {
 }
 _STARTS_A_PROCESS = "unable to start container process: "
 _IN_INIT = "error during container init: "
-_EXEC_FAILED = 255
 
 
 def report(call: "Call", problem: BaseException) -> int:
@@ -47,43 +46,45 @@ def report(call: "Call", problem: BaseException) -> int:
 
 def describe(call: "Call", problem: BaseException) -> "tuple[str, int]":
     """The message and the exit status for whatever a command raised."""
+    from pyoci.kinds import exit_status, kind_of
+
+    kind = kind_of(problem)
+    return _words(call.command, problem), exit_status(kind, call.command)
+
+
+def _words(command: str, problem: BaseException) -> str:
     if isinstance(problem, Usage):
-        return problem.text, problem.status
-    text, status = _words(problem)
-    prefix = _PREFIX.get(call.command, "")
-    if not prefix:
-        return text, status
-    if call.command == "exec" and status == 1:
-        status = _EXEC_FAILED
-    if isinstance(problem, Error) and (problem.step or _is_of_program(problem)):
+        return problem.text
+    prefix = _PREFIX.get(command, "")
+    if not isinstance(problem, Error):
+        return prefix + _unexpected(problem)
+    if prefix and (problem.step or problem.kind == "program"):
         prefix += _STARTS_A_PROCESS
-        if problem.by_init and call.command != "exec" and problem.step:
+        if problem.by_init and command != "exec" and problem.step:
             prefix += _IN_INIT
-    return prefix + text, status
+    return prefix + _refusal(problem)
 
 
-def _words(problem: BaseException) -> "tuple[str, int]":
-    if isinstance(problem, Error):
-        return _refusal(problem), problem.status
+def _unexpected(problem: BaseException) -> str:
     if isinstance(problem, KeyboardInterrupt):
-        return "interrupted", 130
+        return "interrupted"
     if isinstance(problem, MemoryError):
-        return "out of memory", 1
+        return "out of memory"
     if isinstance(problem, RecursionError):
-        return f"the input is nested too deeply (at {_place(problem.__traceback__)})", 1
+        return f"the input is nested too deeply (at {_place(problem.__traceback__)})"
     if isinstance(problem, OSError) and problem.errno:
         name = problem.filename
         if isinstance(name, bytes):
             name = name.decode("utf-8", "surrogateescape")
         if name:
-            return f"{name}: {errno_text(problem.errno)}", 1
-        return f"{errno_text(problem.errno)} (at {_place(problem.__traceback__)})", 1
+            return f"{name}: {errno_text(problem.errno)}"
+        return f"{errno_text(problem.errno)} (at {_place(problem.__traceback__)})"
     if isinstance(problem, ImportError):
         from pyoci.installation import reason
 
-        return reason(problem), 1
-    kind = type(problem).__name__
-    return f"internal error, please report: {kind}: {problem} ({_place(problem.__traceback__)})", 1
+        return reason(problem)
+    name = type(problem).__name__
+    return f"internal error, please report: {name}: {problem} ({_place(problem.__traceback__)})"
 
 
 def _refusal(problem: Error) -> str:
@@ -91,16 +92,10 @@ def _refusal(problem: Error) -> str:
 
     Callers look for the words `unable to start container process: exec: "NAME": ...` in one piece.
     """
-    if _is_of_program(problem) and problem.location:
+    if problem.kind == "program" and problem.location:
         moved = Error(problem.text, errno=problem.errno, hint=problem.hint)
         return f"{moved} ({problem.location})"
     return str(problem)
-
-
-def _is_of_program(problem: Error) -> bool:
-    from pyoci.failures import ProgramError
-
-    return isinstance(problem, ProgramError)
 
 
 def _place(trace: "Optional[TracebackType]") -> str:

@@ -36,7 +36,7 @@ def exposition(readings: "list[Reading]") -> str:
 
 def _samples(name: str, reading: "Reading") -> "list[Sample]":
     if name == "pyoci_container_running":
-        return [({}, 0 if reading.stats is None else 1)]
+        return [({}, 0 if reading.status == "stopped" else 1)]
     if reading.stats is None:
         return []
     if name == "pyoci_cpu_seconds":

@@ -42,7 +42,8 @@ def man_page() -> str:
 
 def _roff_end() -> str:
     rows = [("0", "done"), ("1", "it failed; standard error and the log say why")]
-    rows += [("3", "there is no such command"), ("141", "nobody reads any more what it prints")]
+    rows += [("2", "validate: it could not judge"), ("3", "there is no such command")]
+    rows += [("130", "interrupted from the keyboard"), ("141", "nobody reads any more what it prints")]
     rows.append(("255", "exec: the command could not be run"))
     rows.append(("other", "run and exec: the status of the container's process, or 128 and the signal that ended it"))
     variables = [("XDG_RUNTIME_DIR", "where states are kept without root: in its directory pyoci")]
@@ -85,7 +86,8 @@ command.
 | exit status | when |
 |---|---|
 | 0 | done |
-| 1 | it failed |
+| 1 | it failed; `validate`: a document is not valid |
+| 2 | `validate` could not judge: a file cannot be read, a flag is not understood |
 | 3 | there is no such command |
 | 130 | interrupted from the keyboard |
 | 141 | nobody reads any more what it prints, as when `head` has seen enough |

@@ -25,7 +25,7 @@ class Usage(Error):
     """
 
     def __init__(self, text: str, *, headline: str = "", command: str = "") -> None:
-        super().__init__(text)
+        super().__init__(text, kind="usage")
         self.headline = headline
         self.command = command
 

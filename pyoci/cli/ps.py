@@ -19,7 +19,7 @@ def main(call: "Call") -> int:
     """Prints the host's pids as a JSON array, or the lines of the host's ps (default options -ef) for them."""
     form = call.text("format") or "table"
     if form not in ("table", "json"):
-        raise Error("invalid format option", hint="--format is one of table, json")
+        raise Error("invalid format option", hint="--format is one of table, json", kind="refused")
     pids = call.runtime().ps(check_id(call.arguments[0]))
     if form == "json":
         from pyoci.jsondoc import dump
@@ -35,7 +35,7 @@ def only(pids: "list[int]", listing: str) -> str:
     lines = listing.split("\n")  # what else ends a line may stand in a process's own words
     fields = lines[0].split() if lines else []
     if _FIELD not in fields:
-        raise Error("couldn't find PID field in ps output", hint="ask ps for it, as in: -o pid,args")
+        raise Error("couldn't find PID field in ps output", hint="ask ps for it, as in: -o pid,args", kind="refused")
     column = fields.index(_FIELD)
     wanted = {str(pid) for pid in pids}
     kept = [lines[0]]
@@ -55,11 +55,13 @@ def _host_ps(arguments: "list[str]") -> str:
 
     program = next((path for path in _PROGRAMS if _executable(path)), "")
     if not program:
-        raise Error("no ps on this host", hint="install procps, or use --format json")
+        raise Error("no ps on this host", hint="install procps, or use --format json", kind="missing")
     done = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise Error(f"{program} ended with status {done.returncode}: {said}", hint="see the options after the id")
+        raise Error(
+            f"{program} ended with status {done.returncode}: {said}", hint="see the options after the id", kind="host"
+        )
     return done.stdout.decode("utf-8", "surrogateescape")
 
 

@@ -60,7 +60,7 @@ def spec(call: "Call") -> int:
     try:
         fd = posix.open(path, flags, 0o666)
     except FileExistsError:
-        raise Error("File config.json exists. Remove it first") from None
+        raise Error("File config.json exists. Remove it first", kind="exists") from None
     except OSError as problem:
         raise Error(f"open {path}", errno=problem.errno or 0) from None
     try:

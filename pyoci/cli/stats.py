@@ -20,7 +20,7 @@ def main(call: "Call") -> int:
     names = [check_id(name) for name in call.arguments]
     form = call.text("format") or "table"
     if form not in _FORMATS:
-        raise Error("invalid format option", hint=f"--format is one of {', '.join(_FORMATS)}")
+        raise Error("invalid format option", hint=f"--format is one of {', '.join(_FORMATS)}", kind="refused")
     interval = call.seconds("interval", 1.0)
     if interval <= 0:
         raise Error("duration interval must be greater than 0", location="--interval")

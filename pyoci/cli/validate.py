@@ -16,19 +16,18 @@ if TYPE_CHECKING:
 
 KINDS = ("config", "process", "state", "features")
 FORMATS = ("human", "json", "sarif")
-UNUSABLE = 2  # exit status: the question could not be answered
 
 
 def main(call: "Call") -> int:
     """Prints the report on each BUNDLE, FILE or - and returns 0 when all are valid, 1 when one is not.
 
-    Raises Error with status 2 for a file that cannot be read or a flag that is not understood.
+    Raises Error for a file that cannot be read or a flag that is not understood.
     """
     form, kind = call.text("format") or "human", call.text("kind")
     if form not in FORMATS:
-        raise Error(f'unknown format "{form}"', hint="--format is one of human, json, sarif", status=UNUSABLE)
+        raise Error(f'unknown format "{form}"', hint="--format is one of human, json, sarif", kind="refused")
     if kind and kind not in KINDS:
-        raise Error(f'unknown kind "{kind}"', hint=f"--kind is one of {', '.join(KINDS)}", status=UNUSABLE)
+        raise Error(f'unknown kind "{kind}"', hint=f"--kind is one of {', '.join(KINDS)}", kind="refused")
     names = call.arguments or [call.text("bundle") or "."]
     reports = [_report(name, kind, call) for name in names]
     show(_rendered(reports, form))
@@ -60,7 +59,7 @@ def _lacks(name: str, path: str, raw: bytes, call: "Call") -> "list[Problem]":
 
     if name == "-":
         hint = "--host looks into the bundle"
-        raise Error("standard input is no bundle", hint=hint, status=UNUSABLE)
+        raise Error("standard input is no bundle", hint=hint, kind="refused")
     options = CreateOptions(os.path.dirname(os.path.abspath(path)))
 
     def compile_plan(config: "dict[str, Any]", without_cgroups: bool) -> "Plan":
@@ -84,7 +83,7 @@ def _read(name: str) -> "tuple[str, bytes]":
         finally:
             os.close(fd)
     except OSError as problem:
-        raise Error("cannot be read", location=name, errno=problem.errno or 0, status=UNUSABLE) from None
+        raise Error("cannot be read", location=name, errno=problem.errno or 0) from None
 
 
 def _bytes(fd: int, most: int) -> bytes:

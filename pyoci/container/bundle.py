@@ -32,7 +32,7 @@ def parse_config(data: bytes) -> "tuple[bytes, dict[str, Any]]":
     pyoci.mark("check")
     changed = check_runnable_config(config, raw=data)
     if type(config) is not dict:
-        raise Error("config.json is not an object")
+        raise Error("config.json is not an object", kind="refused")
     if changed:
         from pyoci.jsondoc import dump
 
@@ -45,9 +45,11 @@ def _read(path: str, bundle: str) -> bytes:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except FileNotFoundError:
         if not Host().exists(bundle):
-            raise Error(f"the bundle {bundle} does not exist", hint="--bundle names its directory") from None
+            raise Error(
+                f"the bundle {bundle} does not exist", hint="--bundle names its directory", kind="refused"
+            ) from None
         hint = "`pyoci spec` writes one"
-        raise Error(f"JSON specification file config.json not found in {bundle}", hint=hint) from None
+        raise Error(f"JSON specification file config.json not found in {bundle}", hint=hint, kind="refused") from None
     except OSError as problem:
         raise Error(f"open {path}", errno=problem.errno or 0) from None
     try:
@@ -60,7 +62,7 @@ def _read(path: str, bundle: str) -> bytes:
             parts.append(part)
             size += len(part)
             if size > MAX_BYTES:
-                raise Error(f"{path} is larger than {MAX_BYTES >> 20} MiB")
+                raise Error(f"{path} is larger than {MAX_BYTES >> 20} MiB", kind="refused")
     except OSError as problem:
         raise Error(f"read {path}", errno=problem.errno or 0) from None
     finally:

@@ -156,7 +156,6 @@ class Creation:
     def undo(self, problem: BaseException) -> None:
         """Takes back what was made. What goes wrong meanwhile must not hide the reason we are here."""
         pyoci.mark("undo")
-        location = problem.location if isinstance(problem, Error) else ""
         if self.master >= 0:
             posix.close(self.master)
         try:
@@ -176,7 +175,7 @@ class Creation:
             from pyoci.rdt import leave
 
             leave(self.entry)
-        if self.hooked or location.startswith("hooks."):
+        if self.hooked or (isinstance(problem, Error) and problem.kind == "hook"):
             from pyoci.hooks import hook_state, run_all_hooks
 
             state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)

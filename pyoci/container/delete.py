@@ -29,7 +29,8 @@ def delete(store: Store, container: str, warn: "Optional[Warn]" = None) -> None:
         status = entry.status()
         if status != "stopped":
             hint = "kill it first, or use --force"
-            raise Error(f"cannot delete container {container} that is not stopped: {status}", hint=hint)
+            text = f"cannot delete container {container} that is not stopped: {status}"
+            raise Error(text, hint=hint, kind="state")
         destroy(entry, warn)
 
 
@@ -39,7 +40,7 @@ def delete_by_force(store: Store, container: str, warn: "Optional[Warn]" = None)
     try:
         entry = store.open(container)
     except Error as problem:
-        if problem.errno:
+        if problem.kind != "not_found":
             raise  # it may be there
         return
     with entry:
@@ -115,7 +116,8 @@ def destroy(entry: Entry, warn: "Optional[Warn]" = None) -> None:
     """
     if not end(entry):
         pid = entry.record["init_process_pid"]
-        raise Error(f"process {pid} does not end", hint="a process that waits for a device cannot be killed: try later")
+        hint = "a process that waits for a device cannot be killed: try later"
+        raise Error(f"process {pid} does not end", hint=hint, kind="host")
     _reap(entry)
     pyoci.mark("cgroup")
     manager = entry.manager()

@@ -33,7 +33,7 @@ def _with_resctrl(entry: "Entry", stats: "dict[str, Any]") -> "dict[str, Any]":
 def _running(entry: "Entry") -> int:
     pid = entry.pid()
     if not pid:
-        raise Error(f"container with id {entry.container} is not running")
+        raise Error(f"container with id {entry.container} is not running", kind="not_running")
     return pid
 
 

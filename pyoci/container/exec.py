@@ -99,7 +99,7 @@ def execute(
     check_terminal(bool(process.get("terminal")), options.detach, options.console_socket)
     pidfd = open_process(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
-        raise Error("cannot exec in a stopped container")
+        raise Error("cannot exec in a stopped container", kind="state")
     try:
         plan = _compile(entry, process, options, pid)
         joined = _Execution(entry, options, pid).run(plan, pidfd)
@@ -112,13 +112,13 @@ def execute(
 def _running(entry: Entry, options: "ExecOptions") -> int:
     status = entry.status()
     if status == "paused" and not options.ignore_paused:
-        raise Error("cannot exec in a paused container (use --ignore-paused to override)")
+        raise Error("cannot exec in a paused container (use --ignore-paused to override)", kind="state")
     if status == "stopped":
         from pyoci.container.memory import hint
 
-        raise Error("cannot exec in a stopped container", hint=hint(entry))
+        raise Error("cannot exec in a stopped container", hint=hint(entry), kind="state")
     if status == "creating":
-        raise Error("cannot exec in a creating container")
+        raise Error("cannot exec in a creating container", kind="state")
     return entry.pid()
 
 

@@ -49,25 +49,26 @@ def _hint(problem: OSError) -> str:
     return "its owner makes it before the runtime is called" if isinstance(problem, FileNotFoundError) else ""
 
 
-def send_descriptor(path: str, flag: str, payload: bytes, fd: int) -> None:
+def send_descriptor(path: str, flag: str, payload: bytes, fd: int, *, connecting: str = "", sending: str = "") -> None:
     """Sends a descriptor over the stream socket at path; flag is the command's option that named it.
 
+    connecting, sending: the steps that errors name
     Errors: Error with the errno: nobody listens, or it is no socket.
     """
     directory, _, name = path.rpartition("/")
     try:
         parent = posix.open(directory or "/", kernel.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
     except OSError as problem:
-        raise Error(f"open {directory}", location=flag, errno=problem.errno or 0) from None
+        raise Error(f"open {directory}", location=flag, step=connecting, errno=problem.errno or 0) from None
     try:
         peer = _shim.connect(parent, name.encode("utf-8", "surrogateescape"), kernel.SOCK_STREAM)
     finally:
         posix.close(parent)
     if peer < 0:
-        raise Error(f"connect to {path}", location=flag, errno=-peer, hint=_hint(OSError(-peer, "")))
+        raise Error(f"connect to {path}", location=flag, step=connecting, errno=-peer, hint=_hint(OSError(-peer, "")))
     try:
         sent = _shim.send(peer, payload, [fd])
     finally:
         posix.close(peer)
     if sent < 0:
-        raise Error(f"send to {path}", location=flag, errno=-sent)
+        raise Error(f"send to {path}", location=flag, step=sending, errno=-sent)

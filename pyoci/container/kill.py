@@ -15,16 +15,16 @@ def kill(entry: Entry, signal: int) -> None:
     if signal != _SIGKILL or entry.record["own_pids"]:
         _signal_first(entry, signal)
     elif not kill_everything(entry, signal):
-        raise Error("container not running")
+        raise Error("container not running", kind="not_running")
 
 
 def _signal_first(entry: Entry, signal: int) -> None:
     pid = entry.pid()
     if not pid:
-        raise Error("container not running")
+        raise Error("container not running", kind="not_running")
     pidfd = open_process(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
-        raise Error("container not running")
+        raise Error("container not running", kind="not_running")
     try:
         result = _shim.pidfd_signal(pidfd, signal)
     finally:
@@ -33,7 +33,7 @@ def _signal_first(entry: Entry, signal: int) -> None:
         import errno
 
         if result == -errno.ESRCH:
-            raise Error("container not running")
+            raise Error("container not running", kind="not_running")
         raise Error("send the signal", errno=-result)
     if signal == _SIGKILL:
         entry.manager().release()

@@ -3,7 +3,6 @@
 import posix
 
 from pyoci.container.files import send_descriptor
-from pyoci.errors import Error
 from pyoci.plan.request import from_bundle
 
 TYPE_CHECKING = False
@@ -11,7 +10,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_AGENT = "seccomp agent specified in the seccomp profile"
+# in runc's words, which scripts know
+_CONNECTING = "failed to connect with seccomp agent specified in the seccomp profile"
+_SENDING = "cannot send seccomp fd"
 
 
 def send_listener(config: "dict[str, Any]", state: "dict[str, Any]", pid: int, fd: int) -> None:
@@ -29,11 +30,8 @@ def send_listener(config: "dict[str, Any]", state: "dict[str, Any]", pid: int, f
         document["metadata"] = profile["listenerMetadata"]
     document["state"] = state
     path = from_bundle(state["bundle"], profile["listenerPath"])
+    place, text = "linux.seccomp.listenerPath", dump(document).encode()
     try:
-        send_descriptor(path, "linux.seccomp.listenerPath", dump(document).encode(), fd)
-    except Error as problem:  # in runc's words, which scripts know
-        sending = problem.text.startswith("send ")
-        problem.step = "cannot send seccomp fd" if sending else f"failed to connect with {_AGENT}"
-        raise
+        send_descriptor(path, place, text, fd, connecting=_CONNECTING, sending=_SENDING)
     finally:
         posix.close(fd)

@@ -22,7 +22,7 @@ def kills(entry: "Entry") -> int:
 def refuse_killed(entry: "Entry", pid: int, text: str = TOO_LOW) -> None:
     """Errors: Error when a process that has just been told to go on was killed so: its program cannot be started."""
     if is_exiting(pid) and kills(entry):
-        raise Error(text, location=_LIMIT)
+        raise Error(text, location=_LIMIT, kind="host")
 
 
 def hint(entry: "Entry") -> str:

@@ -11,17 +11,13 @@ if TYPE_CHECKING:
     from pyoci.container.state import Entry
 
 
-class OtherFormat(Error):
-    """A state file of another version of pyoci: it may say what this one cannot know."""
-
-
 def recover(entry: "Entry", problem: Error) -> "dict[str, Any]":
     """The record in the copy of state.json; that it was needed is said on standard error.
 
     problem: why state.json itself cannot be read
     Errors: Error when the copy cannot be, either, or they are of another version.
     """
-    if isinstance(problem, OtherFormat):
+    if problem.kind == "version":  # it may say what this one cannot know
         raise problem
     try:
         record = entry.read_copy()

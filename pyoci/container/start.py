@@ -35,7 +35,7 @@ def _refusal(entry: Entry, status: str) -> Error:
         from pyoci.container.memory import hint as why
 
         hint = why(entry)
-    return Error(_REFUSALS[status], hint=hint)
+    return Error(_REFUSALS[status], hint=hint, kind="state")
 
 
 def start_created(entry: Entry, left_alone: bool = False) -> None:
@@ -53,7 +53,7 @@ def start_created(entry: Entry, left_alone: bool = False) -> None:
         if "poststart" in entry.record["hooks"]:
             _poststart(entry)
     except Error as problem:
-        if entry.fd >= 0 and problem.location.startswith("hooks."):
+        if entry.fd >= 0 and problem.kind == "hook":
             from pyoci.container.delete import destroy
 
             destroy(entry)

@@ -125,7 +125,7 @@ class Store:
             hint = f"there is no {self.path}: is --root the right one?"
         except OSError:
             pass
-        return Error(f"container does not exist: {container}", hint=hint)
+        return Error(f"container does not exist: {container}", hint=hint, kind="not_found")
 
     def _ensure(self) -> None:
         """Makes the root where there is none. It holds what we will trust, so nobody else may write there, nor put
@@ -157,7 +157,7 @@ def _unusable(path: str, problem: OSError) -> Error:
 
 
 def _taken(container: str) -> Error:
-    return Error(f"container with given ID already exists: {container}")
+    return Error(f"container with given ID already exists: {container}", kind="exists")
 
 
 def _lock(fd: int, path: str) -> None:
@@ -205,10 +205,11 @@ class Entry:
             raise Error(
                 f"container does not exist: {self.container} has no state",
                 hint="`delete --force` removes what a command that was killed has left",
+                kind="not_found",
             )
         record = read_record(data, f"{self.path}/{_STATE}")
         if not record.get("format") and self._has(_COPY):
-            raise Error(f"{self.path}/{_STATE} is damaged: its format is missing")
+            raise Error(f"{self.path}/{_STATE} is damaged: its format is missing", kind="damaged")
         self.record = record
 
     def recover(self) -> bool:
@@ -234,7 +235,11 @@ class Entry:
         except OSError as problem:
             raise Error(f"list {self.path}", errno=problem.errno or 0) from None
         if left and not left & {_STATE, _COPY, _CONFIG, SOCKET}:
-            raise Error(f"{self.path} is no container's: {sorted(left)[0]} is in it", hint="is --root the right one?")
+            raise Error(
+                f"{self.path} is no container's: {sorted(left)[0]} is in it",
+                hint="is --root the right one?",
+                kind="damaged",
+            )
         return not left
 
     def read_copy(self) -> "Optional[dict[str, Any]]":
@@ -273,10 +278,14 @@ class Entry:
         """The config kept. Errors: Error when there is none, or it is damaged."""
         data = self._read(_CONFIG)
         if data is None:
-            raise Error(f"container {self.container} has no config", hint="was `create` killed? `delete --force` it")
-        value = parse(data, name=f"{self.path}/{_CONFIG}")
+            raise Error(
+                f"container {self.container} has no config",
+                hint="was `create` killed? `delete --force` it",
+                kind="damaged",
+            )
+        value = _parse(data, f"{self.path}/{_CONFIG}")
         if type(value) is not dict:
-            raise Error(f"{self.path}/{_CONFIG} is not an object")
+            raise Error(f"{self.path}/{_CONFIG} is not an object", kind="damaged")
         return value
 
     def close(self) -> None:
@@ -351,9 +360,9 @@ class Entry:
         try:
             found = posix.fstat(fd)
             if found.st_mode & 0o170000 != 0o100000:
-                raise Error(f"{self.path}/{name} is no file")
+                raise Error(f"{self.path}/{name} is no file", kind="damaged")
             if found.st_size > _LARGEST:
-                raise Error(f"{self.path}/{name} is larger than {_LARGEST >> 20} MiB")
+                raise Error(f"{self.path}/{name} is larger than {_LARGEST >> 20} MiB", kind="damaged")
             return posix.read(fd, found.st_size)
         except OSError as problem:
             raise Error(f"read {self.path}/{name}", errno=problem.errno or 0) from None
@@ -473,23 +482,31 @@ def _check(text: bytes) -> int:
     return int.from_bytes(text, "little") % _PRIME
 
 
+def _parse(data: bytes, name: str) -> "Any":
+    """The value of a file that we wrote."""
+    try:
+        return parse(data, name=name)
+    except Error as problem:
+        problem.kind = "damaged"
+        raise
+
+
 def read_record(data: bytes, name: str) -> "dict[str, Any]":
     """The record that a state file holds. Errors: Error that says why it is none."""
-    record = parse(data, name=name)
+    record = _parse(data, name)
     if type(record) is dict:
         number = record.get("format")
         if number not in (None, _FORMAT):
-            from pyoci.container.recovery import OtherFormat
-
-            raise OtherFormat(
+            raise Error(
                 f"{name} is of format {number}; this pyoci reads {_FORMAT}",
                 hint="the container was made by another version of pyoci: use that one",
+                kind="version",
             )
         if number and not data.endswith(b',"check":%d}' % _check(data.rpartition(b',"check":')[0] + b"}")):
-            raise Error(f"{name} is damaged: its check is wrong")
+            raise Error(f"{name} is damaged: its check is wrong", kind="damaged")
         if _is_state(record):
             return record
-    raise Error(f"{name} is not a container's state")
+    raise Error(f"{name} is not a container's state", kind="damaged")
 
 
 def _is_state(record: "dict[str, Any]") -> bool:

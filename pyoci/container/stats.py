@@ -88,8 +88,11 @@ def read(runtime: "Runtime", names: "list[str]", stopped: bool) -> "list[Reading
         if status != "stopped":
             try:
                 stats = runtime.stats(state["id"])
-            except Error:
-                status = "stopped"  # between the two calls
-        if stats is not None or names or stopped:
+            except Error as problem:
+                if problem.kind in ("not_running", "not_found"):
+                    status = "stopped"  # between the two calls
+                elif names:
+                    raise
+        if status != "stopped" or names or stopped:
             readings.append(Reading(state["id"], status, stats, time.monotonic()))
     return readings

@@ -31,7 +31,7 @@ def refuse_shared(path: str) -> None:
     if rest:
         hint = f"who can write there can put something else in the place of {path}; choose another --root"
     text = f"others can write to {place or '/'}: its owner is {found.st_uid}, its mode {found.st_mode & 0o7777:o}"
-    raise Error(text, hint=hint)
+    raise Error(text, hint=hint, kind="refused")
 
 
 def _step(place: str, part: str) -> str:

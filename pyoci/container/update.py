@@ -16,7 +16,7 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> "list[str]":
     Errors: Error "container not running", or with the property that the kernel refused; then the limits are as before.
     """
     if entry.status() == "stopped":
-        raise Error("container not running")
+        raise Error("container not running", kind="not_running")
     from pyoci.jsondoc import dump
 
     config = entry.config()
@@ -39,7 +39,7 @@ def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:
     Errors: Error "container not running", or in runc's words when the host has no such thing.
     """
     if entry.status() == "stopped":
-        raise Error("container not running")
+        raise Error("container not running", kind="not_running")
     from pyoci import rdt
     from pyoci.host import Host
     from pyoci.jsondoc import dump

@@ -90,6 +90,7 @@ def _node(request: "Request", plan: "Plan", where: str, path: str, numbers: "tup
         raise Error(
             f"a user namespace can only have the host's devices; at {path} the host has {other}, not {major}:{minor}",
             location=where,
+            kind="missing",
         )
     plan.add(
         ops.mount_bind(

@@ -52,6 +52,7 @@ def _helper(request: "Request", name: str, where: str) -> str:
             f"mapping more than one's own id needs {name}, which is not installed",
             location=where,
             hint="install it (Debian: uidmap), or map only your own id",
+            kind="missing",
         )
     return path
 

@@ -15,7 +15,7 @@ def compile_intel_rdt(request: "Request", plan: "Plan") -> None:
     path = request.host.resctrl()
     if not path:
         hint = "mount -t resctrl resctrl /sys/fs/resctrl, on a machine that has Intel RDT"
-        raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint)
+        raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint, kind="missing")
     wish = rdt.Wish(request.linux["intelRdt"], request.container)
     rdt.check(rdt.Tree(path), wish)
     plan.parent.append(ops.resctrl("linux.intelRdt", path))

@@ -22,6 +22,7 @@ def compile_labels(request: "Request", plan: "Plan") -> None:
                 "AppArmor is not enabled on this host",
                 location="process.apparmorProfile",
                 hint="leave the profile out, or enable AppArmor",
+                kind="missing",
             )
         # attr/exec belongs to the first of several security modules; AppArmor's own came with Linux 5.8
         file = "attr/apparmor/exec" if request.host.exists("/proc/self/attr/apparmor/exec") else "attr/exec"
@@ -55,5 +56,8 @@ def mount_label(request: "Request", type: str) -> "list[str]":
 def _check_selinux(request: "Request", where: str) -> None:
     if not request.host.has_selinux():
         raise Error(
-            "SELinux is not enabled on this host", location=where, hint="leave the label out, or enable SELinux"
+            "SELinux is not enabled on this host",
+            location=where,
+            hint="leave the label out, or enable SELinux",
+            kind="missing",
         )

@@ -64,7 +64,7 @@ def lend_mapped(request: "Request", plan: "Plan", source: Source, entry: "dict[s
     Errors: Error when there are neither.
     """
     if request.host.euid != 0:
-        raise Error("only root can make id-mapped mounts", location=source.where)
+        raise Error("only root can make id-mapped mounts", location=source.where, kind="missing")
     own = entry.get("uidMappings"), entry.get("gidMappings")
     source.deep_map = deep
     if any(own):

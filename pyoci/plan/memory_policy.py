@@ -56,6 +56,6 @@ def _check_nodes(request: "Request", plan: "Plan", text: str, mask: int) -> None
     there = number_mask(online, MOST_NODES, "memory nodes", _ONLINE)
     if not mask & there:
         refusal = f"this host has none of the memory nodes {text}"
-        raise Error(refusal, location=f"{_WHERE}.nodes", hint=f"it has {online}")
+        raise Error(refusal, location=f"{_WHERE}.nodes", hint=f"it has {online}", kind="missing")
     if mask & ~there:
         plan.warnings.append(f"{_WHERE}.nodes: of {text} this host has no more than {online}")

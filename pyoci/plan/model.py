@@ -95,7 +95,7 @@ class Plan:
         _shim.pack(head + words, data)
         data += pool
         if len(data) > ops.MAX_BYTES:
-            raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB")
+            raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB", kind="refused")
         return bytes(data)
 
     def _pool(self, fields: "list[Field]") -> "tuple[dict[Field, int], bytes]":

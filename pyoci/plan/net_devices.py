@@ -24,7 +24,7 @@ def compile_net_devices(request: "Request", plan: "Plan") -> None:
         hint = 'add {"type": "network"} to linux.namespaces'
         raise Error("unable to move network devices without a private NET namespace", location=_WHERE, hint=hint)
     if request.host.euid != 0:
-        raise Error("moving network devices takes root", location=_WHERE)
+        raise Error("moving network devices takes root", location=_WHERE, kind="missing")
     path = space.get("path") or ""
     if path and request.host.same_file(path, "/proc/self/ns/net"):
         raise Error(f"{path} is the host's own network namespace", location=_WHERE)
@@ -36,7 +36,7 @@ def compile_net_devices(request: "Request", plan: "Plan") -> None:
         target: str = device.get("name") or name
         if name == "lo" or name not in here:
             text = "lo belongs to its namespace and cannot be moved" if name == "lo" else "no such network device"
-            raise Error(text, location=where)
+            raise Error(text, location=where, kind="refused" if name == "lo" else "missing")
         if target in taken and "%d" not in target:
             text = f"the container's network namespace already has a device {target}"
             raise Error(text, location=where, hint="choose another `name`, or one with %d")

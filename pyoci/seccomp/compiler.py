@@ -68,6 +68,7 @@ class Library:
                 f"it needs the library {NAME}, which is not installed",
                 location=_WHERE,
                 hint="install libseccomp (Debian: libseccomp2), or leave linux.seccomp out",
+                kind="missing",
             ) from None
         found = self.call.seccomp_version()
         self.version = f"{found.major}.{found.minor}.{found.micro}"
@@ -94,7 +95,12 @@ class Library:
         """The token of SCMP_ARCH_*."""
         token = self._token(name)
         if token == 0:
-            raise Error(f"libseccomp {self.version} does not know {name}", location=where, hint="a newer one may")
+            raise Error(
+                f"libseccomp {self.version} does not know {name}",
+                location=where,
+                hint="a newer one may",
+                kind="missing",
+            )
         return token
 
 
@@ -139,7 +145,11 @@ def _action(name: str, number: "int | None") -> int:
 def _filter(library: Library, default: int) -> "Any":
     filter = library.call.seccomp_init(default)
     if filter == ffi.NULL:
-        raise Error(f"libseccomp {library.version} refuses the default action", location=f"{_WHERE}.defaultAction")
+        raise Error(
+            f"libseccomp {library.version} refuses the default action",
+            location=f"{_WHERE}.defaultAction",
+            kind="missing",
+        )
     return filter
 
 
@@ -180,7 +190,7 @@ def _architectures(library: Library, filter: "Any", tokens: "dict[int, tuple[str
         if result == -errno.EDOM:
             raise Error(f"{name} has another byte order than this machine", location=where, hint="leave it out")
         if result < 0:
-            raise Error(f"libseccomp {library.version} refuses {name}", location=where, errno=-result)
+            raise Error(f"libseccomp {library.version} refuses {name}", location=where, errno=-result, kind="missing")
     if native not in tokens:
         library.call.seccomp_arch_remove(filter, native)
 

@@ -110,7 +110,7 @@ def _read_as_go(document: object, kind: str) -> bool:
 
 
 def _stop(finding: "Finding") -> None:
-    raise Error(finding[2])
+    raise Error(finding[2], kind="refused")
 
 
 # Stands where rules expect a list, and has enough of one finding: a hundred thousand of them, each with a suggestion,

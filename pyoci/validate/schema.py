@@ -91,7 +91,7 @@ class Reader:
         if getattr(_accept if hasattr(_accept, self.kind) else _accept_rest, self.kind)(document):
             return []
         validator = _validator()({"allOf": [self.root], "definitions": self.whole["definitions"]})
-        found = [_finding(error) for error in itertools.islice(validator.iter_errors(document), MOST)]
+        found = _findings(itertools.islice(validator.iter_errors(document), MOST))
         self.cut = len(found) == MOST
         wrong = {path for code, path, _, _ in found if code == "schema-type"}
         return [item for item in found if item[0] == "schema-type" or item[1] not in wrong]
@@ -133,15 +133,28 @@ def _validator() -> "Any":
         try:
             import jsonschema
         except ImportError:
-            raise Error("does not fit the schema", hint="install the Python package jsonschema to see where") from None
+            raise Error(
+                "does not fit the schema", hint="install the Python package jsonschema to see where", kind="missing"
+            ) from None
     return jsonschema.Draft4Validator
 
 
-def _finding(error: "Any") -> "Finding":
-    path = tuple(error.absolute_path)
-    sentence, hint = _words(error)
-    known = _known(path, error.instance, error.validator, sentence)
-    return CODES[error.validator], path, f"{known}: {sentence}" if known else sentence, hint
+def _findings(errors: "Iterator[Any]") -> "list[Finding]":
+    found: "list[Finding]" = []
+    absent: "dict[tuple[Any, ...], list[str]]" = {}  # names that an object lacks: it has an error for each, in order
+    for error in errors:
+        path = tuple(error.absolute_path)
+        if error.validator == "required":
+            names = absent.setdefault(
+                (path, tuple(error.absolute_schema_path)),
+                [word for word in error.validator_value if word not in error.instance],
+            )
+            sentence, hint = f'"{names.pop(0)}" is required', ""
+        else:
+            sentence, hint = _words(error)
+        known = _known(path, error.instance, error.validator, sentence)
+        found.append((CODES[error.validator], path, f"{known}: {sentence}" if known else sentence, hint))
+    return found
 
 
 def _known(path: "Path", value: object, rule: str, sentence: str) -> str:
@@ -171,9 +184,6 @@ def _words(error: "Any") -> "tuple[str, str]":
     if rule == "enum":
         hint = nearest(value, limit) if isinstance(value, str) else ""
         return f"{_shown(value)} is none of {', '.join(limit)}", hint
-    if rule == "required":
-        name = next(word for word in limit if word not in value and repr(word) in error.message)
-        return f'"{name}" is required', ""
     if rule in ("minimum", "maximum"):
         low, high = error.schema["minimum"], error.schema["maximum"]
         return f"must be from {low} to {high}, {_shown(value)} is not", ""
@@ -190,5 +200,3 @@ def _shown(value: object) -> str:
         return TYPES["object" if isinstance(value, dict) else "array"]
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-

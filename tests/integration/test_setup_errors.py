@@ -115,7 +115,7 @@ def without_library(mode: str, *words: str) -> "subprocess.CompletedProcess[str]
 
 def test_python_that_has_gone_is_told(box: Box) -> None:
     result = without_library("755", PYOCI, "--root", str(box.root), "validate", str(box.path))
-    assert result.returncode == 1 and "this installation cannot work" in result.stderr, result
+    assert result.returncode == 2 and "this installation cannot work" in result.stderr, result
     assert "lacks modules (install Python again" in result.stderr, result
     assert "internal error" not in result.stderr and "configuration" not in result.stderr, result
 

@@ -43,35 +43,51 @@ def test_numbers_are_told_as_ranges() -> None:
     assert ranges({3}) == "3"
 
 
-def _failed(operation: int, number: int, text: str, where: str = "") -> str:
-    message = SimpleNamespace(operation=operation, number=number, text=text, where=where)
+def _failed(operation: int, number: int, text: str, call: int = ops.CALL_OTHER, filtered: bool = False) -> str:
+    detail = text.partition(": ")[2]
+    where = "hooks.createContainer[0] (/x)" if operation == ops.HOOK else ""
+    message = SimpleNamespace(
+        operation=operation, number=number, text=text, detail=detail, where=where, call=call, filtered=filtered
+    )
     return str(failures.error(message))  # type: ignore[arg-type]
 
 
-FILTERED = ", under the seccomp filter"
+FILTERED = (ops.CALL_OTHER, True)
 
 
 @pytest.mark.parametrize(
-    ("operation", "number", "text", "said"),
+    ("operation", "number", "text", "more", "said"),
     [
-        (ops.IDENTITY, errno.EINVAL, "setuid", "the user namespace has no such id"),
-        (ops.MOUNT_BIND, errno.EPERM, "mount_setattr", "nosuid, nodev"),
-        (ops.IDENTITY, errno.EPERM, "setgid" + FILTERED, "linux.seccomp has to allow"),
-        (ops.CAPABILITIES, errno.ENOSYS, "capset" + FILTERED, "linux.seccomp has to allow"),
-        (ops.EXECUTE, errno.EPERM, "execve: /bin/x" + FILTERED, 'exec: "/bin/x": operation not permitted'),
-        (ops.EXECUTE, errno.EPERM, "execve: /bin/x" + FILTERED, "linux.seccomp forbids execve"),
-        (ops.EXECUTE, errno.ENOENT, "execve: /bin/x" + FILTERED, 'exec: "/bin/x": no such file'),
-        (ops.EXECUTE, errno.ENOENT, "execve: /bin/x", "CR LF"),
-        (ops.FIND_EXECUTABLE, errno.EACCES, "/bin/x", "chmod +x"),
+        (ops.IDENTITY, errno.EINVAL, "setuid", (), "the user namespace has no such id"),
+        (ops.MOUNT_BIND, errno.EPERM, "mount_setattr", (ops.CALL_MOUNT_FLAGS,), "nosuid, nodev"),
+        (ops.IDENTITY, errno.EPERM, "setgid", FILTERED, "linux.seccomp has to allow"),
+        (ops.CAPABILITIES, errno.ENOSYS, "capset", FILTERED, "linux.seccomp has to allow"),
+        (ops.EXECUTE, errno.EPERM, "execve: /bin/x", FILTERED, 'exec: "/bin/x": operation not permitted'),
+        (ops.EXECUTE, errno.EPERM, "execve: /bin/x", FILTERED, "linux.seccomp forbids execve"),
+        (ops.EXECUTE, errno.ENOENT, "execve: /bin/x", FILTERED, 'exec: "/bin/x": no such file'),
+        (ops.EXECUTE, errno.ENOENT, "execve: /bin/x", (), "CR LF"),
+        (ops.FIND_EXECUTABLE, errno.EACCES, ": /bin/x", (), "chmod +x"),
     ],
 )
-def test_failed_step_says_its_likely_cure(operation: int, number: int, text: str, said: str) -> None:
-    assert said in _failed(operation, number, text)
+def test_failed_step_says_its_likely_cure(
+    operation: int, number: int, text: str, more: "tuple[int, ...]", said: str
+) -> None:
+    assert said in _failed(operation, number, text, *more)
+
+
+def test_words_alone_decide_nothing() -> None:
+    """Images and hooks choose parts of them."""
+    assert "nosuid" not in _failed(ops.MOUNT_BIND, errno.EPERM, "mount_setattr")
+    assert "seccomp" not in _failed(ops.CAPABILITIES, errno.EPERM, "capset, under the filter")
+    assert "EPERM" not in _failed(ops.HOOK, errno.EPERM, "start it: exit status 1")
+    assert "EPERM" in _failed(ops.HOOK, errno.EPERM, "start it", ops.CALL_HOOK_START)
+    assert "ordinary directory" in _failed(ops.MOUNT_NEW, errno.ENOTDIR, "destination: proc", ops.CALL_DESTINATION)
+    assert "ordinary directory" not in _failed(ops.MOUNT_NEW, errno.ENOTDIR, "destination: proc")
 
 
 def test_what_a_filter_cannot_have_done_is_not_laid_to_it() -> None:
-    assert "filter" not in _failed(ops.ENTER_CWD, errno.EACCES, 'chdir: "/x"' + FILTERED)
-    assert "filter" not in _failed(ops.HOOK, errno.ECHILD, "exit status 1" + FILTERED)
+    assert "filter" not in _failed(ops.ENTER_CWD, errno.EACCES, 'chdir: "/x"', *FILTERED)
+    assert "filter" not in _failed(ops.HOOK, errno.ECHILD, "exit status 1", *FILTERED)
 
 
 def test_memory_file_that_is_denied_names_the_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,8 +162,22 @@ def test_sizes_for_people(count, text):
 
 def test_a_container_that_stops_between_two_calls_is_stopped():
     def refuse(name):
-        raise Error("container with id x is not running")
+        raise Error("container with id x is not running", kind="not_running")
 
     runtime = types.SimpleNamespace(stats=refuse, state=lambda name: {"id": name, "status": "running"})
     (reading,) = read(runtime, ["x"], stopped=False)
     assert (reading.status, reading.stats) == ("stopped", None)
+
+
+def test_a_container_without_statistics_is_not_called_stopped():
+    """As one made with --cgroup-manager disabled: asked for by name it is an error."""
+
+    def refuse(name):
+        raise Error("the container was made without a cgroup", kind="state")
+
+    state = {"id": "x", "status": "running"}
+    runtime = types.SimpleNamespace(stats=refuse, state=lambda name: state, list=lambda: ([state], []))
+    (reading,) = read(runtime, [], stopped=False)
+    assert (reading.status, reading.stats) == ("running", None)
+    with pytest.raises(Error, match="without a cgroup"):
+        read(runtime, ["x"], stopped=False)

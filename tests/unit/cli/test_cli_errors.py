@@ -10,7 +10,7 @@ import pytest
 
 from pyoci.cli import main
 from pyoci.errors import Error
-from pyoci.failures import ProgramError
+from pyoci.kinds import KINDS, exit_status
 
 TEXT_LINE = re.compile(r'time="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ" level=error msg="(.*)"\n')
 
@@ -130,8 +130,8 @@ def test_prefix_and_status_of_each_command(cli, runtime, words, prefix, status, 
 
 
 def test_a_missing_program_has_the_words_engines_look_for(cli, runtime):
-    words = 'exec: "nosuch": executable file not found in $PATH'
-    runtime.answers["exec"] = ProgramError(words, location="process.args[0]")
+    text = 'exec: "nosuch": executable file not found in $PATH'
+    runtime.answers["exec"] = Error(text, location="process.args[0]", kind="program")
     status, _, err = cli("exec", "-d", "c1", "nosuch")
     assert status == 255
     assert TEXT_LINE.fullmatch(err).group(1) == (
@@ -150,11 +150,15 @@ def test_a_step_that_failed_is_told_with_its_place_errno_and_cure(cli, runtime, 
     assert err.endswith("(do this)\n")
 
 
-def test_the_error_decides_on_the_status(cli, runtime):
-    runtime.answers["exec"] = Error("x", status=126)
-    assert cli("exec", "-d", "c1", "ls")[0] == 126
-    runtime.answers["run"] = Error("x", status=3)
-    assert cli("run", "-b", "/", "c1")[0] == 3
+@pytest.mark.parametrize("kind", KINDS)
+def test_kind_and_command_decide_on_the_status(cli, runtime, kind):
+    runtime.answers["exec"] = runtime.answers["run"] = Error("x", kind=kind)
+    assert cli("exec", "-d", "c1", "ls")[0] == exit_status(kind, "exec")
+    assert cli("run", "-b", "/", "c1")[0] == exit_status(kind)
+
+
+def test_validate_tells_what_it_could_not_judge_from_what_is_invalid(cli):
+    assert cli("validate", "--nosuch")[0] == cli("validate", "--format", "x")[0] == cli("validate", "/nosuch")[0] == 2
 
 
 @pytest.mark.parametrize(
