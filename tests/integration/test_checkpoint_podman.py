@@ -82,7 +82,7 @@ class Podman:
             leftovers.reap()
 
     def count(self, name: str) -> int:
-        return int(self.ok("exec", name, "cat", "/tmp/count").strip() or 0)
+        return len(self.ok("exec", name, "ls", "/tmp/count").split())
 
     def status(self, name: str) -> str:
         return self.ok("inspect", "--format", "{{.State.Status}}", name).strip()
