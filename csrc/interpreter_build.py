@@ -26,8 +26,9 @@ STARTS = ("frozen", "linked", "stock")
 KNOWN = ((3, 11), (3, 15))  # the versions whose start somebody has looked at, oldest and newest
 # Functions of Python's in whose place interpreter.c has its own
 WRAPPED = ("_Py_Deepfreeze_Init", "_PyGC_Init", "PyCodec_LookupError", "_PyCodec_EncodeText", "_PyCodec_DecodeText")
-# Modules whose objects Debian leaves out of Python's static library, or whose libraries it does not name
-OPTIONAL = ("_md5", "_sha1", "_sha2", "_sha3", "_blake2", "_hmac", "_zstd")
+# Modules whose objects Debian leaves out of Python's static library, or whose libraries it does not name; and
+# pyexpat: its library would be loaded at each start, and nobody here reads XML
+OPTIONAL = ("pyexpat", "_md5", "_sha1", "_sha2", "_sha3", "_blake2", "_hmac", "_zstd")
 
 
 def wanted():
