@@ -6,10 +6,7 @@ set -eu
 directory=$1
 . "$(dirname "$0")/unpacked.sh"
 [ ! -e "$directory/criu" ] || exit 0
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "criu.sh: needs root on Debian; tests of checkpoint and restore will skip" >&2
-    exit 0
-fi
+can_fetch "tests of checkpoint and restore will skip" || exit 0
 
 # The program is started by its own loader; it starts no copy of itself, so that is enough
 finish() {

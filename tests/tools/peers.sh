@@ -5,10 +5,7 @@ set -eu
 directory=$1
 . "$(dirname "$0")/unpacked.sh"
 [ ! -e "$directory/bin" ] || exit 0
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "peers.sh: needs root on Debian; the newest runc and crun will be missing" >&2
-    exit 0
-fi
+can_fetch "the newest runc and crun will be missing" || exit 0
 command -v patchelf >/dev/null || apt-get install -y -qq --no-install-recommends patchelf >/dev/null
 rm -rf "$directory"
 mkdir -p "$directory/made"

@@ -1,6 +1,13 @@
 # unpacked.sh: for scripts that bring programs of a newer Debian, unpacked and not installed, with the libraries they were
 # built with. To be sourced.
 
+# can_fetch WITHOUT: whether packages can be had here; says who asks, and what there will be without
+can_fetch() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && return
+    echo "$(basename "$0"): needs root on Debian; $1" >&2
+    return 1
+}
+
 # fetch DIRECTORY PACKAGE SUITE...: unpacks a package of the first suite and all it depends on, of any, to DIRECTORY/new
 fetch() (
     directory=$1 package=$2
