@@ -25,9 +25,14 @@ _RECORD = 128  # bytes of a struct signalfd_siginfo, which begins with the numbe
 
 
 class Foreground:
-    """Holds signals back from its making on, so that none is lost between the start of the process and the wait."""
+    """Holds signals back from its making on, so that none is lost between the start of the process and the wait.
+
+    until_exit: whether the program ends after this, as a command does: a signal that comes when the process has ended
+    is for nobody, and must not take its status away
+    """
 
     __slots__ = ("before", "notify", "signals", "told")
+    until_exit = False
 
     def __init__(self) -> None:
         self.notify: "Optional[Notify]" = None
@@ -41,7 +46,8 @@ class Foreground:
     def __exit__(self, *_: object) -> None:
         """Lets signals through again: a program that has the runtime in it goes on."""
         posix.close(self.signals)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, self.before)
+        if not self.until_exit:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, self.before)
 
     def wait(self, process: "Process", master: int) -> int:
         """Waits for the process; the exit status as a shell gives it: 128 and the signal's number when killed.
@@ -135,6 +141,11 @@ class Foreground:
                 terminal.resize()
             elif number not in _OWN:
                 _shim.pidfd_signal(process.pidfd, number)
+
+
+def hold_until_exit() -> None:
+    """For a command, see Foreground."""
+    Foreground.until_exit = True
 
 
 def _reap(pid: int) -> "Optional[int]":

@@ -19,8 +19,10 @@ from support.pty import ConsoleSocket
 
 _BROUGHT = Path(__file__).parents[2] / "build" / "criu" / "criu"
 CRIU = os.environ.get("PYOCI_CRIU") or (str(_BROUGHT) if _BROUGHT.exists() else shutil.which("criu") or "")
-# Not in a file: CRIU wants one that was open to be of the same size when it restores, and the counter may have gone on
-COUNTER = "i=0; mkdir -p /tmp/count; while :; do i=$((i + 1)); mkdir /tmp/count/$i; sleep 0.05; done"
+# Not in one file: CRIU wants a file that was open to be of the same size when it restores, and the counter may have gone
+# on. Without programs of its own: a process in vfork(2) waits for one that CRIU has stopped already, and CRIU for it
+STEP = "i=$((i + 1)); : > /tmp/count/$i; read -t 0.05 x <> /wait"
+COUNTER = f"i=0; mkdir -p /tmp/count; [ -p /wait ] || mkfifo /wait; while :; do {STEP}; done"
 
 
 def why_not() -> str:
@@ -156,6 +158,7 @@ def test_to_another_directory_and_name(saved: Saved) -> None:
     good(saved.checkpoint())
     at = number(saved.count)
     other = saved.box.bundle()
+    os.mkfifo(other.rootfs / "wait")
     shutil.copytree(saved.bundle.rootfs / "tmp", other.rootfs / "tmp", dirs_exist_ok=True)
     cgroup = other.linux["cgroupsPath"]
     other.config = {**saved.bundle.config, "linux": {**saved.bundle.linux, "cgroupsPath": cgroup}}
@@ -218,7 +221,7 @@ def test_tcp_connection_over_loopback(saved: Saved) -> None:
     needs_tcp()
     server = "mkfifo /tmp/f; nc -l -p 99 < /tmp/f > /tmp/got & exec 3> /tmp/f;"
     client = "while ! grep -qs ':0063 .* 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done;"
-    loop = "i=0; while :; do i=$((i + 1)); echo $i; mkdir -p /tmp/count/$i; sleep 0.05; done"
+    loop = f"i=0; mkdir -p /tmp/count; mkfifo /wait; while :; do {STEP}; echo $i; done"
     saved.bundle.shell(f"{server} {client} ( {loop} ) | nc 127.0.0.1 99")
     saved.start()
     got = saved.bundle.rootfs / "tmp" / "got"

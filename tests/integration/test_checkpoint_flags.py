@@ -443,8 +443,8 @@ def test_lazy_migration(saved: Saved, server: "PageServer") -> None:
     other.config = {**saved.bundle.config, "linux": {**saved.bundle.linux, "cgroupsPath": other.linux["cgroupsPath"]}}
     other.write()
     dump = LazyDump(saved, server)
-    for name in os.listdir(saved.bundle.rootfs / "tmp"):
-        (other.rootfs / "tmp" / name).write_bytes((saved.bundle.rootfs / "tmp" / name).read_bytes())
+    os.mkfifo(other.rootfs / "wait")
+    shutil.copytree(saved.bundle.rootfs / "tmp", other.rootfs / "tmp", dirs_exist_ok=True)
     at = number(saved.count)
     server.begin("lazy-pages", "--page-server")
     until(lambda: is_socket(server.work / "lazy-pages.socket"))

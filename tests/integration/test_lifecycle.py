@@ -182,6 +182,14 @@ def test_run_passes_on_signals_and_removes_the_container(box: Box) -> None:
     assert box.left() == []
 
 
+def test_a_signal_after_the_end_does_not_take_the_status_away(box: Box) -> None:
+    """The hook sends it while `run` removes the container."""
+    bundle = box.bundle().shell("exit 7")
+    bundle.hook("poststop", "/bin/sh", args=["sh", "-c", "kill -TERM $PPID"])
+    assert box.run(bundle).status == 7
+    assert box.left() == []
+
+
 def test_run_keep_leaves_a_stopped_container(box: Box) -> None:
     assert box.run(box.bundle().args("true"), "--keep").ok
     assert box.state()["status"] == "stopped"

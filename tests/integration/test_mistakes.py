@@ -28,6 +28,7 @@ FILE = Path(__file__).parents[1] / "data" / "mistakes.json"
 MISTAKES: "dict[str, dict[str, Any]]" = json.loads(FILE.read_text())
 
 DIFFERS = {  # what does so from host to host
+    r"\bsh: line 0: ": "sh: ",  # a newer busybox
     r'(?m)^time="[^"]*" ': "",
     r"/sys/fs/cgroup(/[a-z,_]+)?(?=/\{tag\})": "{hierarchy}",
     r"CPUs [0-9,-]+ are not there: this machine has [0-9,-]+": "CPUs {absent} are not there: this machine has {cpus}",

@@ -356,7 +356,7 @@ def test_output_that_nobody_reads_is_no_end(box: Box, command: str) -> None:
 def test_output_that_nobody_reads_yet_holds_no_signal_back(box: Box, command: str) -> None:
     """The pipe is full. A second signal, after the end, says that nobody will read what is left."""
     reading, writing = full_pipe()
-    script = "trap 'echo got > /fifo; exit 7' TERM; yes & echo ready > /fifo; while :; do sleep 1; done"
+    script = "trap 'echo got > /fifo; exit 7' TERM; echo kept; yes & echo ready > /fifo; while :; do sleep 1; done"
     begun = relayed(box, script, command, writing)
     os.close(writing)
     assert said(box) == "ready"
