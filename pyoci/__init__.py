@@ -23,6 +23,7 @@ def mark(phase: str) -> None:
     """What the command does from here on. Nobody listens: `--trace` puts its own function here (pyoci/trace.py)."""
 
 
+is_command = False  # whether this is the command `pyoci`, which ends when its work is done
 on_step: "Optional[Callable[[Message], None]]" = None  # likewise, for the times of init's steps
 
 

@@ -7,8 +7,10 @@ import sys
 def run(words: "list[str]") -> None:
     """Runs the command line, and ends without the interpreter's farewell."""
     try:
+        import pyoci
         from pyoci.cli import main
 
+        pyoci.is_command = True
         status = main(words)
         for stream in (sys.stdout, sys.stderr):
             try:

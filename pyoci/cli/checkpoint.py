@@ -28,10 +28,6 @@ def restore(call: "Call") -> int:
         detach=call.yes("detach"),
         no_subreaper=call.yes("no-subreaper"),
     )
-    if not wanted.detach:
-        from pyoci.container.foreground import hold_until_exit
-
-        hold_until_exit()
     return call.runtime().restore(name, wanted, _criu_options(call))
 
 

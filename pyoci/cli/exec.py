@@ -32,8 +32,4 @@ def main(call: "Call") -> int:
         cgroup=call.texts("cgroup"),
         ignore_paused=call.yes("ignore-paused"),
     )
-    if not wanted.detach:
-        from pyoci.container.foreground import hold_until_exit
-
-        hold_until_exit()
     return runtime.exec(name, process, wanted)

@@ -23,10 +23,6 @@ def run(call: "Call") -> int:
     name = check_id(call.arguments[0])
     wanted = create_options(call)
     _keep_root(call)
-    if not wanted.detach:
-        from pyoci.container.foreground import hold_until_exit
-
-        hold_until_exit()
     return call.runtime().run(name, wanted)
 
 

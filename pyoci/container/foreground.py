@@ -25,14 +25,9 @@ _RECORD = 128  # bytes of a struct signalfd_siginfo, which begins with the numbe
 
 
 class Foreground:
-    """Holds signals back from its making on, so that none is lost between the start of the process and the wait.
-
-    until_exit: whether the program ends after this, as a command does: a signal that comes when the process has ended
-    is for nobody, and must not take its status away
-    """
+    """Holds signals back from its making on, so that none is lost between the start of the process and the wait."""
 
     __slots__ = ("before", "notify", "signals", "told")
-    until_exit = False
 
     def __init__(self) -> None:
         self.notify: "Optional[Notify]" = None
@@ -44,9 +39,10 @@ class Foreground:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets signals through again: a program that has the runtime in it goes on."""
+        """Lets signals through again: a program that has the runtime in it goes on. A command ends: a signal that comes
+        after the process's end is for nobody, and must not take its status away."""
         posix.close(self.signals)
-        if not self.until_exit:
+        if not pyoci.is_command:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, self.before)
 
     def wait(self, process: "Process", master: int) -> int:
@@ -141,11 +137,6 @@ class Foreground:
                 terminal.resize()
             elif number not in _OWN:
                 _shim.pidfd_signal(process.pidfd, number)
-
-
-def hold_until_exit() -> None:
-    """For a command, see Foreground."""
-    Foreground.until_exit = True
 
 
 def _reap(pid: int) -> "Optional[int]":

@@ -20,7 +20,7 @@ from support.pty import ConsoleSocket
 _BROUGHT = Path(__file__).parents[2] / "build" / "criu" / "criu"
 CRIU = os.environ.get("PYOCI_CRIU") or (str(_BROUGHT) if _BROUGHT.exists() else shutil.which("criu") or "")
 # Not in one file: CRIU wants a file that was open to be of the same size when it restores, and the counter may have
-# gone on. Without programs of its own: a process in vfork(2) waits for one that CRIU has stopped already, and CRIU for it
+# gone on. Without programs of its own: a process in vfork(2) waits for one that CRIU has stopped, and CRIU for it
 STEP = "i=$((i + 1)); : > /tmp/count/$i; read -t 0.05 x <> /wait"
 COUNTER = f"i=0; mkdir -p /tmp/count; [ -p /wait ] || mkfifo /wait; while :; do {STEP}; done"
 
