@@ -121,11 +121,12 @@ def different(one: CodeType, other: CodeType) -> "list[str]":
 
 
 def traced(code: CodeType, names: "dict[str, Any]") -> "list[tuple[str, str, int]]":
-    """Runs code; what a debugger sees of it."""
+    """Runs code; what a debugger sees of it, and not of finalizers of other tests' garbage."""
     events = []
 
     def look(frame: Any, event: str, _: object) -> Any:
-        events.append((event, frame.f_code.co_name, frame.f_lineno))
+        if frame.f_code.co_filename == code.co_filename:
+            events.append((event, frame.f_code.co_name, frame.f_lineno))
         return look
 
     before = sys.gettrace()
