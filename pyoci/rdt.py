@@ -130,7 +130,7 @@ def check(tree: Tree, wish: Wish) -> None:
         text = f"a class {wish.group} exists already, and is not this container's"
         raise Error(text, location=_WHERE, hint="name a class with closID, or remove it")
     if wish.monitor and tree.exists(wish.monitor):
-        raise Error(f"{tree.path}/{wish.monitor} exists already", location=f"{_WHERE}.enableMonitoring", kind="exists")
+        raise Error(f"{tree.path}/{wish.monitor} exists already", location=f"{_WHERE}.enableMonitoring")
     if wish.named and there:
         current = tree.read(f"{wish.group}/schemata".lstrip("/"))
         for key, line in wish.lines:

@@ -33,6 +33,7 @@ _INHERITED = (
 
 
 _KILLED = 128 + 9  # the status of what SIGKILL has ended
+_FILTERED = 128 + 31  # SIGSYS
 
 
 class Joined:
@@ -74,7 +75,7 @@ def run_exec(
             why = hint(entry)
             if why:
                 warn(f"killed by SIGKILL; {why}")
-        if status >= 128:
+        if status == _FILTERED:
             from pyoci.container.run import tell_of_filter
 
             tell_of_filter(status, warn)

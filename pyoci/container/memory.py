@@ -1,6 +1,6 @@
 """What the kernel has killed for lack of memory ends in silence: here it gets a voice. Asked only of what has ended."""
 
-from pyoci.container.state import is_exiting
+from pyoci.container.state import end_signal
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pyoci.container.state import Entry
 
 TOO_LOW = "container init was OOM-killed (memory limit too low?)"  # scripts know it from runc and crun
+_SIGKILL = 9
 _LIMIT = "linux.resources.memory.limit"
 
 
@@ -20,8 +21,9 @@ def kills(entry: "Entry") -> int:
 
 
 def refuse_killed(entry: "Entry", pid: int, text: str = TOO_LOW) -> None:
-    """Errors: Error when a process that has just been told to go on was killed so: its program cannot be started."""
-    if is_exiting(pid) and kills(entry):
+    """Errors: Error when a process that has just been told to go on was killed so: its program cannot be started. The
+    container may have lost others before, so this one must have been ended by SIGKILL."""
+    if end_signal(pid) == _SIGKILL and kills(entry):
         raise Error(text, location=_LIMIT, kind="host")
 
 

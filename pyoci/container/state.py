@@ -550,6 +550,12 @@ def is_exiting(pid: int) -> bool:
     return not fields or bool(int(fields[6]) & 4)
 
 
+def end_signal(pid: int) -> int:
+    """The signal that has ended a process whose status nobody has taken yet, 0 for none or where it is not told."""
+    fields = _stat(pid)
+    return int(fields[49]) & 0x7F if len(fields) > 49 else 0  # exit_code, field 52
+
+
 def _stat(pid: int) -> "list[bytes]":
     """/proc/<pid>/stat from field 3 on, [] when there is no such process.
 

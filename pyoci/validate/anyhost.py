@@ -3,6 +3,7 @@ judge alike. What is left to the host (cgroups, Intel RDT, the filters that its 
 
 from ..errors import Error
 from ..host import Host
+from .catalog import CATALOG, ERRORS
 from .onhost import refusals
 
 TYPE_CHECKING = False
@@ -121,5 +122,5 @@ def everywhere(config: "Json", known: "list[Finding]") -> "list[Finding]":
         found = refusals(whole, compile_plan, CODE)
     except Error:
         return []
-    places = {item[1][:2] for item in known}
+    places = {item[1][:2] for item in known if CATALOG[item[0]][0] in ERRORS}  # warnings hide nothing
     return [item for item in found if item[0] == CODE and item[1] and item[1][:2] not in places]

@@ -236,8 +236,11 @@ def _limits(look: _Look) -> None:
 
 
 def _hooks(look: _Look) -> None:
-    for kind, hooks in (look.config.get("hooks") or {}).items():
-        for number, hook in enumerate(hooks or ()):
+    from .shoulds import HOOKS
+
+    given = look.config.get("hooks") or {}
+    for kind in HOOKS:  # others are ignored by create
+        for number, hook in enumerate(given.get(kind) or ()):
             path: "Path" = ("hooks", kind, number, "path")
             program = hook["path"]
             if kind == "startContainer":

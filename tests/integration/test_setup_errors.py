@@ -221,3 +221,13 @@ def test_memory_too_low_for_the_program_is_told(box: Box) -> None:
     result = box.call("--debug", "--log", str(log), "run", "--bundle", str(bundle.path), "c")
     assert result.status == 137, result
     assert "lack of memory (linux.resources.memory.limit" in log.read_text()
+
+
+def test_an_older_kill_for_memory_is_not_the_next_programs(box: Box) -> None:
+    """The count is the container's, of its whole life; engines start each exec detached."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.linux["resources"] = {"memory": {"limit": 16 << 20}}
+    box.started(bundle)
+    assert box.call("exec", "c", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1").status == 137
+    for _ in range(20):
+        box.ok("exec", "--detach", "c", "true")

@@ -223,3 +223,19 @@ def test_plan_tells_what_is_missing(box: Box) -> None:
     ]
     document = json.loads(box.ok("plan", "--json", "--bundle", str(bundle.path)).out)
     assert document["missing"][1] == {"where": "mounts[4].source", "text": "/srv/missing does not exist"}
+
+
+def test_hooks_of_unknown_kinds_are_ignored_as_create_does(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.config["hooks"] = {"x": 3, "y": [{"a": 1}]}
+    bundle.write()
+    done = box.call("validate", "--host", str(bundle.path))
+    assert "internal" not in done.err + done.out, done
+    assert box.ok("plan", "--bundle", str(bundle.path)).out
+
+
+def test_a_warning_hides_no_refusal(box: Box) -> None:
+    bundle = box.bundle().args("true")
+    bundle.config["mounts"] = [{"destination": "/", "type": "tmpfs", "source": "t", "foo": 1}]
+    bundle.write()
+    assert box.call("validate", str(bundle.path)).status == 1
