@@ -87,7 +87,11 @@ def _await_end(pid: int, pidfd: int, manager: "Manager") -> bool:
     no more, and nobody else is in the cgroup, is as good. A parent or tracer in the cgroup, which is outside of the pid
     namespace (a CRIU that goes on after a killed `restore`), is ended, too: it may never take a status."""
     tries = 1000
-    while _shim.poll([pidfd], 10) <= 0 and not (is_exiting(pid) and manager.empty()):
+    while (ready := _shim.poll([pidfd], 10)) <= 0 and not (is_exiting(pid) and manager.empty()):
+        if ready < 0:  # it did not wait, as where the kernel has no memory for it
+            from select import select
+
+            select((), (), (), 0.01)
         tries -= 1
         if not tries:
             return False
