@@ -295,10 +295,12 @@ def _sysctls(look: _Look) -> None:
 
 
 def _agent(look: _Look) -> None:
+    from ..plan.seccomp import listens
+
     seccomp = look.linux.get("seccomp") or {}
-    path = seccomp.get("listenerPath")
-    if not path or not any(rule["action"] == "SCMP_ACT_NOTIFY" for rule in seccomp.get("syscalls") or ()):
+    if not seccomp.get("listenerPath") or not listens(seccomp):
         return
+    path = from_bundle(look.request.bundle, seccomp["listenerPath"])
     try:
         is_socket = stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError:
