@@ -35,9 +35,7 @@ def peaks(world: World, runs: int) -> Result:
     columns = ["runtime, container", "processes", "resident, KiB", "(PSS)"]
     result.tables.append(Table("What a detached container keeps", columns, stays))
     series = {who: [float(value) for value in by_command[who].values()] for who in names}
-    result.charts.append(
-        Chart("memory", "Peak of resident memory", "KiB", "bars", list(by_command["pyoci"]), series)
-    )
+    result.charts.append(Chart("memory", "Peak of resident memory", "KiB", "bars", list(by_command["pyoci"]), series))
     if "runc" in by_command:
         shares = [peak / by_command["runc"][name] for name, peak in by_command["pyoci"].items()]
         result.figures["largest share of runc's"] = max(shares)

@@ -240,4 +240,3 @@ def build_interpreter(package, *flags):
     for line in builder.said if start != "frozen" else ():
         sys.stderr.write(f"pyoci: tried {line}\n")
     return start
-

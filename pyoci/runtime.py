@@ -1,9 +1,9 @@
 """The runtime for Python programs, and for the command line: a method for each operation.
 
-    runtime = Runtime("/run/pyoci")
-    runtime.create("web", CreateOptions("/bundles/web", detach=True))
-    runtime.start("web")
-    print(runtime.state("web")["status"])
+runtime = Runtime("/run/pyoci")
+runtime.create("web", CreateOptions("/bundles/web", detach=True))
+runtime.start("web")
+print(runtime.state("web")["status"])
 """
 
 from pyoci.container.state import Store

@@ -113,7 +113,7 @@ def no_variable(entry: str) -> str:
     """Why that is no entry of an environment, in words that scripts know from runc."""
     if entry[:1] == "=":
         return f'environment variable name can\'t be empty: "{entry}"'
-    return f'invalid environment variable: "{entry}": missing \'=\''
+    return f"invalid environment variable: \"{entry}\": missing '='"
 
 
 def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding]") -> None:

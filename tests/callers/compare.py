@@ -20,7 +20,6 @@ _CHILDREN = threading.Lock()  # a child is known as ours before anybody takes th
 PATIENCE = int(os.environ.get("PYOCI_PATIENCE", "60"))  # seconds: a guard against hangs, not a measure
 
 
-
 def _criu() -> tuple[str, str]:
     """The path of a CRIU that works here, found by PATH from now on; else why there is none."""
     brought = Path(__file__).parents[2] / "build" / "criu"

@@ -95,11 +95,13 @@ def killed(cri: Cri) -> str:
 
 def exec_sync(cri: Cri) -> str:
     id = _up(cri)
-    return "\n".join([
-        cri.exec(id, "echo", "ok"),
-        cri.exec(id, "sh", "-c", "echo e >&2; exit 9"),
-        cri.exec(id, "sh", "-c", "id -u; pwd; grep -E 'Seccomp:|CapEff' /proc/self/status"),
-    ])
+    return "\n".join(
+        [
+            cri.exec(id, "echo", "ok"),
+            cri.exec(id, "sh", "-c", "echo e >&2; exit 9"),
+            cri.exec(id, "sh", "-c", "id -u; pwd; grep -E 'Seccomp:|CapEff' /proc/self/status"),
+        ]
+    )
 
 
 def exec_no_such(cri: Cri) -> str:
@@ -126,11 +128,22 @@ def start_not_executable(cri: Cri) -> str:
 
 def resources(cri: Cri) -> str:
     m = cri.messages
-    id = _up(cri, resources={"memory_limit_in_bytes": 64 << 20, "cpu_quota": 50000, "cpu_period": 100000,
-                             "cpu_shares": 300, "oom_score_adj": 900})
+    id = _up(
+        cri,
+        resources={
+            "memory_limit_in_bytes": 64 << 20,
+            "cpu_quota": 50000,
+            "cpu_period": 100000,
+            "cpu_shares": 300,
+            "oom_score_adj": 900,
+        },
+    )
     seen: list[str] = [limits(cri, id), cri.exec(id, "cat", "/proc/1/oom_score_adj")]
-    cri.client.UpdateContainerResources(m.UpdateContainerResourcesRequest(
-        container_id=id, linux=m.LinuxContainerResources(memory_limit_in_bytes=32 << 20, cpu_quota=20000)))
+    cri.client.UpdateContainerResources(
+        m.UpdateContainerResourcesRequest(
+            container_id=id, linux=m.LinuxContainerResources(memory_limit_in_bytes=32 << 20, cpu_quota=20000)
+        )
+    )
     return "\n".join([*seen, limits(cri, id)])
 
 
@@ -138,7 +151,11 @@ def limits(cri: Cri, id: str) -> str:
     below = f"{cri.directory.parent.name}-{cri.runtime}/{id}"
     return " ".join(
         Path(f"/sys/fs/cgroup/{controller}/{below}/{file}").read_text().strip()
-        for controller, file in (("memory", "memory.limit_in_bytes"), ("cpu", "cpu.cfs_quota_us"), ("cpu", "cpu.shares"))
+        for controller, file in (
+            ("memory", "memory.limit_in_bytes"),
+            ("cpu", "cpu.cfs_quota_us"),
+            ("cpu", "cpu.shares"),
+        )
     )
 
 
@@ -161,11 +178,15 @@ def oom(cri: Cri) -> str:
 def security(cri: Cri) -> str:
     m = cri.messages
     return _once(
-        cri, "id; grep -E 'Cap|NoNew|Seccomp:' /proc/self/status; touch /x || echo read-only",
+        cri,
+        "id; grep -E 'Cap|NoNew|Seccomp:' /proc/self/status; touch /x || echo read-only",
         security={
             "capabilities": m.Capability(add_capabilities=["NET_ADMIN"], drop_capabilities=["CHOWN"]),
-            "run_as_user": m.Int64Value(value=1000), "supplemental_groups": [77], "readonly_rootfs": True,
-            "no_new_privs": True, "seccomp": m.SecurityProfile(profile_type=0),
+            "run_as_user": m.Int64Value(value=1000),
+            "supplemental_groups": [77],
+            "readonly_rootfs": True,
+            "no_new_privs": True,
+            "seccomp": m.SecurityProfile(profile_type=0),
         },
     )
 
@@ -173,7 +194,11 @@ def security(cri: Cri) -> str:
 def privileged(cri: Cri) -> str:
     m = cri.messages
     config_pod = cri.pod("p", privileged=True)
-    id = cri.container(config_pod, ["grep", "CapEff", "/proc/self/status"], _host(cri, {"privileged": True, "seccomp": m.SecurityProfile(profile_type=1)}))
+    id = cri.container(
+        config_pod,
+        ["grep", "CapEff", "/proc/self/status"],
+        _host(cri, {"privileged": True, "seccomp": m.SecurityProfile(profile_type=1)}),
+    )
     cri.begin_container(id)
     return f"{cri.wait(id).exit_code}\n{cri.log()}"
 
@@ -184,9 +209,11 @@ def mounts_and_environment(cri: Cri) -> str:
     shared.mkdir(exist_ok=True)
     (shared / "f").write_text("in\n")
     return _once(
-        cri, "cat /m/f; touch /m/g || echo read-only; echo $A; pwd",
+        cri,
+        "cat /m/f; touch /m/g || echo read-only; echo $A; pwd",
         mounts=[m.Mount(container_path="/m", host_path=str(shared), readonly=True)],
-        envs=[m.KeyValue(key="A", value="b")], working_dir="/tmp",
+        envs=[m.KeyValue(key="A", value="b")],
+        working_dir="/tmp",
     )
 
 
@@ -200,8 +227,11 @@ def shared_pid(cri: Cri) -> str:
 
 def host_namespaces(cri: Cri) -> str:
     options = {"network": NODE, "pid": NODE, "ipc": NODE}
-    id = cri.container(cri.pod("p", **options), ["sh", "-c", "cat /proc/1/comm; readlink /proc/self/ns/ipc"],
-                       {"namespace_options": cri.messages.NamespaceOption(**options)})
+    id = cri.container(
+        cri.pod("p", **options),
+        ["sh", "-c", "cat /proc/1/comm; readlink /proc/self/ns/ipc"],
+        {"namespace_options": cri.messages.NamespaceOption(**options)},
+    )
     cri.begin_container(id)
     return f"{cri.wait(id).exit_code}\n{cri.log()}"
 
@@ -229,7 +259,9 @@ OPERATIONS = [
     Operation("Version", version, out="containerd"),
     Operation("RunPodSandbox, StopPodSandbox, RemovePodSandbox", pod, out="^0 p 1 0$", core=True),
     Operation("pod with a network of its own", pod_network, out="^0\nstdout F pod-host\nstdout F 2"),
-    Operation("CreateContainer, StartContainer, StopContainer, RemoveContainer", life, out="^\\[0, 1, 2, 3\\] 0", core=True),
+    Operation(
+        "CreateContainer, StartContainer, StopContainer, RemoveContainer", life, out="^\\[0, 1, 2, 3\\] 0", core=True
+    ),
     Operation("StopContainer: killed after the time", killed_after_the_time, out="^137$"),
     Operation("StopContainer: at once", killed, out="^137$"),
     Operation("log and exit status", output, out="^7 Error\nstderr F err\nstdout F out", core=True),
@@ -237,10 +269,17 @@ OPERATIONS = [
     Operation("ExecSync: no such command", exec_no_such, status=1, err="no such file or directory"),
     Operation("ExecSync: timeout", exec_timeout, status=1, err="DEADLINE_EXCEEDED|timeout"),
     Operation("ExecSync: in what has ended", exec_stopped, status=1, err="EXITED|not running"),
-    Operation("StartContainer: no such command", start_no_such, status=1, err="exec: \"/nosuch\": stat /nosuch: no such file",
-              core=True),
+    Operation(
+        "StartContainer: no such command",
+        start_no_such,
+        status=1,
+        err='exec: "/nosuch": stat /nosuch: no such file',
+        core=True,
+    ),
     Operation("StartContainer: not executable", start_not_executable, status=1, err="permission denied"),
-    Operation("resources, UpdateContainerResources", resources, out="^67108864 50000 300\n.*\n33554432 20000 300", core=True),
+    Operation(
+        "resources, UpdateContainerResources", resources, out="^67108864 50000 300\n.*\n33554432 20000 300", core=True
+    ),
     Operation("ContainerStats", stats, out="True True", core=True),
     Operation("out of memory", oom, out="^137 "),
     Operation("security context", security, out="read-only", core=True),

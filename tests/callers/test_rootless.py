@@ -8,7 +8,7 @@ from engines.rootless import Rootless
 UP = (
     "up() { $P run -d --name c1 --network none $I sh -c "
     "'trap \"exit 3\" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null || return; "
-    "until_ \"\\$P logs c1 | grep -q ready\"; }; up && "
+    'until_ "\\$P logs c1 | grep -q ready"; }; up && '
 )
 
 
@@ -40,15 +40,28 @@ OPERATIONS = [
     _run("capabilities and seccomp", "$R $I grep -E 'Cap|Seccomp:|NoNew' /proc/self/status", "Seccomp:\\s+2"),
     _run("privileged", "$R --privileged $I echo ok", "^ok$"),
     _run("read-only", "$R --read-only $I sh -c 'touch /x'", status=1, err="Read-only"),
-    _run("volume", "mkdir -p v; echo in >v/f; $R -v $D/v:/v $I sh -c 'cat /v/f; touch /v/x'; stat -c %u v/x", "^in\n64321$"),
+    _run(
+        "volume",
+        "mkdir -p v; echo in >v/f; $R -v $D/v:/v $I sh -c 'cat /v/f; touch /v/x'; stat -c %u v/x",
+        "^in\n64321$",
+    ),
     _run("device", "$R --device /dev/null:/dev/xx $I sh -c 'echo x >/dev/xx; echo ok'", "^ok$"),
     _run("namespaces of the host", "$P run --rm --network host --pid host --uts host $I sh -c 'echo ok'", "^ok$"),
-    _run("network slirp4netns", "$P run --rm --network slirp4netns $I ip -o link", "tap0", blank="link/ether.*",
-         needs=("/dev/net/tun", "no /dev/net/tun")),
+    _run(
+        "network slirp4netns",
+        "$P run --rm --network slirp4netns $I ip -o link",
+        "tap0",
+        blank="link/ether.*",
+        needs=("/dev/net/tun", "no /dev/net/tun"),
+    ),
     _run("limits that are not delegated", "$R --memory 64m --pids-limit 10 $I echo ok", "^ok$"),
     _run("cgroups=disabled", "$R --cgroups=disabled $I echo ok", "^ok$"),
-    _run("sysctl, host name, ulimit", "$R --sysctl kernel.msgmax=9000 --hostname hh --ulimit nofile=100:200 $I sh -c "
-         "'cat /proc/sys/kernel/msgmax; hostname; ulimit -n'", "^9000\nhh\n100$"),
+    _run(
+        "sysctl, host name, ulimit",
+        "$R --sysctl kernel.msgmax=9000 --hostname hh --ulimit nofile=100:200 $I sh -c "
+        "'cat /proc/sys/kernel/msgmax; hostname; ulimit -n'",
+        "^9000\nhh\n100$",
+    ),
     _run("mounts, but for cgroups", "$R $I sh -c 'cut -d\" \" -f2 /proc/mounts | grep -v cgroup/ | sort'", "/dev/pts"),
     _up("exec", "$P exec c1 sh -c 'echo ok; exit 9'", "^ok$", status=9),
     _up("exec: terminal", f"tty_ \"$P exec -t c1 sh -c '{SIZED}; tty'\"", "^/dev/pts/"),
@@ -61,7 +74,9 @@ OPERATIONS = [
     _up("logs", "$P logs c1", "^ready"),
     _up("update", "$P update --memory 64m c1"),
     _up("stats", "$P stats --no-stream c1"),
-    Operation("pod", "$P pod create --name p1 --network none >/dev/null && $P run --rm --pod p1 $I echo in-pod", out="in-pod"),
+    Operation(
+        "pod", "$P pod create --name p1 --network none >/dev/null && $P run --rm --pod p1 $I echo in-pod", out="in-pod"
+    ),
 ]
 
 

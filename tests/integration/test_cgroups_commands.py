@@ -641,7 +641,7 @@ def test_the_systemd_driver_without_systemd(box: Box) -> None:
 def test_delete_does_not_forget_a_cgroup_that_is_out_of_sight(box: Box) -> None:
     """Its hierarchy is covered where the command runs: rmdir says ENOENT, and it lives on."""
     box.started(box.bundle().args(*SLEEP))
-    cover = "mount --make-rprivate / && mount -t tmpfs tmpfs /sys/fs/cgroup/pids && exec \"$@\""
+    cover = 'mount --make-rprivate / && mount -t tmpfs tmpfs /sys/fs/cgroup/pids && exec "$@"'
     done = run(["unshare", "-m", "sh", "-c", cover, "sh", *box.words("delete", "--force", "c")])
     assert done.status == 1, done
     assert "remove cgroup /sys/fs/cgroup/pids/" in done.err and "it is out of sight" in done.err, done

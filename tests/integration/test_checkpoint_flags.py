@@ -162,6 +162,7 @@ def test_what_criu_is_told_by_values(asked: Asked) -> None:
 
 # --- with a real CRIU
 
+
 @needs_criu
 @pytest.mark.parametrize("mode", ["soft", "full", "ignore"])
 def test_manage_cgroups_mode(saved: Saved, mode: str) -> None:

@@ -117,10 +117,10 @@ def test_every_line_is_written_in_order(resctrl: Resctrl, monkeypatch: pytest.Mo
     code = Path(COMMAND).read_text()
     # keep what is written: a plain file holds the last line alone
     code = code.replace(
-        'sys.path.insert(0, str(Path(__file__).parents[2]))',
-        f'sys.path.insert(0, {str(Path(COMMAND).parents[2])!r})',
+        "sys.path.insert(0, str(Path(__file__).parents[2]))",
+        f"sys.path.insert(0, {str(Path(COMMAND).parents[2])!r})",
     ).replace(
-        'def rmdir(self',
+        "def rmdir(self",
         f'def write(self, fd: int, data: bytes) -> int:\n            with open({str(log)!r}, "ab") as file:\n'
         "                file.write(data)\n            return posix.write(fd, data)\n\n        def rmdir(self",
     )

@@ -15,9 +15,9 @@ from support.bundle import Bundle
 from support.command import Result, run
 
 ROOT = Path(__file__).parents[2]
-_GUARD = "ulimit -f 200000; exec \"$@\""
+_GUARD = 'ulimit -f 200000; exec "$@"'
 # crun refuses hybrid cgroups: it is shown a machine without
-_PLAIN = "mount -t tmpfs tmpfs /sys/fs/cgroup/unified 2>/dev/null; exec \"$@\""
+_PLAIN = 'mount -t tmpfs tmpfs /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
 
 
 def version(program: str) -> str:

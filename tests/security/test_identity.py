@@ -159,7 +159,7 @@ def test_a_process_file_that_says_little_gets_no_more_than_init(box: Box, mutant
     names = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:")
     assert [found[name] for name in names] == [init[name] for name in names]
 
-    inherited = "result.get(name) in (None, \"\", [])"
+    inherited = 'result.get(name) in (None, "", [])'
     broken = mutant("container/exec.py", inherited, "False")
     bundle.linux["cgroupsPath"] += "-control"
     assert broken.run(bundle, "--detach", stdin=subprocess.DEVNULL).ok

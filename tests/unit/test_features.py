@@ -119,11 +119,7 @@ def test_nothing_of_the_schema_is_left_out() -> None:
     ours = flat(features.document())
     names = properties(documents["features.json"], documents)
     assert len(names) > 20
-    missing = [
-        name
-        for name in names
-        if not name.startswith("annotations") and name not in ours
-    ]
+    missing = [name for name in names if not name.startswith("annotations") and name not in ours]
     assert missing == []
 
 

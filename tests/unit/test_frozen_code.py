@@ -74,7 +74,9 @@ def frozen(codes: "list[CodeType]", place: Path) -> "list[CodeType]":
     """What a program finds whose data they are."""
     build = BUILD["Frozen"]()
     found = [build.add(code) for code in codes]
-    text = "\n".join(build.lines) + f"""
+    text = (
+        "\n".join(build.lines)
+        + f"""
     static PyObject *codes[] = {{ {", ".join(found)} }};
     static struct PyModuleDef module = {{ PyModuleDef_HEAD_INIT, .m_name = "kept", .m_size = -1 }};
     PyMODINIT_FUNC PyInit_kept(void)
@@ -86,6 +88,7 @@ def frozen(codes: "list[CodeType]", place: Path) -> "list[CodeType]":
         return made;
     }}
     """
+    )
     source, library = place / "kept.c", place / f"kept{sysconfig.get_config_var('EXT_SUFFIX')}"
     source.write_text(text)
     flags = ["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-isystem{sysconfig.get_path('include')}"]
