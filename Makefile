@@ -31,6 +31,7 @@ demo: build
 # Lint, types, warnings as errors, the static analyzer, every fuzz target for two seconds: a minute or two
 check: tools build
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(RUN) tests/tools/analyze.py
 	$(RUN) tests/fuzz/run.py 2

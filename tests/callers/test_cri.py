@@ -1,5 +1,5 @@
 """containerd's CRI plugin: what a kubelet does with a pod whose RuntimeClass names the handler."""
-# ruff: noqa: E501 - a table of scripts, one a line
+
 
 import time
 from pathlib import Path

@@ -137,111 +137,36 @@ def renamed(path: str, old: str, new: str) -> Edit:
 # -- process
 
 config("ignores-cwd", "config.process.cwd", put("process.cwd", "/"))
-config(
-    "forgives-relative-cwd",
-    "config.process.cwd-absolute",
-    change("process.cwd", lambda cwd: "/" + str(cwd).lstrip("/")),
-)
+config("forgives-relative-cwd", "config.process.cwd-absolute", change("process.cwd", lambda cwd: "/" + str(cwd).lstrip("/")))
 config("forgives-missing-cwd", "config.process.cwd-required", default("process.cwd", "/"))
 config("drops-env", "config.process.env", put("process.env", ["PATH=/"]))
 config("drops-last-variable", "config.process.env", change("process.env", lambda env: env[:-1]))
-config(
-    "leaks-own-environment",
-    "config.process.env",
-    change("process.env", lambda env: [*env, "CONFORMANCE_MARK=of-the-caller"]),
-)
-config(
-    "drops-empty-variables",
-    "config.process.env",
-    change("process.env", lambda env: [e for e in env if not e.endswith("=")]),
-)
-config(
-    "drops-last-argument",
-    "config.process.args",
-    change("process.args", lambda args: args[:-1] if len(args) > 2 else args),
-)
-config(
-    "resolves-argv0",
-    "config.process.args-search",
-    change("process.args", lambda args: [f"/{args[0]}".replace("//", "/"), *args[1:]] if args else args),
-)
+config("leaks-own-environment", "config.process.env", change("process.env", lambda env: [*env, "CONFORMANCE_MARK=of-the-caller"]))
+config("drops-empty-variables", "config.process.env", change("process.env", lambda env: [e for e in env if not e.endswith("=")]))
+config("drops-last-argument", "config.process.args", change("process.args", lambda args: args[:-1] if len(args) > 2 else args))
+config("resolves-argv0", "config.process.args-search", change("process.args", lambda args: [f"/{args[0]}".replace("//", "/"), *args[1:]] if args else args))
 config("forgives-missing-args", "config.process.args-required", default("process.args", ["/probe", "exit:0"]))
-config(
-    "forgives-missing-program",
-    "config.process.args-not-found",
-    change("process.args", lambda args: args if "/probe" in args[:1] else ["/probe", "exit:0"]),
-)
+config("forgives-missing-program", "config.process.args-not-found", change("process.args", lambda args: args if "/probe" in args[:1] else ["/probe", "exit:0"]))
 config("ignores-uid", "config.process.user.uid", put("process.user.uid", 0))
 config("ignores-gid", "config.process.user.gid", put("process.user.gid", 0))
 config("drops-additional-gids", "config.process.user.additional-gids", drop("process.user.additionalGids"))
-config(
-    "drops-one-group",
-    "config.process.user.additional-gids",
-    change("process.user.additionalGids", lambda gids: gids[1:]),
-)
-config(
-    "keeps-callers-groups",
-    "config.process.user.additional-gids",
-    put("process.user.additionalGids", [1002, 7, 4242], False),
-)
+config("drops-one-group", "config.process.user.additional-gids", change("process.user.additionalGids", lambda gids: gids[1:]))
+config("keeps-callers-groups", "config.process.user.additional-gids", put("process.user.additionalGids", [1002, 7, 4242], False))
 config("ignores-umask", "config.process.user.umask", drop("process.user.umask"))
 config("takes-umask-0-for-unset", "config.process.user.umask", change("process.user.umask", lambda mask: mask or 0o022))
 config("drops-rlimits", "config.process.rlimits.soft config.process.rlimits.hard", drop("process.rlimits"))
-config(
-    "soft-limit-is-hard",
-    "config.process.rlimits.soft",
-    each("process.rlimits", lambda limit: limit.update(soft=limit["hard"])),
-)
-config(
-    "hard-limit-is-soft",
-    "config.process.rlimits.hard",
-    each("process.rlimits", lambda limit: limit.update(hard=limit["soft"])),
-)
-config(
-    "forgets-one-rlimit",
-    "config.process.rlimits.soft",
-    change("process.rlimits", lambda limits: [one for one in limits if one["type"] != "RLIMIT_CORE"]),
-)
-config(
-    "ignores-unknown-rlimits",
-    "config.process.rlimits.type-error",
-    change("process.rlimits", lambda limits: [one for one in limits if one["type"] != "RLIMIT_NONSENSE"]),
-)
-config(
-    "takes-last-of-two-rlimits",
-    "config.process.rlimits.duplicate-error",
-    change("process.rlimits", lambda limits: list({one["type"]: one for one in limits}.values())),
-)
-config(
-    "widens-bounding-set",
-    "config.process.capabilities.bounding",
-    change("process.capabilities.bounding", lambda caps: [*caps, "CAP_FOWNER"]),
-)
-config(
-    "ignores-bounding-set",
-    "config.process.capabilities.bounding",
-    put(
-        "process.capabilities.bounding",
-        ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_MKNOD"],
-    ),
-)
+config("soft-limit-is-hard", "config.process.rlimits.soft", each("process.rlimits", lambda limit: limit.update(soft=limit["hard"])))
+config("hard-limit-is-soft", "config.process.rlimits.hard", each("process.rlimits", lambda limit: limit.update(hard=limit["soft"])))
+config("forgets-one-rlimit", "config.process.rlimits.soft", change("process.rlimits", lambda limits: [one for one in limits if one["type"] != "RLIMIT_CORE"]))
+config("ignores-unknown-rlimits", "config.process.rlimits.type-error", change("process.rlimits", lambda limits: [one for one in limits if one["type"] != "RLIMIT_NONSENSE"]))
+config("takes-last-of-two-rlimits", "config.process.rlimits.duplicate-error", change("process.rlimits", lambda limits: list({one["type"]: one for one in limits}.values())))
+config("widens-bounding-set", "config.process.capabilities.bounding", change("process.capabilities.bounding", lambda caps: [*caps, "CAP_FOWNER"]))
+config("ignores-bounding-set", "config.process.capabilities.bounding", put("process.capabilities.bounding", ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_MKNOD"]))
 config("drops-inheritable-set", "config.process.capabilities.inheritable", put("process.capabilities.inheritable", []))
 config("forgets-ambient-set", "config.process.capabilities.ambient", put("process.capabilities.ambient", []))
-config(
-    "widens-ambient-set",
-    "config.process.capabilities.ambient config.process.capabilities.permitted",
-    change("process.capabilities.ambient", lambda caps: [*caps, "CAP_CHOWN"] if caps else caps),
-)
+config("widens-ambient-set", "config.process.capabilities.ambient config.process.capabilities.permitted", change("process.capabilities.ambient", lambda caps: [*caps, "CAP_CHOWN"] if caps else caps))
 config("loses-effective-set", "config.process.capabilities.effective", put("process.capabilities.ambient", []))
-config(
-    "loses-a-capability",
-    "config.process.capabilities.permitted config.process.capabilities.effective",
-    lambda c: [
-        caps.remove("CAP_KILL")
-        for caps in (c.get("process") or {}).get("capabilities", {}).values()
-        if "CAP_KILL" in caps
-    ],
-)
+config("loses-a-capability", "config.process.capabilities.permitted config.process.capabilities.effective", lambda c: [caps.remove("CAP_KILL") for caps in (c.get("process") or {}).get("capabilities", {}).values() if "CAP_KILL" in caps])
 config("ignores-no-new-privileges", "config.process.no-new-privileges", put("process.noNewPrivileges", False))
 config("forces-no-new-privileges", "config.process.no-new-privileges", put("process.noNewPrivileges", True, False))
 config("ignores-oom-score", "config.process.oom-score-adj.set", drop("process.oomScoreAdj"))
@@ -249,38 +174,18 @@ config("halves-oom-score", "config.process.oom-score-adj.set", change("process.o
 config("resets-oom-score", "config.process.oom-score-adj.unset", default("process.oomScoreAdj", 77))
 config("drops-scheduler", "config.process.scheduler.policy config.process.scheduler.nice", drop("process.scheduler"))
 config("drops-nice", "config.process.scheduler.nice", drop("process.scheduler.nice"))
-config(
-    "keeps-callers-nice",
-    "config.process.scheduler.nice",
-    lambda c: (c.get("process") or {}).get("scheduler", {"nice": 0}).setdefault("nice", os.nice(0)),
-)
+config("keeps-callers-nice", "config.process.scheduler.nice", lambda c: (c.get("process") or {}).get("scheduler", {"nice": 0}).setdefault("nice", os.nice(0)))
 config("drops-scheduler-flags", "config.process.scheduler.flags", drop("process.scheduler.flags"))
-config(
-    "takes-any-policy-for-other",
-    "config.process.scheduler.policy-error",
-    put("process.scheduler.policy", "SCHED_OTHER"),
-)
+config("takes-any-policy-for-other", "config.process.scheduler.policy-error", put("process.scheduler.policy", "SCHED_OTHER"))
 config("drops-io-priority", "config.process.io-priority", drop("process.ioPriority"))
 config("mixes-io-classes", "config.process.io-priority", put("process.ioPriority.class", "IOPRIO_CLASS_BE"))
 config("forgives-io-class", "config.process.io-priority-error", put("process.ioPriority.class", "IOPRIO_CLASS_BE"))
 config("drops-console-size", "config.process.console-size", drop("process.consoleSize"))
-config(
-    "swaps-console-size",
-    "config.process.console-size",
-    change("process.consoleSize", lambda size: {"height": size["width"], "width": size["height"]}),
-)
+config("swaps-console-size", "config.process.console-size", change("process.consoleSize", lambda size: {"height": size["width"], "width": size["height"]}))
 config("ignores-terminal", "config.process.terminal", put("process.terminal", False))
 config("drops-apparmor-profile", "config.process.apparmor-profile", drop("process.apparmorProfile"))
 config("drops-selinux-label", "config.process.selinux-label", drop("process.selinuxLabel"))
-config(
-    "exec-affinity-for-the-first",
-    "config.process.exec-cpu-affinity",
-    lambda c: (
-        c["linux"].setdefault("resources", {}).update(cpu={"cpus": "1"})
-        if "execCPUAffinity" in (c.get("process") or {})
-        else None
-    ),
-)
+config("exec-affinity-for-the-first", "config.process.exec-cpu-affinity", lambda c: c["linux"].setdefault("resources", {}).update(cpu={"cpus": "1"}) if "execCPUAffinity" in (c.get("process") or {}) else None)
 
 # -- the whole configuration
 
@@ -289,31 +194,11 @@ config("cuts-hostname", "config.hostname", change("hostname", lambda name: str(n
 config("ignores-domainname", "config.domainname", drop("domainname"))
 config("forgives-version", "config.oci-version.semver", put("ociVersion", "1.0.2"))
 config("drops-annotations", "runtime.state.annotations", drop("annotations"))
-config(
-    "drops-empty-annotations",
-    "runtime.state.annotations",
-    change("annotations", lambda a: {k: v for k, v in a.items() if v} if isinstance(a, dict) else a),
-)
-config(
-    "forgives-annotation-values",
-    "config.annotations.values-strings",
-    change("annotations", lambda a: {k: str(v) for k, v in a.items()} if isinstance(a, dict) else a),
-)
-config(
-    "forgives-annotation-list",
-    "config.annotations.map",
-    change("annotations", lambda a: a if isinstance(a, dict) else {}),
-)
-config(
-    "forgives-empty-annotation-key",
-    "config.annotations.keys-not-empty",
-    change("annotations", lambda a: {k: v for k, v in a.items() if k} if isinstance(a, dict) else a),
-)
-config(
-    "forgives-missing-process",
-    "runtime.start.process-unset-error",
-    default("process", {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": ["/probe", "exit:0"]}),
-)
+config("drops-empty-annotations", "runtime.state.annotations", change("annotations", lambda a: {k: v for k, v in a.items() if v} if isinstance(a, dict) else a))
+config("forgives-annotation-values", "config.annotations.values-strings", change("annotations", lambda a: {k: str(v) for k, v in a.items()} if isinstance(a, dict) else a))
+config("forgives-annotation-list", "config.annotations.map", change("annotations", lambda a: a if isinstance(a, dict) else {}))
+config("forgives-empty-annotation-key", "config.annotations.keys-not-empty", change("annotations", lambda a: {k: v for k, v in a.items() if k} if isinstance(a, dict) else a))
+config("forgives-missing-process", "runtime.start.process-unset-error", default("process", {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": ["/probe", "exit:0"]}))
 config("ignores-readonly-root", "config.root.readonly", put("root.readonly", False))
 config("forces-readonly-root", "config.root.readonly-default", put("root.readonly", True, False))
 config("forgives-missing-root", "config.root.required", default("root", {"path": "rootfs"}))
@@ -324,208 +209,46 @@ config("forgives-absent-rootfs", "config.root.exists", put("root.path", "rootfs"
 
 
 def mount_options(function: Callable[[list[str]], list[str]]) -> Edit:
-    return each(
-        "mounts", lambda mount: mount.update(options=function(mount["options"])) if "options" in mount else None
-    )
+    return each("mounts", lambda mount: mount.update(options=function(mount["options"])) if "options" in mount else None)
 
 
-SEEN_OPTIONS = [
-    "async",
-    "atime",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "lazytime",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nolazytime",
-    "nosuid",
-    "nosymfollow",
-    "ro",
-    "rw",
-    "strictatime",
-    "suid",
-    "symfollow",
-    "sync",
-    "remount",
-    "nostrictatime",
-]
+SEEN_OPTIONS = ["async", "atime", "dev", "diratime", "dirsync", "exec", "lazytime", "noatime", "nodev", "nodiratime", "noexec", "nolazytime", "nosuid", "nosymfollow", "ro", "rw", "strictatime", "suid", "symfollow", "sync", "remount", "nostrictatime"]
 for _option in SEEN_OPTIONS:
-    config(
-        f"ignores-option-{_option}",
-        f"config.mounts.option.{_option}",
-        mount_options(lambda options, o=_option: [x for x in options if x != o]),
-    )  # type: ignore[misc]
+    config(f"ignores-option-{_option}", f"config.mounts.option.{_option}", mount_options(lambda options, o=_option: [x for x in options if x != o]))  # type: ignore[misc]
 for _option in ("private", "shared", "unbindable", "slave"):
     for _prefix in ("", "r"):
         _name = _prefix + _option
         if _name in ("slave", "rslave"):  # what is bound from a shared mount is a slave unless told otherwise
-            config(
-                f"makes-{_name}-private",
-                f"config.mounts.option.{_name}",
-                mount_options(lambda options, o=_name: ["rprivate" if x == o else x for x in options]),
-            )  # type: ignore[misc]
+            config(f"makes-{_name}-private", f"config.mounts.option.{_name}", mount_options(lambda options, o=_name: ["rprivate" if x == o else x for x in options]))  # type: ignore[misc]
         else:
-            config(
-                f"ignores-option-{_name}",
-                f"config.mounts.option.{_name}",
-                mount_options(lambda options, o=_name: [x for x in options if x != o]),
-            )  # type: ignore[misc]
-RECURSIVE_OPTIONS = [
-    "rnoatime",
-    "rnodiratime",
-    "rnoexec",
-    "rnosuid",
-    "rnosymfollow",
-    "rro",
-    "rrw",
-    "rsuid",
-    "rdev",
-    "rexec",
-    "rsymfollow",
-    "rdiratime",
-    "rstrictatime",
-    "ratime",
-]
+            config(f"ignores-option-{_name}", f"config.mounts.option.{_name}", mount_options(lambda options, o=_name: [x for x in options if x != o]))  # type: ignore[misc]
+RECURSIVE_OPTIONS = ["rnoatime", "rnodiratime", "rnoexec", "rnosuid", "rnosymfollow", "rro", "rrw", "rsuid", "rdev", "rexec", "rsymfollow", "rdiratime", "rstrictatime", "ratime"]
 for _option in RECURSIVE_OPTIONS:
-    config(
-        f"ignores-option-{_option}",
-        f"config.mounts.option.{_option}",
-        mount_options(lambda options, o=_option: [x for x in options if x != o]),
-    )  # type: ignore[misc]
+    config(f"ignores-option-{_option}", f"config.mounts.option.{_option}", mount_options(lambda options, o=_option: [x for x in options if x != o]))  # type: ignore[misc]
 for _option in ("rro", "rnosuid", "rnoexec"):
-    config(
-        f"does-not-recurse-{_option}",
-        f"config.mounts.option.{_option}",
-        mount_options(lambda options, o=_option: [x[1:] if x == o else x for x in options]),
-    )  # type: ignore[misc]
-config(
-    "binds-without-submounts",
-    "config.mounts.option.rbind",
-    mount_options(lambda options: ["bind" if x == "rbind" else x for x in options]),
-)
-config(
-    "binds-with-submounts",
-    "config.mounts.option.bind",
-    mount_options(lambda options: ["rbind" if x == "bind" else x for x in options]),
-)
-config(
-    "drops-filesystem-options",
-    "config.mounts.option.unknown-as-data",
-    mount_options(lambda options: [x for x in options if "=" not in x]),
-)
-config(
-    "swaps-last-mounts", "config.mounts.order", change("mounts", lambda mounts: [*mounts[:-2], mounts[-1], mounts[-2]])
-)
-config(
-    "mounts-once-a-place",
-    "config.mounts.order",
-    change("mounts", lambda mounts: list({mount.get("destination"): mount for mount in mounts}.values())),
-)
-config(
-    "drops-relative-destinations",
-    "config.mounts.destination-relative",
-    change("mounts", lambda mounts: [mount for mount in mounts if mount.get("destination", "").startswith("/")]),
-)
-config(
-    "forgives-missing-destination",
-    "config.mounts.destination-required",
-    change("mounts", lambda mounts: [mount for mount in mounts if "destination" in mount]),
-)
-config(
-    "binds-by-type-alone",
-    "config.mounts.bind-by-option",
-    each(
-        "mounts",
-        lambda mount: (
-            mount.update(options=[x for x in mount["options"] if "bind" not in x])
-            if mount.get("type") == "tmpfs" and "options" in mount
-            else None
-        ),
-    ),
-)
-config(
-    "skips-file-binds",
-    "config.mounts.bind-file",
-    change("mounts", lambda mounts: [mount for mount in mounts if not os.path.isfile(mount.get("source", ""))]),
-)
-config(
-    "takes-any-type-for-tmpfs",
-    "config.mounts.type config.mounts.type-unknown",
-    each("mounts", lambda mount: mount.update(type="tmpfs") if mount.get("type") in ("ramfs", "nosuchfs") else None),
-)
-config(
-    "skips-mounts-of-missing-sources",
-    "runtime.lifecycle.unable-error",
-    change("mounts", lambda mounts: [mount for mount in mounts if mount.get("source") != "/no/such/source"]),
-)
+    config(f"does-not-recurse-{_option}", f"config.mounts.option.{_option}", mount_options(lambda options, o=_option: [x[1:] if x == o else x for x in options]))  # type: ignore[misc]
+config("binds-without-submounts", "config.mounts.option.rbind", mount_options(lambda options: ["bind" if x == "rbind" else x for x in options]))
+config("binds-with-submounts", "config.mounts.option.bind", mount_options(lambda options: ["rbind" if x == "bind" else x for x in options]))
+config("drops-filesystem-options", "config.mounts.option.unknown-as-data", mount_options(lambda options: [x for x in options if "=" not in x]))
+config("swaps-last-mounts", "config.mounts.order", change("mounts", lambda mounts: [*mounts[:-2], mounts[-1], mounts[-2]]))
+config("mounts-once-a-place", "config.mounts.order", change("mounts", lambda mounts: list({mount.get("destination"): mount for mount in mounts}.values())))
+config("drops-relative-destinations", "config.mounts.destination-relative", change("mounts", lambda mounts: [mount for mount in mounts if mount.get("destination", "").startswith("/")]))
+config("forgives-missing-destination", "config.mounts.destination-required", change("mounts", lambda mounts: [mount for mount in mounts if "destination" in mount]))
+config("binds-by-type-alone", "config.mounts.bind-by-option", each("mounts", lambda mount: mount.update(options=[x for x in mount["options"] if "bind" not in x]) if mount.get("type") == "tmpfs" and "options" in mount else None))
+config("skips-file-binds", "config.mounts.bind-file", change("mounts", lambda mounts: [mount for mount in mounts if not os.path.isfile(mount.get("source", ""))]))
+config("takes-any-type-for-tmpfs", "config.mounts.type config.mounts.type-unknown", each("mounts", lambda mount: mount.update(type="tmpfs") if mount.get("type") in ("ramfs", "nosuchfs") else None))
+config("skips-mounts-of-missing-sources", "runtime.lifecycle.unable-error", change("mounts", lambda mounts: [mount for mount in mounts if mount.get("source") != "/no/such/source"]))
 for _point, _id in (("/sys", "sys"), ("/dev/pts", "devpts"), ("/dev/shm", "devshm")):
-    config(
-        f"does-not-mount-{_id}",
-        f"linux.default-filesystems.{_id}",
-        change("mounts", lambda mounts, p=_point: [mount for mount in mounts if mount.get("destination") != p]),
-    )  # type: ignore[misc]
-config(
-    "drops-idmap",
-    "config.mounts.option.idmap config.mounts.idmap.uses-mappings",
-    lambda c: (
-        mount_options(lambda options: [x for x in options if x != "idmap"])(c),
-        each("mounts", drop("uidMappings", "gidMappings"))(c),
-    ),
-)
-config(
-    "uses-uid-mapping-for-gids",
-    "config.mounts.idmap.uses-mappings",
-    each("mounts", lambda mount: mount.update(gidMappings=mount["uidMappings"]) if "uidMappings" in mount else None),
-)
-config(
-    "ridmap-does-not-recurse",
-    "config.mounts.option.ridmap",
-    mount_options(lambda options: ["idmap" if x == "ridmap" else x for x in options]),
-)
-config(
-    "forgives-idmap-without-mapping",
-    "config.mounts.idmap.no-mapping-error",
-    each(
-        "mounts",
-        lambda mount: (
-            mount.update(options=[x for x in mount["options"] if "idmap" not in x])
-            if "options" in mount and "uidMappings" not in mount
-            else None
-        ),
-    ),
-)
-config(
-    "forgives-one-mapping",
-    "config.mounts.mappings-both",
-    each(
-        "mounts",
-        lambda mount: (
-            mount.update(
-                {
-                    "uidMappings": mount.get("uidMappings") or mount.get("gidMappings"),
-                    "gidMappings": mount.get("gidMappings") or mount.get("uidMappings"),
-                }
-            )
-            if "uidMappings" in mount or "gidMappings" in mount
-            else None
-        ),
-    ),
-)
+    config(f"does-not-mount-{_id}", f"linux.default-filesystems.{_id}", change("mounts", lambda mounts, p=_point: [mount for mount in mounts if mount.get("destination") != p]))  # type: ignore[misc]
+config("drops-idmap", "config.mounts.option.idmap config.mounts.idmap.uses-mappings", lambda c: (mount_options(lambda options: [x for x in options if x != "idmap"])(c), each("mounts", drop("uidMappings", "gidMappings"))(c)))
+config("uses-uid-mapping-for-gids", "config.mounts.idmap.uses-mappings", each("mounts", lambda mount: mount.update(gidMappings=mount["uidMappings"]) if "uidMappings" in mount else None))
+config("ridmap-does-not-recurse", "config.mounts.option.ridmap", mount_options(lambda options: ["idmap" if x == "ridmap" else x for x in options]))
+config("forgives-idmap-without-mapping", "config.mounts.idmap.no-mapping-error", each("mounts", lambda mount: mount.update(options=[x for x in mount["options"] if "idmap" not in x]) if "options" in mount and "uidMappings" not in mount else None))
+config("forgives-one-mapping", "config.mounts.mappings-both", each("mounts", lambda mount: mount.update({"uidMappings": mount.get("uidMappings") or mount.get("gidMappings"), "gidMappings": mount.get("gidMappings") or mount.get("uidMappings")}) if "uidMappings" in mount or "gidMappings" in mount else None))
 
 # -- hooks
 
-_KINDS = {
-    "prestart": "prestart",
-    "create-runtime": "createRuntime",
-    "create-container": "createContainer",
-    "start-container": "startContainer",
-    "poststart": "poststart",
-    "poststop": "poststop",
-}
+_KINDS = {"prestart": "prestart", "create-runtime": "createRuntime", "create-container": "createContainer", "start-container": "startContainer", "poststart": "poststart", "poststop": "poststop"}
 for _id, _kind in _KINDS.items():
     config(f"skips-{_id}-hooks", f"runtime.lifecycle.{_id}-invoked config.hooks.{_id}.when", drop(f"hooks.{_kind}"))
     config(f"reverses-{_id}-hooks", "config.hooks.order", change(f"hooks.{_kind}", lambda hooks: hooks[::-1]))
@@ -543,9 +266,7 @@ def all_hooks(function: Callable[[dict[str, Any]], object]) -> Edit:
 
 def forgiving(kind: str) -> Edit:
     """Failures of this kind of hook go unnoticed."""
-    return each(
-        f"hooks.{kind}", lambda hook: hook.update(args=["0" if word == "7" else word for word in hook.get("args", [])])
-    )
+    return each(f"hooks.{kind}", lambda hook: hook.update(args=["0" if word == "7" else word for word in hook.get("args", [])]))
 
 
 for _id, _kind in list(_KINDS.items())[:5]:
@@ -572,50 +293,20 @@ def moved_before(source: str, target: str) -> Edit:
     return edit
 
 
-config(
-    "prestart-after-create-runtime", "config.hooks.prestart.before-create-runtime", moved("prestart", "createRuntime")
-)
-config(
-    "create-container-in-runtime", "config.hooks.create-container.namespace", moved("createContainer", "createRuntime")
-)
-config(
-    "create-container-first",
-    "config.hooks.create-container.after-create-runtime",
-    moved_before("createContainer", "prestart"),
-)
-config(
-    "create-runtime-in-container", "config.hooks.create-runtime.namespace", moved("createRuntime", "createContainer")
-)
+config("prestart-after-create-runtime", "config.hooks.prestart.before-create-runtime", moved("prestart", "createRuntime"))
+config("create-container-in-runtime", "config.hooks.create-container.namespace", moved("createContainer", "createRuntime"))
+config("create-container-first", "config.hooks.create-container.after-create-runtime", moved_before("createContainer", "prestart"))
+config("create-runtime-in-container", "config.hooks.create-runtime.namespace", moved("createRuntime", "createContainer"))
 config("prestart-in-container", "config.hooks.prestart.namespace", moved("prestart", "createContainer"))
 config("poststart-at-create", "config.hooks.poststart.when", moved("poststart", "createRuntime"))
 config("poststart-at-delete", "config.hooks.poststart.when", moved("poststart", "poststop"))
 config("poststop-at-start", "config.hooks.poststop.when", moved("poststop", "poststart"))
-config(
-    "hooks-lose-last-argument",
-    "config.hooks.args",
-    all_hooks(lambda hook: hook.update(args=hook["args"][:-1]) if len(hook.get("args", [])) > 4 else None),
-)
+config("hooks-lose-last-argument", "config.hooks.args", all_hooks(lambda hook: hook.update(args=hook["args"][:-1]) if len(hook.get("args", [])) > 4 else None))
 config("hooks-lose-environment", "config.hooks.env", all_hooks(lambda hook: hook.pop("env", None)))
-config(
-    "hooks-get-more-environment",
-    "config.hooks.env",
-    all_hooks(lambda hook: hook.update(env=[*hook["env"], "LEAK=1"]) if "env" in hook else None),
-)
-config(
-    "forgives-hook-timeouts",
-    "config.hooks.timeout-positive",
-    all_hooks(lambda hook: hook.pop("timeout", None) if hook.get("timeout", 1) < 1 else None),
-)
-config(
-    "forgives-hooks-without-path",
-    "config.hooks.path-required",
-    change("hooks.createRuntime", lambda hooks: [hook for hook in hooks if "path" in hook]),
-)
-config(
-    "forgives-relative-hooks",
-    "config.hooks.path-absolute",
-    all_hooks(lambda hook: hook.update(path=os.path.abspath(hook["path"])) if "path" in hook else None),
-)
+config("hooks-get-more-environment", "config.hooks.env", all_hooks(lambda hook: hook.update(env=[*hook["env"], "LEAK=1"]) if "env" in hook else None))
+config("forgives-hook-timeouts", "config.hooks.timeout-positive", all_hooks(lambda hook: hook.pop("timeout", None) if hook.get("timeout", 1) < 1 else None))
+config("forgives-hooks-without-path", "config.hooks.path-required", change("hooks.createRuntime", lambda hooks: [hook for hook in hooks if "path" in hook]))
+config("forgives-relative-hooks", "config.hooks.path-absolute", all_hooks(lambda hook: hook.update(path=os.path.abspath(hook["path"])) if "path" in hook else None))
 
 
 def without_state(hook: dict[str, Any]) -> None:
@@ -634,80 +325,23 @@ def namespaces(function: Callable[[list[dict[str, Any]]], list[dict[str, Any]]])
 
 
 for _kind in ("pid", "network", "ipc", "uts", "cgroup", "time"):
-    config(
-        f"no-new-{_kind}-namespace",
-        f"linux.namespaces.type.{_kind} linux.namespaces.new",
-        namespaces(lambda entries, k=_kind: [e for e in entries if e.get("type") != k or "path" in e]),
-    )  # type: ignore[misc]
-    config(
-        f"does-not-join-{_kind}",
-        "linux.namespaces.path-joined",
-        namespaces(lambda entries, k=_kind: [{"type": k} if e.get("type") == k else e for e in entries]),
-    )  # type: ignore[misc]
+    config(f"no-new-{_kind}-namespace", f"linux.namespaces.type.{_kind} linux.namespaces.new", namespaces(lambda entries, k=_kind: [e for e in entries if e.get("type") != k or "path" in e]))  # type: ignore[misc]
+    config(f"does-not-join-{_kind}", "linux.namespaces.path-joined", namespaces(lambda entries, k=_kind: [{"type": k} if e.get("type") == k else e for e in entries]))  # type: ignore[misc]
 for _kind in ("network", "ipc", "uts", "cgroup"):
-    config(
-        f"isolates-{_kind}-unasked",
-        "linux.namespaces.inherited",
-        namespaces(
-            lambda entries, k=_kind: entries if any(e.get("type") == k for e in entries) else [*entries, {"type": k}]
-        ),
-    )  # type: ignore[misc]
-config(
-    "no-user-namespace",
-    "linux.namespaces.type.user",
-    lambda c: (
-        namespaces(lambda entries: [e for e in entries if e.get("type") != "user"])(c),
-        drop("linux.uidMappings", "linux.gidMappings")(c),
-    ),
-)
-config(
-    "forgives-duplicate-namespaces",
-    "linux.namespaces.duplicate-error",
-    namespaces(lambda entries: list({e.get("type"): e for e in entries}.values())),
-)
-config(
-    "forgives-unknown-namespaces",
-    "linux.namespaces.unknown-type-error",
-    namespaces(lambda entries: [e for e in entries if e.get("type") != "nonsense"]),
-)
-config(
-    "forgives-relative-namespace-path",
-    "linux.namespaces.path-absolute",
-    namespaces(lambda entries: [{**e, "path": "/" + e["path"].lstrip("/")} if "path" in e else e for e in entries]),
-)
-config(
-    "forgives-wrong-namespace-path",
-    "linux.namespaces.path-wrong-type-error linux.namespaces.path-no-namespace-error",
-    namespaces(lambda entries: [{"type": e.get("type")} for e in entries]),
-)
-config(
-    "maps-one-uid-less",
-    "linux.mappings.uid",
-    change("linux.uidMappings", lambda entries: [{**e, "size": e["size"] - 1} for e in entries]),
-)
+    config(f"isolates-{_kind}-unasked", "linux.namespaces.inherited", namespaces(lambda entries, k=_kind: entries if any(e.get("type") == k for e in entries) else [*entries, {"type": k}]))  # type: ignore[misc]
+config("no-user-namespace", "linux.namespaces.type.user", lambda c: (namespaces(lambda entries: [e for e in entries if e.get("type") != "user"])(c), drop("linux.uidMappings", "linux.gidMappings")(c)))
+config("forgives-duplicate-namespaces", "linux.namespaces.duplicate-error", namespaces(lambda entries: list({e.get("type"): e for e in entries}.values())))
+config("forgives-unknown-namespaces", "linux.namespaces.unknown-type-error", namespaces(lambda entries: [e for e in entries if e.get("type") != "nonsense"]))
+config("forgives-relative-namespace-path", "linux.namespaces.path-absolute", namespaces(lambda entries: [{**e, "path": "/" + e["path"].lstrip("/")} if "path" in e else e for e in entries]))
+config("forgives-wrong-namespace-path", "linux.namespaces.path-wrong-type-error linux.namespaces.path-no-namespace-error", namespaces(lambda entries: [{"type": e.get("type")} for e in entries]))
+config("maps-one-uid-less", "linux.mappings.uid", change("linux.uidMappings", lambda entries: [{**e, "size": e["size"] - 1} for e in entries]))
 config("drops-second-uid-mapping", "linux.mappings.uid", change("linux.uidMappings", lambda entries: entries[:1]))
-config(
-    "uses-uid-mappings-for-gids",
-    "linux.mappings.gid",
-    lambda c: (
-        c["linux"].update(gidMappings=c["linux"]["uidMappings"]) if "uidMappings" in (c.get("linux") or {}) else None
-    ),
-)
+config("uses-uid-mappings-for-gids", "linux.mappings.gid", lambda c: c["linux"].update(gidMappings=c["linux"]["uidMappings"]) if "uidMappings" in (c.get("linux") or {}) else None)
 config("drops-time-offsets", "linux.time-offsets.monotonic linux.time-offsets.boottime", drop("linux.timeOffsets"))
-config(
-    "drops-nanoseconds",
-    "linux.time-offsets.monotonic",
-    change(
-        "linux.timeOffsets", lambda clocks: {name: {"secs": value.get("secs", 0)} for name, value in clocks.items()}
-    ),
-)
+config("drops-nanoseconds", "linux.time-offsets.monotonic", change("linux.timeOffsets", lambda clocks: {name: {"secs": value.get("secs", 0)} for name, value in clocks.items()}))
 config("drops-boottime-offset", "linux.time-offsets.boottime", drop("linux.timeOffsets.boottime"))
 config("drops-sysctl", "linux.sysctl linux.sysctl-inapplicable-error", drop("linux.sysctl"))
-config(
-    "drops-one-sysctl",
-    "linux.sysctl",
-    change("linux.sysctl", lambda values: {k: v for k, v in values.items() if not k.startswith("fs.")}),
-)
+config("drops-one-sysctl", "linux.sysctl", change("linux.sysctl", lambda values: {k: v for k, v in values.items() if not k.startswith("fs.")}))
 config("drops-personality", "linux.personality.linux32 linux.personality.error", drop("linux.personality"))
 
 # -- devices
@@ -717,51 +351,17 @@ def devices(function: Callable[[dict[str, Any]], object]) -> Edit:
     return each("linux.devices", function)
 
 
-config(
-    "drops-devices",
-    "linux.devices.char linux.devices.block linux.devices.fifo linux.devices.unbuffered",
-    drop("linux.devices"),
-)
-config(
-    "makes-blocks-of-chars",
-    "linux.devices.block",
-    devices(lambda entry: entry.update(type="c") if entry.get("type") == "b" else None),
-)
-config(
-    "makes-nothing-of-fifos",
-    "linux.devices.fifo",
-    change("linux.devices", lambda entries: [e for e in entries if e.get("type") != "p"]),
-)
+config("drops-devices", "linux.devices.char linux.devices.block linux.devices.fifo linux.devices.unbuffered", drop("linux.devices"))
+config("makes-blocks-of-chars", "linux.devices.block", devices(lambda entry: entry.update(type="c") if entry.get("type") == "b" else None))
+config("makes-nothing-of-fifos", "linux.devices.fifo", change("linux.devices", lambda entries: [e for e in entries if e.get("type") != "p"]))
 config("ignores-file-mode", "linux.devices.file-mode", devices(lambda entry: entry.pop("fileMode", None)))
 config("ignores-device-uid", "linux.devices.uid", devices(lambda entry: entry.pop("uid", None)))
 config("ignores-device-gid", "linux.devices.gid", devices(lambda entry: entry.pop("gid", None)))
-config(
-    "mixes-up-minor",
-    "linux.devices.char",
-    devices(lambda entry: entry.update(minor=entry["minor"] + 1) if "minor" in entry else None),
-)
-config(
-    "only-in-dev",
-    "linux.devices.outside-dev",
-    change("linux.devices", lambda entries: [e for e in entries if e["path"].startswith("/dev/")]),
-)
-config(
-    "forgives-device-type",
-    "linux.devices.type-error",
-    devices(lambda entry: entry.update(type="c") if entry.get("type") == "z" else None),
-)
-config(
-    "forgives-device-numbers",
-    "linux.devices.numbers-required",
-    devices(
-        lambda entry: entry.update(major=1, minor=3) if "major" not in entry and entry.get("type") != "p" else None
-    ),
-)
-config(
-    "forgives-existing-files",
-    "linux.devices.existing-mismatch-error",
-    change("linux.devices", lambda entries: [e for e in entries if not e["path"].startswith("/data")]),
-)
+config("mixes-up-minor", "linux.devices.char", devices(lambda entry: entry.update(minor=entry["minor"] + 1) if "minor" in entry else None))
+config("only-in-dev", "linux.devices.outside-dev", change("linux.devices", lambda entries: [e for e in entries if e["path"].startswith("/dev/")]))
+config("forgives-device-type", "linux.devices.type-error", devices(lambda entry: entry.update(type="c") if entry.get("type") == "z" else None))
+config("forgives-device-numbers", "linux.devices.numbers-required", devices(lambda entry: entry.update(major=1, minor=3) if "major" not in entry and entry.get("type") != "p" else None))
+config("forgives-existing-files", "linux.devices.existing-mismatch-error", change("linux.devices", lambda entries: [e for e in entries if not e["path"].startswith("/data")]))
 
 
 def remove_in_container(path: str) -> Edit:
@@ -784,26 +384,10 @@ for _link in ("fd", "stdin", "stdout", "stderr"):
 
 RULES = "linux.resources.devices"
 config("allows-all-devices", f"{RULES}.deny {RULES}.wildcard", put(RULES, [{"allow": True, "access": "rwm"}]))
-config(
-    "reverses-device-rules",
-    f"{RULES}.order",
-    change(RULES, lambda rules: [rules[0], *rules[:0:-1]] if len(rules) > 2 else rules[::-1]),
-)
-config(
-    "widens-device-access",
-    f"{RULES}.allow",
-    each(RULES, lambda rule: rule.update(access="rwm") if rule.get("allow") else None),
-)
-config(
-    "drops-allowed-devices",
-    f"{RULES}.allow",
-    change(RULES, lambda rules: [rule for rule in rules if not rule["allow"]]),
-)
-config(
-    "takes-missing-minor-for-0",
-    f"{RULES}.wildcard",
-    each(RULES, lambda rule: rule.setdefault("minor", 0) if "major" in rule else None),
-)
+config("reverses-device-rules", f"{RULES}.order", change(RULES, lambda rules: [rules[0], *rules[:0:-1]] if len(rules) > 2 else rules[::-1]))
+config("widens-device-access", f"{RULES}.allow", each(RULES, lambda rule: rule.update(access="rwm") if rule.get("allow") else None))
+config("drops-allowed-devices", f"{RULES}.allow", change(RULES, lambda rules: [rule for rule in rules if not rule["allow"]]))
+config("takes-missing-minor-for-0", f"{RULES}.wildcard", each(RULES, lambda rule: rule.setdefault("minor", 0) if "major" in rule else None))
 for _name, _path in {
     "memory.limit": "memory.limit",
     "memory.reservation": "memory.reservation",
@@ -827,111 +411,34 @@ for _name, _path in {
     "unified.absent-error": "unified",
 }.items():
     config(f"drops-{_path}", f"linux.resources.{_name}", drop(f"linux.resources.{_path}"))
-config(
-    "doubles-memory-limit",
-    "linux.resources.memory.limit",
-    change("linux.resources.memory.limit", lambda value: value * 2),
-)
-config(
-    "takes-pids-0-for-unlimited",
-    "linux.resources.pids.zero",
-    change("linux.resources.pids", lambda value: {} if value.get("limit") == 0 else value),
-)
-config(
-    "forgives-swappiness",
-    "linux.resources.memory.swappiness-range",
-    change("linux.resources.memory.swappiness", lambda value: min(value, 100)),
-)
+config("doubles-memory-limit", "linux.resources.memory.limit", change("linux.resources.memory.limit", lambda value: value * 2))
+config("takes-pids-0-for-unlimited", "linux.resources.pids.zero", change("linux.resources.pids", lambda value: {} if value.get("limit") == 0 else value))
+config("forgives-swappiness", "linux.resources.memory.swappiness-range", change("linux.resources.memory.swappiness", lambda value: min(value, 100)))
 config("forgives-page-size", "linux.resources.hugepage-size-format", drop("linux.resources.hugepageLimits"))
 config("ignores-cgroups-path", "linux.cgroups.path-absolute", put("linux.cgroupsPath", "/cf-elsewhere/one"))
-config(
-    "new-cgroups-path-each-time",
-    "linux.cgroups.path-consistent",
-    change("linux.cgroupsPath", lambda path: f"{path}-{os.getpid()}" if isinstance(path, str) else path),
-)
+config("new-cgroups-path-each-time", "linux.cgroups.path-consistent", change("linux.cgroupsPath", lambda path: f"{path}-{os.getpid()}" if isinstance(path, str) else path))
 config("drops-intel-rdt", "linux.intel-rdt.no-resctrl-error", drop("linux.intelRdt"))
-config(
-    "drops-memory-policy",
-    "linux.memory-policy.mode linux.memory-policy.nodes linux.memory-policy.mode-error",
-    drop("linux.memoryPolicy"),
-)
-config(
-    "drops-memory-policy-flags",
-    "linux.memory-policy.flags linux.memory-policy.flag-error",
-    drop("linux.memoryPolicy.flags"),
-)
-config(
-    "prefers-where-it-should-bind",
-    "linux.memory-policy.mode",
-    change("linux.memoryPolicy.mode", lambda mode: "MPOL_PREFERRED" if mode == "MPOL_BIND" else mode),
-)
+config("drops-memory-policy", "linux.memory-policy.mode linux.memory-policy.nodes linux.memory-policy.mode-error", drop("linux.memoryPolicy"))
+config("drops-memory-policy-flags", "linux.memory-policy.flags linux.memory-policy.flag-error", drop("linux.memoryPolicy.flags"))
+config("prefers-where-it-should-bind", "linux.memory-policy.mode", change("linux.memoryPolicy.mode", lambda mode: "MPOL_PREFERRED" if mode == "MPOL_BIND" else mode))
 config("drops-net-devices", "linux.net-devices.moved linux.net-devices.missing-error", drop("linux.netDevices"))
-config(
-    "ignores-net-device-names",
-    "linux.net-devices.renamed linux.net-devices.name-exists-error",
-    change("linux.netDevices", lambda devices: {name: {} for name in devices}),
-)
+config("ignores-net-device-names", "linux.net-devices.renamed linux.net-devices.name-exists-error", change("linux.netDevices", lambda devices: {name: {} for name in devices}))
 
 # -- seccomp
 
 SECCOMP = "linux.seccomp"
 RULE = f"{SECCOMP}.syscalls"
 config("drops-seccomp", "linux.seccomp.action.errno linux.seccomp.default-action", drop(SECCOMP))
-config(
-    "allows-by-default",
-    "linux.seccomp.default-action linux.seccomp.default-errno",
-    put(f"{SECCOMP}.defaultAction", "SCMP_ACT_ALLOW"),
-)
-config(
-    "drops-default-errno",
-    "linux.seccomp.default-errno linux.seccomp.default-errno-unsupported",
-    drop(f"{SECCOMP}.defaultErrnoRet"),
-)
-config(
-    "drops-errno",
-    "linux.seccomp.errno linux.seccomp.errno-unsupported",
-    each(RULE, lambda rule: rule.pop("errnoRet", None)),
-)
-config(
-    "wrong-default-of-errno",
-    "linux.seccomp.errno-default",
-    each(RULE, lambda rule: rule.setdefault("errnoRet", 38) if rule.get("action") == "SCMP_ACT_ERRNO" else None),
-)
-config(
-    "takes-first-name-only",
-    "linux.seccomp.names",
-    each(RULE, lambda rule: rule.update(names=rule["names"][:1]) if len(rule["names"]) < 5 else None),
-)
-config(
-    "ignores-argument-conditions",
-    "linux.seccomp.op.eq linux.seccomp.args-index",
-    each(RULE, lambda rule: rule.pop("args", None)),
-)
-config(
-    "compares-first-argument-always",
-    "linux.seccomp.args-index",
-    each(RULE, lambda rule: [one.update(index=0) for one in rule.get("args", [])]),
-)
-for _wrong, _right in {
-    "LT": "LE",
-    "LE": "LT",
-    "GT": "GE",
-    "GE": "GT",
-    "EQ": "NE",
-    "NE": "EQ",
-    "MASKED_EQ": "EQ",
-}.items():
+config("allows-by-default", "linux.seccomp.default-action linux.seccomp.default-errno", put(f"{SECCOMP}.defaultAction", "SCMP_ACT_ALLOW"))
+config("drops-default-errno", "linux.seccomp.default-errno linux.seccomp.default-errno-unsupported", drop(f"{SECCOMP}.defaultErrnoRet"))
+config("drops-errno", "linux.seccomp.errno linux.seccomp.errno-unsupported", each(RULE, lambda rule: rule.pop("errnoRet", None)))
+config("wrong-default-of-errno", "linux.seccomp.errno-default", each(RULE, lambda rule: rule.setdefault("errnoRet", 38) if rule.get("action") == "SCMP_ACT_ERRNO" else None))
+config("takes-first-name-only", "linux.seccomp.names", each(RULE, lambda rule: rule.update(names=rule["names"][:1]) if len(rule["names"]) < 5 else None))
+config("ignores-argument-conditions", "linux.seccomp.op.eq linux.seccomp.args-index", each(RULE, lambda rule: rule.pop("args", None)))
+config("compares-first-argument-always", "linux.seccomp.args-index", each(RULE, lambda rule: [one.update(index=0) for one in rule.get("args", [])]))
+for _wrong, _right in {"LT": "LE", "LE": "LT", "GT": "GE", "GE": "GT", "EQ": "NE", "NE": "EQ", "MASKED_EQ": "EQ"}.items():
     _id = _wrong.lower().replace("_", "-")
-    config(
-        f"takes-{_id}-for-{_right.lower()}",
-        f"linux.seccomp.op.{_id}",
-        each(
-            RULE,
-            lambda rule, w=_wrong, r=_right: [
-                one.update(op=f"SCMP_CMP_{r}") for one in rule.get("args", []) if one.get("op") == f"SCMP_CMP_{w}"
-            ],
-        ),
-    )  # type: ignore[misc]
+    config(f"takes-{_id}-for-{_right.lower()}", f"linux.seccomp.op.{_id}", each(RULE, lambda rule, w=_wrong, r=_right: [one.update(op=f"SCMP_CMP_{r}") for one in rule.get("args", []) if one.get("op") == f"SCMP_CMP_{w}"]))  # type: ignore[misc]
 for _name, _wrong, _right in (
     ("kill-process", "KILL_PROCESS", "KILL_THREAD"),
     ("kill-thread", "KILL_THREAD", "KILL_PROCESS"),
@@ -941,94 +448,31 @@ for _name, _wrong, _right in (
     ("log", "LOG", "ERRNO"),
     ("notify", "NOTIFY", "ERRNO"),
 ):
-    config(
-        f"takes-{_name}-for-another-action",
-        f"linux.seccomp.action.{_name}",
-        each(
-            RULE,
-            lambda rule, w=_wrong, r=_right: (
-                rule.update(action=f"SCMP_ACT_{r}") if rule.get("action") == f"SCMP_ACT_{w}" else None
-            ),
-        ),
-    )  # type: ignore[misc]
-config(
-    "forgives-unknown-actions",
-    "linux.seccomp.action-error",
-    lambda c: (
-        each(RULE, lambda rule: rule.update(action="SCMP_ACT_ALLOW") if "NONSENSE" in rule.get("action", "") else None)(
-            c
-        ),
-        change(f"{SECCOMP}.defaultAction", lambda action: "SCMP_ACT_ALLOW" if "NONSENSE" in action else action)(c),
-    ),
-)
-config(
-    "drops-architectures",
-    "linux.seccomp.architectures linux.seccomp.architecture-error",
-    drop(f"{SECCOMP}.architectures"),
-)
+    config(f"takes-{_name}-for-another-action", f"linux.seccomp.action.{_name}", each(RULE, lambda rule, w=_wrong, r=_right: rule.update(action=f"SCMP_ACT_{r}") if rule.get("action") == f"SCMP_ACT_{w}" else None))  # type: ignore[misc]
+config("forgives-unknown-actions", "linux.seccomp.action-error", lambda c: (each(RULE, lambda rule: rule.update(action="SCMP_ACT_ALLOW") if "NONSENSE" in rule.get("action", "") else None)(c), change(f"{SECCOMP}.defaultAction", lambda action: "SCMP_ACT_ALLOW" if "NONSENSE" in action else action)(c)))
+config("drops-architectures", "linux.seccomp.architectures linux.seccomp.architecture-error", drop(f"{SECCOMP}.architectures"))
 config("drops-seccomp-flags", "linux.seccomp.flag-error", drop(f"{SECCOMP}.flags"))
 config("forgives-unknown-operators", "linux.seccomp.op-error", each(RULE, lambda rule: rule.pop("args", None)))
-config(
-    "forgives-rules-without-names",
-    "linux.seccomp.names-empty-error",
-    change(RULE, lambda rules: [rule for rule in rules if rule.get("names")]),
-)
-config(
-    "drops-listener-metadata",
-    "linux.seccomp.listener.metadata linux.seccomp.listener.metadata-alone-error",
-    drop(f"{SECCOMP}.listenerMetadata"),
-)
-config(
-    "forgives-absent-agent",
-    "linux.seccomp.listener.send-error",
-    lambda c: (
-        each(
-            RULE, lambda rule: rule.update(action="SCMP_ACT_ERRNO") if rule.get("action") == "SCMP_ACT_NOTIFY" else None
-        )(c),
-        drop(f"{SECCOMP}.listenerPath")(c),
-    ),
-)
+config("forgives-rules-without-names", "linux.seccomp.names-empty-error", change(RULE, lambda rules: [rule for rule in rules if rule.get("names")]))
+config("drops-listener-metadata", "linux.seccomp.listener.metadata linux.seccomp.listener.metadata-alone-error", drop(f"{SECCOMP}.listenerMetadata"))
+config("forgives-absent-agent", "linux.seccomp.listener.send-error", lambda c: (each(RULE, lambda rule: rule.update(action="SCMP_ACT_ERRNO") if rule.get("action") == "SCMP_ACT_NOTIFY" else None)(c), drop(f"{SECCOMP}.listenerPath")(c)))
 
 # -- paths
 
 config("drops-masked-paths", "linux.masked-paths.file linux.masked-paths.directory", drop("linux.maskedPaths"))
-config(
-    "masks-files-only",
-    "linux.masked-paths.directory",
-    change("linux.maskedPaths", lambda paths: [path for path in paths if path != "/masked"]),
-)
-config(
-    "masks-directories-only",
-    "linux.masked-paths.file",
-    change("linux.maskedPaths", lambda paths: [path for path in paths if path != "/data/file"]),
-)
+config("masks-files-only", "linux.masked-paths.directory", change("linux.maskedPaths", lambda paths: [path for path in paths if path != "/masked"]))
+config("masks-directories-only", "linux.masked-paths.file", change("linux.maskedPaths", lambda paths: [path for path in paths if path != "/data/file"]))
 config("ignores-readonly-paths", "linux.readonly-paths", drop("linux.readonlyPaths"))
 config("takes-first-readonly-path", "linux.readonly-paths", change("linux.readonlyPaths", lambda paths: paths[:1]))
-config(
-    "ignores-propagation",
-    "linux.rootfs-propagation.shared linux.rootfs-propagation.unbindable linux.rootfs-propagation.error",
-    drop("linux.rootfsPropagation"),
-)
+config("ignores-propagation", "linux.rootfs-propagation.shared linux.rootfs-propagation.unbindable linux.rootfs-propagation.error", drop("linux.rootfsPropagation"))
 config("drops-mount-label", "linux.mount-label", drop("linux.mountLabel"))
 
 # -- what state prints
 
 state("status-always-created", "runtime.state.status-running", lambda s: s.update(status="created"))
-state(
-    "status-always-running",
-    "runtime.state.status-created runtime.state.status-stopped",
-    lambda s: s.update(status="running"),
-)
-state(
-    "status-creating",
-    "runtime.state.status-created",
-    lambda s: s.update(status="creating") if s.get("status") == "created" else None,
-)
-state(
-    "status-of-its-own",
-    "runtime.state.status-additional",
-    lambda s: s.update(status="exited") if s.get("status") == "stopped" else None,
-)
+state("status-always-running", "runtime.state.status-created runtime.state.status-stopped", lambda s: s.update(status="running"))
+state("status-creating", "runtime.state.status-created", lambda s: s.update(status="creating") if s.get("status") == "created" else None)
+state("status-of-its-own", "runtime.state.status-additional", lambda s: s.update(status="exited") if s.get("status") == "stopped" else None)
 state("pid-of-a-neighbour", "runtime.state.pid", lambda s: s.update(pid=s["pid"] + 1) if s.get("pid") else None)
 state("no-pid", "runtime.state.pid", lambda s: s.pop("pid", None))
 state("pid-as-text", "runtime.state.json-schema", lambda s: s.update(pid=str(s.get("pid"))))
@@ -1046,46 +490,18 @@ features("min-above-max", "features.version-order", lambda f: f.update(ociVersio
 features("no-min", "features.version-min", lambda f: f.pop("ociVersionMin", None))
 features("max-in-words", "features.version-max", lambda f: f.update(ociVersionMax="latest"))
 features("undefined-property", "features.no-undefined-properties", lambda f: f.update(favouriteColour="blue"))
-features(
-    "undefined-linux-property", "features.no-undefined-properties", lambda f: f["linux"].update(cgroups={"v3": True})
-)
+features("undefined-linux-property", "features.no-undefined-properties", lambda f: f["linux"].update(cgroups={"v3": True}))
 features("invented-hook", "features.hooks-supported", lambda f: f["hooks"].append("preflight"))
 features("invented-mount-option", "features.mount-options-recognized", lambda f: f["mountOptions"].append("frobnicate"))
 features("filesystem-option-listed", "features.mount-options-no-data", lambda f: f["mountOptions"].append("size"))
-features(
-    "annotation-number",
-    "features.annotations-map",
-    lambda f: f.setdefault("annotations", {}).update({"com.example": 1}),
-)
+features("annotation-number", "features.annotations-map", lambda f: f.setdefault("annotations", {}).update({"com.example": 1}))
 features("invented-namespace", "features-linux.namespaces", lambda f: f["linux"]["namespaces"].append("syslog"))
-features(
-    "invented-capability",
-    "features-linux.capabilities",
-    lambda f: f["linux"]["capabilities"].append("CAP_OF_NO_KERNEL"),
-)
-for _key, _value in (
-    ("actions", "SCMP_ACT_SHRUG"),
-    ("operators", "SCMP_CMP_SHRUG"),
-    ("archs", "SCMP_ARCH_SHRUG"),
-    ("supportedFlags", "SECCOMP_FILTER_FLAG_SHRUG"),
-    ("knownFlags", "SECCOMP_FILTER_FLAG_SHRUG"),
-):
+features("invented-capability", "features-linux.capabilities", lambda f: f["linux"]["capabilities"].append("CAP_OF_NO_KERNEL"))
+for _key, _value in (("actions", "SCMP_ACT_SHRUG"), ("operators", "SCMP_CMP_SHRUG"), ("archs", "SCMP_ARCH_SHRUG"), ("supportedFlags", "SECCOMP_FILTER_FLAG_SHRUG"), ("knownFlags", "SECCOMP_FILTER_FLAG_SHRUG")):
     _id = {"supportedFlags": "supported-flags", "knownFlags": "known-flags"}.get(_key, _key)
-    features(
-        f"invented-seccomp-{_id}",
-        f"features-linux.seccomp-{_id}",
-        lambda f, k=_key, v=_value: f["linux"]["seccomp"].setdefault(k, []).append(v),
-    )  # type: ignore[misc]
-features(
-    "invented-memory-policy",
-    "features-linux.memory-policy-modes",
-    lambda f: f["linux"]["memoryPolicy"]["modes"].append("MPOL_SHRUG"),
-)
-features(
-    "invented-memory-policy-flag",
-    "features-linux.memory-policy-flags",
-    lambda f: f["linux"]["memoryPolicy"]["flags"].append("MPOL_F_SHRUG"),
-)
+    features(f"invented-seccomp-{_id}", f"features-linux.seccomp-{_id}", lambda f, k=_key, v=_value: f["linux"]["seccomp"].setdefault(k, []).append(v))  # type: ignore[misc]
+features("invented-memory-policy", "features-linux.memory-policy-modes", lambda f: f["linux"]["memoryPolicy"]["modes"].append("MPOL_SHRUG"))
+features("invented-memory-policy-flag", "features-linux.memory-policy-flags", lambda f: f["linux"]["memoryPolicy"]["flags"].append("MPOL_F_SHRUG"))
 features("hides-idmap", "features-linux.idmap-enabled", lambda f: f["linux"].pop("mountExtensions", None))
 features("depends-on-the-host", "features.static", lambda f: f["hooks"].extend(sorted(os.listdir("/sys"))))
 
@@ -1134,11 +550,7 @@ def _(call: Call) -> Optional[int]:
 
 @operation("kill-always-sends-term", "runtime.kill.sends-signal")
 def _(call: Call) -> Optional[int]:
-    return (
-        call.go(call.with_rest([call.rest[0], "TERM"])).returncode
-        if call.operation == "kill" and len(call.rest) == 2
-        else None
-    )
+    return call.go(call.with_rest([call.rest[0], "TERM"])).returncode if call.operation == "kill" and len(call.rest) == 2 else None
 
 
 @operation("kill-sends-nothing", "runtime.kill.sends-signal runtime.kill.created")
@@ -1164,11 +576,7 @@ def _(call: Call) -> Optional[int]:
 
 @operation("delete-forces", "runtime.delete.running-error runtime.delete.running-no-effect")
 def _(call: Call) -> Optional[int]:
-    return (
-        call.go(call.with_rest(["--force", *call.rest])).returncode
-        if call.operation == "delete" and call.rest
-        else None
-    )
+    return call.go(call.with_rest(["--force", *call.rest])).returncode if call.operation == "delete" and call.rest else None
 
 
 @operation("delete-never-fails", "runtime.delete.unknown-error runtime.delete.no-id-error")
@@ -1222,10 +630,7 @@ def _(call: Call) -> Optional[int]:
     return 0 if call.operation == "state" else None
 
 
-@operation(
-    "create-never-fails",
-    "runtime.create.inapplicable-error runtime.create.no-id-error runtime.create.duplicate-id-error runtime.create.invalid-id-error bundle.config-present",
-)
+@operation("create-never-fails", "runtime.create.inapplicable-error runtime.create.no-id-error runtime.create.duplicate-id-error runtime.create.invalid-id-error bundle.config-present")
 def _(call: Call) -> Optional[int]:
     if call.operation != "create":
         return None
@@ -1304,21 +709,12 @@ def _(call: Call) -> Optional[int]:
 
 @operation("log-is-text", "defacto.log-json")
 def _(call: Call) -> Optional[int]:
-    return call.go(
-        [
-            ("text" if word == "json" and before == "--log-format" else word)
-            for before, word in zip(["", *call.arguments], call.arguments)
-        ]
-    ).returncode
+    return call.go([("text" if word == "json" and before == "--log-format" else word) for before, word in zip(["", *call.arguments], call.arguments)]).returncode
 
 
 @operation("fails-silently", "defacto.log-stderr defacto.text-does-not-exist defacto.text-not-running")
 def _(call: Call) -> Optional[int]:
-    return (
-        call.go(stderr=subprocess.DEVNULL).returncode
-        if call.operation in ("create", "start", "state", "kill", "delete")
-        else None
-    )
+    return call.go(stderr=subprocess.DEVNULL).returncode if call.operation in ("create", "start", "state", "kill", "delete") else None
 
 
 @operation("one-root-for-all", "defacto.root")
@@ -1327,9 +723,7 @@ def _(call: Call) -> Optional[int]:
         return None
     index = call.arguments.index("--root") + 1
     root = call.arguments[index]
-    return call.go(
-        [*call.arguments[:index], os.path.join(os.path.dirname(root), "root"), *call.arguments[index + 1 :]]
-    ).returncode
+    return call.go([*call.arguments[:index], os.path.join(os.path.dirname(root), "root"), *call.arguments[index + 1 :]]).returncode
 
 
 @operation("kill-all-kills-one", "defacto.kill-all defacto.kill-all-init-gone")
@@ -1350,11 +744,7 @@ def _(call: Call) -> Optional[int]:
 
 @operation("kill-knows-numbers-only", "defacto.kill-signal-names")
 def _(call: Call) -> Optional[int]:
-    return (
-        1
-        if call.operation == "kill" and call.rest[1:] and not call.rest[-1].isdecimal() and call.rest[-1] != "KILL"
-        else None
-    )
+    return 1 if call.operation == "kill" and call.rest[1:] and not call.rest[-1].isdecimal() and call.rest[-1] != "KILL" else None
 
 
 @operation("kill-defaults-to-hup", "defacto.kill-default-term")
@@ -1369,11 +759,7 @@ def _(call: Call) -> Optional[int]:
 
 @operation("run-keeps-the-container", "defacto.run")
 def _(call: Call) -> Optional[int]:
-    return (
-        call.go(call.with_rest(["--keep", *call.rest])).returncode
-        if call.operation == "run" and "--detach" not in call.rest
-        else None
-    )
+    return call.go(call.with_rest(["--keep", *call.rest])).returncode if call.operation == "run" and "--detach" not in call.rest else None
 
 
 @operation("exec-returns-0", "defacto.exec")
@@ -1392,19 +778,12 @@ def without(call: Call, option: str) -> list[str]:
 
 
 for _option in ("--cwd", "--env", "--user"):
-    FAULTS[f"exec-ignores{_option}"] = Fault(
-        ("defacto.exec-options",),
-        operation=lambda call, o=_option: call.go(without(call, o)).returncode if call.operation == "exec" else None,
-    )  # type: ignore[misc]
+    FAULTS[f"exec-ignores{_option}"] = Fault(("defacto.exec-options",), operation=lambda call, o=_option: call.go(without(call, o)).returncode if call.operation == "exec" else None)  # type: ignore[misc]
 
 
 @operation("exec-detached-without-pid-file", "defacto.exec-detach")
 def _(call: Call) -> Optional[int]:
-    return (
-        call.go(without(call, "--pid-file")).returncode
-        if call.operation == "exec" and "--detach" in call.rest and "--tty" not in call.rest
-        else None
-    )
+    return call.go(without(call, "--pid-file")).returncode if call.operation == "exec" and "--detach" in call.rest and "--tty" not in call.rest else None
 
 
 @operation("delete-force-of-unknown-fails", "defacto.delete-force-unknown")
@@ -1414,9 +793,7 @@ def _(call: Call) -> Optional[int]:
 
 @operation("delete-force-does-not-force", "defacto.delete-force")
 def _(call: Call) -> Optional[int]:
-    return (
-        1 if call.operation == "delete" and call.rest[:1] == ["--force"] and not quiet(call, "ps", call.id()) else None
-    )
+    return 1 if call.operation == "delete" and call.rest[:1] == ["--force"] and not quiet(call, "ps", call.id()) else None
 
 
 @operation("list-is-empty", "defacto.list-json defacto.list-quiet")
@@ -1484,9 +861,7 @@ def _(call: Call) -> Optional[int]:
 
 @operation("two-dashes-only", "defacto.single-dash-options")
 def _(call: Call) -> Optional[int]:
-    return (
-        1 if any(word.startswith("-") and not word.startswith("--") and len(word) > 2 for word in call.rest) else None
-    )
+    return 1 if any(word.startswith("-") and not word.startswith("--") and len(word) > 2 for word in call.rest) else None
 
 
 @operation("knows-few-options", "defacto.options-accepted")
@@ -1525,3 +900,4 @@ def _(call: Call) -> Optional[int]:
             os.wait()
         except ChildProcessError:
             os._exit(0)
+
