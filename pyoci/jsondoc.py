@@ -6,7 +6,7 @@ order marks, invalid UTF-8, lone surrogates, integers outside of int64 and uint6
 
 import sys
 
-from .errors import Error
+from pyoci.errors import Error
 
 try:
     from _json import encode_basestring, make_encoder, make_scanner
@@ -132,7 +132,7 @@ def _may_be_deep(data: bytes) -> bool:
 
 
 def _parse_slowly(text: str, name: str) -> object:
-    from .jsonpos import scan
+    from pyoci.jsonpos import scan
 
     result = scan(text, limit=1)
     if result.problems:

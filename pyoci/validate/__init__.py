@@ -4,16 +4,16 @@ A check has two layers: the schema (a function generated from schemas/) and the 
 commands refuse what violates a MUST; what the spec merely recommends is told by `pyoci validate` only.
 """
 
-from ..errors import Error
-from ..jsondoc import Namespace, dump
+from pyoci.errors import Error
+from pyoci.jsondoc import Namespace, dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
-    from .analysis import Problem
-    from .musts import Finding
+    from pyoci.validate.analysis import Problem
+    from pyoci.validate.musts import Finding
 
 
 def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
@@ -28,8 +28,8 @@ def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
     """
     if config is None:
         raise Error("config cannot be null", location="config.json")
-    from . import _accept  # not at the top: the generator that makes it is in this package
-    from .musts import config_rules
+    from pyoci.validate import _accept  # not at the top: the generator that makes it is in this package
+    from pyoci.validate.musts import config_rules
 
     fits, changed = _accept.config(config) and not _broken(config_rules, config), False
     if not fits:
@@ -53,8 +53,8 @@ def check_process(process: object) -> None:
     check_config() does."""
     if process is None:
         raise Error("process property must not be empty", location="process")
-    from . import _accept
-    from .musts import process_rules
+    from pyoci.validate import _accept
+    from pyoci.validate.musts import process_rules
 
     def rules(document: "dict[str, Any]", found: "list[Finding]") -> None:
         process_rules(document, "linux", (), found)
@@ -68,8 +68,8 @@ def check_process(process: object) -> None:
 
 def check_state(state: object) -> None:
     """Refuse a state document that violates a MUST of runtime.md#state."""
-    from . import _accept_rest
-    from .musts_documents import state_rules
+    from pyoci.validate import _accept_rest
+    from pyoci.validate.musts_documents import state_rules
 
     if not _accept_rest.state(state) or _broken(state_rules, state):
         _refuse(state, "state", "state")
@@ -77,8 +77,8 @@ def check_state(state: object) -> None:
 
 def check_features(features: object) -> None:
     """Refuse a features document that violates a MUST of features.md or features-linux.md."""
-    from . import _accept_rest
-    from .musts_documents import features_rules
+    from pyoci.validate import _accept_rest
+    from pyoci.validate.musts_documents import features_rules
 
     if not _accept_rest.features(features) or _broken(features_rules, features):
         _refuse(features, "features", "features")
@@ -90,7 +90,7 @@ def report(raw: bytes, kind: str) -> "list[Problem]":
     raw:  the document's bytes
     kind: config, process, state or features
     """
-    from .analysis import analyse_text
+    from pyoci.validate.analysis import analyse_text
 
     return analyse_text(raw, kind)
 
@@ -102,8 +102,8 @@ def _typed(document: object) -> "dict[str, Any]":
 
 def _read_as_go(document: object, kind: str) -> bool:
     """null is absent, and a required number that is absent is zero; whether there was anything to change."""
-    from .nulls import drop
-    from .zeros import fill
+    from pyoci.validate.nulls import drop
+    from pyoci.validate.zeros import fill
 
     dropped = drop(document)
     return fill(document, kind) or dropped
@@ -135,7 +135,7 @@ def _has_nul(document: object, raw: "Optional[bytes]") -> bool:
 
 
 def _refuse(document: object, kind: str, name: str) -> None:
-    from .analysis import refusal
+    from pyoci.validate.analysis import refusal
 
     problem = refusal(document, kind, name)
     if problem is not None:

@@ -3,19 +3,19 @@
 import bisect
 import re
 
-from ..errors import Error
-from ..jsondoc import dump, too_large
-from ..jsonpos import Result, scan
-from .catalog import CATALOG, ERRORS, NOT_REFUSED
-from .pointer import dotted, json_pointer
-from .schema import MOST, Reader
+from pyoci.errors import Error
+from pyoci.jsondoc import dump, too_large
+from pyoci.jsonpos import Result, scan
+from pyoci.validate.catalog import CATALOG, ERRORS, NOT_REFUSED
+from pyoci.validate.pointer import dotted, json_pointer
+from pyoci.validate.schema import MOST, Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Optional
 
-    from .musts import Finding, Path
+    from pyoci.validate.musts import Finding, Path
 
     Rules = Callable[[dict[str, Any], list[Finding]], None]
 
@@ -149,8 +149,8 @@ def analyse(document: object, kind: str) -> "list[Problem]":
 
 def _everywhere(document: "Any", found: "list[Finding]") -> "list[Finding]":
     """What no rule says, and create refuses all the same."""
-    from .anyhost import everywhere
-    from .musts import platform
+    from pyoci.validate.anyhost import everywhere
+    from pyoci.validate.musts import platform
 
     return everywhere(document, found) if platform(document) == "linux" else []
 
@@ -159,7 +159,7 @@ def _zero_findings(document: object, kind: str) -> "tuple[object, list[Finding]]
     """The document as the commands take it, and what the specification says of each number that is absent."""
     import copy
 
-    from .zeros import fill
+    from pyoci.validate.zeros import fill
 
     places: "list[Path]" = []
     whole = copy.deepcopy(document)
@@ -172,7 +172,7 @@ def _null_findings(document: object) -> "tuple[object, list[Finding]]":
     """The document as the commands take it, and a warning for each property that is null."""
     import copy
 
-    from .nulls import drop
+    from pyoci.validate.nulls import drop
 
     places: "list[Path]" = []
     plain = copy.deepcopy(document)
@@ -224,7 +224,7 @@ class _Enough(Exception):
 
 
 def _rules(kind: str) -> "Rules":
-    from . import musts, musts_documents
+    from pyoci.validate import musts, musts_documents
 
     rules: "dict[str, Rules]" = {
         "config": musts.config_rules,
@@ -236,7 +236,7 @@ def _rules(kind: str) -> "Rules":
 
 
 def _advice(kind: str) -> "Rules":
-    from . import shoulds
+    from pyoci.validate import shoulds
 
     advice: "dict[str, Rules]" = {
         "config": shoulds.config_advice,

@@ -1,17 +1,17 @@
 """What create would refuse on any host: the plan is made for one that has everything, so that validate and create
 judge alike. What is left to the host (cgroups, Intel RDT, the filters that its libseccomp can make) is `--host`'s."""
 
-from ..errors import Error
-from ..host import Host
-from .catalog import CATALOG, ERRORS
-from .onhost import refusals
+from pyoci.errors import Error
+from pyoci.host import Host
+from pyoci.validate.catalog import CATALOG, ERRORS
+from pyoci.validate.onhost import refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from ..plan.model import Plan
-    from .musts import Finding, Json
+    from pyoci.plan.model import Plan
+    from pyoci.validate.musts import Finding, Json
 
 CODE = "not-creatable"
 _OF_THE_HOST = ("intelRdt", "resources", "seccomp")
@@ -106,8 +106,8 @@ def everywhere(config: "Json", known: "list[Finding]") -> "list[Finding]":
     config: for Linux, as the commands take it, without what the schema or a rule refuses
     """
     try:
-        from ..plan.compile import compile_create
-        from ..plan.request import Request
+        from pyoci.plan.compile import compile_create
+        from pyoci.plan.request import Request
     except ImportError:  # another system, on which nothing can be created, and the shim is not
         return []
 

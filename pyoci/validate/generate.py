@@ -46,7 +46,7 @@ def _match(pattern, text):
 
 
 def _rest(name, value):
-    from . import _accept_rest
+    from pyoci.validate import _accept_rest
 
     return getattr(_accept_rest, name)(value)
 '''

@@ -7,14 +7,14 @@ import os
 import posixpath
 import stat
 
-from ..host import Host
-from ..plan.request import Request, from_bundle
+from pyoci.host import Host
+from pyoci.plan.request import Request, from_bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
-    from .musts import Finding, Json, Path
+    from pyoci.validate.musts import Finding, Json, Path
 
     Ranges = list[tuple[int, int]]
 
@@ -126,7 +126,7 @@ def _program(look: _Look) -> None:
 
 
 def _search(process: "Json") -> "list[str]":
-    from ..plan.process import DEFAULT_PATH
+    from pyoci.plan.process import DEFAULT_PATH
 
     values = [entry[5:] for entry in process.get("env") or () if entry.startswith("PATH=")]
     return (values[-1] if values else DEFAULT_PATH).split(":")
@@ -236,7 +236,7 @@ def _limits(look: _Look) -> None:
 
 
 def _hooks(look: _Look) -> None:
-    from .shoulds import HOOKS
+    from pyoci.validate.shoulds import HOOKS
 
     given = look.config.get("hooks") or {}
     for kind in HOOKS:  # others are ignored by create
@@ -259,7 +259,7 @@ def _namespaces(look: _Look) -> None:
     """Namespaces to join: whether they are there, and of their type."""
     import fcntl
 
-    from ..plan.namespaces import FLAGS
+    from pyoci.plan.namespaces import FLAGS
 
     for index, entry in enumerate(look.linux.get("namespaces") or ()):
         file = entry.get("path")
@@ -284,7 +284,7 @@ def _namespaces(look: _Look) -> None:
 
 def _sysctls(look: _Look) -> None:
     """Names that the kernel does not have. Those of network devices are there when the devices are."""
-    from ..plan.sysctls import sysctl_path
+    from pyoci.plan.sysctls import sysctl_path
 
     for key in look.linux.get("sysctl") or {}:
         path = sysctl_path(key)
@@ -295,7 +295,7 @@ def _sysctls(look: _Look) -> None:
 
 
 def _agent(look: _Look) -> None:
-    from ..plan.seccomp import listens
+    from pyoci.plan.seccomp import listens
 
     seccomp = look.linux.get("seccomp") or {}
     if not seccomp.get("listenerPath") or not listens(seccomp):

@@ -44,11 +44,11 @@ def config_rules(config: "Json", out: "list[Finding]") -> None:
     if "hooks" in config:
         hooks(config["hooks"], out)
     if target == "linux":
-        from .musts_linux import linux_rules
+        from pyoci.validate.musts_linux import linux_rules
 
         linux_rules(config, out)
     if target != "linux" or "vm" in config:
-        from .musts_other import other_rules
+        from pyoci.validate.musts_other import other_rules
 
         other_rules(config, target, out)
 
@@ -136,7 +136,7 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
     if "rlimits" in process:
         _rlimits(process["rlimits"], target, (*path, "rlimits"), out)
     if "consoleSize" in process or "scheduler" in process or "execCPUAffinity" in process:
-        from .musts_rare import rare_process_rules
+        from pyoci.validate.musts_rare import rare_process_rules
 
         rare_process_rules(process, path, out)
 
@@ -154,7 +154,7 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
             out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, RLIMITS)))
         soft, hard = entry.get("soft", 0), entry.get("hard", 2**64)
         if soft > hard:
-            from .. import kernel
+            from pyoci import kernel
 
             known = f"error setting rlimit type {getattr(kernel, kind, kind)}: invalid argument"
             sentence = f"{known}: the soft limit {soft} of {kind} is above the hard limit {hard}"
@@ -163,6 +163,6 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """A suggestion for a misspelt word, or nothing."""
-    from ..spelling import suggestion  # only where something is wrong already
+    from pyoci.spelling import suggestion  # only where something is wrong already
 
     return suggestion(word, known)

@@ -1,10 +1,10 @@
 """The second layer for the other documents: state (runtime.md) and features (features.md)."""
 
-from .musts import annotations, semver, version
+from pyoci.validate.musts import annotations, semver, version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .musts import Finding, Json
+    from pyoci.validate.musts import Finding, Json
 
 
 def state_rules(state: "Json", out: "list[Finding]") -> None:

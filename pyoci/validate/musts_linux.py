@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .musts import Finding, Json, Path
+    from pyoci.validate.musts import Finding, Json, Path
 
 # /proc/PID/ns/NAME by the spec's word for the type
 NS_FILES = {
@@ -42,7 +42,7 @@ def linux_rules(config: "Json", out: "list[Finding]") -> None:
         if linux.get(name):
             _hidden_paths(linux[name], name, "mount" in namespaces, out)
     if linux.get("devices"):
-        from .musts_rare import devices
+        from pyoci.validate.musts_rare import devices
 
         devices(linux["devices"], out)
     if linux.get("sysctl"):
@@ -50,7 +50,7 @@ def linux_rules(config: "Json", out: "list[Finding]") -> None:
     if "seccomp" in linux:
         _seccomp(linux["seccomp"], ("linux", "seccomp"), out)
     if any(name in linux for name in RARE):
-        from .musts_rare import rare_linux_rules
+        from pyoci.validate.musts_rare import rare_linux_rules
 
         rare_linux_rules(linux, namespaces, out)
     if "resources" in linux:
@@ -111,7 +111,7 @@ def _mount(mount: "Json", user_namespace: bool, path: "Path", out: "list[Finding
 
 
 def _mappings(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
-    from .musts_rare import mappings
+    from pyoci.validate.musts_rare import mappings
 
     mappings(entries, path, out)
 
@@ -220,7 +220,7 @@ def resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -> Non
             out.append(("newline", (*path, "devices", number, "access"), "must not contain newlines", ""))
     devices = any(name not in ("weight", "leafWeight") for name in resources.get("blockIO", ()))
     if devices or "hugepageLimits" in resources or "rdma" in resources or "unified" in resources:
-        from .musts_rare import rare_resource_rules
+        from pyoci.validate.musts_rare import rare_resource_rules
 
         rare_resource_rules(resources, path, out)
 
@@ -254,7 +254,7 @@ def _cpu(cpu: "Json", path: "Path", out: "list[Finding]") -> None:
     if cpu.get("idle", 0) not in (0, 1):
         out.append(("cpu-idle-range", (*path, "idle"), "idle is 0 or 1", ""))
     if "cpus" in cpu or "mems" in cpu:
-        from .musts_rare import number_list
+        from pyoci.validate.musts_rare import number_list
 
         for name in ("cpus", "mems"):
             number_list(cpu.get(name, ""), (*path, name), out)

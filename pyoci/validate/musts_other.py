@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .musts import Finding, Json
+    from pyoci.validate.musts import Finding, Json
 
 
 def other_rules(config: "Json", target: str, out: "list[Finding]") -> None:

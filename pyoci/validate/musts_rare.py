@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .musts import Finding, Json, Path
+    from pyoci.validate.musts import Finding, Json, Path
 
 
 def rare_process_rules(process: "Json", path: "Path", out: "list[Finding]") -> None:

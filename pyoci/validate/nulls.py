@@ -4,7 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from .musts import Path
+    from pyoci.validate.musts import Path
 
 # Objects whose members have names of the user's: there, null is a value, and a wrong one
 MAPS = {"annotations", "netDevices", "rdma", "sysctl", "unified"}

@@ -1,17 +1,17 @@
 """`validate --host`: what this host and this bundle lack for a config that is right by itself, and all that create
 would refuse before it makes anything. Changes nothing."""
 
-from ..errors import Error
-from .lacks import CODE, lacks
+from pyoci.errors import Error
+from pyoci.validate.lacks import CODE, lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..plan.model import Plan
-    from .analysis import Problem
-    from .musts import Finding, Json, Path
+    from pyoci.plan.model import Plan
+    from pyoci.validate.analysis import Problem
+    from pyoci.validate.musts import Finding, Json, Path
 
     # Makes the plan of a config, or raises Error; the cgroups left out on demand
     Compiler = Callable[[dict[str, Any], bool], Plan]
@@ -27,8 +27,8 @@ def report(raw: bytes, bundle: str, compile_plan: "Compiler") -> "list[Problem]"
 
     compile_plan: makes the plan, as `pyoci plan` does
     """
-    from ..container.bundle import parse_config
-    from .analysis import located
+    from pyoci.container.bundle import parse_config
+    from pyoci.validate.analysis import located
 
     try:
         config = parse_config(raw)[1]
@@ -51,7 +51,7 @@ def findings(config: "Json", bundle: str, compile_plan: "Compiler") -> "list[Fin
 def refusals(config: "Json", compile_plan: "Compiler", code: str = CODE) -> "list[Finding]":
     """A plan stops at the first thing that cannot be done: what asked for that is taken out, and it is made again. At
     last what would be ignored."""
-    from .analysis import pruned, restored
+    from pyoci.validate.analysis import pruned, restored
 
     found: "list[Finding]" = []
     bad: "set[Path]" = set()

@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .musts import Path
+    from pyoci.validate.musts import Path
 
 
 def dotted(path: "Path") -> str:
@@ -14,7 +14,7 @@ def dotted(path: "Path") -> str:
         elif step and step.replace("_", "a").replace("-", "a").isalnum():
             text += f".{step}" if text else step
         else:
-            from ..jsondoc import dump
+            from pyoci.jsondoc import dump
 
             text += f"[{dump(step)}]"
     return text

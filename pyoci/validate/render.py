@@ -1,12 +1,12 @@
 """A report in the forms of `pyoci validate`: for people, as JSON, and as SARIF for code scanners."""
 
-from .catalog import CATALOG, ERRORS, MUST, RUNTIME, SHOULD
+from pyoci.validate.catalog import CATALOG, ERRORS, MUST, RUNTIME, SHOULD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .analysis import Problem
+    from pyoci.validate.analysis import Problem
 
 WIDTH = 100  # of the shown part of a line: engines write a whole config in one
 SPEC_URL = "https://github.com/opencontainers/runtime-spec/blob/v1.3.0/"

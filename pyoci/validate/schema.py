@@ -4,15 +4,15 @@ import itertools
 import json
 import os
 
-from ..errors import Error
-from .musts import nearest
+from pyoci.errors import Error
+from pyoci.validate.musts import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Optional
 
-    from .musts import Finding, Path
+    from pyoci.validate.musts import Finding, Path
 
     Schema = dict[str, Any]
 
@@ -86,7 +86,7 @@ class Reader:
 
     def errors(self, document: object) -> "list[Finding]":
         """What jsonschema finds, in our words; it is not asked where the generated check finds nothing."""
-        from . import _accept, _accept_rest
+        from pyoci.validate import _accept, _accept_rest
 
         if getattr(_accept if hasattr(_accept, self.kind) else _accept_rest, self.kind)(document):
             return []

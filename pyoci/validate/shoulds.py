@@ -1,12 +1,12 @@
 """What the spec recommends, and what is ignored in silence or surely not meant: told by `pyoci validate` only."""
 
-from .musts import SUPPORTED, nearest, platform, semver
+from pyoci.validate.musts import SUPPORTED, nearest, platform, semver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .musts import Finding, Json, Path
+    from pyoci.validate.musts import Finding, Json, Path
 
 CAPABILITIES = tuple(
     "CAP_" + name
@@ -145,7 +145,7 @@ def _mount(mount: "Json", version: str, path: "Path", out: "list[Finding]") -> N
 
 def _bind_options(options: "list[str]", path: "Path", out: "list[Finding]") -> None:
     """A filesystem's own options mean nothing to a bind mount: create refuses them, typos among them."""
-    from ..plan.options import Options, all_options
+    from pyoci.plan.options import Options, all_options
 
     strange = set(Options(options, "").data)
     for number, option in enumerate(options):

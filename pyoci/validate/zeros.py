@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Optional
 
-    from .musts import Path
+    from pyoci.validate.musts import Path
 
 _DEVICE = ("major", "minor")
 # Where; each `*` stands for every item of a list. Names of things (types, classes, policies, paths) have no zero,
@@ -38,7 +38,7 @@ def fill(document: "Any", kind: str, places: "Optional[list[Path]]" = None) -> b
     kind:   config or process
     places: gets the path of each
     """
-    from .musts import platform
+    from pyoci.validate.musts import platform
 
     found = False
     if kind == "config" and (not isinstance(document, dict) or platform(document) == "windows"):

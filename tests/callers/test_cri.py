@@ -1,6 +1,5 @@
 """containerd's CRI plugin: what a kubelet does with a pod whose RuntimeClass names the handler."""
 
-
 import time
 from pathlib import Path
 from typing import Any
