@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/boot.py pyoci/validate/generate.py
+SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
 	test-vm test-vm-core test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean
@@ -108,6 +108,6 @@ fuzz: tools build
 	$(RUN) tests/fuzz/run.py --corpus build/fuzz/corpus $(or $(SECONDS),600)
 
 clean:
-	rm -rf build pyoci/init pyoci/interpreter pyoci/_shim*.so pyoci/_shim.pyi pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py \
+	rm -rf build pyoci/init/init pyoci/interpreter pyoci/_shim*.so pyoci/_shim.pyi pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py \
 		pyoci/plan/ops.pyi pyoci/plan/words.py pyoci/seccomp/_library.py pyoci/validate/_accept*.py
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

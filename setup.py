@@ -32,7 +32,7 @@ INIT += ["steps_namespaces", "steps_rootfs", "steps_process"]
 
 
 def build_init(package):
-    compile_static(os.path.join(package, "init"), [source(name + ".c") for name in INIT])
+    compile_static(os.path.join(package, "init", "init"), [source(name + ".c") for name in INIT])
 
 
 def build_launcher(output, *flags):

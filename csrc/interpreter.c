@@ -211,11 +211,11 @@ static void configure(int argc, char **argv)
     check(PyConfig_SetBytesArgv(&config, argc, argv));
 }
 
-/* Runs pyoci/boot.py as __main__; it ends the process itself, and returns only when it fails */
+/* Runs pyoci/start/boot.py as __main__; it ends the process itself, and returns only when it fails */
 static int boot(void)
 {
     const struct module *entry;
-    PyObject *main = PyImport_AddModule("__main__"), *code = load("pyoci.boot", &entry);
+    PyObject *main = PyImport_AddModule("__main__"), *code = load("pyoci.start.boot", &entry);
     PyObject *globals = main ? PyModule_GetDict(main) : NULL;
 
     if (globals && code && PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0)

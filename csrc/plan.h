@@ -1,4 +1,4 @@
-/* plan.h: THE list of operations. init.c runs init's, pyoci/launch.py the runtime's; generate.c and ops_build.py make of
+/* plan.h: THE list of operations. init.c runs init's, pyoci/init/launch.py the runtime's; generate.c and ops_build.py make of
  * them pyoci/plan/ops.py, whose functions make steps, and ops.pyi, by which mypy checks each call of them.
  *
  * A plan is a memory file:
@@ -9,7 +9,7 @@
  *
  * Field kinds: i a signed 64-bit number, s a string without NUL, l a list of strings (each ends in NUL), b bytes.
  * To add an operation: a line in PLAN_OPERATIONS, its FIELDS, and a function step_<name> in one of steps_*.c. For one of
- * the runtime's: a line in PLAN_RUNTIME_OPERATIONS, its FIELDS, and a branch of obey() in pyoci/launch.py.
+ * the runtime's: a line in PLAN_RUNTIME_OPERATIONS, its FIELDS, and a branch of obey() in pyoci/init/launch.py.
  */
 #ifndef PYOCI_PLAN_H
 #define PYOCI_PLAN_H

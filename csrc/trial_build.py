@@ -29,8 +29,8 @@ def problem(words, package):
 
     words: what stands before a command's own words; package: the directory with init in it
     """
-    if not os.path.exists(os.path.join(package, "init")):
-        return f"{package}/init is missing"
+    if not os.path.exists(os.path.join(package, "init", "init")):
+        return f"{package}/init/init is missing"
     with tempfile.TemporaryDirectory() as scratch:
         return _call(words, scratch, "version", "--check")[1] or _container(words, scratch)
 

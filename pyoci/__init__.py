@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
     from pyoci.errors import Error as Error
     from pyoci.errors import Kind as Kind
+    from pyoci.init.talk import Message
     from pyoci.kinds import KINDS as KINDS
     from pyoci.kinds import exit_status as exit_status
     from pyoci.kinds import kind_of as kind_of
     from pyoci.options import CreateOptions as CreateOptions
     from pyoci.options import ExecOptions as ExecOptions
     from pyoci.runtime import Runtime as Runtime
-    from pyoci.talk import Message
 
 
 def mark(phase: str) -> None:

@@ -5,7 +5,7 @@ import posix
 import pyoci
 from pyoci import _shim
 from pyoci.errors import Error
-from pyoci.jsondoc import dump
+from pyoci.json.document import dump
 from pyoci.plan.hooks import milliseconds
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owne
             problem.step = f"error running {kind} hook #{index}"  # in runc's words, which scripts know
             problem.by_init = kind in ("prestart", "createRuntime")
             if problem.errno:
-                from pyoci.failures import hook_hint
+                from pyoci.init.failures import hook_hint
 
                 problem.hint = hook_hint(kind, problem.errno)
             yield problem

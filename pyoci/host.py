@@ -129,7 +129,7 @@ class Host:
 
     def network_devices(self, path: str) -> "list[str]":
         """Names of the network devices in the namespace at path, "" for our own. Errors: Error when it is none."""
-        from pyoci.netlink import names
+        from pyoci.network.netlink import names
 
         return names(path)
 

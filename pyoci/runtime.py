@@ -194,7 +194,7 @@ class Runtime:
     def plan(self, options: "CreateOptions") -> "Plan":
         """What create would do, and what is missing for it, without doing it."""
         from pyoci.container.create import compile_bundle
-        from pyoci.validate.lacks import lacks
+        from pyoci.hostcheck.lacks import lacks
         from pyoci.validate.pointer import dotted
 
         _, config, _, plan = compile_bundle(self.store, "plan", options, self.cgroup_manager)

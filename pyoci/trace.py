@@ -12,7 +12,7 @@ import time
 
 import pyoci
 from pyoci.errors import Error
-from pyoci.jsondoc import dump
+from pyoci.json.document import dump
 from pyoci.plan import ops
 from pyoci.plan.words import OPERATIONS
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pyoci.talk import Message
+    from pyoci.init.talk import Message
 
     Event = dict[str, Any]
 

@@ -1,13 +1,13 @@
 """Cgroups of a container: plan() for a new one, load() for one in a state file; both give a Manager.
 
-managers     v1, v2, disabled; systemd with systemd_bus, systemd_properties, gvariant
+managers     v1, v2, disabled; systemd (a room of its own)
 directories  tree, subpath; host: the machine, and the tests' seam
 limits       limits_v1, limits_v2 over compile, settings, settings_v1, settings_v2, convert, devices, bpf, bpf_attach
 reading      stats with stats_v1, stats_v2; mounts
 """
 
-from ..errors import Error
-from .host import Host
+from pyoci.cgroups.host import Host
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     # How a process gets there without being moved: a directory to be born in (CLONE_INTO_CGROUP), or -1, and files to
     # which it writes 0. All of it is the caller's to close; (-1, []): it must be moved
-    from .v1 import Manager as ManagerV1
-    from .v2 import Manager as ManagerV2
+    from pyoci.cgroups.v1 import Manager as ManagerV1
+    from pyoci.cgroups.v2 import Manager as ManagerV2
 
     class Manager(Protocol):
         """What every driver can do; the methods are explained in v1.py and v2.py.
@@ -60,20 +60,20 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
     machine cannot apply, unless the value means «no limit».
     """
     if driver == "disabled":
-        from .disabled import Manager as Disabled
+        from pyoci.cgroups.disabled import Manager as Disabled
 
         return Disabled()
     host = host or Host()
     linux = config.get("linux") or {}
     path, resources = linux.get("cgroupsPath") or "", linux.get("resources") or {}
     if resources.get("pids"):
-        from .convert import by_version
+        from pyoci.cgroups.convert import by_version
 
         resources = by_version(config, resources, -1)
     if driver == "systemd":
-        from . import systemd
+        from pyoci.cgroups.systemd import manager
 
-        return systemd.plan(host, config, path, container_id, resources)
+        return manager.plan(host, config, path, container_id, resources)
     return plan_files(host, config, path, container_id, resources)
 
 
@@ -83,13 +83,13 @@ def plan_files(
     """plan() of the driver that makes the directories itself."""
     layout = host.layout()
     if layout.hierarchies:
-        from . import v1
+        from pyoci.cgroups import v1
 
         return v1.plan(host, layout, path, container_id, resources)
     if not layout.unified or not host.is_v2():
         hint = "mount cgroup2 there, or use the disabled manager"
         raise Error(f"no cgroups are mounted below {host.root}", hint=hint, kind="missing")
-    from . import v2
+    from pyoci.cgroups import v2
 
     manager = v2.plan(host, layout, path, container_id, resources)
     manager.owner = owner(config)
@@ -121,14 +121,14 @@ def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
     if not _is_record(record):
         raise Error("what state.json says of the container's cgroups is not what pyoci writes", kind="damaged")
     if record["driver"] == "disabled":
-        from .disabled import Manager as Disabled
+        from pyoci.cgroups.disabled import Manager as Disabled
 
         return Disabled()
     host = host or Host()
     if record["driver"] == "systemd":
-        from . import systemd
+        from pyoci.cgroups.systemd import manager
 
-        return systemd.load(host, record)
+        return manager.load(host, record)
     return load_files(host, record)
 
 
@@ -151,11 +151,11 @@ def load_files(host: Host, record: "dict[str, Any]") -> "ManagerV1 | ManagerV2":
     """load() of the driver that makes the directories itself."""
     made = list(record.get("made") or [])
     if record["version"] == 1:
-        from . import v1
+        from pyoci.cgroups import v1
 
         unified = record.get("unified")
         paths = {**record["cgroup_paths"], v1.UNIFIED: unified} if unified else dict(record["cgroup_paths"])
         return v1.Manager(host, paths, {}, made)
-    from . import v2
+    from pyoci.cgroups import v2
 
     return v2.Manager(host, record["cgroup_paths"].get("", ""), made)

@@ -7,7 +7,7 @@ unsettled one ends it. So each bit is decided by the last rule that names it, wh
 
 import sys
 
-from .devices import ANY, EVERY, MKNOD, READ, WRITE, Rule
+from pyoci.cgroups.devices import ANY, EVERY, MKNOD, READ, WRITE, Rule
 
 # opcodes: class | operation | source (RFC 9669, section 4); the 32-bit classes, as the fields are 32 bits unsigned
 _LOAD_WORD = 0x61  # LDX | MEM | W

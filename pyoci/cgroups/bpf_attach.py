@@ -1,6 +1,6 @@
 """bpf(2) for device programs: load one, put it in the place of what a cgroup had."""
 
-from .. import _shim, kernel
+from pyoci import _shim, kernel
 
 _MANY = 64  # programs on one cgroup that we ask for; the kernel allows as many
 

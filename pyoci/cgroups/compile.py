@@ -1,13 +1,13 @@
 """linux.resources, compiled for the controllers that this machine has; what it has not is refused here."""
 
-from ..errors import Error
-from .settings import Section, Setting
+from pyoci.cgroups.settings import Section, Setting
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .host import Host
+    from pyoci.cgroups.host import Host
 
 
 def settings_for_v1(resources: "dict[str, Any]", where: str, v1: "set[str]", v2: "set[str]") -> "list[Setting]":
@@ -15,7 +15,7 @@ def settings_for_v1(resources: "dict[str, Any]", where: str, v1: "set[str]", v2:
 
     A controller that the v2 tree holds, such as hugetlb on some machines, is set there, in v2's words.
     """
-    from .settings_v1 import PARTS
+    from pyoci.cgroups.settings_v1 import PARTS
 
     section = Section(resources, where)
     settings: "list[Setting]" = []
@@ -23,7 +23,7 @@ def settings_for_v1(resources: "dict[str, Any]", where: str, v1: "set[str]", v2:
         if not resources.get(key):
             continue
         if controller in v2 and controller not in v1:
-            from .settings_v2 import PARTS as parts_of_v2
+            from pyoci.cgroups.settings_v2 import PARTS as parts_of_v2
 
             compile_part = next(part for name, _, part in parts_of_v2 if name == controller)
         settings += compile_part(section)
@@ -32,7 +32,7 @@ def settings_for_v1(resources: "dict[str, Any]", where: str, v1: "set[str]", v2:
 
 def settings_for_v2(resources: "dict[str, Any]", where: str, controllers: "set[str]") -> "list[Setting]":
     """Settings on a machine with cgroup v2 alone."""
-    from .settings_v2 import PARTS
+    from pyoci.cgroups.settings_v2 import PARTS
 
     section = Section(resources, where)
     settings: "list[Setting]" = []
@@ -62,7 +62,7 @@ def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
         return
     import posix
 
-    from .convert import huge_page_name, huge_page_names
+    from pyoci.cgroups.convert import huge_page_name, huge_page_names
 
     try:
         available = huge_page_names(posix.listdir(host.sys + "/kernel/mm/hugepages"))
@@ -74,7 +74,7 @@ def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
 
 def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -> None:
     """Refuse CPUs or memory nodes outside of `cpus` and `mems`, the lists of the machine."""
-    from .convert import cpu_list, ranges
+    from pyoci.cgroups.convert import cpu_list, ranges
 
     section = Section(resources, where).section("cpu")
     for key, have in (("cpus", cpus), ("mems", mems)):

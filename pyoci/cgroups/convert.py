@@ -1,6 +1,6 @@
 """Conversions of limits between what the spec says and what the two cgroup versions count in."""
 
-from ..errors import Error
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

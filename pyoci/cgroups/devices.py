@@ -3,8 +3,8 @@
 Access bits, types and the reading order are the kernel's (man 7 cgroups; spec: config-linux, Allowed Device list).
 """
 
-from ..errors import Error
-from .settings import Section
+from pyoci.cgroups.settings import Section
+from pyoci.errors import Error
 
 READ, WRITE, MKNOD = 1, 2, 4
 EVERY = READ | WRITE | MKNOD

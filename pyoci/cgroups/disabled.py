@@ -1,6 +1,6 @@
 """The manager for `--cgroup-manager disabled`: the container stays in its caller's cgroup, nobody limits it."""
 
-from ..errors import Error
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 import posix
 
-from ..errors import Error
-from . import devices
-from .host import Host, read_value
-from .settings import Section, Setting, write_all
-from .v1 import UNIFIED
+from pyoci.cgroups import devices
+from pyoci.cgroups.host import Host, read_value
+from pyoci.cgroups.settings import Section, Setting, write_all
+from pyoci.cgroups.v1 import UNIFIED
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Limits:
         self._devices = devices.state_with_defaults(self.rules)
 
     def _compile(self, resources: "dict[str, Any]", where: str) -> None:
-        from .compile import check_pages, settings_for_v1
-        from .settings_v1 import obsolete
+        from pyoci.cgroups.compile import check_pages, settings_for_v1
+        from pyoci.cgroups.settings_v1 import obsolete
 
         if resources.get("hugepageLimits") or resources.get("rdma"):
             self._v2 = self._controllers_of_v2()
@@ -53,7 +53,7 @@ class Limits:
     def _check_lists(self, resources: "dict[str, Any]", where: str) -> None:
         section = Section(resources, where).section("cpu")
         if "cpuset" in self.bases and (section.text("cpus") or section.text("mems")):
-            from .compile import check_lists
+            from pyoci.cgroups.compile import check_lists
 
             base = self.bases["cpuset"]
             check_lists(resources, where, read_value(base + "/cpuset.cpus"), read_value(base + "/cpuset.mems"))
@@ -76,7 +76,7 @@ class Limits:
 
         try:
             if any(setting.controller in self._v2 for setting in self.settings):
-                from .limits_v2 import enable
+                from pyoci.cgroups.limits_v2 import enable
 
                 enable(self.host, self.bases[UNIFIED], paths[UNIFIED], self._v2)
             wanted = [each for each in self.settings if place(each.controller) in paths or not each.idle]

@@ -3,11 +3,11 @@
 import errno
 import posix
 
-from ..errors import Error
-from . import devices, tree
-from .compile import check_lists, check_pages, settings_for_v2
-from .host import Host, read_value
-from .settings import Section, Setting, write_all
+from pyoci.cgroups import devices, tree
+from pyoci.cgroups.compile import check_lists, check_pages, settings_for_v2
+from pyoci.cgroups.host import Host, read_value
+from pyoci.cgroups.settings import Section, Setting, write_all
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Limits:
             self._attach(self.rules, path)
 
     def _attach(self, rules: "list[devices.Rule]", path: str) -> None:
-        from .bpf import program
-        from .bpf_attach import replace
+        from pyoci.cgroups.bpf import program
+        from pyoci.cgroups.bpf_attach import replace
 
         fd = self.host.open_dir(path)
         try:

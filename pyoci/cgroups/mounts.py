@@ -8,7 +8,7 @@ Each entry is a dict:
     aliases      names that are symlinks to `name`: `cpu` for `cpu,cpuacct`
 """
 
-from .host import Layout
+from pyoci.cgroups.host import Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

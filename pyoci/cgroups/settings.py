@@ -1,7 +1,7 @@
 """Setting: one value of linux.resources on its way to one file; and the pass that writes them."""
 
-from ..errors import Error
-from .host import Host
+from pyoci.cgroups.host import Host
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """linux.resources as files of the v1 hierarchies (kernel: Documentation/admin-guide/cgroup-v1)."""
 
-from ..errors import Error
-from .convert import check_shares
-from .settings import Section, Setting
+from pyoci.cgroups.convert import check_shares
+from pyoci.cgroups.settings import Section, Setting
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

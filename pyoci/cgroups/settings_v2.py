@@ -1,9 +1,9 @@
 """linux.resources as files of a v2 cgroup (kernel: Documentation/admin-guide/cgroup-v2.rst)."""
 
-from ..errors import Error
-from .convert import check_shares, io_weight, swap_only, weight_from_shares
-from .settings import Section, Setting
-from .settings_v1 import block_io, cpuset, pids, rdma
+from pyoci.cgroups.convert import check_shares, io_weight, swap_only, weight_from_shares
+from pyoci.cgroups.settings import Section, Setting
+from pyoci.cgroups.settings_v1 import block_io, cpuset, pids, rdma
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 Times are nanoseconds, sizes bytes. What the kernel does not count stays 0, or is left out where runc leaves it out.
 """
 
-from .convert import decimal
-from .host import read_file
+from pyoci.cgroups.convert import decimal
+from pyoci.cgroups.host import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def pairs(path: str) -> "dict[str, int]":
 
 def numbers_in(listed: str) -> "list[int]":
     """0-2,5 as [0, 1, 2, 5]."""
-    from .convert import cpu_list
+    from pyoci.cgroups.convert import cpu_list
 
     return sorted(cpu_list(listed, ""))
 

@@ -2,7 +2,7 @@
 
 import posix
 
-from . import stats
+from pyoci.cgroups import stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def collect(paths: "dict[str, str]") -> "dict[str, Any]":
     if unified := paths.get(""):
         stats.add_pressure(found, unified)
         if "hugetlb" not in paths:
-            from .stats_v2 import hugetlb
+            from pyoci.cgroups.stats_v2 import hugetlb
 
             found["hugetlb"] = hugetlb(unified)
     return found

@@ -2,7 +2,7 @@
 
 import posix
 
-from . import stats
+from pyoci.cgroups import stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import posix
 
-from ..errors import Error
-from .host import Host
+from pyoci.cgroups.host import Host
+from pyoci.errors import Error
 
 
 def parse(values: "list[str]") -> "dict[str, str]":

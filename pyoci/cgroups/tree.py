@@ -3,8 +3,8 @@
 import posix
 import time
 
-from ..errors import Error
-from .host import Host, read_file
+from pyoci.cgroups.host import Host, read_file
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,15 +3,15 @@
 import posix
 import time
 
-from ..errors import Error
-from . import tree
-from .host import Host, Layout, read_file, read_value
+from pyoci.cgroups import tree
+from pyoci.cgroups.host import Host, Layout, read_file, read_value
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from .limits_v1 import Limits
+    from pyoci.cgroups.limits_v1 import Limits
 
 UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
 FREEZE_SECONDS = 10.0
@@ -38,7 +38,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager = Manager(host, paths, bases, [])
     manager.optional = not cgroups_path
     manager.layout = layout
-    from .limits_v1 import Limits
+    from pyoci.cgroups.limits_v1 import Limits
 
     manager.limits = Limits(host, bases, resources, "linux.resources")
     manager.warnings = manager.limits.warnings
@@ -362,19 +362,19 @@ class Manager:
 
     def stats(self) -> "dict[str, Any]":
         """Figures in the shape of runc's events; what a hierarchy lacks is left out."""
-        from .stats_v1 import collect
+        from pyoci.cgroups.stats_v1 import collect
 
         return collect(self.paths)
 
     def update(self, resources: "dict[str, Any]") -> None:
         """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones."""
-        from .limits_v1 import Limits
-        from .settings import change_all
+        from pyoci.cgroups.limits_v1 import Limits
+        from pyoci.cgroups.settings import change_all
 
         self._find_bases()
         limits = Limits(self.host, self.bases, resources, "")
         if (resources.get("memory") or {}).get("checkBeforeUpdate") and "memory" in self.paths:
-            from .compile import check_room
+            from pyoci.cgroups.compile import check_room
 
             check_room(resources, "", int(read_file(self.paths["memory"] + "/memory.usage_in_bytes")))
         self.warnings = limits.warnings
@@ -429,7 +429,7 @@ class Manager:
 
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
-        from .mounts import for_v1
+        from pyoci.cgroups.mounts import for_v1
 
         return for_v1(self.layout or self.host.layout(), self.paths)
 
@@ -463,7 +463,7 @@ def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]
 def _open_below(host: Host, path: str, below: str) -> int:
     if not below:
         return host.open_dir(path)
-    from .subpath import leaf_in
+    from pyoci.cgroups.subpath import leaf_in
 
     return leaf_in(host, path, below)
 

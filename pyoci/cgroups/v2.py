@@ -4,15 +4,15 @@ import errno
 import posix
 import time
 
-from ..errors import Error
-from . import tree
-from .host import Host, Layout, read_file, read_value
+from pyoci.cgroups import tree
+from pyoci.cgroups.host import Host, Layout, read_file, read_value
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from .limits_v2 import Limits
+    from pyoci.cgroups.limits_v2 import Limits
 
 FREEZE_SECONDS = 10.0
 SIGKILL = 9
@@ -32,7 +32,7 @@ def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resou
     manager = Manager(host, path, tree.missing(layout.unified, path))
     manager.base = layout.unified
     manager.optional = not cgroups_path
-    from .limits_v2 import Limits
+    from pyoci.cgroups.limits_v2 import Limits
 
     manager.limits = Limits(host, layout.unified, resources, "linux.resources")
     manager.warnings = manager.limits.warnings
@@ -112,7 +112,7 @@ class Manager:
     def limit(self) -> None:
         """Get the controllers enabled from the top down, set the limits, all but the device rules, and hand the cgroup
         to the container's user."""
-        from .limits_v2 import delegate, enable
+        from pyoci.cgroups.limits_v2 import delegate, enable
 
         enable(self.host, self.base, self.path)
         if self.limits is not None:
@@ -184,7 +184,7 @@ class Manager:
         """A descriptor for the clone of an `exec`: the container's cgroup, or `sub[""]` below it."""
         if not self.path:
             return None
-        from .subpath import leaf_in
+        from pyoci.cgroups.subpath import leaf_in
 
         below = _one_sub(sub)
         return leaf_in(self.host, self.path, below) if below else self.host.open_dir(self._home(init_pid))
@@ -295,19 +295,19 @@ class Manager:
 
     def stats(self) -> "dict[str, Any]":
         """Figures in the shape of runc's events; what a controller lacks is left out."""
-        from .stats_v2 import collect
+        from pyoci.cgroups.stats_v2 import collect
 
         return collect(self.path)
 
     def update(self, resources: "dict[str, Any]") -> None:
         """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones
         in one step, so that there is no moment without."""
-        from .limits_v2 import Limits
-        from .settings import change_all
+        from pyoci.cgroups.limits_v2 import Limits
+        from pyoci.cgroups.settings import change_all
 
         limits = Limits(self.host, self.base, self.with_quota_and_period(resources), "")
         if (resources.get("memory") or {}).get("checkBeforeUpdate") and self.path:
-            from .compile import check_room
+            from pyoci.cgroups.compile import check_room
 
             check_room(resources, "", int(read_file(self.path + "/memory.current")))
         self.warnings = limits.warnings
@@ -351,7 +351,7 @@ class Manager:
 
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
-        from .mounts import for_v2
+        from pyoci.cgroups.mounts import for_v2
 
         return for_v2(self.path)
 

@@ -15,7 +15,7 @@ from pyoci.container.state import start_time
 from pyoci.errors import Error
 from pyoci.hooks import hook_state, run_hooks
 from pyoci.host import Host
-from pyoci.launch import Process, check
+from pyoci.init.launch import Process, check
 from pyoci.plan.model import Plan
 from pyoci.plan.request import Request
 

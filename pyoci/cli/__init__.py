@@ -33,13 +33,6 @@ def _report(call: Call, problem: BaseException) -> int:
     return report(call, problem)
 
 
-def unknown_command(name: str) -> Error:
-    """There is none of this name; perhaps another was meant."""
-    from pyoci.spelling import suggestion
-
-    return Error(f"No help topic for '{name}'", hint=suggestion(name, table.COMMANDS), kind="unknown_command")
-
-
 def _run(call: Call, argv: "list[str]") -> int:
     try:
         values, words = parse(argv, table.GLOBAL, table.FIRST)
@@ -52,6 +45,8 @@ def _run(call: Call, argv: "list[str]") -> int:
     call.command = table.ALIASES.get(words[0], words[0])
     command = table.command(call.command)
     if command is None:
+        from pyoci.cli.help import unknown_command
+
         raise unknown_command(words[0])
     _read(call, command, words[1:])
     if call.flags.get("help"):

@@ -25,6 +25,6 @@ def main(call: "Call") -> int:
 
 
 def _print(event: "dict[str, Any]") -> None:
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
     show(dump(event) + "\n")

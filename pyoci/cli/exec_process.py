@@ -2,9 +2,9 @@
 
 import posix
 
-from pyoci import jsondoc
 from pyoci.cli.parse import decimal
 from pyoci.errors import Error
+from pyoci.json import document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def from_file(path: str) -> "dict[str, Any]":
     parts: "list[bytes]" = []
     size = 0
     try:
-        while size <= jsondoc.MAX_BYTES:
+        while size <= document.MAX_BYTES:
             part = posix.read(fd, 1 << 20)
             if not part:
                 break
@@ -35,7 +35,7 @@ def from_file(path: str) -> "dict[str, Any]":
         raise Error(f"read {path}", errno=problem.errno or 0) from None
     finally:
         posix.close(fd)
-    process = jsondoc.parse(b"".join(parts), name=path)
+    process = document.parse(b"".join(parts), name=path)
     if not isinstance(process, dict):
         raise Error("the process document must be an object", location=path)
     return check(process)

@@ -2,6 +2,7 @@
 
 from pyoci.cli import table, texts
 from pyoci.cli.output import show
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,16 +16,21 @@ def main(call: "Call") -> int:
         return 0
     name = table.ALIASES.get(call.arguments[0], call.arguments[0])
     if name not in table.COMMANDS:
-        from pyoci.cli import unknown_command
-
         raise unknown_command(call.arguments[0])
     show(of_command(name))
     return 0
 
 
+def unknown_command(name: str) -> Error:
+    """There is none of this name; perhaps another was meant."""
+    from pyoci.spelling import suggestion
+
+    return Error(f"No help topic for '{name}'", hint=suggestion(name, table.COMMANDS), kind="unknown_command")
+
+
 def of_program() -> str:
     """The program's help: what it is, its commands, its global options."""
-    from pyoci.cli.show import version_text
+    from pyoci.cli.version import version_text
 
     commands = [(name, texts.COMMANDS[name][1]) for name in sorted(table.COMMANDS)]
     return "\n".join(

@@ -4,9 +4,9 @@ import posix
 import sys
 
 import pyoci
-from pyoci import jsondoc
 from pyoci.errors import Error
-from pyoci.installation import LIBRARIES
+from pyoci.json import document
+from pyoci.start.installation import LIBRARIES
 
 RUNNING = ("boot.py",)  # as __main__
 DOCUMENT = '{"a":[1,-2.5,true,null,"\u00e9\\n"],"b":{}}'
@@ -16,11 +16,11 @@ BROKEN = (b'{"a":1,}', b'{"a":01}', b"[1", b'{"a":"\t"}')
 def check() -> "list[str]":
     """Reads and writes JSON, and imports every module. Gives the libraries that are not here, each with what it is for;
     raises Error that names what does not work."""
-    if jsondoc.dump(jsondoc.parse(DOCUMENT.encode())) != DOCUMENT:
+    if document.dump(document.parse(DOCUMENT.encode())) != DOCUMENT:
         raise Error("JSON that was read and written again is not what it was", kind="internal")
     for text in BROKEN:
         try:
-            jsondoc.parse(text)
+            document.parse(text)
         except Error:
             continue
         raise Error(f"the JSON parser accepts {text!r}", kind="internal")

@@ -37,7 +37,7 @@ def start(call: "Call") -> int:
 def state(call: "Call") -> int:
     """Prints the state document, as runc lays it out: two spaces, no newline at the end."""
     from pyoci.cli.output import show
-    from pyoci.jsondoc import dump_pretty
+    from pyoci.json.document import dump_pretty
 
     show(dump_pretty(call.runtime().state(check_id(call.arguments[0])), "  "))
     return 0

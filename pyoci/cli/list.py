@@ -25,7 +25,7 @@ def main(call: "Call") -> int:
     if call.yes("quiet"):
         show("".join(f"{state['id']}\n" for state in states))
     elif form == "json":
-        from pyoci.jsondoc import dump
+        from pyoci.json.document import dump
 
         show(dump(states or None) + "\n")  # null for none, as runc's callers know it
     else:

@@ -80,7 +80,7 @@ def _unexpected(problem: BaseException) -> str:
             return f"{name}: {errno_text(problem.errno)}"
         return f"{errno_text(problem.errno)} (at {_place(problem.__traceback__)})"
     if isinstance(problem, ImportError):
-        from pyoci.installation import reason
+        from pyoci.start.installation import reason
 
         return reason(problem)
     name = type(problem).__name__
@@ -203,7 +203,7 @@ def _text_line(level: str, text: str) -> str:
 
 
 def _json_line(level: str, text: str) -> str:
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
     # Bytes that are not UTF-8 become their replacement: a decoder would refuse the line, and the error would be lost.
     clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

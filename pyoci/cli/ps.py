@@ -22,7 +22,7 @@ def main(call: "Call") -> int:
         raise Error("invalid format option", hint="--format is one of table, json", kind="refused")
     pids = call.runtime().ps(check_id(call.arguments[0]))
     if form == "json":
-        from pyoci.jsondoc import dump
+        from pyoci.json.document import dump
 
         show(dump(pids or None) + "\n")  # null for a stopped container, as runc's callers know it
     else:

@@ -1,4 +1,4 @@
-"""The commands that only print or write a document: version, features, spec, plan."""
+"""The commands that only print or write a document: features, spec, plan."""
 
 import posix
 
@@ -10,37 +10,10 @@ if TYPE_CHECKING:
     from pyoci.cli.call import Call
 
 
-def version(call: "Call") -> int:
-    """Prints the version in the shape callers parse; --check tries the installation first."""
-    missing: "list[str]" = []
-    if call.flags.get("check"):
-        from pyoci.cli.installation import check
-
-        missing = check()
-    show(version_text() + "".join(f"not installed: {library}\n" for library in missing))
-    return 0
-
-
-def version_text() -> str:
-    """The lines of --version.
-
-    docker takes every line with the word `version` for the program's own, so only the first has it.
-    """
-    import sys
-
-    import pyoci
-    from pyoci.cli.installation import start
-    from pyoci.commit import COMMIT
-
-    python = ".".join(str(part) for part in sys.version_info[:3])
-    about = f"commit: {COMMIT}\nspec: {pyoci.SPEC_VERSION}\npython: {python}\nstart: {start()}\n"
-    return f"pyoci version {pyoci.__version__}\n{about}"
-
-
 def features(call: "Call") -> int:
     """Prints what this runtime can do (runtime-spec features.md)."""
-    from pyoci import features as known
-    from pyoci.jsondoc import dump_pretty
+    from pyoci.documents import features as known
+    from pyoci.json.document import dump_pretty
 
     show(dump_pretty(known.document(), "    ") + "\n")
     return 0
@@ -48,8 +21,8 @@ def features(call: "Call") -> int:
 
 def spec(call: "Call") -> int:
     """Writes a config.json to start from."""
-    from pyoci import spec_template
-    from pyoci.jsondoc import dump_pretty
+    from pyoci.documents import spec_template
+    from pyoci.json.document import dump_pretty
 
     directory = call.path("bundle")
     path = f"{directory}/config.json" if directory else "config.json"
@@ -79,7 +52,7 @@ def plan(call: "Call") -> int:
 
     compiled = call.runtime().plan(create_options(call))
     if call.yes("json"):
-        from pyoci.jsondoc import dump_pretty
+        from pyoci.json.document import dump_pretty
 
         show(dump_pretty(compiled.document(), "  ") + "\n")
     else:

@@ -70,7 +70,7 @@ def _terminal() -> bool:
 
 
 def _json(readings: "list[Reading]", rates: "dict[str, Rates]") -> str:
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
     lines = []
     for reading in readings:

@@ -83,7 +83,7 @@ COMMANDS = {
         " l3-cache-schema:text mem-bw-schema:text",
     ),
     "validate": ("validate", "main", 0, -1, "mixed", "format/f:text strict start host kind:text bundle/b:text"),
-    "version": ("show", "version", 0, 0, "mixed", "check"),
+    "version": ("version", "version", 0, 0, "mixed", "check"),
 }
 # fmt: on
 

@@ -95,7 +95,7 @@ def size(value: str, flag: str) -> int:
 
 def from_file(source: str) -> "dict[str, Any]":
     """linux.resources from a JSON file, or from standard input for "-"."""
-    from pyoci.jsondoc import parse
+    from pyoci.json.document import parse
 
     try:
         fd = 0 if source == "-" else posix.open(source, posix.O_RDONLY)

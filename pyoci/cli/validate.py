@@ -35,6 +35,7 @@ def main(call: "Call") -> int:
 
 
 def _report(name: str, kind: str, call: "Call") -> "Report":
+    from pyoci.hostcheck.anyhost import everywhere
     from pyoci.validate import report
     from pyoci.validate.analysis import missing_process
     from pyoci.validate.catalog import ERRORS, SHOULD
@@ -42,7 +43,7 @@ def _report(name: str, kind: str, call: "Call") -> "Report":
 
     path, raw = _read(name)
     kind = kind or _kind(raw)
-    problems = report(raw, kind)
+    problems = report(raw, kind, everywhere)
     if kind == "config" and call.yes("start"):
         problems += missing_process(raw)
     if kind == "config" and call.yes("host") and not any(problem.level in ERRORS for problem in problems):
@@ -54,8 +55,8 @@ def _report(name: str, kind: str, call: "Call") -> "Report":
 def _lacks(name: str, path: str, raw: bytes, call: "Call") -> "list[Problem]":
     """What this host and the bundle do not have."""
     from pyoci.container.create import compile_config
+    from pyoci.hostcheck.refusals import report
     from pyoci.options import CreateOptions
-    from pyoci.validate import onhost
 
     if name == "-":
         hint = "--host looks into the bundle"
@@ -66,12 +67,12 @@ def _lacks(name: str, path: str, raw: bytes, call: "Call") -> "list[Problem]":
         driver = "disabled" if without_cgroups else call.cgroup_manager
         return compile_config(call.runtime().store, "plan", options, driver, config)[1]
 
-    return onhost.report(raw, options.bundle, compile_plan)
+    return report(raw, options.bundle, compile_plan)
 
 
 def _read(name: str) -> "tuple[str, bytes]":
     """The file behind an argument, and its bytes: no more than what is surely too much."""
-    from pyoci.jsondoc import MAX_BYTES
+    from pyoci.json.document import MAX_BYTES
 
     try:
         if name == "-":
@@ -99,7 +100,7 @@ def _bytes(fd: int, most: int) -> bytes:
 
 def _kind(raw: bytes) -> str:
     """What a document is, by the names it has; a config where they do not tell."""
-    from pyoci.jsondoc import parse
+    from pyoci.json.document import parse
 
     try:
         document = parse(raw)
@@ -117,7 +118,7 @@ def _kind(raw: bytes) -> str:
 
 
 def _rendered(reports: "list[Report]", form: str) -> str:
-    from pyoci.jsondoc import dump_pretty
+    from pyoci.json.document import dump_pretty
     from pyoci.validate import render
 
     if form == "human":

@@ -5,7 +5,7 @@ import posix
 import pyoci
 from pyoci.errors import Error
 from pyoci.host import Host
-from pyoci.jsondoc import MAX_BYTES, parse
+from pyoci.json.document import MAX_BYTES, parse
 from pyoci.validate import check_runnable_config
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def parse_config(data: bytes) -> "tuple[bytes, dict[str, Any]]":
     if type(config) is not dict:
         raise Error("config.json is not an object", kind="refused")
     if changed:
-        from pyoci.jsondoc import dump
+        from pyoci.json.document import dump
 
         data = dump(config).encode()  # what later commands read need not be asked again
     return data, config

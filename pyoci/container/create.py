@@ -9,7 +9,7 @@ from pyoci.container.files import hand_over_console, send_descriptor, write_pid_
 from pyoci.container.state import EARLY_SOCKET, NOTIFY, Entry, Store, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
-from pyoci.launch import Launch, Process, check, obey
+from pyoci.init.launch import Launch, Process, check, obey
 from pyoci.options import check_terminal
 from pyoci.plan import ops
 from pyoci.plan.compile import compile_create
@@ -81,7 +81,7 @@ def compile_config(
 
 def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
     """The document around its pid, which only init can know: its own, in its own pid namespace."""
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
     head, _, tail = dump(state).partition('"pid":-1')
     return head + '"pid":', tail
@@ -168,11 +168,11 @@ class Creation:
             self._keep()
             return
         if self.entry.record.get("network_devices"):
-            from pyoci.netdevices import move_back
+            from pyoci.network.devices import move_back
 
             move_back(self.entry)
         if self.entry.record.get("resctrl"):
-            from pyoci.rdt import leave
+            from pyoci.resctrl import leave
 
             leave(self.entry)
         if self.hooked or (isinstance(problem, Error) and problem.kind == "hook"):
@@ -228,12 +228,12 @@ class Creation:
 
     def enter_class(self, path: str, pid: int) -> None:
         """linux.intelRdt: puts a process, and what it starts, into the container's class of service."""
-        from pyoci.rdt import Tree, Wish, enter
+        from pyoci.resctrl import Tree, Wish, enter
 
         enter(self.entry, Tree(path), Wish(self.config["linux"]["intelRdt"], self.entry.container), [pid])
 
     def _on_network(self, process: Process) -> None:
-        from pyoci.netdevices import move_in
+        from pyoci.network.devices import move_in
 
         spaces = self.config["linux"]["namespaces"]
         path = next(space.get("path") or "" for space in spaces if space["type"] == "network")
@@ -255,7 +255,7 @@ class Creation:
         pyoci.mark("state")
         self.entry.ready()
         if self.plan.network:
-            from pyoci.netdevices import settle
+            from pyoci.network.devices import settle
 
             settle(self.entry)
         if self.options.pidfd_socket:

@@ -143,14 +143,14 @@ def destroy(entry: Entry, warn: "Optional[Warn]" = None) -> None:
 
 
 def _network(entry: Entry, warn: "Warn") -> None:
-    from pyoci.netdevices import move_back
+    from pyoci.network.devices import move_back
 
     for problem in move_back(entry):
         warn(str(problem))
 
 
 def _resctrl(entry: Entry, warn: "Warn") -> None:
-    from pyoci.rdt import leave
+    from pyoci.resctrl import leave
 
     for problem in leave(entry):
         warn(str(problem))

@@ -24,9 +24,9 @@ def statistics(entry: "Entry") -> "dict[str, Any]":
 
 def _with_resctrl(entry: "Entry", stats: "dict[str, Any]") -> "dict[str, Any]":
     if entry.record.get("resctrl"):
-        from pyoci import rdt
+        from pyoci import resctrl
 
-        stats["intel_rdt"] = rdt.statistics(entry)
+        stats["intel_rdt"] = resctrl.statistics(entry)
     return stats
 
 

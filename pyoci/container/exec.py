@@ -7,7 +7,7 @@ from pyoci.container.files import hand_over_console, send_descriptor, write_pid_
 from pyoci.container.state import Entry, is_exiting, open_process, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
-from pyoci.launch import Launch, Process, obey
+from pyoci.init.launch import Launch, Process, obey
 from pyoci.options import check_terminal
 from pyoci.plan import ops
 from pyoci.plan.compile_exec import compile_exec
@@ -199,7 +199,7 @@ class _Execution:
 
     def _obey(self, process: Process) -> None:
         if self.entry.record.get("resctrl"):
-            from pyoci.rdt import Tree, join
+            from pyoci.resctrl import Tree, join
 
             join(Tree(self.entry.record["resctrl"]["tree"]), self.entry.record["resctrl"], process.pid)
         for step in self.plan.parent:

@@ -5,7 +5,7 @@ import sys
 
 import pyoci
 from pyoci import _shim
-from pyoci.launch import check
+from pyoci.init.launch import check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyoci.container.notify import Notify
     from pyoci.container.terminal import Terminal
-    from pyoci.launch import Process
+    from pyoci.init.launch import Process
 else:
     import _signal  # `signal` is the same behind enumerations, which cost as much as half of our start
 

@@ -22,7 +22,7 @@ def send_listener(config: "dict[str, Any]", state: "dict[str, Any]", pid: int, f
     pid:   the process's that is filtered, as the runtime sees it
     Errors: Error when nobody listens at linux.seccomp.listenerPath.
     """
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
     profile = config["linux"]["seccomp"]
     document = {"ociVersion": config["ociVersion"], "fds": ["seccompFd"], "pid": pid}

@@ -6,8 +6,8 @@ import pyoci
 from pyoci import _shim
 from pyoci.container.state import Entry, is_exiting, status_by_socket
 from pyoci.errors import Error
+from pyoci.init.talk import receive, send
 from pyoci.plan import ops
-from pyoci.talk import receive, send
 
 _REFUSALS = {
     "stopped": "cannot start a container that has stopped",

@@ -9,7 +9,7 @@ import posix
 import pyoci
 from pyoci import _shim, kernel
 from pyoci.errors import Error
-from pyoci.jsondoc import dump, parse
+from pyoci.json.document import dump, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> "list[str]":
     """
     if entry.status() == "stopped":
         raise Error("container not running", kind="not_running")
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
     config = entry.config()
     manager = entry.manager()
@@ -40,11 +40,11 @@ def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:
     """
     if entry.status() == "stopped":
         raise Error("container not running", kind="not_running")
-    from pyoci import rdt
+    from pyoci import resctrl
     from pyoci.host import Host
-    from pyoci.jsondoc import dump
+    from pyoci.json.document import dump
 
-    rdt.change(entry, Host().resctrl(), schemas, entry.pids())
+    resctrl.change(entry, Host().resctrl(), schemas, entry.pids())
     config = entry.config()
     linux = config.setdefault("linux", {})
     linux["intelRdt"] = merged(linux.get("intelRdt") or {}, schemas)

@@ -6,11 +6,11 @@ Looks at the host, changes nothing. The order is explained in docs/design.md, "T
 from pyoci import kernel
 from pyoci.plan import ops, process, rootfs
 from pyoci.plan.devices import compile_devices
-from pyoci.plan.identity import compile_names
+from pyoci.plan.host_names import compile_names
 from pyoci.plan.model import Plan
+from pyoci.plan.mount_sources import insert_step, take
 from pyoci.plan.mounts import compile_mounts, finish_mounts, make_unbindable
-from pyoci.plan.namespaces import compile_namespaces
-from pyoci.plan.sources import insert_step, take
+from pyoci.plan.namespaces import begin_namespaces, enter_at_birth, enter_own_cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
     plan = Plan()
     plan.keep = request.listen_fds + request.keep
     process.limits(request, plan, 4 + plan.keep)  # one for the call of `start`
-    compile_namespaces(request, plan)
+    _namespaces(request, plan)
     _network(request, plan)
     if request.linux.get("intelRdt") is not None:
         from pyoci.plan.intel_rdt import compile_intel_rdt
@@ -66,6 +66,18 @@ def compile_create(request: "Request", hook_env: "list[str]") -> Plan:
         _hooks(request, plan, "startContainer", "created", "/", hook_env)
     process.execute(request, plan)
     return plan
+
+
+def _namespaces(request: "Request", plan: Plan) -> None:
+    """From birth to the point where init is in all its namespaces."""
+    spaces = begin_namespaces(request, plan)
+    if spaces.needs_stages():
+        from pyoci.plan.stages import enter_by_stages
+
+        enter_by_stages(request, spaces, plan)
+    else:
+        enter_at_birth(request, spaces, plan)
+    enter_own_cgroup(spaces, plan)
 
 
 def _network(request: "Request", plan: Plan) -> None:

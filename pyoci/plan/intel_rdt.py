@@ -1,6 +1,6 @@
-"""linux.intelRdt → the class of service that the runtime puts the process into; pyoci/rdt.py does it."""
+"""linux.intelRdt → the class of service that the runtime puts the process into; pyoci/resctrl.py does it."""
 
-from pyoci import rdt
+from pyoci import resctrl
 from pyoci.errors import Error
 from pyoci.plan import ops
 
@@ -16,6 +16,6 @@ def compile_intel_rdt(request: "Request", plan: "Plan") -> None:
     if not path:
         hint = "mount -t resctrl resctrl /sys/fs/resctrl, on a machine that has Intel RDT"
         raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint, kind="missing")
-    wish = rdt.Wish(request.linux["intelRdt"], request.container)
-    rdt.check(rdt.Tree(path), wish)
+    wish = resctrl.Wish(request.linux["intelRdt"], request.container)
+    resctrl.check(resctrl.Tree(path), wish)
     plan.parent.append(ops.resctrl("linux.intelRdt", path))

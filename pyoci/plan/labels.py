@@ -3,7 +3,6 @@
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.namespaces import open_procfs
-from pyoci.plan.process import keyring_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,14 +33,14 @@ def compile_labels(request: "Request", plan: "Plan") -> None:
         plan.add(ops.label("process.selinuxLabel", attribute="attr/exec", value=label, expected=label))
 
 
-def compile_labelled_keyring(request: "Request", plan: "Plan") -> None:
+def compile_labelled_keyring(request: "Request", plan: "Plan", name: str) -> None:
     """Adds the session keyring with the process's label, which keys made in it carry."""
     label = request.process["selinuxLabel"]
     _check_selinux(request, "process.selinuxLabel")
     if not plan.has(ops.USE_ROOT):
         open_procfs(plan, "process.selinuxLabel")
     plan.add(ops.label("process.selinuxLabel", attribute="attr/keycreate", value=label, expected=label))
-    plan.add(ops.keyring("", keyring_name(request)))
+    plan.add(ops.keyring("", name))
     plan.add(ops.label("process.selinuxLabel", attribute="attr/keycreate", value="", expected=""))
 
 

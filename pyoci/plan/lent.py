@@ -3,7 +3,7 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan.id_maps import lines
-from pyoci.plan.options import PROPAGATION
+from pyoci.plan.mount_options import PROPAGATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

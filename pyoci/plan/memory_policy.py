@@ -3,7 +3,7 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.numbers import number_mask
+from pyoci.plan.cpu_list import number_mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

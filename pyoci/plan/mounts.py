@@ -3,9 +3,9 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.options import Options
+from pyoci.plan.mount_options import Options
+from pyoci.plan.mount_sources import NOT_TAKEN, take, take_mapped
 from pyoci.plan.request import clean, from_bundle
-from pyoci.plan.sources import NOT_TAKEN, take, take_mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -69,25 +69,24 @@ class Spaces:
         return "user" in self.new and bool(self.joined)
 
 
-def compile_namespaces(request: "Request", plan: "Plan") -> None:
-    """Adds the steps from birth to the point where init is in all its namespaces."""
+def begin_namespaces(request: "Request", plan: "Plan") -> Spaces:
+    """What the config asks for, once it was checked and the id maps of a new user namespace were added."""
     spaces = Spaces(request)
     _check(request, spaces)
     if "user" in spaces.new:
         from pyoci.plan.id_maps import compile_mappings
 
         compile_mappings(request, plan)
-    if spaces.needs_stages():
-        from pyoci.plan.stages import enter_by_stages
+    return spaces
 
-        enter_by_stages(request, spaces, plan)
-    else:
-        _direct(request, spaces, plan)
-    if "cgroup" in spaces.new:  # after we are in the cgroup that shall be its root
+
+def enter_own_cgroup(spaces: Spaces, plan: "Plan") -> None:
+    """Adds the cgroup namespace, after init is in the cgroup that shall be its root."""
+    if "cgroup" in spaces.new:
         plan.add(ops.unshare(spaces.where["cgroup"], kernel.CLONE_NEWCGROUP))
 
 
-def _direct(request: "Request", spaces: Spaces, plan: "Plan") -> None:
+def enter_at_birth(request: "Request", spaces: Spaces, plan: "Plan") -> None:
     """Without a new user namespace init makes the others while the runtime makes its cgroups."""
     plan.flags = spaces.flags() & (kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
     plan.add(ops.session(""))

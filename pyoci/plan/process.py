@@ -49,7 +49,7 @@ def affinity(plan: "Plan", cpus: str, where: str) -> None:
     """
     mask = 0
     if cpus:
-        from pyoci.plan.numbers import number_mask
+        from pyoci.plan.cpu_list import number_mask
 
         mask = number_mask(cpus, _MOST_CPUS, "CPUs", where)
     plan.add(ops.affinity(where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little")))
@@ -62,7 +62,7 @@ def keyring(request: "Request", plan: "Plan") -> None:
     if request.process.get("selinuxLabel"):
         from pyoci.plan.labels import compile_labelled_keyring
 
-        compile_labelled_keyring(request, plan)
+        compile_labelled_keyring(request, plan, keyring_name(request))
     else:
         plan.add(ops.keyring("", keyring_name(request)))
 

@@ -3,9 +3,9 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.options import PROPAGATION
+from pyoci.plan.mount_options import PROPAGATION
+from pyoci.plan.mount_sources import take
 from pyoci.plan.request import clean
-from pyoci.plan.sources import take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

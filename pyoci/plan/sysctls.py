@@ -2,7 +2,7 @@
 
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.identity import is_own
+from pyoci.plan.host_names import is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

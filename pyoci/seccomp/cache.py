@@ -19,7 +19,7 @@ import posix
 from struct import calcsize, pack, unpack_from
 
 import pyoci
-from pyoci.jsondoc import dump
+from pyoci.json.document import dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

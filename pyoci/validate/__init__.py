@@ -5,7 +5,7 @@ commands refuse what violates a MUST; what the spec merely recommends is told by
 """
 
 from pyoci.errors import Error
-from pyoci.jsondoc import Namespace, dump
+from pyoci.json.document import Namespace, dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pyoci.validate.analysis import Problem
     from pyoci.validate.musts import Finding
+
+    # Of a config, and of what is known of it already
+    Further = Callable[[dict[str, Any], list[Finding]], list[Finding]]
 
 
 def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
@@ -84,15 +87,16 @@ def check_features(features: object) -> None:
         _refuse(features, "features", "features")
 
 
-def report(raw: bytes, kind: str) -> "list[Problem]":
+def report(raw: bytes, kind: str, further: "Optional[Further]" = None) -> "list[Problem]":
     """Everything there is to say about a document, in the order of the document.
 
-    raw:  the document's bytes
-    kind: config, process, state or features
+    raw:     the document's bytes
+    kind:    config, process, state or features
+    further: what there is to say of a config that the rules find right, such as hostcheck.anyhost.everywhere
     """
     from pyoci.validate.analysis import analyse_text
 
-    return analyse_text(raw, kind)
+    return analyse_text(raw, kind, further)
 
 
 def _typed(document: object) -> "dict[str, Any]":

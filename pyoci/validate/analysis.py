@@ -4,8 +4,8 @@ import bisect
 import re
 
 from pyoci.errors import Error
-from pyoci.jsondoc import dump, too_large
-from pyoci.jsonpos import Result, scan
+from pyoci.json.document import dump, too_large
+from pyoci.json.positions import Result, scan
 from pyoci.validate.catalog import CATALOG, ERRORS, NOT_REFUSED
 from pyoci.validate.pointer import dotted, json_pointer
 from pyoci.validate.schema import MOST, Reader
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Optional
 
+    from pyoci.validate import Further
     from pyoci.validate.musts import Finding, Path
 
     Rules = Callable[[dict[str, Any], list[Finding]], None]
@@ -53,11 +54,12 @@ class Problem:
         return json_pointer(self.path)
 
 
-def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
+def analyse_text(raw: bytes, kind: str, further: "Optional[Further]" = None) -> "list[Problem]":
     """Every problem of a document's text, in its order, with line and column.
 
-    raw:  the bytes
-    kind: config, process, state or features
+    raw:     the bytes
+    kind:    config, process, state or features
+    further: asked of a config that the rules find right
     """
     excess = too_large(raw)
     if excess:
@@ -67,7 +69,7 @@ def analyse_text(raw: bytes, kind: str) -> "list[Problem]":
     except UnicodeDecodeError as error:
         return [_unread("json-utf8", f"invalid UTF-8: byte 0x{raw[error.start]:02x}", raw[: error.start])]
     read = scan(text)
-    problems = [] if read.broken else analyse(read.value, kind)
+    problems = [] if read.broken else analyse(read.value, kind, further)
     places = scan(text, wanted={path for item in problems for path in _upwards(item.path)})
     lines = [-1, *(match.start() for match in re.finditer("\n", text))]
     for problem in problems:
@@ -123,7 +125,7 @@ def _offset(places: Result, path: "Path") -> int:
     return places.keys.get(path, places.places.get(path, -1))
 
 
-def analyse(document: object, kind: str) -> "list[Problem]":
+def analyse(document: object, kind: str, further: "Optional[Further]" = None) -> "list[Problem]":
     """Every problem of a parsed document, in its order."""
     reader = Reader(kind)
     whole = document
@@ -139,20 +141,12 @@ def analyse(document: object, kind: str) -> "list[Problem]":
         if not reader.cut:
             found += _rule_findings(document, _advice(kind), _bad(found))
             refused = [item for item in found if CATALOG[item[0]][0] in ERRORS and item[0] not in NOT_REFUSED]
-            if kind == "config" and not refused:
-                found += _everywhere(document, found)
+            if kind == "config" and further is not None and isinstance(document, dict) and not refused:
+                found += further(document, found)
         if reader.cut or len(found) >= MOST:
             sentence = f"there may be more problems than are told: each sort is looked for {MOST} times"
             found.append(("cut-short", (), sentence, ""))
     return _in_order(whole, reader, found)
-
-
-def _everywhere(document: "Any", found: "list[Finding]") -> "list[Finding]":
-    """What no rule says, and create refuses all the same."""
-    from pyoci.validate.anyhost import everywhere
-    from pyoci.validate.musts import platform
-
-    return everywhere(document, found) if platform(document) == "linux" else []
 
 
 def _zero_findings(document: object, kind: str) -> "tuple[object, list[Finding]]":

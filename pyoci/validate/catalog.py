@@ -12,7 +12,7 @@ _POLICY = "config-linux.md#memory-policy"
 
 # code: (level, section of the spec, what is wrong). The schema's codes take their section from the schema.
 CATALOG = {
-    # JSON itself, jsonpos
+    # JSON itself, pyoci.json.positions
     "json-syntax": (MUST, "config.md#configuration", "the text is no JSON document"),
     "json-size": (MUST, "config.md#configuration", "the document is too large"),
     "json-utf8": (MUST, "config.md#configuration", "the text is no UTF-8"),

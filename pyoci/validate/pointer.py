@@ -14,7 +14,7 @@ def dotted(path: "Path") -> str:
         elif step and step.replace("_", "a").replace("-", "a").isalnum():
             text += f".{step}" if text else step
         else:
-            from pyoci.jsondoc import dump
+            from pyoci.json.document import dump
 
             text += f"[{dump(step)}]"
     return text

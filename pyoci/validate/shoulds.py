@@ -22,7 +22,7 @@ CAPABILITIES = tuple(
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 STATUSES = ("creating", "created", "running", "stopped")
 FILE_TYPES = {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}  # inode(7)
-NET_DEVICES_RETURN = "org.pyoci.netDevices.return"  # pyoci/netdevices.py
+NET_DEVICES_RETURN = "org.pyoci.netDevices.return"  # pyoci/network/devices.py
 MAX_MAPPINGS = 340  # user_namespaces(7)
 
 
@@ -145,7 +145,7 @@ def _mount(mount: "Json", version: str, path: "Path", out: "list[Finding]") -> N
 
 def _bind_options(options: "list[str]", path: "Path", out: "list[Finding]") -> None:
     """A filesystem's own options mean nothing to a bind mount: create refuses them, typos among them."""
-    from pyoci.plan.options import Options, all_options
+    from pyoci.plan.mount_options import Options, all_options
 
     strange = set(Options(options, "").data)
     for number, option in enumerate(options):

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pyoci import spec_template
 from pyoci.cli import exec_process
 from pyoci.container import create
 from pyoci.container.state import Store
+from pyoci.documents import spec_template
 from pyoci.errors import Error
 from pyoci.host import Host
-from pyoci.jsondoc import dump, parse
+from pyoci.json.document import dump, parse
 from pyoci.options import CreateOptions
 from pyoci.plan import show
 from pyoci.plan.compile_exec import compile_exec

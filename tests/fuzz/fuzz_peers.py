@@ -7,11 +7,12 @@ import struct
 from types import SimpleNamespace
 from typing import Any
 
-from pyoci import hooks, launch
+from pyoci import hooks
 from pyoci.cli.log import one_line
 from pyoci.container import files, notify, start
 from pyoci.container.state import Entry
 from pyoci.errors import Error
+from pyoci.init import launch
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 

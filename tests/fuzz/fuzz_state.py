@@ -5,7 +5,7 @@ import os
 
 from pyoci.container import kill, state
 from pyoci.errors import Error
-from pyoci.jsondoc import dump
+from pyoci.json.document import dump
 
 JSON = True
 _HOST = {"driver": "cgroupfs", "version": 1, "cgroup_paths": {"memory": "/sys/fs/cgroup/memory/x"}, "made": []}

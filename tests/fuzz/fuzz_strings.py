@@ -5,15 +5,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pyoci.cgroups import convert, subpath, systemd, tree
+from pyoci.cgroups import convert, subpath, tree
+from pyoci.cgroups.systemd import manager
 from pyoci.cli import duration, exec_process, kill, update
 from pyoci.cli.call import absolute
 from pyoci.cli.log import one_line
 from pyoci.errors import Error
 from pyoci.options import check_id
-from pyoci.plan.options import Options
+from pyoci.plan.mount_options import Options
 from pyoci.plan.request import clean
-from pyoci.rdt import Wish
+from pyoci.resctrl import Wish
 
 
 def _is_clean(path: str) -> bool:
@@ -34,7 +35,7 @@ def _below(text: str) -> bool:
 
 
 def _slice(text: str) -> bool:
-    path = systemd.expand(text)
+    path = manager.expand(text)
     return path == "" or (path.endswith(f"/{text}") and ".." not in path.split("/"))
 
 

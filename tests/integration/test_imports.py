@@ -39,27 +39,29 @@ OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios"}
 
 COMMON = """
     pyoci pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
-    pyoci.container.state pyoci.errors pyoci.jsondoc pyoci.ids pyoci.kernel pyoci.runtime
+    pyoci.container.state pyoci.errors pyoci.ids pyoci.json pyoci.json.document pyoci.kernel pyoci.runtime
 """
 LAUNCH = """
-    pyoci.container.bundle pyoci.container.create pyoci.container.files pyoci.host pyoci.launch pyoci.options pyoci.plan
-    pyoci.plan.capabilities pyoci.plan.compile pyoci.plan.devices pyoci.plan.identity pyoci.plan.model
-    pyoci.plan.mounts pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.options pyoci.plan.process
-    pyoci.plan.request pyoci.plan.rootfs pyoci.plan.sources pyoci.talk pyoci.validate pyoci.validate._accept
+    pyoci.container.bundle pyoci.container.create pyoci.container.files pyoci.host pyoci.init
+    pyoci.init.launch pyoci.options pyoci.plan
+    pyoci.plan.capabilities pyoci.plan.compile pyoci.plan.devices pyoci.plan.host_names pyoci.plan.model
+    pyoci.plan.mounts pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.mount_options pyoci.plan.process
+    pyoci.plan.request pyoci.plan.rootfs pyoci.plan.mount_sources pyoci.init.talk pyoci.validate pyoci.validate._accept
     pyoci.validate.musts pyoci.validate.musts_linux pyoci.container.trust
 """
 RUN = "pyoci.container.delete pyoci.container.run pyoci.container.start"
 EXEC = """
-    pyoci.cli.exec pyoci.cli.exec_process pyoci.container.exec pyoci.container.files pyoci.host pyoci.launch
+    pyoci.cli.exec pyoci.cli.exec_process pyoci.container.exec pyoci.container.files pyoci.host pyoci.init
+    pyoci.init.launch
     pyoci.options pyoci.plan pyoci.plan.capabilities pyoci.plan.compile_exec
     pyoci.plan.model pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.process
-    pyoci.plan.request pyoci.talk pyoci.validate pyoci.validate._accept pyoci.validate.musts
+    pyoci.plan.request pyoci.init.talk pyoci.validate pyoci.validate._accept pyoci.validate.musts
 """
 
 # Of pyoci's own modules, what each may load; of pyoci.cgroups all but systemd's and statistics
 ALLOWED = {
     "create": f"{COMMON} {LAUNCH} pyoci.cli.lifecycle",
-    "start": f"{COMMON} pyoci.cli.lifecycle pyoci.container.start pyoci.plan pyoci.plan.ops pyoci.talk",
+    "start": f"{COMMON} pyoci.cli.lifecycle pyoci.container.start pyoci.plan pyoci.plan.ops pyoci.init pyoci.init.talk",
     "state": f"{COMMON} pyoci.cli.lifecycle pyoci.cli.output",
     "kill": f"{COMMON} pyoci.cli.kill pyoci.container.kill",
     "delete": f"{COMMON} pyoci.cli.lifecycle pyoci.container.delete",

@@ -79,7 +79,7 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     canary = tmp_path / "canary"
     (package,) = venv.glob("lib/python*/site-packages/pyoci")
     if shutil.which("musl-gcc") and not {"CC", "STATIC_CC"} & set(os.environ):
-        assert b"GLIBC_TUNABLES" not in (package / "init").read_bytes(), "init was not built with musl"
+        assert b"GLIBC_TUNABLES" not in (package / "init" / "init").read_bytes(), "init was not built with musl"
     subprocess.run([str(venv / "bin" / "python"), "-c", POISON, str(package), str(canary)], check=True)
     subprocess.run([str(venv / "bin" / "python"), "-I", "-c", "import pyoci.cli"], check=False)
     assert canary.exists(), "the canary sings"

@@ -20,7 +20,7 @@ from support.command import run
 
 from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.launch import Launch, Process
+from pyoci.init.launch import Launch, Process
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.plan.words import OPERATIONS

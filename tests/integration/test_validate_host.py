@@ -8,8 +8,8 @@ from support.box import Box
 from support.bundle import Bundle
 from support.calls import MKDIR
 
-from pyoci.validate.lacks import resolve
-from pyoci.validate.onhost import place_of
+from pyoci.hostcheck.lacks import resolve
+from pyoci.hostcheck.refusals import place_of
 
 pytestmark = pytest.mark.root
 

@@ -121,7 +121,15 @@ class Mutant(Control):
     def _build(self) -> None:
         others = ("generate", "interpreter", "launcher", "shim")
         files = [str(path) for path in (self.place / "csrc").glob("*.c") if path.stem not in others]
-        flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-w", "-static", "-o", str(self.place / "pyoci" / "init")]
+        flags = [
+            "-std=gnu11",
+            "-D_GNU_SOURCE",
+            "-O1",
+            "-w",
+            "-static",
+            "-o",
+            str(self.place / "pyoci" / "init" / "init"),
+        ]
         subprocess.run([os.environ.get("CC", "cc"), *flags, *files], check=True)
 
 

@@ -47,7 +47,7 @@ def main() -> int:
     import posix
 
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    from pyoci import rdt
+    from pyoci import resctrl
     from pyoci.cli import main as command
     from pyoci.host import Host
 
@@ -84,7 +84,7 @@ def main() -> int:
             posix.stat(path)
             shutil.rmtree(path)
 
-    rdt.posix = Kernel()  # type: ignore[attr-defined]
+    resctrl.posix = Kernel()  # type: ignore[attr-defined]
     Host.resctrl = lambda self: tree  # type: ignore[method-assign]
     return command(sys.argv[2:])
 

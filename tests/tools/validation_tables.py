@@ -14,8 +14,9 @@ sys.path.insert(0, str(ROOT))
 
 import jsonschema  # noqa: E402
 
-from pyoci import jsondoc, validate  # noqa: E402
+from pyoci import validate  # noqa: E402
 from pyoci.errors import Error  # noqa: E402
+from pyoci.json.document import parse  # noqa: E402
 from pyoci.validate import _accept, _accept_rest  # noqa: E402
 from pyoci.validate.catalog import CATALOG, NOT_REFUSED  # noqa: E402
 from pyoci.validate.render import SPEC_URL  # noqa: E402
@@ -45,7 +46,7 @@ def examples() -> str:
         kind = path.parts[-3]
         name = "/".join(path.parts[-3:])
         try:
-            document = jsondoc.parse(path.read_bytes(), name=f"{kind}.json")
+            document = parse(path.read_bytes(), name=f"{kind}.json")
         except Error as problem:
             lines.append(f"| {name} | no JSON | no JSON | {_cell(str(problem))} |")
             continue

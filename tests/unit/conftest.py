@@ -21,7 +21,7 @@ HOT = ("plan", "cgroups", "cli", "seccomp")
 def nothing_preloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of what hot commands use find these modules as a command does: not there until somebody imports them."""
     if request.path.parent.name in HOT:
-        for name in (*UNLOADED, "pyoci.jsonpos"):
+        for name in (*UNLOADED, "pyoci.json.positions"):
             monkeypatch.delitem(sys.modules, name, raising=False)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pyoci import jsondoc, validate
+from pyoci import validate
 from pyoci.cgroups import devices, tree
 from pyoci.errors import Error
+from pyoci.json import document
 from pyoci.validate import musts, schema
 
 CONFIG: "dict[str, Any]" = {
@@ -142,9 +143,9 @@ def test_more_that_fits_no_schema_than_is_told(mount: object) -> None:
 
 
 def test_a_document_has_so_many_values() -> None:
-    commas = jsondoc.MAX_VALUES
-    assert jsondoc.parse(b"[0" + b",0" * commas + b"]") == [0] * (commas + 1)
+    commas = document.MAX_VALUES
+    assert document.parse(b"[0" + b",0" * commas + b"]") == [0] * (commas + 1)
     with pytest.raises(Error, match=f"{commas + 1} values are more than the {commas}"):
-        jsondoc.parse(b"[0" + b",0" * (commas + 1) + b"]")
-    assert jsondoc.parse(b'{"a":"' + b',\\"' * (commas + 1) + b'"}') == {"a": ',"' * (commas + 1)}
+        document.parse(b"[0" + b",0" * (commas + 1) + b"]")
+    assert document.parse(b'{"a":"' + b',\\"' * (commas + 1) + b'"}') == {"a": ',"' * (commas + 1)}
     assert [found.code for found in validate.report(b"[0" + b",0" * (commas + 1) + b"]", "config")] == ["json-size"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import pyoci
-from pyoci import features
+from pyoci.documents import features
 
 HOME = Path(pyoci.__file__).parent.parent
 

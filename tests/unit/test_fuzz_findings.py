@@ -11,8 +11,8 @@ from pyoci.cgroups import convert, host, stats, stats_v1, stats_v2
 from pyoci.cli import exec_process, ps, update
 from pyoci.container.state import Store
 from pyoci.errors import Error
+from pyoci.init.talk import receive
 from pyoci.plan.ops import REPORT_CONSOLE
-from pyoci.talk import receive
 
 
 @pytest.mark.parametrize("text", ["--5", "²", "9" * 5000, "-", ""])

@@ -15,10 +15,10 @@ SOURCES = sorted((TREE / "pyoci").rglob("*.py"))
 
 # Not decisions: words that are taken apart to be told in another order, numbers, and what one names to the other
 TOLD_AGAIN = {
-    ("pyoci/failures.py", "_error"),  # the destination in a place, for runc's words
-    ("pyoci/failures.py", "_known"),  # kind and path of a namespace in a place, likewise
-    ("pyoci/failures.py", "_known_by_plan"),  # whose the step is: the config's place is the fact itself
-    ("pyoci/failures.py", "_hook_error"),  # KIND and N of a place
+    ("pyoci/init/failures.py", "_error"),  # the destination in a place, for runc's words
+    ("pyoci/init/failures.py", "_known"),  # kind and path of a namespace in a place, likewise
+    ("pyoci/init/failures.py", "_known_by_plan"),  # whose the step is: the config's place is the fact itself
+    ("pyoci/init/failures.py", "_hook_error"),  # KIND and N of a place
     ("pyoci/trace.py", "step"),  # two numbers
 }
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from pyoci import failures, launch
 from pyoci.cgroups.convert import ranges
 from pyoci.cli.call import Call
 from pyoci.cli.log import describe
 from pyoci.errors import Error
+from pyoci.init import failures, launch
 from pyoci.plan import ops
 from pyoci.spelling import closest, distance
 
@@ -126,7 +126,7 @@ def test_installation_that_cannot_work_is_no_error_of_ours(module: str, said: st
 
 
 def test_place_that_cannot_be_read_is_named(tmp_path: "object") -> None:
-    from pyoci.installation import unreadable
+    from pyoci.start.installation import unreadable
 
     assert unreadable(f"{tmp_path}") is None
     assert unreadable(f"{tmp_path}/no/lib/python3") == (f"{tmp_path}/no", False)

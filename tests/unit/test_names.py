@@ -34,10 +34,10 @@ def test_the_search_finds_what_it_is_for() -> None:
 
 
 def test_a_missing_library_is_named_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyoci.cgroups.systemd import Manager
+    from pyoci.cgroups.systemd.manager import Manager
     from pyoci.errors import Error
 
-    monkeypatch.setitem(__import__("sys").modules, "pyoci.cgroups.systemd_bus", None)
+    monkeypatch.setitem(__import__("sys").modules, "pyoci.cgroups.systemd.bus", None)
     with pytest.raises(Error) as caught:
         Manager._bus(Manager.__new__(Manager))
     assert "python3-jeepney" in str(caught.value) and "pip install jeepney" in str(caught.value)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyoci.cgroups import devices, gvariant, systemd, systemd_properties
+from pyoci.cgroups import devices
+from pyoci.cgroups.systemd import gvariant, manager, properties
 from pyoci.errors import Error
 
 
@@ -19,38 +20,38 @@ from pyoci.errors import Error
     ],
 )
 def test_units(path, expected):
-    assert systemd.names(path, "id", "system.slice") == expected
+    assert manager.names(path, "id", "system.slice") == expected
 
 
 @pytest.mark.parametrize("path", ["/a/b", "a:b", "a:b:c:d", "s.slice:p:", "s.slice:p:../x", "s.slice:p/q:x"])
 def test_paths_that_name_no_unit(path):
     with pytest.raises(Error) as caught:
-        systemd.names(path, "id", "system.slice")
+        manager.names(path, "id", "system.slice")
     assert caught.value.location == "linux.cgroupsPath"
 
 
 def test_slices_contain_their_parents():
-    assert systemd.expand("a-b-c.slice") == "/a.slice/a-b.slice/a-b-c.slice"
-    assert systemd.expand("-.slice") == ""
+    assert manager.expand("a-b-c.slice") == "/a.slice/a-b.slice/a-b-c.slice"
+    assert manager.expand("-.slice") == ""
     for wrong in ("a", "a--b.slice", "-a.slice", "a-.slice", "a/b.slice", ".slice"):
         with pytest.raises(Error, match="invalid slice name"):
-            systemd.expand(wrong)
+            manager.expand(wrong)
 
 
 def test_without_systemd_the_driver_is_refused(host):
     machine = host(2)
     machine.run = machine.root + "/nothing"
     with pytest.raises(Error, match="systemd not running on this host"):
-        systemd.plan(machine, {}, "", "id", {})
+        manager.plan(machine, {}, "", "id", {})
 
 
 def test_nobody_is_born_in_a_unit(host):
-    manager = systemd.Manager(host(2), "c.scope", "s.slice", False)
-    assert (manager.birthplace({}, 0), manager.tasks({}, 0, False)) == (-1, None)
+    unit = manager.Manager(host(2), "c.scope", "s.slice", False)
+    assert (unit.birthplace({}, 0), unit.tasks({}, 0, False)) == (-1, None)
 
 
 def v2(resources, version=252):
-    return dict(systemd_properties.for_v2(resources, "linux.resources", version))
+    return dict(properties.for_v2(resources, "linux.resources", version))
 
 
 @pytest.mark.parametrize(
@@ -105,14 +106,14 @@ def test_old_systemd_is_not_asked_for_what_it_lacks():
 
 @given(st.integers(1, 10**7), st.integers(1000, 10**6))
 def test_a_quota_is_never_rounded_down(quota, period):
-    rounded = systemd_properties.quota_per_second(quota, period)
+    rounded = properties.quota_per_second(quota, period)
     assert rounded % 10_000 == 0
     assert 0 <= rounded - quota * 1_000_000 / period < 10_000
 
 
 def test_properties_of_v1():
     resources = {"memory": {"limit": 4096}, "cpu": {"shares": 7}, "blockIO": {"weight": 9}, "pids": {"limit": 3}}
-    assert dict(systemd_properties.for_v1(resources, "", 252)) == {
+    assert dict(properties.for_v1(resources, "", 252)) == {
         "MemoryLimit": ("t", 4096),
         "CPUShares": ("t", 7),
         "BlockIOWeight": ("t", 9),
@@ -132,11 +133,11 @@ def test_device_properties(tmp_path):
         },
         "x",
     )
-    found = dict(systemd_properties.for_devices([*rules, devices.Rule(True, "c", 136, -1, 7)], str(tmp_path)))
+    found = dict(properties.for_devices([*rules, devices.Rule(True, "c", 136, -1, 7)], str(tmp_path)))
     assert found["DevicePolicy"] == ("s", "strict")
     assert found["DeviceAllow"] == ("a(ss)", [("block-loop", "rw"), ("/dev/char/10:229", "r"), ("char-pts", "rwm")])
     for wide in ([devices.Rule(True, "a", -1, -1, 7)], [devices.Rule(True, "c", -1, 5, 7)]):
-        found = dict(systemd_properties.for_devices(wide, str(tmp_path)))
+        found = dict(properties.for_devices(wide, str(tmp_path)))
         assert found["DevicePolicy"] == ("s", "auto")
 
 
@@ -188,7 +189,7 @@ def test_no_text_brings_the_parser_down(text):
 
 
 def test_annotations():
-    found = systemd_properties.from_annotations(
+    found = properties.from_annotations(
         {
             "org.systemd.property.TimeoutStopSec": "uint64 7",
             "org.systemd.property.CollectMode": "'inactive-or-failed'",
@@ -203,10 +204,10 @@ def test_annotations():
     }
     for key, text in (("X", "1"), ("Kill-Mode", "1"), ("KillMode", "x"), ("StopSec", "'a'"), ("StopSec", "-1")):
         with pytest.raises(Error) as caught:
-            systemd_properties.from_annotations({f"org.systemd.property.{key}": text})
+            properties.from_annotations({f"org.systemd.property.{key}": text})
         assert caught.value.location == f"annotations[org.systemd.property.{key}]"
 
 
 def test_versions():
-    assert systemd._version("252.39-1~deb12u1") == 252
-    assert systemd._version("v255") == 255
+    assert manager._version("252.39-1~deb12u1") == 252
+    assert manager._version("v255") == 255

@@ -104,7 +104,7 @@ def test_zero_and_minus_one_as_the_table_says(host, row, version):
 @pytest.mark.parametrize("row", ["`pids.limit` 0, `ociVersion` below 1.3.0", "`pids.limit` below 0"])
 def test_no_limit_of_processes_with_systemd(row):
     from pyoci.cgroups.convert import by_version
-    from pyoci.cgroups.systemd_properties import INFINITY, for_v1, for_v2
+    from pyoci.cgroups.systemd.properties import INFINITY, for_v1, for_v2
 
     resources, spec = ROWS[row]
     resources = by_version({"ociVersion": spec}, resources, -1)

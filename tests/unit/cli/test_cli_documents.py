@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pyoci
-from pyoci import features, spec_template
+from pyoci.documents import features, spec_template
 
 HOME = Path(pyoci.__file__).parent.parent
 

@@ -7,7 +7,7 @@ import posix
 import pytest
 from cli_samples import PROCESS
 
-from pyoci.jsondoc import MAX_BYTES
+from pyoci.json.document import MAX_BYTES
 
 
 def asked(runtime):

@@ -33,7 +33,7 @@ posix._exit(status)
 
 ALWAYS = "pyoci pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.errors pyoci.ids"
 LIFECYCLE = ALWAYS + " pyoci.cli.lifecycle pyoci.cli.output"
-JSON = " pyoci.jsondoc _json"
+JSON = " pyoci.json pyoci.json.document _json"
 
 
 def loaded(words):

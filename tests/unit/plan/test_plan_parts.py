@@ -9,7 +9,7 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
-from pyoci.plan.options import ATTRIBUTES, Options, all_options
+from pyoci.plan.mount_options import ATTRIBUTES, Options, all_options
 from pyoci.plan.request import clean
 from pyoci.plan.sysctls import sysctl_path
 

@@ -9,7 +9,7 @@ from plan_samples import FakeHost, compiled, small
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.numbers import number_mask
+from pyoci.plan.cpu_list import number_mask
 from pyoci.plan.step import Step
 
 NETWORK = {"namespaces": [{"type": "mount"}, {"type": "network"}]}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from plan_samples import request_of, small
 
-from pyoci import launch
+from pyoci.init import launch
 from pyoci.plan import ops, rootfs
 from pyoci.plan.compile_exec import compile_exec
 from pyoci.plan.model import Plan

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from validate_samples import CONFIG, DATA, STATE, changed
 
-from pyoci import jsondoc, validate
+from pyoci import validate
 from pyoci.errors import Error
+from pyoci.hostcheck.anyhost import everywhere
+from pyoci.json import document
 from pyoci.validate.catalog import CATALOG, ERRORS
 from pyoci.validate.pointer import dotted, json_pointer
 
@@ -25,9 +27,9 @@ NOT_RUNNABLE = {"linux-netdevice.json": "net-devices-no-network-namespace"}
 @pytest.mark.parametrize("path", CALLERS, ids=[path.stem for path in CALLERS])
 def test_what_engines_write_is_accepted(path: Path) -> None:
     raw = path.read_bytes()
-    validate.check_runnable_config(jsondoc.parse(raw), raw=raw)
-    validate.check_config(jsondoc.parse(raw))
-    assert [problem.code for problem in validate.report(raw, "config") if problem.level in ERRORS] == []
+    validate.check_runnable_config(document.parse(raw), raw=raw)
+    validate.check_config(document.parse(raw))
+    assert [problem.code for problem in validate.report(raw, "config", everywhere) if problem.level in ERRORS] == []
 
 
 def test_there_are_recordings() -> None:
@@ -37,13 +39,13 @@ def test_there_are_recordings() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=[f"{path.parent.name}-{path.stem}" for path in EXAMPLES])
 def test_official_examples(path: Path) -> None:
     kind, verdict, raw = path.parts[-3], path.parts[-2], path.read_bytes()
-    errors = [problem.code for problem in validate.report(raw, kind) if problem.level in ERRORS]
+    errors = [problem.code for problem in validate.report(raw, kind, everywhere) if problem.level in ERRORS]
     if verdict == "good" and path.name in NOT_RUNNABLE:
         assert errors == [NOT_RUNNABLE[path.name]]
         return
     assert bool(errors) == (verdict == "bad")
     try:
-        CHECKS[kind](jsondoc.parse(raw))
+        CHECKS[kind](document.parse(raw))
     except Error:
         assert verdict == "bad"
     else:
@@ -54,7 +56,7 @@ TEXTS = [
     (b'{"a": ', "json-syntax", "a", 1),
     (b"\n\n[1,]", "json-syntax", "[1]", 3),
     (b'{"a":\n "\xff"}', "json-utf8", "", 2),
-    (b" " * (jsondoc.MAX_BYTES + 1), "json-size", "", 1),
+    (b" " * (document.MAX_BYTES + 1), "json-size", "", 1),
     (b"\xef\xbb\xbf{}", "json-bom", "", 1),
     (b'{"x": {"y": 1,\n"y": 2}}', "json-duplicate-key", "x.y", 2),
     (b'{"x": [0,\n 1e999]}', "json-number", "x[1]", 2),
@@ -66,14 +68,14 @@ TEXTS = [
 
 @pytest.mark.parametrize(("raw", "code", "place", "line"), TEXTS, ids=[text[1] for text in TEXTS])
 def test_text_that_is_no_document(raw: bytes, code: str, place: str, line: int) -> None:
-    problems = validate.report(raw, "config")
+    problems = validate.report(raw, "config", everywhere)
     assert (code, place, line) in [(problem.code, problem.place, problem.line) for problem in problems]
 
 
 def test_a_hundred_megabytes_cost_nothing() -> None:
     raw = b"[" * 100_000_000
     tracemalloc.start()
-    assert [problem.code for problem in validate.report(raw, "config")] == ["json-size"]
+    assert [problem.code for problem in validate.report(raw, "config", everywhere)] == ["json-size"]
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 
@@ -93,9 +95,9 @@ def test_texts_of_refusals_that_callers_know() -> None:
             CONFIG, {"linux/resources": {"memory": {"limit": 2, "swap": 1}}}
         ),
     }
-    for words, document in known.items():
+    for words, config in known.items():
         with pytest.raises(Error) as caught:
-            validate.check_runnable_config(document)
+            validate.check_runnable_config(config)
         assert words in caught.value.text
 
 
@@ -158,9 +160,10 @@ HOT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 before = set(sys.modules)
-from pyoci import jsondoc, validate
+from pyoci import validate
+from pyoci.json import document
 raw = open(sys.argv[2], "rb").read()
-validate.check_runnable_config(jsondoc.parse(raw), raw=raw)
+validate.check_runnable_config(document.parse(raw), raw=raw)
 print(*sorted(set(sys.modules) - before))
 """
 
@@ -180,7 +183,8 @@ def test_accepting_loads_nothing_of_the_library(name: str, more: "list[str]") ->
         "_json",
         "pyoci",
         "pyoci.errors",
-        "pyoci.jsondoc",
+        "pyoci.json",
+        "pyoci.json.document",
         "pyoci.validate",
         "pyoci.validate._accept",
         "pyoci.validate.musts",

@@ -14,6 +14,7 @@ from validate_samples import DATA
 
 from pyoci import validate
 from pyoci.errors import Error
+from pyoci.hostcheck.anyhost import everywhere
 from pyoci.validate import analysis
 from pyoci.validate.catalog import ERRORS, NOT_REFUSED
 
@@ -218,7 +219,7 @@ def test_one_fault_is_found_where_it_is(name: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_property_that_is_null_is_as_good_as_absent(name: str) -> None:
     """Whatever the property: `create` says the same of both, and goes on with the same."""
-    from pyoci import jsondoc
+    from pyoci.json import document
     from pyoci.validate import zeros
 
     rng = random.Random(name)
@@ -229,20 +230,22 @@ def test_a_property_that_is_null_is_as_good_as_absent(name: str) -> None:
         del at(absent, path[:-1])[path[-1]]
         at(null, path[:-1])[path[-1]] = None
         assert str(refused(text(null))) == str(refused(text(absent))), path
-        read = jsondoc.parse(text(null))
-        for document in (read, absent):
+        read = document.parse(text(null))
+        for config in (read, absent):
             try:
-                assert validate.check_config(document) or document is absent
+                assert validate.check_config(config) or config is absent
             except Error:
                 pass
-            zeros.fill(document, "config")  # which check_config does where it must, and which means the same
+            zeros.fill(config, "config")  # which check_config does where it must, and which means the same
         assert read == absent, path
-    warned = [problem.path for problem in validate.report(text(null), "config") if problem.code == "null-property"]
+    warned = [
+        problem.path for problem in validate.report(text(null), "config", everywhere) if problem.code == "null-property"
+    ]
     assert warned == [path]
 
 
 def judge(raw: bytes, place: "Path", expected: str, way: str) -> None:
-    problems = validate.report(raw, "config")
+    problems = validate.report(raw, "config", everywhere)
     errors = [problem for problem in problems if problem.level in ERRORS and problem.code not in NOT_REFUSED]
     refusal = refused(raw)
     assert bool(errors) == (refusal is not None), raw
@@ -259,10 +262,10 @@ def judge(raw: bytes, place: "Path", expected: str, way: str) -> None:
 
 def refused(raw: bytes) -> "Optional[Error]":
     """How `create` refuses a config, if it does."""
-    from pyoci import jsondoc
+    from pyoci.json import document
 
     try:
-        validate.check_config(jsondoc.parse(raw), raw=raw)
+        validate.check_config(document.parse(raw), raw=raw)
     except Error as problem:
         return problem
     return None

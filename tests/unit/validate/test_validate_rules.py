@@ -7,6 +7,7 @@ from validate_samples import CONFIG, FEATURES, GONE, STATE, changed, found
 
 from pyoci import validate
 from pyoci.errors import Error
+from pyoci.hostcheck.anyhost import everywhere
 from pyoci.validate.catalog import CATALOG, ERRORS, NOT_REFUSED
 
 USER = {"type": "user"}
@@ -883,7 +884,7 @@ HINTS = [
 def test_a_typo_gets_the_nearest_known_name(changes: "dict[str, Any]", hint: str) -> None:
     import json
 
-    problems = validate.report(json.dumps(changed(CONFIG, changes)).encode(), "config")
+    problems = validate.report(json.dumps(changed(CONFIG, changes)).encode(), "config", everywhere)
     assert hint in [problem.hint for problem in problems]
 
 
@@ -905,7 +906,7 @@ def test_zeros_are_written_where_they_are_absent() -> None:
 
 @pytest.mark.parametrize("text", ["1,,2", "0,,1,", ",3", ""])
 def test_commas_too_many_are_passed_over_as_the_kernel_does(text: str) -> None:
-    from pyoci.plan.numbers import number_mask
+    from pyoci.plan.cpu_list import number_mask
     from pyoci.validate.musts_rare import number_list
 
     found: "list[Any]" = []

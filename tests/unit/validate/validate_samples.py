@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pyoci import validate
+from pyoci.hostcheck.anyhost import everywhere
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
@@ -41,5 +42,5 @@ def changed(document: "dict[str, Any]", changes: "dict[str, Any]") -> "dict[str,
 
 def found(document: object, kind: str = "config") -> "list[tuple[str, str]]":
     """Code and place of every problem of a document, sorted."""
-    problems = validate.report(json.dumps(document).encode(), kind)
+    problems = validate.report(json.dumps(document).encode(), kind, everywhere)
     return sorted((problem.code, problem.place) for problem in problems)

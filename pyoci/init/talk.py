@@ -42,7 +42,7 @@ class Message:
 
     def error(self, plan: "Optional[Plan]" = None) -> Error:
         """What a failed step (of a plan, where that is at hand) means to people."""
-        from pyoci.failures import error
+        from pyoci.init.failures import error
 
         return error(self, plan)
 

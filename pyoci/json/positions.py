@@ -3,7 +3,7 @@
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
-from pyoci.jsondoc import INT_MAX, INT_MIN, MAX_DEPTH
+from pyoci.json import INT_MAX, INT_MIN, MAX_DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import posix
 
 from pyoci import _shim, kernel
 from pyoci.errors import Error
+from pyoci.init.talk import packet
 from pyoci.plan import ops
-from pyoci.talk import packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _checked(source: "Source", fd: int) -> int:
     hint = ""
     if source.is_mapped() and fd == -errno.EINVAL:
         hint = "the filesystem of the source cannot have id maps, or the mount has one already"
-    from pyoci.failures import mounting
+    from pyoci.init.failures import mounting
 
     place = source.where.partition(" (")[2][:-1]
     step = mounting(source.path, place) if source.where.startswith("mounts[") else ""

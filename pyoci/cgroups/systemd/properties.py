@@ -3,10 +3,10 @@
 systemd writes a unit's files anew at a daemon-reload, so what we write to them must be known to it as well.
 """
 
-from ..errors import Error
-from . import devices
-from .convert import cpu_list, io_weight, swap_only, weight_from_shares
-from .settings import Section
+from pyoci.cgroups import devices
+from pyoci.cgroups.convert import cpu_list, io_weight, swap_only, weight_from_shares
+from pyoci.cgroups.settings import Section
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _device_name(rule: "devices.Rule", groups: "dict[str, str]") -> str:
 
 def device_groups(proc: str) -> "dict[str, str]":
     """``char 136`` to ``pts``, from /proc/devices."""
-    from .host import read_file
+    from pyoci.cgroups.host import read_file
 
     groups: "dict[str, str]" = {}
     kind = ""
@@ -179,7 +179,7 @@ def from_annotations(annotations: "dict[str, str]") -> "list[tuple[str, tuple[st
     for key, text in annotations.items():
         if not key.startswith(PREFIX):
             continue
-        from . import gvariant
+        from pyoci.cgroups.systemd import gvariant
 
         location = f"annotations[{key}]"
         name = key[len(PREFIX) :]

@@ -7,7 +7,7 @@ the spec wants; of the host only libseccomp and the kernel's flags for filters c
 import pyoci
 from pyoci.kernel import CAPABILITIES
 from pyoci.plan.memory_policy import FLAGS, MODES
-from pyoci.plan.options import all_options
+from pyoci.plan.mount_options import all_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
+    from pyoci.init.talk import Message
     from pyoci.plan.model import Plan
-    from pyoci.talk import Message
 
 
 _FILTERED = (

@@ -7,6 +7,7 @@ order marks, invalid UTF-8, lone surrogates, integers outside of int64 and uint6
 import sys
 
 from pyoci.errors import Error
+from pyoci.json import INT_MAX, INT_MIN, MAX_DEPTH
 
 try:
     from _json import encode_basestring, make_encoder, make_scanner
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 8 * 1024 * 1024  # engines write 3 to 20 KB; a config that lists every syscall with arguments, 1 MB
 MAX_VALUES = 250_000  # each costs microseconds in every check; the config with all those syscalls has a tenth of it
-MAX_DEPTH = 100  # the spec itself nests 8 deep
-INT_MIN = -(2**63)
-INT_MAX = 2**64 - 1
 
 _NOT_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
 
 
-# The scanner's hooks refuse with a plain ValueError; jsonpos then finds the place and the words.
+# The scanner's hooks refuse with a plain ValueError; pyoci.json.positions then finds the place and the words.
 def _object(pairs: "list[tuple[str, object]]") -> "dict[str, object]":
     value = dict(pairs)
     if len(value) != len(pairs):
@@ -132,7 +130,7 @@ def _may_be_deep(data: bytes) -> bool:
 
 
 def _parse_slowly(text: str, name: str) -> object:
-    from pyoci.jsonpos import scan
+    from pyoci.json.positions import scan
 
     result = scan(text, limit=1)
     if result.problems:

@@ -6,17 +6,17 @@ systemd has properties for; apply() writes everything to the files as well, whic
 
 import posix
 
-from ..errors import Error
-from . import devices, tree
+from pyoci.cgroups import devices, tree
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from .host import Host
-    from .systemd_bus import Bus
-    from .v1 import Manager as ManagerV1
-    from .v2 import Manager as ManagerV2
+    from pyoci.cgroups.host import Host
+    from pyoci.cgroups.systemd.bus import Bus
+    from pyoci.cgroups.v1 import Manager as ManagerV1
+    from pyoci.cgroups.v2 import Manager as ManagerV2
 
 
 def plan(
@@ -27,7 +27,7 @@ def plan(
     slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
     if not tree.exists(host.run + "/systemd/system"):
         raise Error("systemd not running on this host, cannot use systemd cgroups manager", kind="missing")
-    from . import plan_files
+    from pyoci.cgroups import plan_files
 
     manager = Manager(host, unit, slice_name, user)
     above = manager.own_group() if user else ""
@@ -42,7 +42,7 @@ def plan(
 
 def load(host: "Host", record: "dict[str, Any]") -> "Manager":
     """From what record() gave."""
-    from . import load_files
+    from pyoci.cgroups import load_files
 
     manager = Manager(host, record["unit"], record["slice"], record["user"])
     manager.inner = load_files(host, record)
@@ -108,7 +108,7 @@ class Manager:
 
     def prepare(self, config: "dict[str, Any]", container_id: str, resources: "dict[str, Any]") -> None:
         """Read the annotations (a wrong one is refused now) and keep what join() needs."""
-        from .systemd_properties import from_annotations
+        from pyoci.cgroups.systemd.properties import from_annotations
 
         self._description = f"libcontainer container {container_id}"
         self._properties = from_annotations(config.get("annotations") or {})
@@ -123,7 +123,7 @@ class Manager:
 
     def _bus(self) -> "Bus":
         try:
-            from .systemd_bus import SYSTEM_SOCKETS, Bus, user_sockets
+            from pyoci.cgroups.systemd.bus import SYSTEM_SOCKETS, Bus, user_sockets
         except ImportError:
             hint = "install it: python3-jeepney (Debian), or pip install jeepney"
             raise Error(
@@ -173,7 +173,7 @@ class Manager:
         self, bus: "Bus", resources: "dict[str, Any]", where: str, defaults: "list[devices.Rule]"
     ) -> "list[tuple[str, tuple[str, Any]]]":
         """`defaults` are the device rules to add; none, and no rules given, leave the devices alone."""
-        from . import systemd_properties as properties
+        from pyoci.cgroups.systemd import properties as properties
 
         version = _version(str(bus.property("Version")))
         compile_for = properties.for_v2 if self.host.is_v2() else properties.for_v1
@@ -184,7 +184,7 @@ class Manager:
         return found
 
     def _start_unit(self, bus: "Bus", properties: "list[tuple[str, tuple[str, Any]]]") -> None:
-        from .systemd_bus import Refused
+        from pyoci.cgroups.systemd.bus import Refused
 
         name = self.unit
         for attempt in (1, 2):
@@ -231,7 +231,7 @@ class Manager:
         """Start the scope with the process in it; on v1, join the hierarchies that systemd does not use."""
         if not self._is_slice():
             self._start([pid])
-        from .v1 import Manager as ManagerV1
+        from pyoci.cgroups.v1 import Manager as ManagerV1
 
         if isinstance(self.inner, ManagerV1):
             self.inner.make()
@@ -250,7 +250,7 @@ class Manager:
 
     def update(self, resources: "dict[str, Any]") -> None:
         """Tell systemd, then write the files. On v1 it denies all devices for a moment: the container is stopped."""
-        from .systemd_bus import Refused
+        from pyoci.cgroups.systemd.bus import Refused
 
         pause = not self.host.is_v2() and bool(resources.get("devices")) and not self.frozen()
         bus = self._bus()
@@ -329,7 +329,7 @@ class Manager:
 
 def _reset_failed(bus: "Bus", unit: str) -> bool:
     """Forget a unit that failed; whether there was such a one."""
-    from .systemd_bus import Refused
+    from pyoci.cgroups.systemd.bus import Refused
 
     try:
         bus.manager("ResetFailedUnit", "s", unit)
@@ -339,7 +339,7 @@ def _reset_failed(bus: "Bus", unit: str) -> bool:
 
 
 def _stop(bus: "Bus", unit: str) -> None:
-    from .systemd_bus import Refused
+    from pyoci.cgroups.systemd.bus import Refused
 
     try:
         (job,) = bus.manager("StopUnit", "ss", unit, "replace")

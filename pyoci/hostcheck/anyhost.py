@@ -3,8 +3,9 @@ judge alike. What is left to the host (cgroups, Intel RDT, the filters that its 
 
 from pyoci.errors import Error
 from pyoci.host import Host
+from pyoci.hostcheck.refusals import refusals
 from pyoci.validate.catalog import CATALOG, ERRORS
-from pyoci.validate.onhost import refusals
+from pyoci.validate.musts import platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +104,10 @@ class AnyHost(Host):
 def everywhere(config: "Json", known: "list[Finding]") -> "list[Finding]":
     """Everything that create would refuse on any host, but for mounts and the like that something is known of.
 
-    config: for Linux, as the commands take it, without what the schema or a rule refuses
+    config: as the commands take it, without what the schema or a rule refuses
     """
+    if platform(config) != "linux":
+        return []
     try:
         from pyoci.plan.compile import compile_create
         from pyoci.plan.request import Request

@@ -16,7 +16,7 @@ from itertools import chain, count
 
 from pyoci import _shim, kernel
 from pyoci.errors import Error
-from pyoci.netlink import Address, Link, Netlink
+from pyoci.network.netlink import Address, Link, Netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import posix
 import pyoci
 from pyoci import _shim
 from pyoci.errors import Error
+from pyoci.init.talk import receive, send
 from pyoci.plan import ops
-from pyoci.talk import receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Launch:
 
     def _act(self, point: int, report: int) -> None:
         if point == ops.SYNC_MOUNTS:
-            from pyoci.lend import lend_mounts
+            from pyoci.init.lend import lend_mounts
 
             lend_mounts(report, self.plan.sources)
         act = self.on_sync.get(point)
@@ -259,12 +259,12 @@ def obey(step: "RuntimeStep", pid: int) -> None:
         number, soft, hard = fields
         result = _shim.prlimit(pid, number, soft, hard)
         if result < 0:
-            from pyoci.failures import limit
+            from pyoci.init.failures import limit
 
             raise limit(where, number, hard, -result)
         return
     if operation in (ops.NEWUIDMAP, ops.NEWGIDMAP):
-        from pyoci.map_helper import write_map
+        from pyoci.init.map_helper import write_map
 
         helper, numbers = fields
         write_map(helper, pid, numbers, where)
@@ -302,7 +302,7 @@ def _write(fd: int, data: bytes) -> None:
 def _spawn_hint(number: int) -> str:
     import errno
 
-    from pyoci.failures import namespaces_hint
+    from pyoci.init.failures import namespaces_hint
 
     if number == errno.EBADF:
         return "unable to stat preserved-fd: --preserve-fds names descriptors that the caller did not open"

@@ -2,7 +2,7 @@
 would refuse before it makes anything. Changes nothing."""
 
 from pyoci.errors import Error
-from pyoci.validate.lacks import CODE, lacks
+from pyoci.hostcheck.lacks import CODE, lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

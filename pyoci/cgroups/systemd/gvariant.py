@@ -3,7 +3,7 @@
 (GLib: GVariant text format.) A value comes out as (D-Bus signature, value), which is what jeepney calls a variant.
 """
 
-from ..errors import Error
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

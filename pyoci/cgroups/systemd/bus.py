@@ -6,7 +6,7 @@ socket, and inside a user namespace only the kernel knows the uid that the bus i
 
 import time
 
-from ..errors import Error
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bare import Bare
 
-from pyoci import jsondoc, jsonpos
 from pyoci.errors import Error
+from pyoci.json import document, positions
 
 REFUSED = [
     (b"", "line 1, column 1: the document is empty"),
@@ -73,14 +73,14 @@ REFUSED = [
 @pytest.mark.parametrize(("data", "words"), REFUSED, ids=range(len(REFUSED)))
 def test_refused_with_place(data: bytes, words: str) -> None:
     with pytest.raises(Error) as caught:
-        jsondoc.parse(data, name="process.json")
+        document.parse(data, name="process.json")
     assert str(caught.value).startswith("process.json: line ")
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(("data", "words"), REFUSED, ids=range(len(REFUSED)))
 def test_refused_with_place_where_nothing_else_is_loaded(interpreter: Bare, data: bytes, words: str) -> None:
-    kind, text = interpreter.call("pyoci.jsondoc", "parse", data, name="process.json")
+    kind, text = interpreter.call("pyoci.json.document", "parse", data, name="process.json")
     assert (kind, text[:19]) == ("Error", "process.json: line "), text
     assert words in text
 
@@ -100,26 +100,26 @@ ACCEPTED = [
 
 @pytest.mark.parametrize(("data", "value"), ACCEPTED, ids=range(len(ACCEPTED)))
 def test_accepted(data: bytes, value: object) -> None:
-    parsed = jsondoc.parse(data)
+    parsed = document.parse(data)
     assert repr(parsed) == repr(value if value is not None else json.loads(data))
 
 
 @pytest.mark.parametrize(("data", "value"), ACCEPTED, ids=range(len(ACCEPTED)))
 def test_accepted_where_nothing_else_is_loaded(interpreter: Bare, data: bytes, value: object) -> None:
-    kind, parsed = interpreter.call("pyoci.jsondoc", "parse", data)
+    kind, parsed = interpreter.call("pyoci.json.document", "parse", data)
     assert kind == ""
     assert repr(parsed) == repr(value if value is not None else json.loads(data))
-    text = interpreter.call("pyoci.jsondoc", "dump", parsed)[1]
-    assert interpreter.call("pyoci.jsondoc", "parse", text.encode()) == ("", parsed)
-    pretty = interpreter.call("pyoci.jsondoc", "dump_pretty", parsed, " ")[1]
-    assert interpreter.call("pyoci.jsondoc", "parse", pretty.encode()) == ("", parsed)
+    text = interpreter.call("pyoci.json.document", "dump", parsed)[1]
+    assert interpreter.call("pyoci.json.document", "parse", text.encode()) == ("", parsed)
+    pretty = interpreter.call("pyoci.json.document", "dump_pretty", parsed, " ")[1]
+    assert interpreter.call("pyoci.json.document", "parse", pretty.encode()) == ("", parsed)
 
 
 def test_size_is_bounded_before_anything_is_done() -> None:
     data = b"[" + b"1," * 50_000_000 + b"1]"
     tracemalloc.start()
     with pytest.raises(Error, match="more than the 8388608 a document may have"):
-        jsondoc.parse(data)
+        document.parse(data)
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 
@@ -127,8 +127,8 @@ def test_size_is_bounded_before_anything_is_done() -> None:
 def test_depth_costs_no_memory_of_the_stack() -> None:
     tracemalloc.start()
     with pytest.raises(Error, match="nested deeper"):
-        jsondoc.parse(b"[" * jsondoc.MAX_BYTES)
-    assert tracemalloc.get_traced_memory()[1] < 12 * jsondoc.MAX_BYTES
+        document.parse(b"[" * document.MAX_BYTES)
+    assert tracemalloc.get_traced_memory()[1] < 12 * document.MAX_BYTES
     tracemalloc.stop()
 
 
@@ -146,10 +146,10 @@ VALUES = st.recursive(
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_back(value: object) -> None:
-    assert repr(jsondoc.parse(jsondoc.dump(value).encode())) == repr(value)
-    assert repr(jsondoc.parse(jsondoc.dump_pretty(value, "\t").encode())) == repr(value)
-    assert jsondoc.dump(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    assert jsondoc.dump_pretty(value, "   ") == json.dumps(value, ensure_ascii=False, indent=3)
+    assert repr(document.parse(document.dump(value).encode())) == repr(value)
+    assert repr(document.parse(document.dump_pretty(value, "\t").encode())) == repr(value)
+    assert document.dump(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert document.dump_pretty(value, "   ") == json.dumps(value, ensure_ascii=False, indent=3)
 
 
 PUNCTUATION = ["{", "}", "[", "]", ",", ":", " ", "\n", '"', "\\", "x", "é", "\ufeff"]
@@ -161,9 +161,9 @@ TOKENS = st.sampled_from([*PUNCTUATION, *TEXTS, *NUMBERS, "true", "null", "nul"]
 @settings(max_examples=1500, derandomize=True, deadline=None)
 @given(st.lists(TOKENS, max_size=12).map("".join))
 def test_quick_and_slow_reader_agree_on_any_text(text: str) -> None:
-    slow = jsonpos.scan(text, limit=1)
+    slow = positions.scan(text, limit=1)
     try:
-        value = jsondoc.parse(text.encode())
+        value = document.parse(text.encode())
     except Error:
         assert slow.problems
         return
@@ -175,27 +175,27 @@ def test_quick_and_slow_reader_agree_on_any_text(text: str) -> None:
 @settings(max_examples=500, derandomize=True, deadline=None)
 @given(VALUES, st.data())
 def test_readers_agree_on_damaged_documents(value: object, data: st.DataObject) -> None:
-    text = jsondoc.dump(value)
+    text = document.dump(value)
     place = data.draw(st.integers(0, len(text)))
     damaged = text[:place] + data.draw(TOKENS) + text[place + data.draw(st.integers(0, 2)) :]
-    slow = jsonpos.scan(damaged, limit=1)
+    slow = positions.scan(damaged, limit=1)
     try:
-        assert repr(jsondoc.parse(damaged.encode())) == repr(slow.value)
+        assert repr(document.parse(damaged.encode())) == repr(slow.value)
     except Error:
         assert slow.problems
 
 
 def test_without_the_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsondoc, "make_scanner", None)
-    monkeypatch.setattr(jsondoc, "make_encoder", None)
-    assert jsondoc.parse(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
-    assert jsondoc.dump({"a": ["é", 1]}) == '{"a":["é",1]}'
+    monkeypatch.setattr(document, "make_scanner", None)
+    monkeypatch.setattr(document, "make_encoder", None)
+    assert document.parse(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
+    assert document.dump({"a": ["é", 1]}) == '{"a":["é",1]}'
     with pytest.raises(Error, match="duplicate key"):
-        jsondoc.parse(b'{"a": 1, "a": 1}')
+        document.parse(b'{"a": 1, "a": 1}')
 
 
 def test_scan_tells_all_soft_problems_and_goes_on() -> None:
-    result = jsonpos.scan('{"a": 1, "a": [NaN, 1e999, "\\ud800"], "b": {"a": 1, "a": 99999999999999999999}}')
+    result = positions.scan('{"a": 1, "a": [NaN, 1e999, "\\ud800"], "b": {"a": 1, "a": 99999999999999999999}}')
     assert [(p.code, p.path) for p in result.problems] == [
         ("json-duplicate-key", ("a",)),
         ("json-number", ("a", 0)),
@@ -209,37 +209,37 @@ def test_scan_tells_all_soft_problems_and_goes_on() -> None:
 
 def test_places_of_wanted_paths() -> None:
     text = '{\n  "a": [10, {"b": "x"}],\n  "c": {}\n}'
-    result = jsonpos.scan(text, wanted={("a", 1, "b"), ("a", 0), ("c",), ("nowhere",)})
+    result = positions.scan(text, wanted={("a", 1, "b"), ("a", 0), ("c",), ("nowhere",)})
     assert {path: text[offset] for path, offset in result.places.items()} == {
         ("a", 1, "b"): '"',
         ("a", 0): "1",
         ("c",): "{",
     }
-    assert jsonpos.line_and_column(text, result.keys[("a", 1, "b")]) == (2, 14)
+    assert positions.line_and_column(text, result.keys[("a", 1, "b")]) == (2, 14)
 
 
 def test_writer_refuses_what_is_no_json() -> None:
     with pytest.raises(TypeError):
-        jsondoc.dump({"a": {1, 2}})
+        document.dump({"a": {1, 2}})
     with pytest.raises(ValueError):
-        jsondoc.dump([float("nan")])
+        document.dump([float("nan")])
     with pytest.raises(TypeError):
-        jsondoc.dump_pretty([b""], " ")
+        document.dump_pretty([b""], " ")
 
 
 def test_layout_is_that_of_go() -> None:
     value = {"a": [], "b": {}, "c": [1, "x"], "d": {"e": None}}
-    assert jsondoc.dump_pretty(value, "  ") == (
+    assert document.dump_pretty(value, "  ") == (
         '{\n  "a": [],\n  "b": {},\n  "c": [\n    1,\n    "x"\n  ],\n  "d": {\n    "e": null\n  }\n}'
     )
 
 
 def test_reading_and_writing_import_nothing_of_the_library() -> None:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); from pyoci import jsondoc\n"
-        "jsondoc.dump_pretty(jsondoc.parse(b'{\"a\": [1, 2.5, \"x\"]}'), ' '); jsondoc.dump([1])\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules); from pyoci.json import document\n"
+        "document.dump_pretty(document.parse(b'{\"a\": [1, 2.5, \"x\"]}'), ' '); document.dump([1])\n"
         "print(sorted(set(sys.modules) - before))"
     )
-    root = jsondoc.__file__.rsplit("/", 2)[0]
+    root = document.__file__.rsplit("/", 3)[0]
     run = subprocess.run([sys.executable, "-I", "-S", "-c", code, root], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "['_json', 'pyoci', 'pyoci.errors', 'pyoci.jsondoc']"
+    assert run.stdout.strip() == "['_json', 'pyoci', 'pyoci.errors', 'pyoci.json', 'pyoci.json.document']"

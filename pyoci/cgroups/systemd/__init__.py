@@ -1,0 +1,1 @@
+"""Cgroups by systemd: scopes and slices that are asked for over D-Bus."""

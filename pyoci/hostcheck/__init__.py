@@ -1,0 +1,1 @@
+"""What this host lacks for a config: the second half of validation, which asks the runtime's own compilers."""

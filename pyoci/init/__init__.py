@@ -1,0 +1,1 @@
+"""The runtime's side of init: its start, its messages, and what they mean."""
