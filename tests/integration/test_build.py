@@ -149,7 +149,12 @@ SABOTAGE = {
     "assembly": ("csrc/clone.h", "mov %%r8, %%rdi", "mov %%rbp, %%rdi", "container init ended"),
     "assembly of arm": ("csrc/clone.h", "mov x0, x10", "mov x0, x29", "container init ended"),
     "init": ("setup.py", "        build_init(package)\n", "", "init/init is missing"),
-    "a module": ("pyoci/cgroups/bpf.py", "from .devices", "from .nowhere", "pyoci.cgroups.bpf cannot be imported"),
+    "a module": (
+        "pyoci/cgroups/bpf.py",
+        "from pyoci.cgroups.devices",
+        "from pyoci.cgroups.nowhere",
+        "pyoci.cgroups.bpf cannot be imported",
+    ),
 }
 
 
