@@ -32,12 +32,11 @@ INIT += ["steps_namespaces", "steps_rootfs", "steps_process"]
 
 
 def build_init(package):
-    compile_static(os.path.join(package, "init", "init"), [source(name + ".c") for name in INIT])
+    compile_static(os.path.join(package, "programs", "init"), [source(name + ".c") for name in INIT])
 
 
 def build_launcher(output, *flags):
     library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    os.makedirs(os.path.dirname(output), exist_ok=True)
     defines = {"PYTHON": stock(), "LIBRARY": library, "PACKAGES": packages()}
     defines = [f'-DPYOCI_{name}="{value}"' for name, value in defines.items()]
     compile_static(output, [source("launcher.c")], *defines, *flags)

@@ -60,6 +60,7 @@ def compile_c(output, sources, *flags, compiler=None, scratch="", link=True):
 
     flags: besides those of all; link: a program, and not an object
     """
+    os.makedirs(os.path.dirname(output), exist_ok=True)
     last = environment("LDFLAGS") if link else ["-c"]
     command = [*(compiler or CC), *cflags(scratch), *flags, "-o", output + ".new", *sources, *last]
     status, said = call(command)

@@ -163,7 +163,7 @@ class Builder:
 
     def __init__(self, package, scratch, flags):
         self.package, self.scratch, self.flags = package, scratch, flags
-        self.output = os.path.join(package, "interpreter")
+        self.output = os.path.join(package, "programs", "interpreter")
         self.objects = {}
         self.parts_of = {}  # start: what it is linked of, which is made once
         self.said = []  # what each attempt that failed was, and why

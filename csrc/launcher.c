@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     }
     snprintf(started + strlen(started), sizeof started - strlen(started), "%lld",
              now.tv_sec * 1000000000LL + now.tv_nsec);
-    snprintf(interpreter, sizeof interpreter, "%s/interpreter", package);
+    snprintf(interpreter, sizeof interpreter, "%s/programs/interpreter", package);
     snprintf(script, sizeof script, "%s/__main__.py", package);
     start(own, sizeof own / sizeof *own, argc, argv);
     start(stock, sizeof stock / sizeof *stock, argc, argv); /* where Python could not be linked */

@@ -27,10 +27,10 @@ def foreign():
 def problem(words, package):
     """What does not work, or "".
 
-    words: what stands before a command's own words; package: the directory with init in it
+    words: what stands before a command's own words; package: the directory with programs/init in it
     """
-    if not os.path.exists(os.path.join(package, "init", "init")):
-        return f"{package}/init/init is missing"
+    if not os.path.exists(os.path.join(package, "programs", "init")):
+        return f"{package}/programs/init is missing"
     with tempfile.TemporaryDirectory() as scratch:
         return _call(words, scratch, "version", "--check")[1] or _container(words, scratch)
 

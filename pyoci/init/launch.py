@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyoci.plan.model import Plan
     from pyoci.plan.ops import RuntimeStep
 
-INIT = f"{__file__[: __file__.rindex('/')]}/init"
+INIT = f"{__file__[: __file__.rindex('/init/')]}/programs/init"
 _SIGKILL = 9
 
 

@@ -36,7 +36,7 @@ def test_where_there_is_no_musl(box: Box, tmp_path: Path) -> None:
     """init and the launcher work with glibc as well."""
     done = build(tmp_path, STATIC_CC="cc")
     assert done.returncode == 0, done.stderr[-3000:]
-    for program in ("pyoci/init/init", "build/bin/pyoci"):
+    for program in ("pyoci/programs/init", "build/bin/pyoci"):
         assert b"GLIBC_TUNABLES" in (tmp_path / program).read_bytes(), program
     bundle = box.bundle().shell("echo pid $$; hostname")
     bundle.write()
@@ -107,7 +107,7 @@ def test_static_programs_without_a_fixed_address(tmp_path: Path) -> None:
     if done.returncode and "static-pie" in done.stderr:
         pytest.skip(f"this C library has no start file for it: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stderr[-3000:]
-    for program in ("pyoci/init/init", "build/bin/pyoci"):
+    for program in ("pyoci/programs/init", "build/bin/pyoci"):
         head = (tmp_path / program).read_bytes()[:18]
         assert head[16] == 3, f"{program} is no ET_DYN"  # elf(5)
 
@@ -148,7 +148,7 @@ SABOTAGE = {
     "JSON": ("pyoci/json/document.py", "object_pairs_hook=_object,", "object_pairs_hook=len,", "JSON"),
     "assembly": ("csrc/clone.h", "mov %%r8, %%rdi", "mov %%rbp, %%rdi", "container init ended"),
     "assembly of arm": ("csrc/clone.h", "mov x0, x10", "mov x0, x29", "container init ended"),
-    "init": ("setup.py", "        build_init(package)\n", "", "init/init is missing"),
+    "init": ("setup.py", "        build_init(package)\n", "", "programs/init is missing"),
     "a module": (
         "pyoci/cgroups/bpf.py",
         "from pyoci.cgroups.devices",

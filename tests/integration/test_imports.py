@@ -20,7 +20,7 @@ from support.command import Result, run
 import pyoci
 
 pytestmark = pytest.mark.root
-OUR_INTERPRETER = Path(pyoci.__file__).with_name("interpreter")
+OUR_INTERPRETER = Path(pyoci.__file__).with_name("programs") / "interpreter"
 
 # Heavy ones, which no hot command may load whatever else it does
 FORBIDDEN = """

@@ -79,7 +79,7 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     canary = tmp_path / "canary"
     (package,) = venv.glob("lib/python*/site-packages/pyoci")
     if shutil.which("musl-gcc") and not {"CC", "STATIC_CC"} & set(os.environ):
-        assert b"GLIBC_TUNABLES" not in (package / "init" / "init").read_bytes(), "init was not built with musl"
+        assert b"GLIBC_TUNABLES" not in (package / "programs" / "init").read_bytes(), "init was not built with musl"
     subprocess.run([str(venv / "bin" / "python"), "-c", POISON, str(package), str(canary)], check=True)
     subprocess.run([str(venv / "bin" / "python"), "-I", "-c", "import pyoci.cli"], check=False)
     assert canary.exists(), "the canary sings"
@@ -92,7 +92,7 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     # Python could be linked, its modules frozen, and where it cannot be, the stock one does the same
     assert "start: frozen\n" in said.out, said
     assert run([str(program), "version", "--check"], **elsewhere).ok
-    (own,) = venv.glob("lib/python*/site-packages/pyoci/interpreter")
+    (own,) = venv.glob("lib/python*/site-packages/pyoci/programs/interpreter")
     own.unlink()
     assert run([str(program), "--version"], **elsewhere).out == said.out.replace("start: frozen", "start: stock")
     bundle.shell("echo pid $$").write()

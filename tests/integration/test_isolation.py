@@ -205,7 +205,7 @@ def test_session_is_the_containers_own(box: Box) -> None:
 
 def test_program_is_static() -> None:
     """A dynamic loader would read files and variables before our first line."""
-    for path in (PYOCI, str(Path(PYOCI).parents[2] / "pyoci" / "init" / "init")):
+    for path in (PYOCI, str(Path(PYOCI).parents[2] / "pyoci" / "programs" / "init")):
         if os.path.exists(path):
             head = subprocess.run(["readelf", "-l", path], check=True, capture_output=True, text=True).stdout
             assert not re.search("INTERP", head), path

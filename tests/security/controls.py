@@ -128,7 +128,7 @@ class Mutant(Control):
             "-w",
             "-static",
             "-o",
-            str(self.place / "pyoci" / "init" / "init"),
+            str(self.place / "pyoci" / "programs" / "init"),
         ]
         subprocess.run([os.environ.get("CC", "cc"), *flags, *files], check=True)
 

@@ -86,4 +86,4 @@ def _ours(place: Path) -> "list[str]":
         if entry.name != "__main__.py":
             (package / entry.name).symlink_to(entry)
     (package / "__main__.py").write_text(WORKER)
-    return [str(package / "interpreter"), "0"]
+    return [str(package / "programs" / "interpreter"), "0"]

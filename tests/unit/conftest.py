@@ -28,7 +28,7 @@ def nothing_preloaded(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 @pytest.fixture(scope="session", params=bare.KINDS)
 def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[bare.Bare]":
     """The interpreters that users get: the stock one, isolated, and ours."""
-    if request.param == "ours" and not (bare.PACKAGE / "interpreter").exists():
+    if request.param == "ours" and not (bare.PACKAGE / "programs" / "interpreter").exists():
         pytest.skip("pyoci has no interpreter of its own here")
     made = bare.Bare(request.param, tmp_path_factory.mktemp("bare"))
     yield made
