@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
-SOURCES := $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
+SOURCES := $(wildcard csrc/*/*.c csrc/*/*.h csrc/*/*.py csrc/*/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
 	test-vm test-vm-core test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean

@@ -1,4 +1,4 @@
-/* count_calls.c: stands in for those functions of csrc/shim.c whose system calls valgrind does not know: clone3 with a
+/* count_calls.c: stands in for those functions of csrc/shim/shim.c whose system calls valgrind does not know: clone3 with a
  * child that shares memory, pidfd_open and pidfd_send_signal. The same init is started in the same namespaces by clone(2);
  * what callgrind counts besides stays as it is. Valgrind calls a function of such a name in the place of the one that the
  * name's end says, whatever file that is in. */
@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../csrc/shared.h"
-#include "../csrc/shim.h"
+#include "../csrc/shared/shared.h"
+#include "../csrc/shim/shim.h"
 
 #define INSTEAD(name) _vgr00000ZU_Za_##name
 
@@ -28,7 +28,7 @@ static pid_t opened; /* whom the last pidfd is for */
 
 static int lift(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, MOST); }
 
-/* As in csrc/shim.c: descriptors from base on are report, plan and extra; the others close */
+/* As in csrc/shim/shim.c: descriptors from base on are report, plan and extra; the others close */
 static void become_init(int executable, int plan, int report, int extra, int base)
 {
     char number[16], self[64], *argv[] = { "pyoci:[init]", number, NULL }, *env[] = { NULL };

@@ -31,5 +31,5 @@ if __name__ == "__main__":
     sys.path += [place for place in str(sys._xoptions.get("packages", "")).split(":") if place]
     from pyoci import _shim
 
-    _shim.prctl(4, 0)  # PR_SET_DUMPABLE, as csrc/interpreter.c has it
+    _shim.prctl(4, 0)  # PR_SET_DUMPABLE, as csrc/start/interpreter.c has it
     run(sys.argv[1:])

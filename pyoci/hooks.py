@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OUTPUT = 1024
-_OWNER_ENDED = 2  # csrc/hook.h
+_OWNER_ENDED = 2  # csrc/shared/hook.h
 
 
 def environment() -> "list[str]":

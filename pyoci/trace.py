@@ -56,7 +56,7 @@ class Trace:
             self.phases.append((time.monotonic_ns(), phase))
 
     def step(self, message: "Message") -> None:
-        """Init has done a step (REPORT_STEP in csrc/plan.h)."""
+        """Init has done a step (REPORT_STEP in csrc/shared/plan.h)."""
         received, last = time.monotonic_ns(), self.steps[-1][1] if self.steps else self.phases[0][0]
         begin, end = [int(number) for number in message.text.split()]
         if not last <= begin <= end <= received:  # in a time namespace clocks differ (time_namespaces(7))

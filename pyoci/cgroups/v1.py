@@ -181,9 +181,9 @@ class Manager:
             return -1
 
     def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
-        """What a process joins by itself, which is quick (csrc/init.c): descriptors of each hierarchy's `tasks`, which
-        the caller closes. None where something is in the way: join() moves it there, or tells what. born: whether it
-        was born in its birthplace()."""
+        """What a process joins by itself, which is quick (csrc/init/init.c): descriptors of each hierarchy's `tasks`;
+        the caller closes them. None where something is in the way: join() moves it there, or tells what. born: whether
+        it was born in its birthplace()."""
         if born != (UNIFIED in self.paths) or any(name and name not in self.paths for name in sub):
             return None
         opened: "dict[str, int]" = {}

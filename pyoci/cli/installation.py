@@ -54,6 +54,6 @@ def _below(directory: str, package: str) -> "list[str]":
 
 
 def start() -> str:
-    """How this process was started: csrc/interpreter_build.py has the words."""
+    """How this process was started: csrc/build/interpreter.py has the words."""
     known = sys.modules.get("_pyoci")
     return "stock" if known is None else f"{known.START}{'' if known.HALVES else ', whole'}"

@@ -1,6 +1,6 @@
 """Starts init with a plan, answers it at its sync points, turns what it reports into errors.
 
-Knows processes and plans, no config. The talk is described in csrc/plan.h.
+Knows processes and plans, no config. The talk is described in csrc/shared/plan.h.
 """
 
 import posix

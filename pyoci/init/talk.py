@@ -1,4 +1,4 @@
-"""What init and the runtime say to each other (csrc/plan.h)."""
+"""What init and the runtime say to each other (csrc/shared/plan.h)."""
 
 import posix
 import sys

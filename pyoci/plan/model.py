@@ -1,4 +1,4 @@
-"""Steps and plans: what the compiler makes, and the bytes that init reads (csrc/plan.h)."""
+"""Steps and plans: what the compiler makes, and the bytes that init reads (csrc/shared/plan.h)."""
 
 from pyoci import _shim
 from pyoci.errors import Error

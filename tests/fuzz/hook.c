@@ -1,5 +1,5 @@
 /* hook.c: whatever a hook does to its streams and itself, what it has said and how it ended is known, within its time. */
-#include "hook.h"
+#include "shared/hook.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* init_peer.c: whoever speaks to init, whatever is sent, with whatever descriptors: a record's kind or a refusal, and no
  * descriptor is left open but those that were asked for. */
-#include "init.h"
-#include "shared.h"
+#include "init/init.h"
+#include "shared/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>

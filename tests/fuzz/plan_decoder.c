@@ -1,5 +1,5 @@
 /* plan_decoder.c: any bytes given as a plan are refused or decoded, and what is decoded lies inside them. */
-#include "init.h"
+#include "init/init.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* rootfs_walk.c: any tree of directories, files and links, any path. What the walk finds is what the kernel finds after a
  * chroot, made by a thread of its own; what it makes is where a chroot would see it; nothing outside changes. */
-#include "init.h"
+#include "init/init.h"
 
 #include <dirent.h>
 #include <ftw.h>

@@ -23,10 +23,10 @@ import cage  # noqa: E402
 
 # Of a target in C: the files of csrc/ that it is about
 IN_C = {
-    "plan_decoder": ["decode.c"],
-    "rootfs_walk": ["walk.c"],
-    "hook": ["hook.c"],
-    "init_peer": ["report.c"],
+    "plan_decoder": ["init/decode.c"],
+    "rootfs_walk": ["init/walk.c"],
+    "hook": ["shared/hook.c"],
+    "init_peer": ["init/report.c"],
 }
 IN_PYTHON = ["config", "state", "state_directory", "seccomp", "cgroups", "argv", "peers", "strings"]
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-g", "-O1", "-I", str(ROOT / "csrc"), "-fno-sanitize-recover=undefined"]

@@ -146,9 +146,9 @@ def spoil(place: Path, name: str, old: str, new: str) -> None:
 # What is broken, and what the build must say of it
 SABOTAGE = {
     "JSON": ("pyoci/json/document.py", "object_pairs_hook=_object,", "object_pairs_hook=len,", "JSON"),
-    "assembly": ("csrc/clone.h", "mov %%r8, %%rdi", "mov %%rbp, %%rdi", "container init ended"),
-    "assembly of arm": ("csrc/clone.h", "mov x0, x10", "mov x0, x29", "container init ended"),
-    "init": ("setup.py", "        build_init(package)\n", "", "programs/init is missing"),
+    "assembly": ("csrc/shared/clone.h", "mov %%r8, %%rdi", "mov %%rbp, %%rdi", "container init ended"),
+    "assembly of arm": ("csrc/shared/clone.h", "mov x0, x10", "mov x0, x29", "container init ended"),
+    "init": ("csrc/build/commands.py", "        build_init(package)\n", "", "programs/init is missing"),
     "a module": (
         "pyoci/cgroups/bpf.py",
         "from pyoci.cgroups.devices",

@@ -54,7 +54,7 @@ def crun(box: Box, record_property: Any) -> Iterator[Control]:
 
 @pytest.fixture
 def mutant(box: Box, record_property: Any) -> Iterator[Any]:
-    """mutant(file, old, new): pyoci with one place of csrc/, or of pyoci/, changed."""
+    """mutant(file, old, new): pyoci with one place of csrc/init, or of pyoci/, changed."""
     made: "list[Mutant]" = []
 
     def make(file: str, old: str, new: str) -> Mutant:

@@ -98,7 +98,7 @@ class Crun(Control):
 
 
 class Mutant(Control):
-    """pyoci with one place of its sources changed: of csrc/, then init is built anew, or of pyoci/ (a `.py`)."""
+    """pyoci with one place of its sources changed: of csrc/init, then init is built anew, or of pyoci/ (a `.py`)."""
 
     def __init__(self, box: Box, record: Any, file: str, old: str, new: str) -> None:
         import sys
@@ -110,7 +110,7 @@ class Mutant(Control):
         built = shutil.ignore_patterns("__pycache__", "interpreter")
         shutil.copytree(ROOT / "pyoci", self.place / "pyoci", ignore=built)
         python = file.endswith(".py")
-        source = self.place / ("pyoci" if python else "csrc") / file
+        source = self.place / ("pyoci" if python else "csrc/init") / file
         text = source.read_text()
         assert old in text, f"{file} has changed: {old!r} is not in it"
         source.write_text(text.replace(old, new))
@@ -119,14 +119,14 @@ class Mutant(Control):
         self.program = [sys.executable, "-I", "-B", str(self.place / "pyoci" / "__main__.py")]
 
     def _build(self) -> None:
-        others = ("generate", "interpreter", "launcher", "shim")
-        files = [str(path) for path in (self.place / "csrc").glob("*.c") if path.stem not in others]
+        files = [str(path) for room in ("init", "shared") for path in (self.place / "csrc" / room).glob("*.c")]
         flags = [
             "-std=gnu11",
             "-D_GNU_SOURCE",
             "-O1",
             "-w",
             "-static",
+            f"-I{self.place / 'csrc'}",
             "-o",
             str(self.place / "pyoci" / "programs" / "init"),
         ]

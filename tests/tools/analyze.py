@@ -1,6 +1,5 @@
 """Compiles csrc/ with warnings as errors, under clang's analyzer, and with sanitizers; prints what they say."""
 
-import runpy
 import subprocess
 import sys
 import sysconfig
@@ -9,6 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from csrc.build import compiler, shim  # noqa: E402
+
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "csrc")]
 PLACES = ("PYTHON", "LIBRARY", "PACKAGES", "PREFIX", "EXEC_PREFIX", "PLATLIBDIR", "STDLIB", "EXTENSIONS", "SUFFIX")
 PLACES += ("START",)
@@ -19,8 +21,8 @@ EXTRA += [f"-isystem{sysconfig.get_path(name)}" for name in ("include", "platinc
 def sources(scratch: str) -> "list[Path]":
     """Every C file of the project, and the one that it makes."""
     module = Path(scratch) / "_shim.c"
-    module.write_text(runpy.run_path(str(ROOT / "csrc" / "shim_build.py"))["module"]())
-    return [*sorted((ROOT / "csrc").glob("*.c")), module]
+    module.write_text(shim.module())
+    return [*sorted((ROOT / "csrc").glob("*/*.c")), module]
 
 
 def run(title: str, *command: str) -> bool:
@@ -45,12 +47,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         headers = f"{scratch}/headers"
         Path(headers).mkdir()
-        runpy.run_path(str(ROOT / "csrc" / "compiler_build.py"))["kernel_headers"](headers)
+        compiler.kernel_headers(headers)
         for source in sources(scratch):
             extra = EXTRA if source.stem in ("launcher", "interpreter", "_shim") else []
-            for compiler in ("gcc", "clang"):
+            for name in ("gcc", "clang"):
                 output = ["-c", "-o", f"{scratch}/object", str(source)]
-                good &= run(f"{compiler} {source.name}", compiler, *FLAGS, *extra, *output)
+                good &= run(f"{name} {source.name}", name, *FLAGS, *extra, *output)
             good &= musl(source, headers, extra)
             analyzer = ["clang", "--analyze", "-Xclang", "-analyzer-werror", *FLAGS, *extra]
             good &= run(f"analyzer {source.name}", *analyzer, "-o", f"{scratch}/report", str(source))

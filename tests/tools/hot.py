@@ -1,4 +1,4 @@
-"""Writes csrc/hot.txt: modules that hot commands load on configs of engines, those that most of them load first.
+"""Writes csrc/start/hot.txt: modules that hot commands load on configs of engines, those that most of them load first.
 setup.py keeps their code close together in the interpreter's program (docs/design.md). An entry too many or too few
 costs some page faults. Run it as root, with cgroup v1, when hot commands have changed.
 """
@@ -69,7 +69,7 @@ def main() -> None:
         world.close()
     often = {name: sum(name in names for names in loaded) for names in loaded for name in names}
     hot = [name for name in sorted(often, key=lambda name: (-often[name], name)) if not name.startswith("pyoci._shim")]
-    (HOME / "csrc" / "hot.txt").write_text("\n".join(hot) + "\n")
+    (HOME / "csrc" / "start" / "hot.txt").write_text("\n".join(hot) + "\n")
     print(len(hot), "modules")
 
 

@@ -1,5 +1,5 @@
-"""A child that shares our memory is born on a stack of its own (csrc/clone.h), whatever a compiler makes of the code
-around it: which registers it takes, what it puts in line, what it keeps on the stack."""
+"""A child that shares our memory is born on a stack of its own (csrc/shared/clone.h), whatever a compiler makes of the
+code around it: which registers it takes, what it puts in line, what it keeps on the stack."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 CSRC = Path(__file__).parents[2] / "csrc"
-sys.path.insert(0, str(CSRC))
+sys.path.insert(0, str(CSRC.parent))
 
-import compiler_build  # noqa: E402
+from csrc.build import compiler as build  # noqa: E402
 
 # The child of shim_spawn fails before it executes, which it says in our memory; then it executes this program. A thread
 # counts in our memory, and is gone when the kernel says so.
 DRIVER = r"""
-#include "shim.c"
+#include "shim/shim.c"
 
 static int count(void *given)
 {
@@ -80,9 +80,9 @@ def test_a_child_on_a_stack_of_its_own(compiler: str, way: str, tmp_path: Path) 
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{CSRC}", *way.split()]
     if compiler == "musl-gcc":
         headers = tempfile.mkdtemp(dir=tmp_path)
-        compiler_build.kernel_headers(headers)
+        build.kernel_headers(headers)
         flags += ["-static", "-idirafter", headers]
-    command = [compiler, *flags, "-o", str(program), str(source), str(CSRC / "hook.c"), "-pthread"]
+    command = [compiler, *flags, "-o", str(program), str(source), str(CSRC / "shared" / "hook.c"), "-pthread"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if "-flto" in way and done.returncode and "plugin" in done.stderr + done.stdout:
         pytest.skip(f"{compiler} has no linker for link-time optimization here: {done.stderr.splitlines()[-1]}")

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-CSRC = Path(__file__).parents[2] / "csrc"
+PROJECT = Path(__file__).parents[2]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 NAME = "_sysconfigdata__of_the_target"
 
 
 @pytest.fixture
 def build(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(CSRC))
-    import interpreter_build
+    monkeypatch.syspath_prepend(str(PROJECT))
+    from csrc.build import interpreter
 
-    return interpreter_build
+    return interpreter
 
 
 def set_target(monkeypatch: pytest.MonkeyPatch, place: Path, version: str) -> None:

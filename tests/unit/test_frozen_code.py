@@ -1,4 +1,4 @@
-"""Code in the interpreter's program, where it is C data (csrc/frozen_build.py), is the code that was compiled."""
+"""Code in the interpreter's program, where it is C data (csrc/build/frozen.py), is the code that was compiled."""
 
 import importlib.util
 import math
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 HOME = Path(__file__).parents[2]
-BUILD = runpy.run_path(str(HOME / "csrc" / "frozen_build.py"))
+BUILD = runpy.run_path(str(HOME / "csrc" / "build" / "frozen.py"))
 pytestmark = [
     pytest.mark.skipif(not BUILD["KNOWN"], reason="this Python's objects are not known: its modules are marshalled"),
     pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler"),

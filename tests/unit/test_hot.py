@@ -1,4 +1,4 @@
-"""csrc/hot.txt names modules that there are: whoever renames one runs tests/tools/hot.py."""
+"""csrc/start/hot.txt names modules that there are: whoever renames one runs tests/tools/hot.py."""
 
 from pathlib import Path
 
@@ -11,6 +11,6 @@ def file_of(module: str) -> Path:
 
 
 def test_every_module_is_there_once() -> None:
-    modules = (HOME / "csrc" / "hot.txt").read_text().split()
+    modules = (HOME / "csrc" / "start" / "hot.txt").read_text().split()
     assert [module for module in modules if not file_of(module).exists()] == []
     assert len(set(modules)) == len(modules) > 30

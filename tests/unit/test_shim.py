@@ -1,4 +1,4 @@
-"""The shim's functions as Python sees them (csrc/shim_build.py): what is no argument for one is refused, and nothing
+"""The shim's functions as Python sees them (csrc/build/shim.py): what is no argument for one is refused, and nothing
 outside of what was given is read or written."""
 
 import array
@@ -20,7 +20,7 @@ import pytest
 from pyoci import _shim
 
 CSRC = Path(__file__).parents[2] / "csrc"
-NAMES = re.findall(r"shim_(\w+)\(", (CSRC / "shim.h").read_text())
+NAMES = re.findall(r"shim_(\w+)\(", (CSRC / "shim" / "shim.h").read_text())
 FUNCTIONS: "dict[str, Any]" = {name: getattr(_shim, name) for name in NAMES}
 NUMBER, TEXT, TEXTS, INTS, BUFFER, ROOM = object(), object(), object(), object(), object(), object()
 

@@ -250,7 +250,7 @@ def test_every_step_names_a_place_in_the_config(name: str) -> None:
 
 
 def decode(data: bytes) -> "list[tuple[int, str, list[Any]]]":
-    """A reader of plans, from csrc/plan.h."""
+    """A reader of plans, from csrc/shared/plan.h."""
     magic, version, count, size = unpack_from("<4I", data)
     assert (magic, version, len(data)) == (ops.MAGIC, ops.VERSION, 16 + 8 * count + size)
     words = unpack_from(f"<{count}q", data, 16)

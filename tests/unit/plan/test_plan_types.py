@@ -53,15 +53,15 @@ def test_mypy_refuses_a_step_with_a_missing_or_a_wrong_field(tmp_path: Path) -> 
 
 @pytest.fixture
 def build(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Gives modules of csrc/ by name."""
-    monkeypatch.syspath_prepend(str(PROJECT / "csrc"))
-    return importlib.import_module
+    """Gives modules of csrc/build by name."""
+    monkeypatch.syspath_prepend(str(PROJECT))
+    return lambda name: importlib.import_module(f"csrc.build.{name}")
 
 
 def test_the_stub_is_what_plan_h_says(build: Any) -> None:
-    stub = build("ops_build").stub((PLAN / "ops.py").read_text(), (PLAN / "words.py").read_text())
+    stub = build("ops").stub((PLAN / "ops.py").read_text(), (PLAN / "words.py").read_text())
     assert (PLAN / "ops.pyi").read_text() == stub, "`make -B build/.built` writes it anew"
-    written = (PROJECT / "csrc" / "plan.h").read_text().replace("\\\n", " ")
+    written = (PROJECT / "csrc" / "shared" / "plan.h").read_text().replace("\\\n", " ")
     fields = dict(re.findall(r"^#define FIELDS_([A-Z_]+)\(F\)(.*)$", written, re.MULTILINE))
     typed = dict(re.findall(r"^def ([a-z_]+)\(where: str(.*)\) -> \w+Step: \.\.\.$", stub, re.MULTILINE))
     assert {name.lower() for name in fields} == set(typed)
@@ -100,7 +100,7 @@ def steps_made(tree: ast.AST) -> "list[str]":
 def test_installed_a_step_is_a_tuple_and_no_call(build: Any) -> None:
     """And so nothing but constants of ops.py is asked for, and it is not loaded. A call whose fields stand in another
     order than plan.h's would stay one."""
-    modules = build("modules_build")
+    modules = build("modules")
     known = modules.constants(str(PROJECT / "pyoci" / "kernel.py"), str(PLAN / "ops.py"))
     made: "set[str]" = set()
     for file in PROJECT.glob("pyoci/**/*.py"):
@@ -122,7 +122,7 @@ def test_installed_a_step_is_a_tuple_and_no_call(build: Any) -> None:
     ],
 )
 def test_folding_keeps_what_a_line_does(build: Any, line: str, stays: bool) -> None:
-    modules = build("modules_build")
+    modules = build("modules")
     known = modules.constants(str(PLAN / "ops.py"))
     folded = ast.fix_missing_locations(modules.Folded(known).fold(ast.parse(line)))
     assert (steps_made(folded) != []) is stays

@@ -2,9 +2,9 @@
 #ifndef PYOCI_INIT_H
 #define PYOCI_INIT_H
 
-#include "kernel.h"
-#include "plan.h"
-#include "shared.h"
+#include "shared/kernel.h"
+#include "shared/plan.h"
+#include "shared/shared.h"
 
 #include <limits.h>
 #include <stdbool.h>

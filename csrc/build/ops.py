@@ -1,7 +1,7 @@
 """The functions that make a plan's steps (pyoci/plan/ops.py), and the types that mypy checks their calls by (ops.pyi).
 
 Each takes the place in config.json and the operation's fields, all of them: one field by its place, several by name. In
-the interpreter's program each call is the tuple that it would return (modules_build.py), so a step costs no call there.
+the interpreter's program each call is the tuple that it would return (modules.py), so a step costs no call there.
 """
 
 import re
@@ -11,7 +11,7 @@ TYPES = {"i": "int", "s": "str", "l": "tuple[str, ...]", "b": "bytes"}
 POINT = ("i", "point")
 CONSTANT = re.compile(r"^([A-Z_]+) = ", re.MULTILINE)
 
-STUB = '''"""The types of ops.py. Generated from csrc/plan.h by csrc/ops_build.py: do not edit."""
+STUB = '''"""The types of ops.py. Generated from csrc/shared/plan.h by csrc/build/ops.py: do not edit."""
 
 from typing import Any
 

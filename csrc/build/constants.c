@@ -1,9 +1,9 @@
-/* generate.c: what only the C compiler knows, as Python: the kernel's constants (pyoci/kernel.py), the list of operations
- * (pyoci/plan/ops.py, to which ops_build.py adds the functions that make steps), and the words for them
+/* constants.c: what only the C compiler knows, as Python: the kernel's constants (pyoci/kernel.py), the list of operations
+ * (pyoci/plan/ops.py, to which build/ops.py adds the functions that make steps), and the words for them
  * (pyoci/plan/words.py), for which only errors and `pyoci plan` have a use.
- * It is compiled and never run: generate_build.py reads the object, which may be another machine's. */
-#include "kernel.h"
-#include "plan.h"
+ * It is compiled and never run: build/generate.py reads the object, which may be another machine's. */
+#include "shared/kernel.h"
+#include "shared/plan.h"
 
 #include <linux/bpf.h>
 #include <linux/filter.h>
@@ -81,7 +81,7 @@ struct line {
     K(CAP_CHECKPOINT_RESTORE)
 
 FILE_OF(kernel) = {
-    TEXT("\"\"\"The kernel's constants. Generated from its headers by csrc/generate.c: do not edit.\"\"\"\n")
+    TEXT("\"\"\"The kernel's constants. Generated from its headers by csrc/constants.c: do not edit.\"\"\"\n")
     CONSTANTS(NAMED)
     TEXT("\nCAPABILITIES = {")
 #define CAPABILITY(name) { name, "    \"" #name "\": \1," },
@@ -94,7 +94,7 @@ FILE_OF(kernel) = {
 #define FLAG(name, value) NUMBER(#name, value)
 
 FILE_OF(operations) = {
-    TEXT("\"\"\"The operations of a plan. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n")
+    TEXT("\"\"\"The operations of a plan. Generated from csrc/shared/plan.h by csrc/constants.c: do not edit.\"\"\"\n")
     NUMBER("MAGIC", PLAN_MAGIC)
     NUMBER("VERSION", PLAN_VERSION)
     NUMBER("MAX_BYTES", PLAN_MAX_BYTES)
@@ -123,7 +123,7 @@ FILE_OF(operations) = {
 #define SYNC_POINT(name, words) TEXT("    \"" words "\",")
 
 FILE_OF(words) = {
-    TEXT("\"\"\"The operations in words. Generated from csrc/plan.h by csrc/generate.c: do not edit.\"\"\"\n")
+    TEXT("\"\"\"The operations in words. Generated from csrc/shared/plan.h by csrc/constants.c: do not edit.\"\"\"\n")
     TEXT("# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (")
     PLAN_OPERATIONS(OPERATION)
     TEXT(")\n# the runtime's, by number: (name, what `pyoci plan` calls it, ((kind, field), ...))\nRUNTIME_OPERATIONS = {")

@@ -5,8 +5,8 @@ import marshal
 import os
 import sysconfig
 
-import frozen_build
-from compiler_build import source, write
+from . import frozen
+from .compiler import source, write
 
 # Of Python's own: what a hot command may want, from a file that only the second half of Python's start could read
 PYTHONS_OWN = ("struct",)
@@ -149,8 +149,8 @@ def modules_of(package, in_tree):
 
 
 def hot_modules():
-    """Those that hot commands load, which lie close together in the program (csrc/hot.txt, by tests/tools/hot.py)."""
-    with open(source("hot.txt"), encoding="utf-8") as file:
+    """Those that hot commands load, which lie close together in the program (start/hot.txt, by tests/tools/hot.py)."""
+    with open(source("start/hot.txt"), encoding="utf-8") as file:
         return file.read().split()
 
 
@@ -164,19 +164,19 @@ module_code: .incbin "@FILE@"
 
 
 def module_table(package, scratch, in_tree, freeze):
-    """Writes the modules of a package for the interpreter's program (csrc/interpreter.h); returns the C file and the
+    """Writes the modules of a package for the interpreter's program (start/interpreter.h); returns the C file and the
     assembler's.
 
     freeze: as objects, where that is possible, and not marshalled
     """
-    frozen, table, data = frozen_build.Frozen(), [], b""
+    pool, table, data = frozen.Frozen(), [], b""
     place = {name: number for number, name in enumerate(hot_modules())}
     modules = sorted(modules_of(package, in_tree), key=lambda module: (place.get(module[0], len(place)), module[0]))
     for name, is_package, code, changed in modules:
         piece, ready = b"", "NULL"
         try:
-            ready = frozen.add(code) if freeze else ready
-        except frozen_build.Unknown:
+            ready = pool.add(code) if freeze else ready
+        except frozen.Unknown:
             pass
         if ready == "NULL":
             piece = marshal.dumps(code)
@@ -184,8 +184,8 @@ def module_table(package, scratch, in_tree, freeze):
         data += piece
     write(os.path.join(scratch, "modules.bin"), data)
     lines = [f'{{ "{name}", {rest} }},' for name, rest in sorted(table)]
-    text = f"""{chr(10).join(frozen.lines) if freeze else ""}
-#include "interpreter.h"
+    text = f"""{chr(10).join(pool.lines) if freeze else ""}
+#include "start/interpreter.h"
 const size_t module_count = {len(lines)};
 const struct module modules[] = {{ {" ".join(lines)} }};
 """

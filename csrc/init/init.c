@@ -1,7 +1,7 @@
 /* init.c: the first process of a container, and of `exec`. It does the steps of a plan one after another and becomes
  * the user's program. It decides nothing; see plan.h for what it can do, pyoci/plan/ for who decides. */
 #include "init.h"
-#include "shared.h"
+#include "shared/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>

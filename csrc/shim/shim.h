@@ -1,4 +1,4 @@
-/* shim.h: the parent's half of the system calls. csrc/shim_build.py reads it, too, and makes of each prototype a function
+/* shim.h: the parent's half of the system calls. csrc/build/shim.py reads it, too, and makes of each prototype a function
  * of pyoci._shim, so a prototype keeps to the kinds of parameters that are listed there. Every function gives what the
  * kernel gave, or -errno. */
 #ifndef PYOCI_SHIM_H

@@ -1,6 +1,6 @@
 /* steps_process.c: what makes a process the user's: streams, limits of privilege, working directory, the program. */
-#include "clone.h"
-#include "hook.h"
+#include "shared/clone.h"
+#include "shared/hook.h"
 #include "init.h"
 
 #include <dirent.h>

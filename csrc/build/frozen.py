@@ -34,7 +34,7 @@ class Frozen:
     """
 
     def __init__(self):
-        self.lines = ['#include "frozen.h"']
+        self.lines = ['#include "start/frozen.h"']
         self.known = {}
 
     def add(self, value):

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+CSRC = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROJECT = os.path.dirname(CSRC)
 CC = shlex.split(os.environ.get("CC", "")) or ["cc"]
 OURS = ["-std=gnu11", "-D_GNU_SOURCE", "-DNDEBUG", "-O2", "-Wall", "-Wextra", "-fstack-protector-strong"]
 OURS += ["-fno-strict-aliasing"]  # the kernel writes its records into arrays of bytes (copy.c), a plan is one
@@ -29,14 +30,14 @@ def cflags(scratch=""):
 
     scratch: a directory whose files are compiled, too
     """
-    places = {os.path.dirname(HERE): "pyoci", **({scratch: "build"} if scratch else {})}
+    places = {PROJECT: "pyoci", **({scratch: "build"} if scratch else {})}
     maps = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
-    return [*OURS, *environment("CPPFLAGS", "CFLAGS"), *maps]
+    return [*OURS, f"-I{CSRC}", *environment("CPPFLAGS", "CFLAGS"), *maps]
 
 
 def source(name):
-    """A file of csrc/."""
-    return os.path.join(HERE, name)
+    """A file of csrc/, with its room: "init/walk.c"."""
+    return os.path.join(CSRC, *name.split("/"))
 
 
 def write(path, data):

@@ -1,4 +1,4 @@
-/* frozen.h: Python's objects as C data, as each version lays them out; frozen_build.py writes what uses it. Layouts differ
+/* frozen.h: Python's objects as C data, as each version lays them out; build/frozen.py writes what uses it. Layouts differ
  * by version and by how Python was built: only those are here that somebody has looked at. */
 #ifndef PYOCI_FROZEN_H
 #define PYOCI_FROZEN_H

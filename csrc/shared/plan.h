@@ -1,4 +1,4 @@
-/* plan.h: THE list of operations. init.c runs init's, pyoci/init/launch.py the runtime's; generate.c and ops_build.py make of
+/* plan.h: THE list of operations. init.c runs init's, pyoci/init/launch.py the runtime's; build/constants.c and build/ops.py make of
  * them pyoci/plan/ops.py, whose functions make steps, and ops.pyi, by which mypy checks each call of them.
  *
  * A plan is a memory file:

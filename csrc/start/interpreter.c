@@ -58,7 +58,7 @@ LATE_CODECS(PyCodec_LookupError, (const char *name), (name))
 LATE_CODECS(_PyCodec_EncodeText, (PyObject * text, const char *encoding, const char *errors), (text, encoding, errors))
 LATE_CODECS(_PyCodec_DecodeText, (PyObject * data, const char *encoding, const char *errors), (data, encoding, errors))
 
-PyMODINIT_FUNC PyInit__shim(void); /* csrc/shim_build.py */
+PyMODINIT_FUNC PyInit__shim(void); /* csrc/build/shim.py */
 
 static PyObject *argv_list; /* sys.argv is made by the second half only */
 

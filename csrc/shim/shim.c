@@ -1,9 +1,9 @@
 /* shim.c: see shim.h. Plain facts for Python: nothing here decides, allocates or keeps state. */
 #include "shim.h"
-#include "clone.h"
-#include "hook.h"
-#include "kernel.h"
-#include "shared.h"
+#include "shared/clone.h"
+#include "shared/hook.h"
+#include "shared/kernel.h"
+#include "shared/shared.h"
 
 #include <limits.h>
 #include <linux/bpf.h>

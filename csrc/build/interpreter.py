@@ -16,11 +16,9 @@ import sys
 import sysconfig
 import tempfile
 
-import frozen_build
-import shim_build
-import trial_build
-from compiler_build import CC, HERE, call, cflags, compile_c, environment, source, write
-from modules_build import module_table
+from . import frozen, shim, trial
+from .compiler import CC, call, cflags, compile_c, environment, source, write
+from .modules import module_table
 
 STARTS = ("frozen", "linked", "stock")
 KNOWN = ((3, 11), (3, 15))  # the versions whose start somebody has looked at, oldest and newest
@@ -52,7 +50,7 @@ def unknown():
 def python():
     """Where the Python lies that starts pyoci: this one or, in a cross build, the target's, which must be of the same
     version, since it runs the bytecode of this one."""
-    if not trial_build.foreign():
+    if not trial.foreign():
         return {
             "PYTHON": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
             "PREFIX": sys.base_prefix,
@@ -85,18 +83,18 @@ def target():
 
 def variable(name):
     """One of the variables that Python was built with, "" when it has none of that name."""
-    return (target().get(name) if trial_build.foreign() else sysconfig.get_config_var(name)) or ""
+    return (target().get(name) if trial.foreign() else sysconfig.get_config_var(name)) or ""
 
 
 def sysroot():
     """Where the files of a cross build's target lie: what --sysroot= says."""
-    words = [*CC, *environment("CPPFLAGS", "CFLAGS")] if trial_build.foreign() else []
+    words = [*CC, *environment("CPPFLAGS", "CFLAGS")] if trial.foreign() else []
     return next((word[len("--sysroot=") :].rstrip("/") for word in words if word.startswith("--sysroot=")), "")
 
 
 def includes():
     """Where Python's headers are."""
-    if trial_build.foreign():
+    if trial.foreign():
         return [sysroot() + target()["INCLUDEPY"]]
     return sorted({sysconfig.get_path("include"), sysconfig.get_path("platinclude")})
 
@@ -134,7 +132,7 @@ def libraries():
     static = [sysroot() + os.path.join(place, archive), "-Wl,--export-dynamic", "-Wl,--as-needed", *others]
     if os.path.exists(static[0]):
         for start in ("frozen", "linked"):
-            if start == "linked" or (frozen_build.KNOWN and not variable("Py_GIL_DISABLED")):
+            if start == "linked" or (frozen.KNOWN and not variable("Py_GIL_DISABLED")):
                 yield start, static, False
                 yield start, static, True
     yield "linked", [f"-L{sysroot()}{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False
@@ -172,7 +170,7 @@ class Builder:
         """The object of a C file, which is compiled once."""
         if name not in self.objects:
             self.objects[name] = os.path.join(self.scratch, f"{name}.o")
-            words = [*(f"-isystem{place}" for place in includes()), f"-I{HERE}", "-fno-pie", "-pthread", *flags]
+            words = [*(f"-isystem{place}" for place in includes()), "-fno-pie", "-pthread", *flags]
             compile_c(self.objects[name], [path], *words, scratch=self.scratch, link=False)
         return self.objects[name]
 
@@ -187,11 +185,14 @@ class Builder:
 
     def make_parts(self, start):
         """The objects of a program but for its list of built-in modules."""
-        shim = os.path.join(self.scratch, "_shim.c")
-        write(shim, shim_build.module().encode())
+        module = os.path.join(self.scratch, "_shim.c")
+        write(module, shim.module().encode())
         macros = [*places(), f'-DPYOCI_START="{start}"', *self.flags]
-        found = [self.compiled(f"interpreter-{start}", source("interpreter.c"), *macros), self.compiled("_shim", shim)]
-        found += [self.compiled(name, source(f"{name}.c")) for name in ("shim", "hook")]
+        found = [
+            self.compiled(f"interpreter-{start}", source("start/interpreter.c"), *macros),
+            self.compiled("_shim", module),
+        ]
+        found += [self.compiled("shim", source("shim/shim.c")), self.compiled("hook", source("shared/hook.c"))]
         table, data = module_table(self.package, self.scratch, bool(self.flags), start == "frozen")
         return [*found, self.compiled(f"modules-{start}", table), self.compiled(f"data-{start}", data)]
 
@@ -226,7 +227,7 @@ class Builder:
             lines = [line for line in text.splitlines() if "error" in line or "undefined" in line] or text.splitlines()
             self.said.append(f"{start}: {' '.join(library[:1])}: the linker failed: {' | '.join(lines[-2:])}")
             return False
-        problem = "" if trial_build.foreign() else trial_build.problem([self.output + ".new", "0"], self.package)
+        problem = "" if trial.foreign() else trial.problem([self.output + ".new", "0"], self.package)
         if problem:
             self.said.append(f"{start}: {problem}")
         return not problem

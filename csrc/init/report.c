@@ -1,6 +1,6 @@
 /* report.c: init's half of the talk with the runtime: one packet a record. */
 #include "init.h"
-#include "shared.h"
+#include "shared/shared.h"
 
 #include <stdio.h>
 #include <string.h>

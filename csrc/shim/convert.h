@@ -1,4 +1,4 @@
-/* convert.h: Python's values as C's, for the wrappers that shim_build.py writes. What returns bool gives false, an exception
+/* convert.h: Python's values as C's, for the wrappers that build/shim.py writes. What returns bool gives false, an exception
  * set, for a value that the parameter does not take. A wrapper's variables are SCOPED: what they hold goes with them. */
 #ifndef PYOCI_CONVERT_H
 #define PYOCI_CONVERT_H

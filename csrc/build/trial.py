@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 
-from compiler_build import compile_static, write
+from .compiler import compile_static, write
 
 PROBE = b'#include <unistd.h>\nint main(void) { return write(1, "works\\n", 6) != 6; }\n'
 # What the kernel says where a build may not make containers: in a sandbox, for a user without namespaces, in a chroot

@@ -1,0 +1,88 @@
+"""setuptools' commands, where pyoci's are others: the steps, in their order."""
+
+import os
+
+from setuptools import Command, Extension
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+# isort: split
+# setuptools brings distutils where Python has none
+from distutils.command.build_scripts import build_scripts
+
+from . import shim
+from .compiler import CSRC, PROJECT, cflags, environment, source, write
+from .generate import generate
+from .interpreter import build_interpreter, includes
+from .programs import build_init, build_launcher, finish, in_tree
+
+LAUNCHER = "csrc/start/launcher.c"  # a name is needed for build_scripts to run; it writes the program instead
+
+
+class BuildPackage(build_py):
+    """The Python files, then beside them what is generated, init and the interpreter."""
+
+    def run(self):
+        super().run()
+        editable = getattr(self, "editable_mode", False)
+        package = os.path.abspath(os.path.join(PROJECT if editable else self.build_lib, "pyoci"))
+        generate(package)
+        build_init(package)
+        self.distribution.pyoci = build_interpreter(package, *(in_tree() if editable else [])), package
+
+
+class BuildLauncher(build_scripts):
+    """The launcher takes the place of a script: pip's own would start an interpreter open to its environment."""
+
+    def run(self):
+        editable = getattr(self.distribution.get_command_obj("build_py"), "editable_mode", False)
+        build_launcher(os.path.join(self.build_dir, "pyoci"), *(in_tree() if editable else []))
+        if hasattr(self.distribution, "pyoci"):
+            finish(*self.distribution.pyoci)
+
+    def get_source_files(self):
+        return [LAUNCHER]
+
+
+class BuildShim(build_ext):
+    """The shim for interpreters that it is not linked into. Always made anew: its module is, too."""
+
+    def build_extension(self, extension):
+        module = os.path.join(self.build_temp, "_shim.c")
+        write(module, shim.module().encode())
+        extension.sources = [module, source("shim/shim.c"), source("shared/hook.c")]
+        extension.include_dirs = [CSRC, *includes()]
+        extension.extra_compile_args = [*cflags(os.path.abspath(self.build_temp)), "-Wno-error"]
+        super().build_extension(extension)
+
+
+class BuildNative(Command):
+    """Everything into the checkout, for work on it."""
+
+    user_options = [("in-tree", None, "build into the checkout")]
+    boolean_options = ["in-tree"]
+
+    def initialize_options(self):
+        self.in_tree = False
+
+    def finalize_options(self):
+        pass
+
+    def run(self):
+        package = os.path.join(PROJECT, "pyoci")
+        generate(package)
+        build_init(package)
+        build_launcher(os.path.join(PROJECT, "build", "bin", "pyoci"), *in_tree())
+        extensions = self.reinitialize_command("build_ext", inplace=1)
+        extensions.ensure_finalized()
+        extensions.run()
+        finish(build_interpreter(package, *in_tree()), package)
+
+
+SHIM = Extension("pyoci._shim", [], extra_link_args=["-pthread", *environment("LDFLAGS")])
+COMMANDS = {
+    "build_py": BuildPackage,
+    "build_ext": BuildShim,
+    "build_scripts": BuildLauncher,
+    "build_native": BuildNative,
+}
