@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CFLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
+CFLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-I", str(HERE.parent / "csrc")]
 
 
 def compiled(source: Path, target: Path, *flags: str) -> str:

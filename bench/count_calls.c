@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../csrc/shared/shared.h"
-#include "../csrc/shim/shim.h"
+#include "shared/shared.h"
+#include "shim/shim.h"
 
 #define INSTEAD(name) _vgr00000ZU_Za_##name
 

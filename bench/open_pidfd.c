@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "../csrc/shared/shared.h"
+#include "shared/shared.h"
 
 int main(int argc, char **argv)
 {

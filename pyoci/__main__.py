@@ -29,7 +29,10 @@ if __name__ == "__main__":
     # Ours comes after the standard library; -I keeps this script's own directory out
     sys.path.append(__file__[: -len("/pyoci/__main__.py")])
     sys.path += [place for place in str(sys._xoptions.get("packages", "")).split(":") if place]
-    from pyoci import _shim
+    try:
+        from pyoci import _shim
 
-    _shim.prctl(4, 0)  # PR_SET_DUMPABLE, as csrc/start/interpreter.c has it
+        _shim.prctl(4, 0)  # PR_SET_DUMPABLE, as csrc/start/interpreter.c has it
+    except ImportError:
+        pass  # the command itself says what is missing
     run(sys.argv[1:])

@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_OUTPUT = 1024
 _OWNER_ENDED = 2  # csrc/shared/hook.h
 
 
@@ -82,10 +81,10 @@ def _run(hook: "dict[str, Any]", state: "dict[str, Any]", owner: int) -> None:
     variables = _strings(environment() if env is None else env)
     document = dump(state).encode()
     timeout = milliseconds(hook)
-    path, cwd, output = hook["path"].encode(), state["bundle"].encode(), bytearray(_OUTPUT)
-    kept, status, ending = _shim.hook(path, args, variables, cwd, document, timeout, owner, output)
-    if kept < 0:
-        raise Error("start it", errno=-kept, kind="hook")
+    path, cwd = hook["path"].encode(), state["bundle"].encode()
+    result, status, ending, output = _shim.hook(path, args, variables, cwd, document, timeout, owner)
+    if result < 0:
+        raise Error("start it", errno=-result, kind="hook")
     if not ending and status == 0:
         return
     if ending == _OWNER_ENDED:
@@ -96,6 +95,6 @@ def _run(hook: "dict[str, Any]", state: "dict[str, Any]", owner: int) -> None:
         text = f"killed by signal {status & 0x7F}"
     else:
         text = f"exit status {status >> 8}"
-    said = output[:kept].decode("utf-8", "replace")
+    said = output.decode("utf-8", "replace")
     said = "".join(c if c.isprintable() else " " for c in said).strip()
     raise Error(f"{text}, output: {said}" if said else text, kind="hook")

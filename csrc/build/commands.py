@@ -11,7 +11,7 @@ from setuptools.command.build_py import build_py
 from distutils.command.build_scripts import build_scripts
 
 from . import shim
-from .compiler import CSRC, PROJECT, cflags, environment, source, write
+from .compiler import CSRC, PROJECT, cflags, environment, source
 from .generate import generate
 from .interpreter import build_interpreter, includes
 from .programs import build_init, build_launcher, finish, in_tree
@@ -48,8 +48,7 @@ class BuildShim(build_ext):
     """The shim for interpreters that it is not linked into. Always made anew: its module is, too."""
 
     def build_extension(self, extension):
-        module = os.path.join(self.build_temp, "_shim.c")
-        write(module, shim.module().encode())
+        module = shim.write_module(self.build_temp)
         extension.sources = [module, source("shim/shim.c"), source("shared/hook.c")]
         extension.include_dirs = [CSRC, *includes()]
         extension.extra_compile_args = [*cflags(os.path.abspath(self.build_temp)), "-Wno-error"]
@@ -79,7 +78,7 @@ class BuildNative(Command):
         finish(build_interpreter(package, *in_tree()), package)
 
 
-SHIM = Extension("pyoci._shim", [], extra_link_args=["-pthread", *environment("LDFLAGS")])
+SHIM = Extension(shim.MODULE, [], extra_link_args=["-pthread", *environment("LDFLAGS")])
 COMMANDS = {
     "build_py": BuildPackage,
     "build_ext": BuildShim,

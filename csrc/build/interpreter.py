@@ -185,12 +185,10 @@ class Builder:
 
     def make_parts(self, start):
         """The objects of a program but for its list of built-in modules."""
-        module = os.path.join(self.scratch, "_shim.c")
-        write(module, shim.module().encode())
         macros = [*places(), f'-DPYOCI_START="{start}"', *self.flags]
         found = [
             self.compiled(f"interpreter-{start}", source("start/interpreter.c"), *macros),
-            self.compiled("_shim", module),
+            self.compiled("_native", shim.write_module(self.scratch)),
         ]
         found += [self.compiled("shim", source("shim/shim.c")), self.compiled("hook", source("shared/hook.c"))]
         table, data = module_table(self.package, self.scratch, bool(self.flags), start == "frozen")

@@ -7,6 +7,8 @@ import re
 import subprocess
 import tempfile
 
+import _cffi_backend
+
 from .compiler import compile_static, write
 
 PROBE = b'#include <unistd.h>\nint main(void) { return write(1, "works\\n", 6) != 6; }\n'
@@ -32,7 +34,18 @@ def problem(words, package):
     if not os.path.exists(os.path.join(package, "programs", "init")):
         return f"{package}/programs/init is missing"
     with tempfile.TemporaryDirectory() as scratch:
+        words = _beside_cffi(words, package, scratch)
         return _call(words, scratch, "version", "--check")[1] or _container(words, scratch)
+
+
+def _beside_cffi(words, package, scratch):
+    """The words for the package as it will be installed: with cffi's library beside it, which for the time of a build
+    may be in a place of its own."""
+    place = os.path.join(scratch, "installed")
+    os.mkdir(place)
+    for path in (os.path.abspath(package), _cffi_backend.__file__):
+        os.symlink(path, os.path.join(place, os.path.basename(path)))
+    return [word.replace(os.path.abspath(package), os.path.join(place, os.path.basename(package))) for word in words]
 
 
 def _call(words, scratch, *command):

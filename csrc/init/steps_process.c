@@ -361,7 +361,7 @@ int step_await_start(struct context *c, const struct step *step)
     }
 }
 
-static int hook_failure(struct context *c, const struct hook_result *r, int64_t timeout)
+static int hook_failure(struct context *c, const struct hook_run *r, int64_t timeout)
 {
     int length;
 
@@ -382,7 +382,7 @@ int step_hook(struct context *c, const struct step *step)
     FIELDS(hook, step);
     unsigned args = list_count(&f->args.l), env = list_count(&f->env.l);
     char number[16];
-    struct hook_result result;
+    struct hook_run result;
 
     if (args > MAX_STRINGS || env > MAX_STRINGS)
         return -E2BIG;
@@ -396,7 +396,7 @@ int step_hook(struct context *c, const struct step *step)
     list_fill(&f->env.l, envp);
     snprintf(room, length + 1, "%s%s%s", f->state_head.s.bytes, number, f->state_tail.s.bytes);
     struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i,
-                         -1, NULL };
+                         -1 };
     mode_t ours = umask(022); /* 0 since the rootfs was opened: modes of devices and directories are exact */
     int error = hook_run(&hook, &result);
     umask(ours);

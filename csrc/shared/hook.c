@@ -41,7 +41,7 @@ static _Noreturn void become(const struct hook *h, int state, int output, int fa
     _exit(127);
 }
 
-static void keep_last(struct hook_result *r, const char *bytes, size_t length)
+static void keep_last(struct hook_run *r, const char *bytes, size_t length)
 {
     if (length >= sizeof r->text) {
         bytes += length - sizeof r->text;
@@ -57,7 +57,7 @@ static void keep_last(struct hook_result *r, const char *bytes, size_t length)
 }
 
 /* False when nobody writes any more */
-static bool drain(int output, struct hook_result *r)
+static bool drain(int output, struct hook_run *r)
 {
     char piece[4096];
     ssize_t got;
@@ -67,57 +67,64 @@ static bool drain(int output, struct hook_result *r)
     return got < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-/* Blocks all signals, until ppoll lets them come, and says whether one has asked for the hook's end. What is done at a
- * signal is done while others can come, as ever; the second question is for one that came since the first. */
-static bool interrupted(const struct hook *h)
+static void reap(struct hook_run *r)
 {
-    bool enough = h->interrupted && h->interrupted();
-    sigset_t all;
+    while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR)
+        ;
+    if (r->pipe >= 0) {
+        drain(r->pipe, r);
+        close(r->pipe);
+    }
+    if (r->pidfd >= 0)
+        close(r->pidfd);
+    r->pid = 0;
+}
 
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, NULL);
-    return enough || (h->interrupted && h->interrupted());
+void hook_kill(struct hook_run *r)
+{
+    if (r->pid <= 0)
+        return;
+    kill(-r->pid, SIGKILL);
+    kill(r->pid, SIGKILL);
+    reap(r);
 }
 
 /* Wait for the end of the hook itself: a daemon that it left behind may hold the pipe for ever. That its owner has ended
  * counts only while the hook runs: `delete --force` kills the owner to get hold of a container that waits for a hook. */
-static void watch(const struct hook *h, pid_t pid, int pidfd, int output, struct hook_result *r)
+int hook_watch(struct hook_run *r)
 {
-    int64_t deadline = monotonic_ns() / 1000000 + h->timeout;
-    struct pollfd waits[3] = { { .fd = pidfd, .events = POLLIN },
-                               { .fd = output, .events = POLLIN },
-                               { .fd = h->owner, .events = POLLIN } };
-    sigset_t before;
+    struct pollfd waits[3] = { { .fd = r->pidfd, .events = POLLIN },
+                               { .fd = r->pipe, .events = POLLIN },
+                               { .fd = r->owner, .events = POLLIN } };
 
-    sigprocmask(SIG_BLOCK, NULL, &before);
-    while (!(waits[0].revents & POLLIN)) {
-        int64_t left = h->timeout ? deadline - monotonic_ns() / 1000000 : -1;
-        if (interrupted(h))
-            r->ending = HOOK_INTERRUPTED;
-        else if (waits[2].revents)
-            r->ending = HOOK_OWNER_ENDED;
-        else if (h->timeout && left <= 0)
-            r->ending = HOOK_TIMED_OUT;
-        if (r->ending != HOOK_ENDED) {
-            kill(-pid, SIGKILL);
-            kill(pid, SIGKILL);
-            break;
+    while (r->pid > 0) {
+        int64_t left = r->deadline ? r->deadline - monotonic_ns() : 0;
+        struct timespec most = { left > 0 ? left / 1000000000 : 0, left > 0 ? left % 1000000000 : 0 };
+        int ready = ppoll(waits, 3, r->deadline ? &most : NULL, &r->signals);
+        if (ready < 0 && errno == EINTR)
+            return -EINTR;
+        if (ready > 0 && waits[1].revents && !drain(r->pipe, r)) {
+            close(r->pipe);
+            waits[1].fd = r->pipe = -1;
         }
-        struct timespec most = { left / 1000, left % 1000 * 1000000 };
-        if (ppoll(waits, 3, left < 0 ? NULL : &most, &before) < 0 && errno != EINTR)
-            break;
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        if (waits[1].revents && !drain(output, r))
-            waits[1].fd = -1;
+        if (ready < 0 || waits[0].revents & POLLIN) {
+            reap(r);
+        } else if (waits[2].revents || (r->deadline && left <= 0)) {
+            r->ending = waits[2].revents ? HOOK_OWNER_ENDED : HOOK_TIMED_OUT;
+            hook_kill(r);
+        }
     }
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    while (waitpid(pid, &r->status, 0) < 0 && errno == EINTR)
-        ;
-    if (waits[1].fd >= 0)
-        drain(output, r);
+    return 0;
 }
 
-static int run_with(const struct hook *h, struct hook_result *r, int state, const int output[2], const int failed[2])
+static void close_both(const int ends[2])
+{
+    for (int n = 0; n < 2; n++)
+        if (ends[n] >= 0)
+            close(ends[n]);
+}
+
+static int start_with(const struct hook *h, struct hook_run *r, int state, int output[2], int failed[2])
 {
     int error = 0;
     pid_t pid = fork();
@@ -126,40 +133,50 @@ static int run_with(const struct hook *h, struct hook_result *r, int state, cons
         return -errno;
     if (pid == 0)
         become(h, state, output[1], failed[1]);
-    close(output[1]);
     close(failed[1]);
-    int pidfd = sys_pidfd_open(pid);
+    failed[1] = -1;
     ssize_t told;
     do
         told = read(failed[0], &error, sizeof error);
     while (told < 0 && errno == EINTR);
-    watch(h, pid, pidfd, output[0], r);
-    if (pidfd >= 0)
-        close(pidfd);
-    return told == sizeof error ? -error : 0;
+    r->pid = pid;
+    r->pidfd = sys_pidfd_open(pid);
+    r->pipe = output[0];
+    output[0] = -1;
+    if (told != sizeof error)
+        return 0;
+    reap(r);
+    return -error;
 }
 
-int hook_run(const struct hook *h, struct hook_result *r)
+int hook_start(const struct hook *h, struct hook_run *r)
 {
-    int output[2] = { -1, -1 }, failed[2] = { -1, -1 }, result;
-    int state = state_file(h);
+    int output[2] = { -1, -1 }, failed[2] = { -1, -1 }, result, state = state_file(h);
 
-    r->output = 0;
-    r->ending = HOOK_ENDED;
-    r->status = 0;
     if (state < 0)
         return -errno;
-    if (pipe2(output, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) < 0) {
+    r->status = 0;
+    r->ending = HOOK_ENDED;
+    r->output = 0;
+    r->pid = 0;
+    r->owner = h->owner;
+    r->deadline = h->timeout ? monotonic_ns() + h->timeout * INT64_C(1000000) : 0;
+    sigprocmask(SIG_BLOCK, NULL, &r->signals);
+    if (pipe2(output, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) < 0)
         result = -errno;
-        if (output[0] >= 0) {
-            close(output[0]);
-            close(output[1]);
-        }
-    } else {
-        result = run_with(h, r, state, output, failed);
-        close(output[0]);
-        close(failed[0]);
-    }
+    else
+        result = start_with(h, r, state, output, failed);
+    close_both(output);
+    close_both(failed);
     close(state);
     return result;
+}
+
+int hook_run(const struct hook *h, struct hook_run *r)
+{
+    int error = hook_start(h, r);
+
+    while (!error && hook_watch(r) < 0)
+        ;
+    return error;
 }

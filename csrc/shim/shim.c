@@ -1,7 +1,6 @@
 /* shim.c: see shim.h. Plain facts for Python: nothing here decides, allocates or keeps state. */
 #include "shim.h"
 #include "shared/clone.h"
-#include "shared/hook.h"
 #include "shared/kernel.h"
 #include "shared/shared.h"
 
@@ -262,33 +261,14 @@ int shim_connect(int dir, const char *name, int type)
     return fd;
 }
 
-/* What waits goes on after a signal, unless what Python does at it has raised an exception: like Python's own (PEP 475) */
-#define GOING_ON(result, call) do result = (call); while (result == -EINTR && !interrupted())
-
-int shim_send(int fd, const void *data, size_t length, const int *files, size_t count, int interrupted(void))
+int shim_send(int fd, const void *data, size_t length, const int *files, size_t count)
 {
-    int result = -E2BIG;
-
-    if (count <= PACKET_FILES)
-        GOING_ON(result, send_packet(fd, data, length, files, (unsigned)count));
-    return result;
+    return count > PACKET_FILES ? -E2BIG : send_packet(fd, data, length, files, (unsigned)count);
 }
 
-int shim_receive(int fd, void *data, size_t room, int *file, int interrupted(void))
-{
-    int result;
+int shim_receive(int fd, void *data, size_t room, int *file) { return receive_packet(fd, data, room, file, 1); }
 
-    GOING_ON(result, receive_packet(fd, data, room, file, 1));
-    return result;
-}
-
-int shim_flock(int fd, int operation, int interrupted(void))
-{
-    int result;
-
-    GOING_ON(result, flock(fd, operation) < 0 ? failure() : 0);
-    return result;
-}
+int shim_flock(int fd, int operation) { return flock(fd, operation) < 0 ? failure() : 0; }
 
 int shim_prctl(int operation, unsigned long argument)
 {
@@ -539,28 +519,20 @@ int shim_seccomp_knows(unsigned flags)
     return SYS(seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EFAULT;
 }
 
-/* Bytes of output kept (not more than room), or -errno when the hook could not be started */
-int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const void *state, size_t length,
-              int timeout, int owner, int interrupted(void), int *status, int *ending, void *output, size_t room)
+int shim_hook_start(const char *path, char *const *args, char *const *env, const char *cwd, const void *state,
+                    size_t length, int timeout, int owner, struct hook_run *run)
 {
-    struct hook hook = { path, args, env, cwd, state, length, timeout, owner, interrupted };
-    struct hook_result result;
-    int error = hook_run(&hook, &result);
-
-    if (error)
-        return error;
-    *status = result.status;
-    *ending = result.ending;
-    size_t kept = result.output < room ? result.output : room;
-    memcpy(output, result.text + (result.output - kept), kept);
-    return (int)kept;
+    const struct hook hook = { path, args, env, cwd, state, length, timeout, owner };
+    return hook_start(&hook, run);
 }
 
-/* Numbers of a plan as init reads them: Python alone has no way to write many that costs little */
-int shim_pack(const long long *numbers, size_t count, void *data, size_t room)
+/* Called with all signals blocked, which ends with it: what Python does at them is done while others can come */
+int shim_hook_watch(struct hook_run *run)
 {
-    if (count > room / sizeof *numbers)
-        return -ENOSPC;
-    memcpy(data, numbers, count * sizeof *numbers);
-    return 0;
+    int result = hook_watch(run);
+
+    sigprocmask(SIG_SETMASK, &run->signals, NULL);
+    return result;
 }
+
+void shim_hook_kill(struct hook_run *run) { hook_kill(run); }

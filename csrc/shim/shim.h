@@ -1,8 +1,10 @@
-/* shim.h: the parent's half of the system calls. csrc/build/shim.py reads it, too, and makes of each prototype a function
- * of pyoci._shim, so a prototype keeps to the kinds of parameters that are listed there. Every function gives what the
- * kernel gave, or -errno. */
+/* shim.h: the parent's half of the system calls. cffi reads it, too (csrc/build/shim.py): pyoci/_shim.py calls these
+ * functions, and answers for pointers and lengths. Every function gives what the kernel gave, or -errno; one that waits gives
+ * -EINTR when a signal came, for Python to do what it does at signals and call again. */
 #ifndef PYOCI_SHIM_H
 #define PYOCI_SHIM_H
+#include "shared/hook.h"
+
 #include <stddef.h>
 
 int shim_seal(const char *path);
@@ -11,9 +13,9 @@ int shim_spawn(int executable, int plan, int report, int extra, int base, unsign
 int shim_socketpair(int *ours, int *theirs);
 int shim_listen(int dir, const char *name);
 int shim_connect(int dir, const char *name, int type);
-int shim_send(int fd, const void *data, size_t length, const int *files, size_t count, int interrupted(void));
-int shim_receive(int fd, void *data, size_t room, int *file, int interrupted(void));
-int shim_flock(int fd, int operation, int interrupted(void));
+int shim_send(int fd, const void *data, size_t length, const int *files, size_t count);
+int shim_receive(int fd, void *data, size_t room, int *file);
+int shim_flock(int fd, int operation);
 int shim_prctl(int operation, unsigned long argument);
 int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard);
 int shim_pidfd_open(int pid);
@@ -35,7 +37,8 @@ int shim_clone_mount(const char *path, unsigned flags, unsigned long long propag
                      unsigned map_flags);
 int shim_user_namespace(const char *uid_map, const char *gid_map);
 int shim_seccomp_knows(unsigned flags);
-int shim_hook(const char *path, char *const *args, char *const *env, const char *cwd, const void *state, size_t length,
-              int timeout, int owner, int interrupted(void), int *status, int *ending, void *output, size_t room);
-int shim_pack(const long long *numbers, size_t count, void *data, size_t room);
+int shim_hook_start(const char *path, char *const *args, char *const *env, const char *cwd, const void *state,
+                    size_t length, int timeout, int owner, struct hook_run *run);
+int shim_hook_watch(struct hook_run *run);
+void shim_hook_kill(struct hook_run *run);
 #endif

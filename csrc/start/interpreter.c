@@ -58,7 +58,7 @@ LATE_CODECS(PyCodec_LookupError, (const char *name), (name))
 LATE_CODECS(_PyCodec_EncodeText, (PyObject * text, const char *encoding, const char *errors), (text, encoding, errors))
 LATE_CODECS(_PyCodec_DecodeText, (PyObject * data, const char *encoding, const char *errors), (data, encoding, errors))
 
-PyMODINIT_FUNC PyInit__shim(void); /* csrc/build/shim.py */
+PyMODINIT_FUNC PyInit__native(void); /* csrc/build/shim.py */
 
 static PyObject *argv_list; /* sys.argv is made by the second half only */
 
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));
-    if (PyImport_AppendInittab("_pyoci", make_module) < 0 || PyImport_AppendInittab("pyoci._shim", PyInit__shim) < 0)
+    if (PyImport_AppendInittab("_pyoci", make_module) < 0 || PyImport_AppendInittab("pyoci._native", PyInit__native) < 0)
         return 1;
     configure(argc, argv);
     check(Py_InitializeFromConfig(&config));

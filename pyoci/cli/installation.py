@@ -6,7 +6,7 @@ import sys
 import pyoci
 from pyoci.errors import Error
 from pyoci.json import document
-from pyoci.start.installation import LIBRARIES
+from pyoci.start.installation import LIBRARIES, reason
 
 RUNNING = ("boot.py",)  # as __main__
 DOCUMENT = '{"a":[1,-2.5,true,null,"\u00e9\\n"],"b":{}}'
@@ -33,6 +33,8 @@ def check() -> "list[str]":
             if wanted not in LIBRARIES:
                 raise Error(f"{name} cannot be imported: {problem}", kind="internal") from None
             library, _, purpose = LIBRARIES[wanted]
+            if not purpose:
+                raise Error(reason(problem), kind="missing") from None
             missing.add(f"{library}, {purpose}")
     return sorted(missing)
 

@@ -3,7 +3,6 @@
 from pyoci import _shim
 from pyoci.errors import Error
 
-_OUTPUT = 4096
 _PATIENCE = 10000  # milliseconds; they look users up, perhaps over a network
 
 
@@ -14,14 +13,14 @@ def write_map(path: str, pid: int, numbers: "tuple[str, ...]", where: str) -> No
     numbers: containerID, hostID and size of each range
     Errors: Error with the helper's own words.
     """
-    args, output = tuple([word.encode() for word in (path, str(pid), *numbers)]), bytearray(_OUTPUT)
-    kept, status, ending = _shim.hook(path.encode(), args, (), b"/", b"", _PATIENCE, -1, output)
-    if kept < 0:
-        raise Error(f"start {path}", location=where, errno=-kept)
+    args = tuple([word.encode() for word in (path, str(pid), *numbers)])
+    result, status, ending, output = _shim.hook(path.encode(), args, (), b"/", b"", _PATIENCE, -1)
+    if result < 0:
+        raise Error(f"start {path}", location=where, errno=-result)
     if ending:
         raise Error(f"{path} does not end", location=where, kind="host")
     if status != 0:
-        words = " ".join(output[:kept].decode("utf-8", "replace").split())
+        words = " ".join(output.decode("utf-8", "replace").split())
         file = "/etc/subuid" if path.endswith("newuidmap") else "/etc/subgid"
         raise Error(
             words or f"{path} failed", location=where, hint=f"{file} must grant you the ids of the config", kind="host"

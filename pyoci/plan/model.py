@@ -91,12 +91,10 @@ class Plan:
             words[at] = operation | len(own) << 16 | (words[at] & 0xFFFFFFFF) << 32
             at += 1 + len(own)
         head = [ops.MAGIC | ops.VERSION << 32, len(words) | len(pool) << 32]
-        data = bytearray(8 * (len(head) + len(words)))
-        _shim.pack(head + words, data)
-        data += pool
+        data = _shim.pack(head + words) + pool
         if len(data) > ops.MAX_BYTES:
             raise Error(f"the config makes a plan of more than {ops.MAX_BYTES >> 20} MiB", kind="refused")
-        return bytes(data)
+        return data
 
     def _pool(self, fields: "list[Field]") -> "tuple[dict[Field, int], bytes]":
         """Strings and bytes, each kept once; the words that say where: the offset, and in the upper half the length."""

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 OURS: str = _pyoci.argv[0].rpartition("/pyoci/")[0]  # where the package is; the launcher gives the whole path
 PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
-SHIM = "pyoci._shim"
-# Of hot commands; the last of seccomp profiles
-EXTENSIONS = ("_json", "_struct", "fcntl", "select", "termios", "_cffi_backend")
+NATIVE = "pyoci._native"
+# Of hot commands
+CFFI = "_cffi_backend"
+EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios")
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib
@@ -46,14 +47,14 @@ def find_and_load(name: str, importer: "Any") -> "ModuleType":
         origin = extension(name)
         if origin:
             spec = Spec(name, None, origin=origin)
-            module: "ModuleType" = _imp.create_dynamic(spec)
+            module = create_cffi(spec) if name == CFFI else _imp.create_dynamic(spec)
             return finish(module, spec, _imp.exec_dynamic)
     if _imp.is_builtin(name):
         spec = Spec(name, importlib.BuiltinImporter, origin="built-in")
         return finish(_imp.create_builtin(spec), spec, _imp.exec_builtin)
     complete()
-    module = sys.modules.get(name)  # type: ignore[assignment]
-    return python_import(name, importer) if module is None else module
+    known = sys.modules.get(name)
+    return python_import(name, importer) if known is None else known
 
 
 def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
@@ -89,13 +90,26 @@ def complete_spec(spec: "Any") -> "Any":
     return spec
 
 
+def create_cffi(spec: "Any") -> "ModuleType":
+    """cffi wants one type of `_io`, to know Python's files by where C takes a FILE *, which none of our functions does.
+    Before the second half that module is not there, and to make it costs half a million instructions."""
+    if "_io" in sys.modules:
+        return _imp.create_dynamic(spec)
+    stand_in = sys.modules["_io"] = Module("_io")
+    stand_in._IOBase = Later
+    try:
+        return _imp.create_dynamic(spec)
+    finally:
+        del sys.modules["_io"]
+
+
 def finish(module: "ModuleType", spec: "Any", execute: "Callable[[ModuleType], Any]") -> "ModuleType":
     """The second half of an import of C code."""
     module.__spec__ = complete_spec(spec)
     sys.modules[spec.name] = module
     execute(module)
-    if spec.name == SHIM:
-        sys.modules["pyoci"]._shim = module  # type: ignore[attr-defined]
+    if spec.name == NATIVE:
+        sys.modules["pyoci"]._native = module  # type: ignore[attr-defined]
     return module
 
 

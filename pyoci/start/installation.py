@@ -3,10 +3,9 @@
 import posix
 import sys
 
-# By the module that is missed: the library, Debian's package, and the feature that wants it
+# By the module that is missed: the library, Debian's package, and the feature that wants it; "": every command does
 LIBRARIES = {
-    "_cffi_backend": ("cffi", "python3-cffi-backend", "for seccomp profiles"),
-    "cffi": ("cffi", "python3-cffi", "for seccomp profiles"),
+    "_cffi_backend": ("cffi", "python3-cffi-backend", ""),
     "google": ("protobuf", "python3-protobuf", "for checkpoints"),
     "jeepney": ("jeepney", "python3-jeepney", "for systemd's cgroups"),
     "jsonschema": ("jsonschema", "python3-jsonschema", "for what is wrong with a config"),

@@ -113,11 +113,8 @@ def _console(data: bytes) -> None:
 
 
 def _hook(data: bytes) -> None:
-    def hook(*given: Any) -> "tuple[int, int, int]":
-        output = given[-1]
-        kept = data[-len(output) :]
-        output[: len(kept)] = kept
-        return len(kept), data[0] << 8 if data else 0, len(data) & 1
+    def hook(*given: Any) -> "tuple[int, int, int, bytes]":
+        return 0, data[0] << 8 if data else 0, len(data) & 1, data
 
     hooks._shim = SimpleNamespace(hook=hook)  # type: ignore[assignment]
     hooks.run_hooks({"hooks": {"poststop": [{"path": "/h"}]}}, "poststop", {"bundle": "/"})

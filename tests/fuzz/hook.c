@@ -65,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char script[256], text[128 * 255 * 16];
     char *args[] = { actor, script, NULL }, *env[] = { NULL };
-    struct hook hook = { actor, args, env, "/", "{}", 2, TIMEOUT, -1, NULL };
-    struct hook_result result;
+    struct hook hook = { actor, args, env, "/", "{}", 2, TIMEOUT, -1 };
+    struct hook_run result;
     size_t length;
 
     if (size > 64)

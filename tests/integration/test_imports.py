@@ -35,10 +35,10 @@ INTERPRETER = re.compile(
     r"_signal|_abc|abc|io|sys|builtins|winreg|linecache|_stat|stat|runpy|importlib.*"
 )
 # Ours alone: extension modules and builtins
-OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios"}
+OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios", "_cffi_backend"}
 
 COMMON = """
-    pyoci pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
+    pyoci pyoci._native pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
     pyoci.container.state pyoci.errors pyoci.ids pyoci.json pyoci.json.document pyoci.kernel pyoci.runtime
 """
 LAUNCH = """

@@ -120,6 +120,31 @@ def test_python_that_has_gone_is_told(box: Box) -> None:
     assert "internal error" not in result.stderr and "configuration" not in result.stderr, result
 
 
+def without_packages(*words: str) -> "subprocess.CompletedProcess[str]":
+    """A command while every place of Python's packages is empty."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    places = [sysconfig.get_path("platlib"), f"{sys.base_prefix}/lib/{version}/site-packages"]
+    places += [f"/usr/local/lib/{version}/dist-packages", "/usr/lib/python3/dist-packages"]
+    hidden = "; ".join(f"mount -t tmpfs t {place}" for place in places if os.path.isdir(place))
+    command = ["unshare", "-m", "sh", "-ec", f'{hidden}; exec "$@"', "sh", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+
+@pytest.mark.parametrize("start", ["our own", "stock"])
+def test_cffi_that_is_missing_is_told(box: Box, start: str) -> None:
+    """By which the shim is called: no command that looks at containers does without."""
+    stock = [os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable), "-I", "-S", "-B"]
+    words = [PYOCI] if start == "our own" else [*stock, str(Path(PYOCI).parents[2] / "pyoci" / "__main__.py")]
+    for command in (["list"], ["create", "c"], ["version", "--check"]):
+        result = without_packages(*words, "--root", str(box.root), *command)
+        assert result.returncode == 1 and result.stdout == "", result
+        cure = (
+            "the Python library cffi is not installed (install it: python3-cffi-backend (Debian), or pip install cffi)"
+        )
+        assert cure in result.stderr and "Traceback" not in result.stderr, result
+    assert without_packages(*words, "--version").returncode == 0
+
+
 def test_python_that_the_user_may_not_read_is_told(box: Box) -> None:
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     if subprocess.call([*nobody, "test", "-x", PYOCI], cwd="/") != 0:

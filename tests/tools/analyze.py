@@ -19,10 +19,8 @@ EXTRA += [f"-isystem{sysconfig.get_path(name)}" for name in ("include", "platinc
 
 
 def sources(scratch: str) -> "list[Path]":
-    """Every C file of the project, and the one that it makes."""
-    module = Path(scratch) / "_shim.c"
-    module.write_text(shim.module())
-    return [*sorted((ROOT / "csrc").glob("*/*.c")), module]
+    """Every C file of the project, and the one that cffi makes for it."""
+    return [*sorted((ROOT / "csrc").glob("*/*.c")), Path(shim.write_module(scratch))]
 
 
 def run(title: str, *command: str) -> bool:
@@ -49,7 +47,7 @@ def main() -> int:
         Path(headers).mkdir()
         compiler.kernel_headers(headers)
         for source in sources(scratch):
-            extra = EXTRA if source.stem in ("launcher", "interpreter", "_shim") else []
+            extra = EXTRA if source.stem in ("launcher", "interpreter", "_native") else []
             for name in ("gcc", "clang"):
                 output = ["-c", "-o", f"{scratch}/object", str(source)]
                 good &= run(f"{name} {source.name}", name, *FLAGS, *extra, *output)

@@ -68,7 +68,9 @@ def main() -> None:
     finally:
         world.close()
     often = {name: sum(name in names for names in loaded) for names in loaded for name in names}
-    hot = [name for name in sorted(often, key=lambda name: (-often[name], name)) if not name.startswith("pyoci._shim")]
+    hot = [
+        name for name in sorted(often, key=lambda name: (-often[name], name)) if not name.startswith("pyoci._native")
+    ]
     (HOME / "csrc" / "start" / "hot.txt").write_text("\n".join(hot) + "\n")
     print(len(hot), "modules")
 

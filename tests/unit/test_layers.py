@@ -28,7 +28,7 @@ LAYERS = """
     options kinds
     ids json start
     spelling errors
-    _shim commit kernel pyoci
+    _native _shim commit kernel pyoci
 """
 # Being mended: none may be added
 PENDING = {
@@ -73,7 +73,7 @@ def imports(source: str, known: "set[str]") -> "Iterator[str]":
             if (node.module or "").partition(".")[0] == "pyoci":
                 for alias in node.names:
                     whole = f"{node.module}.{alias.name}"
-                    yield whole if whole in known or whole == "pyoci._shim" else str(node.module)
+                    yield whole if whole in known or whole == "pyoci._native" else str(node.module)
         pending += ast.iter_child_nodes(node)
 
 

@@ -1,4 +1,4 @@
-"""The shim's functions as Python sees them (csrc/build/shim.py): what is no argument for one is refused, and nothing
+"""The shim's functions as Python sees them (pyoci/_shim.py): what is no argument for one is refused, and nothing
 outside of what was given is read or written."""
 
 import array
@@ -20,11 +20,11 @@ import pytest
 from pyoci import _shim
 
 CSRC = Path(__file__).parents[2] / "csrc"
-NAMES = re.findall(r"shim_(\w+)\(", (CSRC / "shim" / "shim.h").read_text())
+NAMES = [name for name, one in vars(_shim).items() if inspect.isfunction(one) and not name.startswith("_")]
 FUNCTIONS: "dict[str, Any]" = {name: getattr(_shim, name) for name in NAMES}
 NUMBER, TEXT, TEXTS, INTS, BUFFER, ROOM = object(), object(), object(), object(), object(), object()
 
-# What each function takes, to hold the generated wrappers against something that is not generated
+# What each function takes, a kind of argument after the other
 TAKES: "dict[str, list[object]]" = {
     "seal": [TEXT],
     "spawn": [NUMBER] * 7,
@@ -53,8 +53,8 @@ TAKES: "dict[str, list[object]]" = {
     "clone_mount": [TEXT, NUMBER, NUMBER, NUMBER, NUMBER],
     "user_namespace": [TEXT] * 2,
     "seccomp_knows": [NUMBER],
-    "hook": [TEXT, TEXTS, TEXTS, TEXT, BUFFER, NUMBER, NUMBER, ROOM],
-    "pack": [INTS, ROOM],
+    "hook": [TEXT, TEXTS, TEXTS, TEXT, BUFFER, NUMBER, NUMBER],
+    "pack": [INTS],
 }
 # None that is taken for a number can do harm: no descriptor, no process, no command
 GOOD: "dict[object, Any]" = {
@@ -75,18 +75,28 @@ BAD: "dict[object, list[tuple[Any, type[Exception]]]]" = {
     TEXT: [("text", TypeError), (b"a\0b", ValueError), (bytearray(b"x"), TypeError), (None, TypeError)],
     TEXTS: [([b"x"], TypeError), (("x",), TypeError), ((b"x", b"a\0b"), ValueError), (b"x", TypeError),
             ((b"x", 1), TypeError)],
-    INTS: [(3, TypeError), ({3}, TypeError), ([3, "4"], TypeError), ((1 << 70,), OverflowError),
+    INTS: [(3, TypeError), ([3, "4"], TypeError), ((1 << 70,), OverflowError),
            ([Index()], TypeError)],
     BUFFER: [("text", TypeError), (None, TypeError), (memoryview(b"abcdef")[::2], BufferError)],
     ROOM: [(b"read only", BufferError), (memoryview(b"read only"), BufferError), ("text", TypeError), (8, TypeError)],
 }  # fmt: skip
 
 
-def test_every_function_is_there_and_tells_its_prototype() -> None:
-    assert sorted(TAKES) == sorted(NAMES) == sorted(name for name in dir(_shim) if not name.startswith("_"))
+def test_every_function_is_there() -> None:
+    """One that no test knows is a way around the checks; one that Python does not call is none."""
+    assert sorted(TAKES) == sorted(NAMES)
     for name, function in FUNCTIONS.items():
         assert len(inspect.signature(function).parameters) == len(TAKES[name]), name
-        assert function.__doc__.startswith(f"int shim_{name}("), function.__doc__
+    prototypes = re.findall(r"\bshim_\w+(?=\()", (CSRC / "shim" / "shim.h").read_text())
+    called = re.findall(r"\blib\.(\w+)", inspect.getsource(_shim))
+    assert sorted(prototypes) == sorted(called)
+
+
+def test_only_the_shim_has_the_functions_in_hand() -> None:
+    """They believe what they are told of pointers and lengths."""
+    package = CSRC.parent / "pyoci"
+    callers = [path.name for path in package.rglob("*.py") if "pyoci._native" in path.read_text()]
+    assert sorted(callers) == ["_shim.py", "boot.py"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,7 +108,7 @@ def test_wrong_arguments(name: str) -> None:
             with pytest.raises(problem):
                 FUNCTIONS[name](*good[:number], bad, *good[number + 1 :])
     for given in (good[:-1] if good else [1], [*good, 1]):
-        with pytest.raises(TypeError, match=f"{len(good)} arguments are expected, not {len(given)}"):
+        with pytest.raises(TypeError):
             FUNCTIONS[name](*given)
     if good:
         with pytest.raises(TypeError):
@@ -111,7 +121,7 @@ RANGES: "list[tuple[Callable[[int], int], int, int]]" = [
     (lambda n: _shim.prctl(1 << 30, n), 0, (1 << 64) - 1),
     (lambda n: _shim.openat2(-1, b"x", n, 0, 0), 0, (1 << 64) - 1),
     (lambda n: _shim.poll([n], 0), -1 << 31, (1 << 31) - 1),
-    (lambda n: _shim.pack([n], bytearray(8)), -1 << 63, (1 << 63) - 1),
+    (lambda n: len(_shim.pack([n])), -1 << 63, (1 << 63) - 1),
 ]
 
 
@@ -147,13 +157,15 @@ def test_results_beside_the_result() -> None:
 def test_a_hook_gets_words_and_gives_the_end_of_its_output() -> None:
     script = b'printf "%s %s|" "$1" "$V"; cat; exit 3'
     args, env = (b"sh", b"-c", script, b"x", b"one two"), (b"V=v", b"PATH=/bin:/usr/bin")
-    output = bytearray(b"." * 20)
-    assert _shim.hook(b"/bin/sh", args, env, b"/", b"sta\0te", 0, -1, output) == (16, 3 << 8, 0)
-    assert bytes(output) == b"one two v|sta\0te...."
-    small = bytearray(b"." * 8)
-    assert _shim.hook(b"/bin/sh", args, env, b"/", b"sta\0te", 0, -1, memoryview(small)[:6]) == (6, 3 << 8, 0)
-    assert bytes(small) == b"sta\0te.."
-    assert _shim.hook(b"/bin/sh", (), (), b"/nowhere", b"", 0, -1, small)[0] == -errno.ENOENT
+    assert _shim.hook(b"/bin/sh", args, env, b"/", b"sta\0te", 0, -1) == (0, 3 << 8, 0, b"one two v|sta\0te")
+    state = b"much" * 1000 + b"\xff\0end"
+    assert _shim.hook(b"/bin/cat", (b"cat",), (), b"/", state, 0, -1) == (0, 0, 0, state[-1024:])
+    assert _shim.hook(b"/bin/sh", (), (), b"/nowhere", b"", 0, -1) == (-errno.ENOENT, 127 << 8, 0, b"")
+
+
+def test_a_hook_that_has_had_its_time_is_killed_with_what_it_said() -> None:
+    args = (b"sh", b"-c", b"echo begun; sleep 100")
+    assert _shim.hook(b"/bin/sh", args, (), b"/", b"", 200, -1) == (0, signal.SIGKILL, 1, b"begun\n")
 
 
 class Stuck:
@@ -194,8 +206,8 @@ class Stuck:
         fifo = os.open("fifo", os.O_RDWR)
         self.files.append(fifo)
         words = (b"sh", b"-c", b"read -r x <fifo")
-        call = lambda: _shim.hook(b"/bin/sh", words, (), os.getcwdb(), b"", 0, -1, bytearray(8))  # noqa: E731
-        return call, lambda: os.write(fifo, b"x\n"), (0, 0, 0)
+        call = lambda: _shim.hook(b"/bin/sh", words, (), os.getcwdb(), b"", 0, -1)  # noqa: E731
+        return call, lambda: os.write(fifo, b"x\n"), (0, 0, 0, b"")
 
 
 @pytest.fixture
@@ -227,6 +239,25 @@ def test_a_call_that_waits_goes_on_after_a_signal(stuck: Stuck, alarms: Alarms, 
     assert set() in seen
 
 
+def test_a_hook_is_waited_for_with_signals_blocked(stuck: Stuck, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait lets them come. One that came just before would not end it, and what Python does at it would be late."""
+
+    class Lib:
+        def __getattr__(self, name: str) -> Any:
+            if name == "shim_hook_watch":
+                blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            return getattr(lib, name)
+
+    blocked: "list[set[Any]]" = []
+    lib = _shim.lib
+    monkeypatch.setattr(_shim, "lib", Lib())
+    call, release, result = stuck.hook()
+    release()
+    assert call() == result
+    assert blocked == [signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
 @pytest.mark.parametrize("name", WAITING)
 def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, alarms: Alarms, name: str) -> None:
     call, _, _ = getattr(stuck, name)()
@@ -241,17 +272,15 @@ def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, alarms: Ala
     with pytest.raises(InterruptedError, match="by the handler"):
         called.append(True)
         call()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+    with pytest.raises(ChildProcessError):  # a hook has been killed, and waited for
+        os.waitpid(-1, os.WNOHANG)
 
 
-def test_pack_writes_what_fits() -> None:
+def test_pack_writes_numbers_as_c_has_them() -> None:
     numbers = [0, 1, -1, (1 << 63) - 1, -(1 << 63)]
-    data = bytearray(b"." * 48)
-    assert _shim.pack(numbers, data) == 0
-    assert data[:40] == array.array("q", numbers).tobytes() and data[40:] == b"." * 8
-    before = bytes(data)
-    assert _shim.pack([7] * 7, data) == _shim.pack([7], bytearray(7)) == -errno.ENOSPC
-    assert data == before
-    assert _shim.pack((), bytearray()) == 0
+    assert _shim.pack(numbers) == array.array("q", numbers).tobytes()
+    assert _shim.pack([]) == b""
 
 
 @contextmanager
@@ -304,10 +333,7 @@ def test_a_buffer_keeps_its_size_during_a_call_and_not_longer() -> None:
         os.close(ours)
         os.close(theirs)
     assert problems and bytes(room) == b"go\0\0\0\0\0\0"
-    for numbers in ([1], [1 << 70], [1, 1]):
-        with suppress(OverflowError):
-            _shim.pack(numbers, room)
-        room.append(room.pop())
+    room.append(room.pop())
 
 
 def test_nothing_is_kept_of_what_was_given() -> None:
@@ -317,7 +343,7 @@ def test_nothing_is_kept_of_what_was_given() -> None:
     before = [sys.getrefcount(one) for one in given]
     for _ in range(100):
         assert _shim.seal(text) == -errno.ENOENT
-        _shim.pack(numbers, room)
+        _shim.pack(numbers)
         with pytest.raises(TypeError):
-            _shim.hook(text, texts, (text, 1), b"/", room, 0, -1, room)  # type: ignore[arg-type]
+            _shim.hook(text, texts, (text, 1), b"/", room, 0, -1)  # type: ignore[arg-type]
     assert before == [sys.getrefcount(one) for one in given]
