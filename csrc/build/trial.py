@@ -34,11 +34,11 @@ def problem(words, package):
     if not os.path.exists(os.path.join(package, "programs", "init")):
         return f"{package}/programs/init is missing"
     with tempfile.TemporaryDirectory() as scratch:
-        words = _beside_cffi(words, package, scratch)
+        words = beside_cffi(words, package, scratch)
         return _call(words, scratch, "version", "--check")[1] or _container(words, scratch)
 
 
-def _beside_cffi(words, package, scratch):
+def beside_cffi(words, package, scratch):
     """The words for the package as it will be installed: with cffi's library beside it, which for the time of a build
     may be in a place of its own."""
     place = os.path.join(scratch, "installed")

@@ -1,0 +1,137 @@
+"""The steps of a build (csrc/build), each by itself; tests/integration/test_build.py has whole builds."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+CSRC = PROJECT / "csrc"
+sys.path.insert(0, str(PROJECT))
+
+from csrc.build import compiler, generate, interpreter, programs, shim, trial  # noqa: E402
+
+VARIABLES = ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "STATIC_CC", "PYOCI_START")
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_words_of_the_environment_follow_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-O0 '-DTWO WORDS'")
+    words = compiler.cflags("/scratch")
+    assert words.index("-O2") < words.index("-O0") < words.index("-DTWO WORDS")
+    assert f"-ffile-prefix-map={PROJECT}=pyoci" in words and "-ffile-prefix-map=/scratch=build" in words
+
+
+@pytest.mark.parametrize(
+    ("environment", "compilers", "words"),
+    [
+        ({}, [["musl-gcc"], compiler.CC], ["-static", "-fno-pie", "-no-pie"]),
+        ({"CC": "clang"}, [compiler.CC], ["-static", "-fno-pie", "-no-pie"]),
+        ({"STATIC_CC": "cc -static-pie"}, [["cc", "-static-pie"]], ["-static-pie", "-fPIE"]),
+    ],
+)
+def test_static_compilers(
+    monkeypatch: pytest.MonkeyPatch, environment: "dict[str, str]", compilers: "list[list[str]]", words: "list[str]"
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert compiler.static_compilers() == compilers
+    assert compiler.static_words() == words
+
+
+def test_every_c_file_is_compiled_by_a_step() -> None:
+    """Of init the list is typed; the others are named where they are compiled."""
+    steps = "".join(path.read_text() for path in (CSRC / "build").glob("*.py"))
+    named = {*re.findall(r'"(\w+/\w+\.c)"', steps), *[f"init/{name}.c" for name in programs.INIT]}
+    assert named == {str(path.relative_to(CSRC)) for path in CSRC.glob("*/*.c")}
+    assert all(Path(compiler.source(name)).exists() for name in named)
+
+
+def test_the_archive_of_the_sources_has_every_file_of_csrc() -> None:
+    lines = (PROJECT / "MANIFEST.in").read_text().splitlines()
+    (kinds,) = [line.split()[2:] for line in lines if line.startswith("recursive-include csrc ")]
+    files = [path for path in CSRC.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert [path for path in files if f"*{path.suffix}" not in kinds] == []
+
+
+def test_the_module_of_the_shim_is_the_same_wherever_it_is_made(tmp_path: Path) -> None:
+    one, other = (Path(shim.write_module(str(tmp_path / name))) for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
+    assert str(tmp_path) not in one.read_text()
+
+
+def test_a_start_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYOCI_START", "quick")
+    with pytest.raises(SystemExit, match="it is one of frozen, linked, stock"):
+        interpreter.wanted()
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "why"),
+    [((3, 11), "cpython", ""), ((3, 16), "cpython", "nobody has looked at"), ((3, 11), "pypy", "is not CPython")],
+)
+def test_pythons_that_get_the_stock_start(
+    monkeypatch: pytest.MonkeyPatch, version: "tuple[int, int]", name: str, why: str
+) -> None:
+    monkeypatch.setattr(interpreter.sys, "version_info", (*version, 0))
+    monkeypatch.setattr(interpreter.sys, "implementation", type("", (), {"name": name}))
+    said = interpreter.unknown()
+    assert why in said and bool(why) == bool(said)
+
+
+CONFIG = """extern PyObject* PyInit_posix(void);
+extern PyObject* PyInit_pyexpat(void);
+extern PyObject* PyInit__md5(void);
+struct _inittab _PyImport_Inittab[] = {
+    {"posix", PyInit_posix},
+    {"pyexpat", PyInit_pyexpat},
+    {"_md5", PyInit__md5},
+    {0, 0}
+};
+"""
+
+
+def test_optional_modules_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = tmp_path / "python"
+    place.mkdir()
+    monkeypatch.setattr(interpreter, "variable", lambda name: str(place))
+    assert interpreter.module_list(str(tmp_path)) is None
+    (place / "config.c").write_text(CONFIG)
+    text = Path(interpreter.module_list(str(tmp_path))).read_text()
+    assert text == "".join(line for line in CONFIG.splitlines(True) if "pyexpat" not in line and "_md5" not in line)
+
+
+def test_what_is_no_object_of_a_compiler() -> None:
+    with pytest.raises(SystemExit, match="makes no ELF objects"):
+        generate.text_of(b"MZ", "kernel")
+
+
+def test_a_trial_sees_the_package_beside_cffi(tmp_path: Path) -> None:
+    """As it will be installed, although the library of a build lies elsewhere."""
+    package = tmp_path / "lib" / "pyoci"
+    (package / "programs").mkdir(parents=True)
+    (package / "programs" / "init").write_text("init")
+    (tmp_path / "scratch").mkdir()
+    words = [str(package / "programs" / "init"), "0", "packages=/elsewhere"]
+    first, *rest = trial.beside_cffi(words, str(package), str(tmp_path / "scratch"))
+    place = Path(first).parents[2]
+    assert rest == words[1:] and Path(first).read_text() == "init"
+    assert [name for name in os.listdir(place) if name.startswith("_cffi_backend")] and place != package.parent
+
+
+def test_finish_says_which_start_it_got(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "refusals", [])
+    programs.finish("frozen", "/package")
+    assert capsys.readouterr().err.endswith("the build's start is frozen (tried with a container)\n")
+    trial.refusals.append("unshare: EPERM")
+    programs.finish("linked", "/package")
+    said: Any = capsys.readouterr().err
+    assert "start slower than they could" in said and said.endswith("refuses this build a container: unshare: EPERM)\n")
