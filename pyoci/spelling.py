@@ -1,19 +1,19 @@
 """Did you mean …? Only what is a slip of the keyboard away: a wrong guess is worse than none."""
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 MOST = 64  # no word that we know is longer
 
 
-def suggestion(word: str, known: "Iterable[str]", marks: str = "") -> str:
+def suggestion(word: str, known: Iterable[str], marks: str = "") -> str:
     """`did you mean "…"?` for a misspelt word, or nothing. marks: what stands before it where it is written"""
     found = closest(word, known)
     return f'did you mean "{marks}{found}"?' if found else ""
 
 
-def closest(word: str, known: "Iterable[str]") -> str:
+def closest(word: str, known: Iterable[str]) -> str:
     """The known word that this one was probably meant to be, or nothing."""
     best, least = "", MOST
     for other in known if 1 < len(word) <= MOST else ():
@@ -35,7 +35,7 @@ def _common(word: str, other: str) -> int:
 
 def distance(one: str, other: str) -> int:
     """How many letters are to be changed, added, left out, or exchanged with their neighbour."""
-    before: "list[int]" = []
+    before: list[int] = []
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
         before, last, row = row, before, [i]

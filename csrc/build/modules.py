@@ -5,8 +5,8 @@ import marshal
 import os
 import sysconfig
 
-from . import frozen
-from .compiler import source, write
+from . import frozen, hot
+from .compiler import write
 
 # Of Python's own: what a hot command may want, from a file that only the second half of Python's start could read
 PYTHONS_OWN = ("struct",)
@@ -148,12 +148,6 @@ def modules_of(package, in_tree):
         yield name, is_package, code, changed
 
 
-def hot_modules():
-    """Those that hot commands load, which lie close together in the program (start/hot.txt, by tests/tools/hot.py)."""
-    with open(source("start/hot.txt"), encoding="utf-8") as file:
-        return file.read().split()
-
-
 # By the assembler, which link-time optimization leaves alone
 DATA = """.section .rodata
 .global module_code
@@ -170,7 +164,7 @@ def module_table(package, scratch, in_tree, freeze):
     freeze: as objects, where that is possible, and not marshalled
     """
     pool, table, data = frozen.Frozen(), [], b""
-    place = {name: number for number, name in enumerate(hot_modules())}
+    place = {name: number for number, name in enumerate(hot.modules())}
     modules = sorted(modules_of(package, in_tree), key=lambda module: (place.get(module[0], len(place)), module[0]))
     for name, is_package, code, changed in modules:
         piece, ready = b"", "NULL"

@@ -1,25 +1,24 @@
 """One run of CRIU: `criu swrk`, a request, what it asks meanwhile, its answer, and of a failure its first words."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
 from pyoci.errors import Error
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Optional
-
-    Ask = Callable[[str, int, int], None]
+Ask = Callable[[str, int, int], None]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HINT = "install criu, or name it with --criu"
 
 
-def load_messages() -> "Any":
+def load_messages() -> Any:
     """The module of the protocol. Errors: Error when the protobuf library is missing."""
     try:
         from pyoci.checkpoint import messages
@@ -79,11 +78,11 @@ class Criu:
     def __init__(self, program: str, directories: Directories) -> None:
         self.program = program or "criu"
         self.directories = directories
-        self.descriptors: "list[int]" = []
-        self.on_notify: "Optional[Ask]" = None
-        self.on_spawn: "Optional[Callable[[int], None]]" = None
+        self.descriptors: list[int] = []
+        self.on_notify: Ask | None = None
+        self.on_spawn: Callable[[int], None] | None = None
 
-    def run(self, kind: int, name: str, options: "Any") -> "Any":
+    def run(self, kind: int, name: str, options: Any) -> Any:
         """Does a request. name: its name for errors. Errors: Error with CRIU's first error and the place of its log."""
         messages = load_messages()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -110,7 +109,7 @@ class Criu:
                 ours.close()
                 process.wait()
 
-    def _spawn(self, theirs: socket.socket, words: "Any") -> "subprocess.Popen[bytes]":
+    def _spawn(self, theirs: socket.socket, words: Any) -> subprocess.Popen[bytes]:
         handed = [theirs.fileno(), self.directories.images, self.directories.work, *self.descriptors]
         try:
             return subprocess.Popen(
@@ -122,7 +121,7 @@ class Criu:
         except OSError as problem:
             raise Error(f"start {self.program}", errno=problem.errno or 0, hint=_HINT) from None
 
-    def _talk(self, ours: socket.socket, name: str) -> "Any":
+    def _talk(self, ours: socket.socket, name: str) -> Any:
         messages = load_messages()
         while True:
             data, passed, _, _ = socket.recv_fds(ours, 1 << 16, 1)
@@ -144,7 +143,7 @@ class Criu:
                 os.close(fd)
             ours.send(messages.Request(type=messages.NOTIFY, notify_success=True).SerializeToString())
 
-    def _failure(self, name: str, answer: "Any") -> Error:
+    def _failure(self, name: str, answer: Any) -> Error:
         first = self._first_error(name) or answer.cr_errmsg
         text = f"criu failed: {first}" if first else "criu failed"
         return Error(text, step=name, errno=answer.cr_errno, hint=self._log(name).lstrip("; "), kind="host")

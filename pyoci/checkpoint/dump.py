@@ -1,23 +1,21 @@
 """checkpoint: saves the processes of a running container to image files."""
 
+from __future__ import annotations
+
 import json
 import os
+from typing import Any
 
 from pyoci.checkpoint import mounts
 from pyoci.checkpoint.criu import Criu, Directories, load_messages, make_directory
 from pyoci.checkpoint.options import CriuOptions, common, joined
+from pyoci.container.state import Entry
 from pyoci.errors import Error
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from pyoci.container.state import Entry
 
 DESCRIPTORS = "descriptors.json"
 
 
-def checkpoint(entry: "Entry", options: CriuOptions) -> None:
+def checkpoint(entry: Entry, options: CriuOptions) -> None:
     """Saves a container; it has ended then, unless it was asked to go on, or this was a pre-dump.
 
     Errors: Error with CRIU's first error; then the container goes on.
@@ -47,7 +45,7 @@ def checkpoint(entry: "Entry", options: CriuOptions) -> None:
         directories.close()
 
 
-def _request(messages: "Any", options: CriuOptions, config: "dict[str, Any]", entry: "Entry", pid: int) -> "Any":
+def _request(messages: Any, options: CriuOptions, config: dict[str, Any], entry: Entry, pid: int) -> Any:
     request = common(messages, options, config)
     request.pid, request.root, request.log_file = pid, entry.record["rootfs"], "dump.log"
     paths = entry.record["cgroup"]["cgroup_paths"]
@@ -79,15 +77,15 @@ def _request(messages: "Any", options: CriuOptions, config: "dict[str, Any]", en
     return request
 
 
-def hierarchies(record: "dict[str, Any]", pid: int) -> "tuple[list[str], list[str]]":
+def hierarchies(record: dict[str, Any], pid: int) -> tuple[list[str], list[str]]:
     """Those in which the container has a cgroup of its own, and the others, as /proc/PID/cgroup names them.
 
     In the others it is in somebody else's cgroup or at the top, as where v2 alone is mounted on a machine that has v1.
     CRIU would save all that is below, and `restore` would make anew whatever has gone since.
     """
     known = {*record.get("cgroup_paths", ()), *([""] if record.get("unified") else [])}
-    own: "list[str]" = []
-    others: "list[str]" = []
+    own: list[str] = []
+    others: list[str] = []
     with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         for line in file.read().split("\n"):
             fields = line.split(":", 2)
@@ -96,7 +94,7 @@ def hierarchies(record: "dict[str, Any]", pid: int) -> "tuple[list[str], list[st
     return own, others
 
 
-def _page_server(text: str) -> "tuple[str, int]":
+def _page_server(text: str) -> tuple[str, int]:
     address, _, port = text.rpartition(":")
     if not address or not port.isdecimal() or len(port) > 5:
         raise Error(f"Use --page-server ADDRESS:PORT, not {text!r}", location="--page-server")

@@ -3,15 +3,15 @@
 Built when the module is loaded, so that any version of the protobuf library will do. Enumerations are plain numbers.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from google.protobuf import (  # type: ignore[import-untyped, import-not-found, unused-ignore]
     descriptor_pb2,
     descriptor_pool,
     message_factory,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 DUMP, RESTORE, PRE_DUMP, NOTIFY, VERSION = 1, 2, 4, 6, 10
 CGROUP_MODES = {"ignore": 0, "soft": 3, "full": 4, "strict": 5}
@@ -40,7 +40,7 @@ _MESSAGES = {
 }
 
 
-def _build() -> "dict[str, Any]":
+def _build() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="pyoci/criu.proto", package="pyoci.criu", syntax="proto2")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)

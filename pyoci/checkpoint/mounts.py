@@ -1,14 +1,14 @@
 """Which mounts of a container come from outside: CRIU cannot save those, and is told by name what to put there."""
 
-import os
+from __future__ import annotations
 
+import os
+from typing import Any
+
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Config = dict[str, Any]
+Config = dict[str, Any]
 
 # Filesystems of the kernel's own data: CRIU makes them anew, though they share a superblock with the host's
 _VIRTUAL = ("proc", "sysfs", "mqueue", "devpts", "cgroup2")
@@ -33,13 +33,13 @@ def _plain(text: str) -> str:
     return text
 
 
-def read(pid: str) -> "list[Mount]":
+def read(pid: str) -> list[Mount]:
     """The mounts of a process."""
     with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         return [Mount(line.rstrip("\n")) for line in file]
 
 
-def external(pid: int) -> "list[tuple[str, str]]":
+def external(pid: int) -> list[tuple[str, str]]:
     """(mount point, name for CRIU) of each mount that is a part of the host's."""
     host = {mount.device for mount in read("self")}
     inside = read(str(pid))
@@ -54,7 +54,7 @@ def external(pid: int) -> "list[tuple[str, str]]":
     return found
 
 
-def binds(config: "Config", bundle: str) -> "list[tuple[str, str]]":
+def binds(config: Config, bundle: str) -> list[tuple[str, str]]:
     """(name for CRIU, host path) of what a config binds into the container."""
     found = [(NULL, NULL)]
     for mount in config.get("mounts") or []:
@@ -65,13 +65,13 @@ def binds(config: "Config", bundle: str) -> "list[tuple[str, str]]":
     return found
 
 
-def _point(mount: "dict[str, Any]") -> str:
+def _point(mount: dict[str, Any]) -> str:
     # normpath(3posix) keeps two slashes at the beginning
     destination: str = mount["destination"]
     return os.path.normpath("/" + destination.lstrip("/"))
 
 
-def hierarchies(config: "Config", parts: "list[dict[str, Any]]") -> "list[tuple[str, str]]":
+def hierarchies(config: Config, parts: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """(name for CRIU, host path) of the hierarchies of cgroup v1 that a mount of type cgroup shows; CRIU makes the one
     tree of v2 by itself. parts: as pyoci.cgroups.mounts has them"""
     found = []
@@ -81,12 +81,12 @@ def hierarchies(config: "Config", parts: "list[dict[str, Any]]") -> "list[tuple[
     return found
 
 
-def make_points(config: "Config", rootfs: str, bundle: str) -> None:
+def make_points(config: Config, rootfs: str, bundle: str) -> None:
     """Makes what is missing to mount on: an imported root filesystem has none of the directories that create made."""
     root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     sources = dict(binds(config, bundle))
     try:
-        covered: "list[str]" = []
+        covered: list[str] = []
         for mount in config.get("mounts") or []:
             point = _point(mount)
             if not any(point.startswith(above + "/") for above in covered):
@@ -97,8 +97,6 @@ def make_points(config: "Config", rootfs: str, bundle: str) -> None:
 
 
 def _make(root: int, point: str, is_file: bool) -> None:
-    from pyoci import _shim, kernel
-
     done = ""
     parts = [part for part in point.split("/") if part]
     for number, part in enumerate(parts):

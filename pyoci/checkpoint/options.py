@@ -1,10 +1,11 @@
 """What a caller asks of checkpoint and of restore, and what of it goes to CRIU in both directions."""
 
-from pyoci.errors import Error
+from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+import os
+from typing import Any
+
+from pyoci.errors import Error
 
 _CLONE_NEWNET = 0x40000000
 
@@ -34,9 +35,9 @@ class CriuOptions:
         self.images = images
         self.work = work
         self.criu = criu
-        self.flags: "set[str]" = set()
+        self.flags: set[str] = set()
         self.manage_cgroups_mode = ""
-        self.empty_ns: "list[str]" = []
+        self.empty_ns: list[str] = []
         self.page_server = ""
         self.parent_path = ""
         self.status_fd = -1
@@ -47,7 +48,7 @@ class CriuOptions:
         return flag in self.flags
 
 
-def common(messages: "Any", options: CriuOptions, config: "dict[str, Any]") -> "Any":
+def common(messages: Any, options: CriuOptions, config: dict[str, Any]) -> Any:
     """CRIU's options that mean the same in both directions."""
     result = messages.Options(
         log_level=4, notify_scripts=True, orphan_pts_master=True,
@@ -71,12 +72,10 @@ def common(messages: "Any", options: CriuOptions, config: "dict[str, Any]") -> "
 
 
 def _is_file(path: str) -> bool:
-    import os
-
     return os.path.isfile(path)
 
 
-def joined(config: "dict[str, Any]") -> "list[tuple[str, str, str]]":
+def joined(config: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(CRIU's word for the type, name for CRIU, path) of namespaces by path that CRIU leaves alone."""
     words = {"network": ("net", "extRootNetNS"), "pid": ("pid", "extRootPidNS")}
     found = []

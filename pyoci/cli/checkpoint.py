@@ -1,24 +1,22 @@
 """The commands checkpoint and restore."""
 
+from __future__ import annotations
+
+from pyoci.checkpoint.options import CriuOptions
+from pyoci.cli.call import Call
+from pyoci.cli.lifecycle import working_directory
 from pyoci.options import CreateOptions, check_id
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pyoci.checkpoint.options import CriuOptions
-    from pyoci.cli.call import Call
 
-
-def checkpoint(call: "Call") -> int:
+def checkpoint(call: Call) -> int:
     """Saves a container to files."""
     name = check_id(call.arguments[0])
     call.runtime().checkpoint(name, _criu_options(call))
     return 0
 
 
-def restore(call: "Call") -> int:
+def restore(call: Call) -> int:
     """Makes a container of such files; unless detached waits for it, and the status is its process's."""
-    from pyoci.cli.lifecycle import working_directory
-
     name = check_id(call.arguments[0])
     wanted = CreateOptions(
         call.path("bundle") or working_directory(),
@@ -31,10 +29,7 @@ def restore(call: "Call") -> int:
     return call.runtime().restore(name, wanted, _criu_options(call))
 
 
-def _criu_options(call: "Call") -> "CriuOptions":
-    from pyoci.checkpoint.options import CriuOptions
-    from pyoci.cli.lifecycle import working_directory
-
+def _criu_options(call: Call) -> CriuOptions:
     images = call.path("image-path") or f"{working_directory()}/checkpoint"
     options = CriuOptions(images, call.path("work-path"), call.criu)
     options.flags = {name for name, value in call.flags.items() if value is True}

@@ -1,10 +1,10 @@
 """Completions for bash, zsh and fish, made from the table of commands."""
 
-from pyoci.cli import table, texts
+from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+
+from pyoci.cli import table, texts
 
 # What the shells offer after a flag: by the placeholder of its value.
 _FILES = ("FILE", "SOCKET")
@@ -29,7 +29,7 @@ _NAMES_A_CONTAINER = (
 _SIGNALS = "TERM KILL HUP INT QUIT USR1 USR2 STOP CONT WINCH"
 
 
-def names() -> "list[str]":
+def names() -> list[str]:
     """The commands in the order of the alphabet."""
     return sorted(table.COMMANDS)
 
@@ -37,15 +37,15 @@ def names() -> "list[str]":
 # --- bash ------------------------------------------------------------------------------------------------------------
 
 
-def _spellings(flags: "Sequence[table.Flag]") -> "list[str]":
+def _spellings(flags: Sequence[table.Flag]) -> list[str]:
     return [word for name, short, _ in flags for word in ([f"--{name}", f"-{short}"] if short else [f"--{name}"])]
 
 
-def _valued(flags: "Sequence[table.Flag]") -> "list[table.Flag]":
+def _valued(flags: Sequence[table.Flag]) -> list[table.Flag]:
     return [flag for flag in flags if flag[2] != table.BOOL]
 
 
-def _bash_values(command: str, flags: "Sequence[table.Flag]") -> "list[str]":
+def _bash_values(command: str, flags: Sequence[table.Flag]) -> list[str]:
     """A case branch for each flag with a value: what to offer after it."""
     branches = []
     for flag in _valued(flags):
@@ -113,7 +113,7 @@ def _quoted(text: str) -> str:
     return text.replace("'", "'\\''")
 
 
-def _zsh_flag(command: str, flag: "table.Flag") -> str:
+def _zsh_flag(command: str, flag: table.Flag) -> str:
     name, short, kind = flag
     placeholder, text = texts.of_flag(command, name)
     words = _quoted(text).replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
@@ -182,7 +182,7 @@ def _zsh_arguments(name: str) -> str:
 # --- fish ------------------------------------------------------------------------------------------------------------
 
 
-def _fish_flag(command: str, flag: "table.Flag") -> str:
+def _fish_flag(command: str, flag: table.Flag) -> str:
     name, short, kind = flag
     placeholder, text = texts.of_flag(command, name)
     where = f"__fish_seen_subcommand_from {command}" if command else "__fish_use_subcommand"

@@ -1,17 +1,17 @@
 """The command events: what happens to a container, one JSON object a line."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from pyoci.cli.call import Call
 from pyoci.cli.output import show
 from pyoci.errors import Error
 from pyoci.ids import check_id
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from pyoci.cli.call import Call
+from pyoci.json.document import dump
 
 
-def main(call: "Call") -> int:
+def main(call: Call) -> int:
     """Prints statistics at an interval and each kill for memory; with --stats one reading."""
     name = check_id(call.arguments[0])
     interval = call.seconds("interval", 5.0)
@@ -24,7 +24,5 @@ def main(call: "Call") -> int:
     return 0
 
 
-def _print(event: "dict[str, Any]") -> None:
-    from pyoci.json.document import dump
-
+def _print(event: dict[str, Any]) -> None:
     show(dump(event) + "\n")

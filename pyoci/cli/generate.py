@@ -5,10 +5,15 @@
 writes them below DIR (default: the working directory); a test compares them with what is committed.
 """
 
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
 from pyoci.cli import completion, pages
 
 
-def files() -> "dict[str, str]":
+def files() -> dict[str, str]:
     """Every generated file: its path below the project's directory, and its text."""
     return {
         "man/pyoci.8": pages.man_page(),
@@ -21,9 +26,6 @@ def files() -> "dict[str, str]":
 
 def main() -> None:
     """Writes the files."""
-    import sys
-    from pathlib import Path
-
     home = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     for name, text in files().items():
         path = home / name

@@ -1,15 +1,20 @@
 """The command help, and the help of every command, laid out for a terminal."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pyoci.cli import table, texts
 from pyoci.cli.output import show
+from pyoci.cli.version import version_text
 from pyoci.errors import Error
+from pyoci.spelling import suggestion
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.cli.call import Call
 
 
-def main(call: "Call") -> int:
+def main(call: Call) -> int:
     """Prints the help of the program, or of the command named."""
     if not call.arguments:
         show(of_program())
@@ -23,15 +28,11 @@ def main(call: "Call") -> int:
 
 def unknown_command(name: str) -> Error:
     """There is none of this name; perhaps another was meant."""
-    from pyoci.spelling import suggestion
-
     return Error(f"No help topic for '{name}'", hint=suggestion(name, table.COMMANDS), kind="unknown_command")
 
 
 def of_program() -> str:
     """The program's help: what it is, its commands, its global options."""
-    from pyoci.cli.version import version_text
-
     commands = [(name, texts.COMMANDS[name][1]) for name in sorted(table.COMMANDS)]
     return "\n".join(
         [
@@ -58,7 +59,7 @@ def of_command(name: str) -> str:
     )
 
 
-def options(command: str, flags: "tuple[table.Flag, ...]") -> "list[tuple[str, str]]":
+def options(command: str, flags: tuple[table.Flag, ...]) -> list[tuple[str, str]]:
     """Each flag as it is written, and its text."""
     rows = []
     for name, short, _ in flags:
@@ -68,7 +69,7 @@ def options(command: str, flags: "tuple[table.Flag, ...]") -> "list[tuple[str, s
     return rows
 
 
-def _columns(rows: "list[tuple[str, str]]") -> str:
+def _columns(rows: list[tuple[str, str]]) -> str:
     width = max(len(left) for left, _ in rows)
     return "\n".join(f"   {left:<{width}}  {right}" for left, right in rows)
 

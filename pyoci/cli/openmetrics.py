@@ -1,10 +1,10 @@
 """Readings of containers in the OpenMetrics text format, for a collector such as Prometheus' textfile one."""
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pyoci.container.stats import Reading
+from __future__ import annotations
 
-    Sample = tuple[dict[str, str], float]
+from pyoci.container.stats import Reading
+
+Sample = tuple[dict[str, str], float]
 
 _FAMILIES = (  # name, type, unit, help
     ("pyoci_container_running", "gauge", "", "Whether the container runs: 0 when it has stopped."),
@@ -18,7 +18,7 @@ _FAMILIES = (  # name, type, unit, help
 )
 
 
-def exposition(readings: "list[Reading]") -> str:
+def exposition(readings: list[Reading]) -> str:
     """All families with a sample for each container, ended by # EOF."""
     lines = []
     for name, kind, unit, text in _FAMILIES:
@@ -34,7 +34,7 @@ def exposition(readings: "list[Reading]") -> str:
     return "".join(lines) + "# EOF\n"
 
 
-def _samples(name: str, reading: "Reading") -> "list[Sample]":
+def _samples(name: str, reading: Reading) -> list[Sample]:
     if name == "pyoci_container_running":
         return [({}, 0 if reading.status == "stopped" else 1)]
     if reading.stats is None:
@@ -55,7 +55,7 @@ def _samples(name: str, reading: "Reading") -> "list[Sample]":
     return _pressure(reading)
 
 
-def _pressure(reading: "Reading") -> "list[Sample]":
+def _pressure(reading: Reading) -> list[Sample]:
     found = []
     for section, resource in (("cpu", "cpu"), ("memory", "memory"), ("blkio", "io")):
         for kind, values in ((reading.stats or {})[section].get("psi") or {}).items():

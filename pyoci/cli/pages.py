@@ -1,12 +1,12 @@
 """The man page and the docs' page of commands, made from the table of commands."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from pyoci.cli import table, texts
 from pyoci.cli.completion import names
 from pyoci.cli.help import options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def _roff(text: str) -> str:
@@ -15,7 +15,7 @@ def _roff(text: str) -> str:
     return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in text.split("\n"))
 
 
-def _roff_options(rows: "Sequence[tuple[str, str]]") -> str:
+def _roff_options(rows: Sequence[tuple[str, str]]) -> str:
     return "".join(f".TP\n.B {_roff(left)}\n{_roff(right)}\n" for left, right in rows)
 
 
@@ -113,6 +113,6 @@ def markdown() -> str:
     return "".join(parts)
 
 
-def _markdown_rows(rows: "Sequence[tuple[str, str]]") -> str:
+def _markdown_rows(rows: Sequence[tuple[str, str]]) -> str:
     cells = [(left.replace("|", "\\|"), right.replace("|", "\\|")) for left, right in rows]
     return "| option | |\n|---|---|\n" + "".join(f"| `{left}` | {right} |\n" for left, right in cells)

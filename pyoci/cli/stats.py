@@ -1,21 +1,23 @@
 """The command stats: what containers use, as a live table, as JSON lines, or for a metrics collector."""
 
+from __future__ import annotations
+
+import os
 import time
 
+from pyoci.cli.call import Call
+from pyoci.cli.openmetrics import exposition
 from pyoci.cli.output import STDOUT, show
 from pyoci.container.stats import Rates, Reading, read
 from pyoci.errors import Error
 from pyoci.ids import check_id
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pyoci.cli.call import Call
+from pyoci.json.document import dump
 
 _FORMATS = ("table", "json", "openmetrics")
 _CLEAR = "\x1b[H\x1b[J"  # to the top left corner, and the rest of the screen away
 
 
-def main(call: "Call") -> int:
+def main(call: Call) -> int:
     """Prints readings until interrupted, or until all named containers have stopped; with --once, one."""
     names = [check_id(name) for name in call.arguments]
     form = call.text("format") or "table"
@@ -31,12 +33,10 @@ def main(call: "Call") -> int:
     return 0
 
 
-def _print(call: "Call", names: "list[str]", form: str, interval: float) -> None:
+def _print(call: Call, names: list[str], form: str, interval: float) -> None:
     once = call.yes("once")
     readings = _read(call, names)
     if form == "openmetrics":
-        from pyoci.cli.openmetrics import exposition
-
         show(exposition(readings))
         return
     if form == "json" and once:
@@ -55,7 +55,7 @@ def _print(call: "Call", names: "list[str]", form: str, interval: float) -> None
             return
 
 
-def _read(call: "Call", names: "list[str]") -> "list[Reading]":
+def _read(call: Call, names: list[str]) -> list[Reading]:
     """A reading; the root need not exist, as for list."""
     try:
         return read(call.runtime(), names, call.yes("all"))
@@ -64,17 +64,13 @@ def _read(call: "Call", names: "list[str]") -> "list[Reading]":
 
 
 def _terminal() -> bool:
-    import posix
-
-    return posix.isatty(STDOUT)
+    return os.isatty(STDOUT)
 
 
-def _json(readings: "list[Reading]", rates: "dict[str, Rates]") -> str:
-    from pyoci.json.document import dump
-
+def _json(readings: list[Reading], rates: dict[str, Rates]) -> str:
     lines = []
     for reading in readings:
-        line: "dict[str, object]" = {"id": reading.container, "status": reading.status}
+        line: dict[str, object] = {"id": reading.container, "status": reading.status}
         if rate := rates.get(reading.container):
             line["cpu_percent"] = round(rate.cpu, 2)
             line["read_bytes_per_second"] = round(rate.read)
@@ -99,7 +95,7 @@ _HEADER = (
 )
 
 
-def table(readings: "list[Reading]", rates: "dict[str, Rates]") -> str:
+def table(readings: list[Reading], rates: dict[str, Rates]) -> str:
     """A header and a line for each container; the last three columns are pressure over ten seconds."""
     rows = [_HEADER] + [_row(reading, rates.get(reading.container)) for reading in readings]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
@@ -113,7 +109,7 @@ def table(readings: "list[Reading]", rates: "dict[str, Rates]") -> str:
     return "".join(lines)
 
 
-def _row(reading: Reading, rates: "Rates | None") -> "tuple[str, ...]":
+def _row(reading: Reading, rates: Rates | None) -> tuple[str, ...]:
     if reading.stats is None:
         return (reading.container, reading.status, *["-"] * (len(_HEADER) - 2))
     limit = reading.memory_limit()

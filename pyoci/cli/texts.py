@@ -3,6 +3,8 @@
 Loaded only when somebody reads them. The names are those of `table.py`; a test holds the two together.
 """
 
+from __future__ import annotations
+
 PROGRAM = "pyoci"
 SUMMARY = "run containers as the Open Container Initiative's runtime specification says"
 ABOUT = """pyoci makes, starts, signals and removes the container that a bundle describes. A bundle is a directory
@@ -234,7 +236,7 @@ COMMANDS = {
 }
 
 
-def of_flag(command: str, name: str) -> "tuple[str, str]":
+def of_flag(command: str, name: str) -> tuple[str, str]:
     """The placeholder and the text of a command's flag; the command "" has the global flags."""
     if not command:
         return GLOBAL[name]

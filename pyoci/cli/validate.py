@@ -1,24 +1,31 @@
 """The command validate: reports every problem of bundles and documents, on any host, without root."""
 
-import os
+from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Any
+
+from pyoci import validate
+from pyoci.cli.call import Call
 from pyoci.cli.output import show
 from pyoci.errors import Error
+from pyoci.hostcheck import refusals
+from pyoci.hostcheck.anyhost import everywhere
+from pyoci.json.document import MAX_BYTES, dump_pretty, parse
+from pyoci.options import CreateOptions
+from pyoci.validate import render
+from pyoci.validate.analysis import Problem, missing_process
+from pyoci.validate.catalog import ERRORS, SHOULD
+from pyoci.validate.render import Report
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from pyoci.cli.call import Call
     from pyoci.plan.model import Plan
-    from pyoci.validate.analysis import Problem
-    from pyoci.validate.render import Report
 
 KINDS = ("config", "process", "state", "features")
 FORMATS = ("human", "json", "sarif")
 
 
-def main(call: "Call") -> int:
+def main(call: Call) -> int:
     """Prints the report on each BUNDLE, FILE or - and returns 0 when all are valid, 1 when one is not.
 
     Raises Error for a file that cannot be read or a flag that is not understood.
@@ -34,16 +41,10 @@ def main(call: "Call") -> int:
     return 0 if all(report.valid for report in reports) else 1
 
 
-def _report(name: str, kind: str, call: "Call") -> "Report":
-    from pyoci.hostcheck.anyhost import everywhere
-    from pyoci.validate import report
-    from pyoci.validate.analysis import missing_process
-    from pyoci.validate.catalog import ERRORS, SHOULD
-    from pyoci.validate.render import Report
-
+def _report(name: str, kind: str, call: Call) -> Report:
     path, raw = _read(name)
     kind = kind or _kind(raw)
-    problems = report(raw, kind, everywhere)
+    problems = validate.report(raw, kind, everywhere)
     if kind == "config" and call.yes("start"):
         problems += missing_process(raw)
     if kind == "config" and call.yes("host") and not any(problem.level in ERRORS for problem in problems):
@@ -52,28 +53,24 @@ def _report(name: str, kind: str, call: "Call") -> "Report":
     return Report(path, kind, raw.decode("utf-8", "replace"), problems, errors)
 
 
-def _lacks(name: str, path: str, raw: bytes, call: "Call") -> "list[Problem]":
+def _lacks(name: str, path: str, raw: bytes, call: Call) -> list[Problem]:
     """What this host and the bundle do not have."""
-    from pyoci.container.create import compile_config
-    from pyoci.hostcheck.refusals import report
-    from pyoci.options import CreateOptions
+    from pyoci.container.create import compile_config  # needs the shim, which other systems have not
 
     if name == "-":
         hint = "--host looks into the bundle"
         raise Error("standard input is no bundle", hint=hint, kind="refused")
     options = CreateOptions(os.path.dirname(os.path.abspath(path)))
 
-    def compile_plan(config: "dict[str, Any]", without_cgroups: bool) -> "Plan":
+    def compile_plan(config: dict[str, Any], without_cgroups: bool) -> Plan:
         driver = "disabled" if without_cgroups else call.cgroup_manager
         return compile_config(call.runtime().store, "plan", options, driver, config)[1]
 
-    return report(raw, options.bundle, compile_plan)
+    return refusals.report(raw, options.bundle, compile_plan)
 
 
-def _read(name: str) -> "tuple[str, bytes]":
+def _read(name: str) -> tuple[str, bytes]:
     """The file behind an argument, and its bytes: no more than what is surely too much."""
-    from pyoci.json.document import MAX_BYTES
-
     try:
         if name == "-":
             return name, _bytes(0, MAX_BYTES + 1)
@@ -100,8 +97,6 @@ def _bytes(fd: int, most: int) -> bytes:
 
 def _kind(raw: bytes) -> str:
     """What a document is, by the names it has; a config where they do not tell."""
-    from pyoci.json.document import parse
-
     try:
         document = parse(raw)
     except Error:
@@ -117,10 +112,7 @@ def _kind(raw: bytes) -> str:
     return "config"
 
 
-def _rendered(reports: "list[Report]", form: str) -> str:
-    from pyoci.json.document import dump_pretty
-    from pyoci.validate import render
-
+def _rendered(reports: list[Report], form: str) -> str:
     if form == "human":
         return "".join(render.human(report) for report in reports)
     if form == "sarif":

@@ -1,50 +1,48 @@
 """events: statistics now and then, and each out-of-memory kill, until the container ends."""
 
-import posix
-import time
+from __future__ import annotations
 
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pyoci import resctrl
+from pyoci.container.state import Entry
 from pyoci.errors import Error
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from pyoci.cgroups import Manager
-    from pyoci.container.state import Entry
 
     Emit = Callable[[dict[str, Any]], None]
 
 
-def statistics(entry: "Entry") -> "dict[str, Any]":
+def statistics(entry: Entry) -> dict[str, Any]:
     """What the container has used, in the shape of runc's events. Errors: Error when it does not run."""
     _running(entry)
     return _with_resctrl(entry, entry.manager().stats())
 
 
-def _with_resctrl(entry: "Entry", stats: "dict[str, Any]") -> "dict[str, Any]":
+def _with_resctrl(entry: Entry, stats: dict[str, Any]) -> dict[str, Any]:
     if entry.record.get("resctrl"):
-        from pyoci import resctrl
-
         stats["intel_rdt"] = resctrl.statistics(entry)
     return stats
 
 
-def _running(entry: "Entry") -> int:
+def _running(entry: Entry) -> int:
     pid = entry.pid()
     if not pid:
         raise Error(f"container with id {entry.container} is not running", kind="not_running")
     return pid
 
 
-def watch(entry: "Entry", interval: float, emit: "Emit") -> None:
+def watch(entry: Entry, interval: float, emit: Emit) -> None:
     """Calls emit with each event, {"type": "stats" | "oom", "id": ..., "data": ...}; returns when the container ends.
 
     interval: seconds between two statistics
     """
-    import select
-
-    pidfd = posix.pidfd_open(_running(entry))
+    pidfd = os.pidfd_open(_running(entry))
     manager = entry.manager()
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -64,7 +62,7 @@ def watch(entry: "Entry", interval: float, emit: "Emit") -> None:
                 due += interval
     finally:
         notices.close()
-        posix.close(pidfd)
+        os.close(pidfd)
 
 
 class Notices:
@@ -76,9 +74,7 @@ class Notices:
 
     __slots__ = ("_known", "_manager", "_v2", "fd", "mask")
 
-    def __init__(self, manager: "Manager") -> None:
-        import select
-
+    def __init__(self, manager: Manager) -> None:
         paths = manager.record()["cgroup_paths"]
         self._manager = manager
         self._v2 = "memory" not in paths
@@ -91,7 +87,7 @@ class Notices:
         """Read the descriptor: only then does the next poll wait for news."""
         if self.fd >= 0:
             try:
-                posix.pread(self.fd, 4096, 0) if self._v2 else posix.read(self.fd, 8)
+                os.pread(self.fd, 4096, 0) if self._v2 else os.read(self.fd, 8)
             except OSError:
                 pass  # no news; or the cgroup is gone
 
@@ -106,30 +102,30 @@ class Notices:
     def close(self) -> None:
         """Close the descriptor; v1 then forgets us."""
         if self.fd >= 0:
-            posix.close(self.fd)
+            os.close(self.fd)
             self.fd = -1
 
 
 def _open_or_none(path: str) -> int:
     try:
-        return posix.open(path, posix.O_RDONLY)
+        return os.open(path, os.O_RDONLY)
     except OSError:
         return -1
 
 
 def _eventfd_for(path: str) -> int:
-    control = posix.open(path + "/memory.oom_control", posix.O_RDONLY)
+    control = os.open(path + "/memory.oom_control", os.O_RDONLY)
     try:
         fd = _eventfd()
-        target = posix.open(path + "/cgroup.event_control", posix.O_WRONLY)
+        target = os.open(path + "/cgroup.event_control", os.O_WRONLY)
         try:
-            posix.write(target, f"{fd} {control}".encode())
+            os.write(target, f"{fd} {control}".encode())
         finally:
-            posix.close(target)
+            os.close(target)
     finally:
-        posix.close(control)
+        os.close(control)
     return fd
 
 
 def _eventfd() -> int:
-    return posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)
+    return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

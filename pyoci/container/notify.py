@@ -4,7 +4,9 @@ The container finds it at /run/notify/notify.sock. What it says is not trusted: 
 the pid that we know.
 """
 
-import posix
+from __future__ import annotations
+
+import os
 import select
 import socket
 
@@ -21,13 +23,13 @@ class Notify:
     def __init__(self, entry: Entry, target: str) -> None:
         self.target = target
         self.pid = int(entry.record["init_process_pid"])
-        directory = posix.open(NOTIFY, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC, dir_fd=entry.fd)
+        directory = os.open(NOTIFY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=entry.fd)
         try:
             self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self.listener.bind(f"/proc/self/fd/{directory}/{_SOCKET}")
-            posix.chmod(_SOCKET, 0o777, dir_fd=directory)  # whatever user the program becomes may speak
+            os.chmod(_SOCKET, 0o777, dir_fd=directory)  # whatever user the program becomes may speak
         finally:
-            posix.close(directory)
+            os.close(directory)
         self.listener.setblocking(False)
 
     def fileno(self) -> int:

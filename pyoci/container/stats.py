@@ -1,11 +1,13 @@
 """stats: readings of containers, and what happened between two of them."""
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING, Any
 
-TYPE_CHECKING = False
+from pyoci.errors import Error
+
 if TYPE_CHECKING:
-    from typing import Any, Optional
-
     from pyoci.runtime import Runtime
 
 UNLIMITED = 1 << 62  # v1 writes «no limit» as the largest multiple of a page, v2's «max» is 2**64 - 1
@@ -19,7 +21,7 @@ class Reading:
 
     __slots__ = ("container", "stats", "status", "when")
 
-    def __init__(self, container: str, status: str, stats: "Optional[dict[str, Any]]", when: float) -> None:
+    def __init__(self, container: str, status: str, stats: dict[str, Any] | None, when: float) -> None:
         self.container = container
         self.status = status
         self.stats = stats
@@ -36,7 +38,7 @@ class Reading:
         inactive = int(raw.get("total_inactive_file", raw.get("inactive_file", 0)))
         return max(0, usage - inactive)
 
-    def memory_limit(self) -> "Optional[int]":
+    def memory_limit(self) -> int | None:
         """Bytes; None for no limit."""
         limit = int(self._get("memory", "usage").get("limit", 0))
         return limit if 0 < limit < UNLIMITED else None
@@ -50,13 +52,13 @@ class Reading:
         entries = self._get("blkio").get("ioServiceBytesRecursive") or []
         return sum(entry["value"] for entry in entries if entry["op"] == op)
 
-    def pressure(self, section: str) -> "Optional[float]":
+    def pressure(self, section: str) -> float | None:
         """Percentage of the last ten seconds in which some process waited; section is cpu, memory or blkio."""
         some = self._get(section, "psi").get("some")
         return None if some is None else float(some["avg10"])
 
-    def _get(self, *keys: str) -> "dict[str, Any]":
-        value: "dict[str, Any]" = self.stats or {}
+    def _get(self, *keys: str) -> dict[str, Any]:
+        value: dict[str, Any] = self.stats or {}
         for key in keys:
             value = value.get(key) or {}
         return value
@@ -74,13 +76,11 @@ class Rates:
         self.write = max(0, now.io("Write") - before.io("Write")) / seconds
 
 
-def read(runtime: "Runtime", names: "list[str]", stopped: bool) -> "list[Reading]":
+def read(runtime: Runtime, names: list[str], stopped: bool) -> list[Reading]:
     """A reading of each named container, of all without names; stopped ones among all only if wanted.
 
     Errors: Error for a name that does not exist.
     """
-    from pyoci.errors import Error
-
     states = [runtime.state(name) for name in names] if names else runtime.list()[0]
     readings = []
     for state in states:

@@ -4,14 +4,18 @@ Only what works is listed: engines decide by it whether to ask. What this runtim
 the spec wants; of the host only libseccomp and the kernel's flags for filters count.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import pyoci
+from pyoci.errors import Error
 from pyoci.kernel import CAPABILITIES
 from pyoci.plan.memory_policy import FLAGS, MODES
 from pyoci.plan.mount_options import all_options
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from pyoci.plan.seccomp import FLAGS as FILTER_FLAGS
+from pyoci.plan.seccomp import is_supported
+from pyoci.seccomp.compiler import ACTIONS, ARCHITECTURES, OPERATORS, Library
 
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
@@ -29,7 +33,7 @@ NET_DEVICES = {"enabled": True}
 UNSAFE_ANNOTATIONS = ("org.systemd.property.", "org.criu.config", "org.pyoci.netDevices.return")
 
 
-def document() -> "dict[str, Any]":
+def document() -> dict[str, Any]:
     """The features document, in the spec's order of properties."""
     seccomp, library = _seccomp()
     return {
@@ -58,13 +62,8 @@ def document() -> "dict[str, Any]":
     }
 
 
-def _seccomp() -> "tuple[dict[str, Any], str]":
+def _seccomp() -> tuple[dict[str, Any], str]:
     """The section seccomp, and the version of the library that does the work; it is not there without one."""
-    from pyoci.errors import Error
-    from pyoci.plan.seccomp import FLAGS as FILTER_FLAGS
-    from pyoci.plan.seccomp import is_supported
-    from pyoci.seccomp.compiler import ACTIONS, ARCHITECTURES, OPERATORS, Library
-
     try:
         library = Library()
     except Error:

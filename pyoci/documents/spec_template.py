@@ -1,12 +1,11 @@
 """The config.json that `pyoci spec` writes: a small, tight container to start from."""
 
-import posix
+from __future__ import annotations
+
+import os
+from typing import Any
 
 import pyoci
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 # Enough to run a service on a low port; no inheritable and no ambient set (CVE-2022-29162).
 _CAPABILITIES = ("CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE")
@@ -31,7 +30,7 @@ _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tr
 _CGROUP2_IS_ROOT = "/sys/fs/cgroup/cgroup.controllers"
 
 
-def config() -> "dict[str, Any]":
+def config() -> dict[str, Any]:
     """A config for root: all namespaces but user (and cgroup on v1, where it hides nothing)."""
     namespaces = ["pid", "network", "ipc", "uts", "mount"]
     if _exists(_CGROUP2_IS_ROOT):
@@ -51,7 +50,7 @@ def config() -> "dict[str, Any]":
     }
 
 
-def rootless(document: "dict[str, Any]", uid: int, gid: int) -> "dict[str, Any]":
+def rootless(document: dict[str, Any], uid: int, gid: int) -> dict[str, Any]:
     """The same config for a user without privileges: uid and gid become the container's root.
 
     The host's network and /sys are shared, since a new sysfs asks for a network namespace of one's own, and without
@@ -65,7 +64,7 @@ def rootless(document: "dict[str, Any]", uid: int, gid: int) -> "dict[str, Any]"
     return {**document, "mounts": [_rootless_mount(mount) for mount in document["mounts"]], "linux": linux}
 
 
-def _rootless_mount(mount: "dict[str, Any]") -> "dict[str, Any]":
+def _rootless_mount(mount: dict[str, Any]) -> dict[str, Any]:
     if mount["destination"] == "/sys":
         options = ["rbind", "nosuid", "noexec", "nodev", "ro"]
         return {"destination": "/sys", "type": "none", "source": "/sys", "options": options}
@@ -74,7 +73,7 @@ def _rootless_mount(mount: "dict[str, Any]") -> "dict[str, Any]":
     return {**mount, "options": [option for option in mount["options"] if option[:4] not in ("uid=", "gid=")]}
 
 
-def _process() -> "dict[str, Any]":
+def _process() -> dict[str, Any]:
     return {
         "terminal": True,
         "user": {"uid": 0, "gid": 0},
@@ -87,7 +86,7 @@ def _process() -> "dict[str, Any]":
     }
 
 
-def _mounts() -> "list[dict[str, Any]]":
+def _mounts() -> list[dict[str, Any]]:
     guarded = ["nosuid", "noexec", "nodev"]
     return [
         {"destination": "/proc", "type": "proc", "source": "proc"},
@@ -105,13 +104,13 @@ def _mounts() -> "list[dict[str, Any]]":
     ]
 
 
-def _mount(destination: str, kind: str, source: str, options: "list[str]") -> "dict[str, Any]":
+def _mount(destination: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
     return {"destination": destination, "type": kind, "source": source, "options": options}
 
 
 def _exists(path: str) -> bool:
     try:
-        posix.stat(path)
+        os.stat(path)
     except OSError:
         return False
     return True

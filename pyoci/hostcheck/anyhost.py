@@ -1,16 +1,17 @@
 """What create would refuse on any host: the plan is made for one that has everything, so that validate and create
 judge alike. What is left to the host (cgroups, Intel RDT, the filters that its libseccomp can make) is `--host`'s."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.hostcheck.refusals import refusals
 from pyoci.validate.catalog import CATALOG, ERRORS
 from pyoci.validate.musts import platform
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
-
     from pyoci.plan.model import Plan
     from pyoci.validate.musts import Finding, Json
 
@@ -44,7 +45,7 @@ class AnyHost(Host):
         """It is the host's own root."""
         return False
 
-    def read(self, path: str) -> "Optional[str]":
+    def read(self, path: str) -> str | None:
         """No file says that something is not there."""
         return None
 
@@ -56,7 +57,7 @@ class AnyHost(Host):
         """A namespace's path is that of another one."""
         return False
 
-    def device(self, path: str) -> "Optional[tuple[int, int, int]]":
+    def device(self, path: str) -> tuple[int, int, int] | None:
         """The one that is asked for."""
         return _Same()
 
@@ -80,7 +81,7 @@ class AnyHost(Host):
         """The highest that there may be."""
         return 63
 
-    def helper(self, name: str) -> "Optional[str]":
+    def helper(self, name: str) -> str | None:
         """Every program is installed."""
         return f"/usr/bin/{name}"
 
@@ -92,16 +93,16 @@ class AnyHost(Host):
         """It is enabled."""
         return True
 
-    def network_devices(self, path: str) -> "list[str]":
+    def network_devices(self, path: str) -> list[str]:
         """Ours are all that are named, the container's namespace has none."""
         return [] if path else _All()
 
-    def full_proc_mounts(self, root: str) -> "list[str]":
+    def full_proc_mounts(self, root: str) -> list[str]:
         """None is in the way."""
         return []
 
 
-def everywhere(config: "Json", known: "list[Finding]") -> "list[Finding]":
+def everywhere(config: Json, known: list[Finding]) -> list[Finding]:
     """Everything that create would refuse on any host, but for mounts and the like that something is known of.
 
     config: as the commands take it, without what the schema or a rule refuses
@@ -114,7 +115,7 @@ def everywhere(config: "Json", known: "list[Finding]") -> "list[Finding]":
     except ImportError:  # another system, on which nothing can be created, and the shim is not
         return []
 
-    def compile_plan(rest: "dict[str, Any]", without_cgroups: bool) -> "Plan":
+    def compile_plan(rest: dict[str, Any], without_cgroups: bool) -> Plan:
         request = Request(rest, AnyHost(), "/bundle", "any")
         request.cgroup_mounts = lambda options: []
         return compile_create(request, [])

@@ -3,17 +3,24 @@
 Looks, changes nothing. What a mount of the container's will bring or cover is not judged.
 """
 
+from __future__ import annotations
+
+import fcntl
 import os
 import posixpath
+import resource
 import stat
+from typing import TYPE_CHECKING
 
 from pyoci.host import Host
+from pyoci.plan.namespaces import FLAGS
+from pyoci.plan.process import DEFAULT_PATH
 from pyoci.plan.request import Request, from_bundle
+from pyoci.plan.seccomp import listens
+from pyoci.plan.sysctls import sysctl_path
+from pyoci.validate.shoulds import HOOKS
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
-
     from pyoci.validate.musts import Finding, Json, Path
 
     Ranges = list[tuple[int, int]]
@@ -29,25 +36,25 @@ class _Look:
 
     __slots__ = ("config", "covers", "found", "linux", "process", "request")
 
-    def __init__(self, config: "Json", bundle: str) -> None:
+    def __init__(self, config: Json, bundle: str) -> None:
         self.request = Request(config, Host(), bundle, "")
         self.config = config
         self.linux = self.request.linux
         self.process = self.request.process
         mounts = config.get("mounts") or ()
         self.covers = [posixpath.normpath("/" + mount["destination"]) for mount in mounts]
-        self.found: "list[Finding]" = []
+        self.found: list[Finding] = []
 
-    def add(self, path: "Path", text: str, hint: str = "") -> None:
+    def add(self, path: Path, text: str, hint: str = "") -> None:
         self.found.append((CODE, path, text, hint))
 
-    def is_covered(self, place: str, before: "Optional[int]" = None) -> bool:
+    def is_covered(self, place: str, before: int | None = None) -> bool:
         """Whether a mount of the container's (before the one of that number) has a say in what is at a place."""
         inside = f"{posixpath.normpath('/' + place)}/"
         return any(inside.startswith(f"{cover.rstrip('/')}/") for cover in self.covers[:before])
 
 
-def lacks(config: "Json", bundle: str) -> "list[Finding]":
+def lacks(config: Json, bundle: str) -> list[Finding]:
     """Everything that is not there; config is right by itself, and as the commands take it.
 
     bundle: absolute
@@ -72,11 +79,11 @@ def lacks(config: "Json", bundle: str) -> "list[Finding]":
     return look.found
 
 
-def _mount(look: _Look, number: int, mount: "Json") -> None:
+def _mount(look: _Look, number: int, mount: Json) -> None:
     options = mount.get("options") or ()
     if "remount" in options:
         return
-    path: "Path" = ("mounts", number)
+    path: Path = ("mounts", number)
     if not ("bind" in options or "rbind" in options):
         _filesystem(look, path, mount.get("type") or "")
         return
@@ -92,7 +99,7 @@ def _mount(look: _Look, number: int, mount: "Json") -> None:
         look.add((*path, "source"), f"{source} is {kinds[0]}, {mount['destination']} of the rootfs {kinds[1]}")
 
 
-def _filesystem(look: _Look, path: "Path", kind: str) -> None:
+def _filesystem(look: _Look, path: Path, kind: str) -> None:
     """A type that the kernel has not got, and no module of its own brings: where that can be known."""
     known = look.request.host.read("/proc/filesystems") or ""
     if kind in ("", "cgroup", "cgroup2", "bind", "rbind", "none") or f"\t{kind}\n" in known + "\n":
@@ -125,9 +132,7 @@ def _program(look: _Look) -> None:
     look.add(("process", "args", 0), f"the rootfs has no {where}")
 
 
-def _search(process: "Json") -> "list[str]":
-    from pyoci.plan.process import DEFAULT_PATH
-
+def _search(process: Json) -> list[str]:
     values = [entry[5:] for entry in process.get("env") or () if entry.startswith("PATH=")]
     return (values[-1] if values else DEFAULT_PATH).split(":")
 
@@ -185,7 +190,7 @@ def resolve(root: str, path: str) -> str:
 def _user(look: _Look) -> None:
     """Ids that no mapping of the user namespace has. That /etc/passwd of the rootfs does not know them is no matter."""
     user = look.process.get("user") or {}
-    path: "Path" = ("process", "user")
+    path: Path = ("process", "user")
     uids, gids = _ranges(look, "uidMappings", "uid_map"), _ranges(look, "gidMappings", "gid_map")
     for name, ranges in (("uid", uids), ("gid", gids)):
         if not _has(ranges, user.get(name) or 0):
@@ -195,11 +200,11 @@ def _user(look: _Look) -> None:
             look.add((*path, "additionalGids", number), *_unmapped("gid", group))
 
 
-def _unmapped(name: str, number: int) -> "tuple[str, str]":
+def _unmapped(name: str, number: int) -> tuple[str, str]:
     return f"{name} {number} is in no mapping of the user namespace", f"linux.{name}Mappings say which are"
 
 
-def _ranges(look: _Look, key: str, file: str) -> "Optional[Ranges]":
+def _ranges(look: _Look, key: str, file: str) -> Ranges | None:
     """First id and number of ids, of each range that the container's user namespace has; None where that is unknown."""
     if look.request.has_new("user"):
         return [(entry["containerID"], entry["size"]) for entry in look.linux.get(key) or ()]
@@ -213,21 +218,19 @@ def _ranges(look: _Look, key: str, file: str) -> "Optional[Ranges]":
     return [(int(line[0]), int(line[2])) for line in lines] or None
 
 
-def _has(ranges: "Optional[Ranges]", number: int) -> bool:
+def _has(ranges: Ranges | None, number: int) -> bool:
     return ranges is None or any(first <= number < first + size for first, size in ranges)
 
 
 def _limits(look: _Look) -> None:
     """Hard limits that the runtime may not raise."""
-    import resource
-
     host = look.request.host
     may_raise = bool(host.permitted() >> _SYS_RESOURCE & 1) and not host.confined()
     files = int(host.read("/proc/sys/fs/nr_open") or 2**31)
     for index, limit in enumerate(look.process.get("rlimits") or ()):
         number = getattr(resource, limit["type"], None)
         own = resource.getrlimit(number)[1] if number is not None else -1
-        path: "Path" = ("process", "rlimits", index, "hard")
+        path: Path = ("process", "rlimits", index, "hard")
         if limit["type"] == "RLIMIT_NOFILE" and limit["hard"] > files:
             look.add(path, f"{limit['hard']} is more than fs.nr_open, {files}", "raise it with sysctl(8)")
         elif not may_raise and 0 <= own < limit["hard"]:
@@ -236,12 +239,10 @@ def _limits(look: _Look) -> None:
 
 
 def _hooks(look: _Look) -> None:
-    from pyoci.validate.shoulds import HOOKS
-
     given = look.config.get("hooks") or {}
     for kind in HOOKS:  # others are ignored by create
         for number, hook in enumerate(given.get(kind) or ()):
-            path: "Path" = ("hooks", kind, number, "path")
+            path: Path = ("hooks", kind, number, "path")
             program = hook["path"]
             if kind == "startContainer":
                 if look.is_covered(program) or not os.path.isdir(look.request.rootfs):
@@ -257,15 +258,11 @@ def _hooks(look: _Look) -> None:
 
 def _namespaces(look: _Look) -> None:
     """Namespaces to join: whether they are there, and of their type."""
-    import fcntl
-
-    from pyoci.plan.namespaces import FLAGS
-
     for index, entry in enumerate(look.linux.get("namespaces") or ()):
         file = entry.get("path")
         if not file:
             continue
-        path: "Path" = ("linux", "namespaces", index, "path")
+        path: Path = ("linux", "namespaces", index, "path")
         try:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as problem:
@@ -284,8 +281,6 @@ def _namespaces(look: _Look) -> None:
 
 def _sysctls(look: _Look) -> None:
     """Names that the kernel does not have. Those of network devices are there when the devices are."""
-    from pyoci.plan.sysctls import sysctl_path
-
     for key in look.linux.get("sysctl") or {}:
         path = sysctl_path(key)
         if not path or (path.startswith("net/") and ("/conf/" in path or "/neigh/" in path)):
@@ -295,8 +290,6 @@ def _sysctls(look: _Look) -> None:
 
 
 def _agent(look: _Look) -> None:
-    from pyoci.plan.seccomp import listens
-
     seccomp = look.linux.get("seccomp") or {}
     if not seccomp.get("listenerPath") or not listens(seccomp):
         return

@@ -1,16 +1,18 @@
 """`validate --host`: what this host and this bundle lack for a config that is right by itself, and all that create
 would refuse before it makes anything. Changes nothing."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pyoci.container.bundle import parse_config
 from pyoci.errors import Error
 from pyoci.hostcheck.lacks import CODE, lacks
+from pyoci.validate.analysis import Problem, located, pruned, restored
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from pyoci.plan.model import Plan
-    from pyoci.validate.analysis import Problem
     from pyoci.validate.musts import Finding, Json, Path
 
     # Makes the plan of a config, or raises Error; the cgroups left out on demand
@@ -18,28 +20,25 @@ if TYPE_CHECKING:
 
 MOST = 100  # refusals that are told: each takes a plan
 # Without them the rest would be refused for that alone
-_NEEDED: "tuple[Path, ...]" = (("root",), ("process",), ("process", "cwd"), ("linux",), ("linux", "namespaces"))
+_NEEDED: tuple[Path, ...] = (("root",), ("process",), ("process", "cwd"), ("linux",), ("linux", "namespaces"))
 _TOGETHER = {"uidMappings": "gidMappings", "gidMappings": "uidMappings"}
 
 
-def report(raw: bytes, bundle: str, compile_plan: "Compiler") -> "list[Problem]":
+def report(raw: bytes, bundle: str, compile_plan: Compiler) -> list[Problem]:
     """findings() with their places in the text of a config that is right by itself.
 
     compile_plan: makes the plan, as `pyoci plan` does
     """
-    from pyoci.container.bundle import parse_config
-    from pyoci.validate.analysis import located
-
     try:
         config = parse_config(raw)[1]
     except Error as problem:  # no process: right by itself, and nothing to create
-        found: "list[Finding]" = [(CODE, (), str(problem), "")]
+        found: list[Finding] = [(CODE, (), str(problem), "")]
     else:
         found = findings(config, bundle, compile_plan)
     return located(raw, found)
 
 
-def findings(config: "Json", bundle: str, compile_plan: "Compiler") -> "list[Finding]":
+def findings(config: Json, bundle: str, compile_plan: Compiler) -> list[Finding]:
     """Everything that is missing, then all that create would say, then what would be ignored."""
     found = lacks(config, bundle)
     known = {item[1] for item in found}
@@ -48,17 +47,15 @@ def findings(config: "Json", bundle: str, compile_plan: "Compiler") -> "list[Fin
     return found + [item for item in refusals(config, compile_plan) if item[1] not in known]
 
 
-def refusals(config: "Json", compile_plan: "Compiler", code: str = CODE) -> "list[Finding]":
+def refusals(config: Json, compile_plan: Compiler, code: str = CODE) -> list[Finding]:
     """A plan stops at the first thing that cannot be done: what asked for that is taken out, and it is made again. At
     last what would be ignored."""
-    from pyoci.validate.analysis import pruned, restored
-
-    found: "list[Finding]" = []
-    bad: "set[Path]" = set()
+    found: list[Finding] = []
+    bad: set[Path] = set()
     without_cgroups = False
     while True:
-        moved: "dict[Path, list[int]]" = {}
-        rest: "Any" = pruned(config, (), (), bad, moved)
+        moved: dict[Path, list[int]] = {}
+        rest: Any = pruned(config, (), (), bad, moved)
         try:
             plan = compile_plan(rest, without_cgroups)
         except Error as problem:
@@ -80,7 +77,7 @@ def refusals(config: "Json", compile_plan: "Compiler", code: str = CODE) -> "lis
         return found + [("host-ignores", (), warning, "") for warning in plan.warnings]
 
 
-def _unit(place: "Path") -> "Path":
+def _unit(place: Path) -> Path:
     """What can be taken out without breaking what is around it: an item of a list is whole, or not there."""
     for depth, step in enumerate(place):
         if isinstance(step, int):
@@ -88,12 +85,12 @@ def _unit(place: "Path") -> "Path":
     return place
 
 
-def place_of(location: str, document: "Any") -> "tuple[Path, bool]":
+def place_of(location: str, document: Any) -> tuple[Path, bool]:
     """The path of an error's place, as far as the document has it, and whether it has all of it.
 
     Such as `mounts[3] (/data).options`, `linux.sysctl[net.ipv4.x]`: what stands in brackets is one step.
     """
-    path: "Path" = ()
+    path: Path = ()
     for word in _steps(location.partition(" ")[0]):
         step = int(word) if type(document) is list and word.isdigit() else word
         try:
@@ -104,7 +101,7 @@ def place_of(location: str, document: "Any") -> "tuple[Path, bool]":
     return path, bool(path)
 
 
-def _steps(place: str) -> "list[str]":
+def _steps(place: str) -> list[str]:
     steps = []
     while place:
         head, bracket, rest = place.partition("[")

@@ -1,15 +1,13 @@
 """A JSON reader that knows where everything stands: slow, exact, used for error messages and reports only."""
 
+from __future__ import annotations
+
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from pyoci.json import INT_MAX, INT_MIN, MAX_DEPTH
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Optional, Union
-
-    Path = tuple[Union[str, int], ...]
+Path = tuple[str | int, ...]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))((?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
@@ -23,7 +21,7 @@ class Problem:
 
     __slots__ = ("code", "column", "line", "path", "text")
 
-    def __init__(self, code: str, text: str, line: int, column: int, path: "Path") -> None:
+    def __init__(self, code: str, text: str, line: int, column: int, path: Path) -> None:
         self.code = code
         self.text = text
         self.line = line
@@ -46,21 +44,21 @@ class Result:
     def __init__(self) -> None:
         self.value: object = None
         self.broken = False
-        self.problems: "list[Problem]" = []
-        self.places: "dict[Path, int]" = {}
-        self.keys: "dict[Path, int]" = {}
+        self.problems: list[Problem] = []
+        self.places: dict[Path, int] = {}
+        self.keys: dict[Path, int] = {}
 
 
 class _Stop(Exception):
     """The text is not JSON from here on, or enough problems were found."""
 
 
-def line_and_column(text: str, offset: int) -> "tuple[int, int]":
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
     """Line and column, both from 1, the column in characters."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def scan(text: str, *, limit: int = 100, wanted: "Optional[set[Path]]" = None) -> Result:
+def scan(text: str, *, limit: int = 100, wanted: set[Path] | None = None) -> Result:
     """Read a JSON text and tell every duplicate key, impossible number, lone surrogate, and the first error of syntax.
 
     text:   the document
@@ -80,13 +78,13 @@ class _Reader:
 
     __slots__ = ("at", "containers", "limit", "path", "result", "text", "wanted")
 
-    def __init__(self, text: str, limit: int, wanted: "set[Path]") -> None:
+    def __init__(self, text: str, limit: int, wanted: set[Path]) -> None:
         self.text = text
         self.limit = limit
         self.wanted = wanted
         self.at = 0
-        self.path: "list[Union[str, int]]" = []
-        self.containers: "list[Union[dict[str, object], list[object]]]" = []
+        self.path: list[str | int] = []
+        self.containers: list[dict[str, object] | list[object]] = []
         self.result = Result()
 
     def problem(self, code: str, text: str, offset: int) -> None:
@@ -120,7 +118,7 @@ class _Reader:
         if self.skip():
             raise self.syntax("text after the end of the document", self.at)
 
-    def opened(self, container: "Union[dict[str, object], list[object]]") -> object:
+    def opened(self, container: dict[str, object] | list[object]) -> object:
         if len(self.containers) >= MAX_DEPTH:
             raise self.syntax(f"nested deeper than {MAX_DEPTH} levels", self.at)
         self.containers.append(container)
@@ -163,7 +161,7 @@ class _Reader:
         self.named(container)
         return None
 
-    def named(self, container: "dict[str, object]") -> None:
+    def named(self, container: dict[str, object]) -> None:
         start = self.at
         key = self.string()
         self.path.append(key)
@@ -192,7 +190,7 @@ class _Reader:
         self.enter(container, len(container) - 1)
         return None
 
-    def enter(self, container: object, key: "Union[str, int]") -> None:
+    def enter(self, container: object, key: str | int) -> None:
         depth = len(self.containers)
         value = self.value()
         container[key] = value  # type: ignore[index]

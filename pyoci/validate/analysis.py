@@ -1,20 +1,24 @@
 """All problems of a document at once: the schema's, the rules', the recommendations', each with its place."""
 
+from __future__ import annotations
+
 import bisect
+import copy
 import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from pyoci.errors import Error
 from pyoci.json.document import dump, too_large
 from pyoci.json.positions import Result, scan
+from pyoci.validate import musts, musts_documents, shoulds
 from pyoci.validate.catalog import CATALOG, ERRORS, NOT_REFUSED
+from pyoci.validate.nulls import drop
 from pyoci.validate.pointer import dotted, json_pointer
 from pyoci.validate.schema import MOST, Reader
+from pyoci.validate.zeros import fill
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, Optional
-
     from pyoci.validate import Further
     from pyoci.validate.musts import Finding, Path
 
@@ -36,7 +40,7 @@ class Problem:
 
     __slots__ = ("code", "column", "hint", "level", "line", "path", "spec", "text", "title")
 
-    def __init__(self, finding: "Finding", title: str, spec: str) -> None:
+    def __init__(self, finding: Finding, title: str, spec: str) -> None:
         self.code, self.path, self.text, self.hint = finding
         self.level = CATALOG[self.code][0]
         self.title = title
@@ -54,7 +58,7 @@ class Problem:
         return json_pointer(self.path)
 
 
-def analyse_text(raw: bytes, kind: str, further: "Optional[Further]" = None) -> "list[Problem]":
+def analyse_text(raw: bytes, kind: str, further: Further | None = None) -> list[Problem]:
     """Every problem of a document's text, in its order, with line and column.
 
     raw:     the bytes
@@ -84,7 +88,7 @@ def analyse_text(raw: bytes, kind: str, further: "Optional[Further]" = None) -> 
     return problems
 
 
-def located(raw: bytes, findings: "list[Finding]") -> "list[Problem]":
+def located(raw: bytes, findings: list[Finding]) -> list[Problem]:
     """Findings about a text that can be read, with their places."""
     text = raw.decode()
     places = scan(text, wanted={path for item in findings for path in _upwards(item[1])})
@@ -96,7 +100,7 @@ def located(raw: bytes, findings: "list[Finding]") -> "list[Problem]":
     return problems
 
 
-def missing_process(raw: bytes) -> "list[Problem]":
+def missing_process(raw: bytes) -> list[Problem]:
     """The one problem more that a config has where start is asked for: no process."""
     read = scan(raw.decode("utf-8", "replace"))
     if not isinstance(read.value, dict) or "process" in read.value:
@@ -115,21 +119,21 @@ def _unread(code: str, text: str, before: bytes) -> Problem:
     return problem
 
 
-def _upwards(path: "Path") -> "Iterator[Path]":
+def _upwards(path: Path) -> Iterator[Path]:
     for length in range(len(path), -1, -1):
         yield path[:length]
 
 
-def _offset(places: Result, path: "Path") -> int:
+def _offset(places: Result, path: Path) -> int:
     """Where a place begins, the name of a member before its value; -1 where the text has no such place."""
     return places.keys.get(path, places.places.get(path, -1))
 
 
-def analyse(document: object, kind: str, further: "Optional[Further]" = None) -> "list[Problem]":
+def analyse(document: object, kind: str, further: Further | None = None) -> list[Problem]:
     """Every problem of a parsed document, in its order."""
     reader = Reader(kind)
     whole = document
-    said: "list[Finding]" = []
+    said: list[Finding] = []
     written = document
     if kind in ("config", "process"):
         written, nulls = _null_findings(document)
@@ -149,39 +153,31 @@ def analyse(document: object, kind: str, further: "Optional[Further]" = None) ->
     return _in_order(whole, reader, found)
 
 
-def _zero_findings(document: object, kind: str) -> "tuple[object, list[Finding]]":
+def _zero_findings(document: object, kind: str) -> tuple[object, list[Finding]]:
     """The document as the commands take it, and what the specification says of each number that is absent."""
-    import copy
-
-    from pyoci.validate.zeros import fill
-
-    places: "list[Path]" = []
+    places: list[Path] = []
     whole = copy.deepcopy(document)
     fill(whole, kind, places)
     said = "is required; create and exec read its absence as zero"
     return whole, [("zero-property", path[:-1], f'"{path[-1]}" {said}', "") for path in places[:MOST]]
 
 
-def _null_findings(document: object) -> "tuple[object, list[Finding]]":
+def _null_findings(document: object) -> tuple[object, list[Finding]]:
     """The document as the commands take it, and a warning for each property that is null."""
-    import copy
-
-    from pyoci.validate.nulls import drop
-
-    places: "list[Path]" = []
+    places: list[Path] = []
     plain = copy.deepcopy(document)
     drop(plain, places)
     return plain, [("null-property", path, "null counts as absent", "") for path in places[:MOST]]
 
 
-def _in_order(document: object, reader: Reader, found: "list[Finding]") -> "list[Problem]":
+def _in_order(document: object, reader: Reader, found: list[Finding]) -> list[Problem]:
     problems = [_problem(reader, item) for item in found]
     order = _Order(document)
     problems.sort(key=lambda problem: order.of(problem.path))
     return problems
 
 
-def _violations(document: object, kind: str, reader: Reader) -> "list[Finding]":
+def _violations(document: object, kind: str, reader: Reader) -> list[Finding]:
     """What must not be: in the schema's words, the rules', and characters that the kernel ends strings with."""
     if document is None:
         return [("document-null", (), f"{kind} cannot be null", "")]
@@ -191,12 +187,12 @@ def _violations(document: object, kind: str, reader: Reader) -> "list[Finding]":
     return found + _nul_findings(document, kind)
 
 
-def _bad(found: "list[Finding]") -> "set[Path]":
+def _bad(found: list[Finding]) -> set[Path]:
     """Places that the rules are to be spared: theirs is what is there and fits its schema."""
     return {item[1] for item in found if item[0].startswith("schema-") and item[0] != "schema-required"}
 
 
-def _problem(reader: Reader, finding: "Finding") -> Problem:
+def _problem(reader: Reader, finding: Finding) -> Problem:
     if finding[0] == "unknown-property":  # the schema's words are about the object around it
         return Problem(finding, "", CATALOG[finding[0]][1])
     described = reader.describe(finding[1])
@@ -207,7 +203,7 @@ def _problem(reader: Reader, finding: "Finding") -> Problem:
 class _Findings(list):  # type: ignore[type-arg]
     """Takes so many findings, then has enough: a suggestion for each of a hundred thousand typos takes a while."""
 
-    def append(self, item: "Finding") -> None:
+    def append(self, item: Finding) -> None:
         list.append(self, item)
         if len(self) >= MOST:
             raise _Enough
@@ -217,10 +213,8 @@ class _Enough(Exception):
     pass
 
 
-def _rules(kind: str) -> "Rules":
-    from pyoci.validate import musts, musts_documents
-
-    rules: "dict[str, Rules]" = {
+def _rules(kind: str) -> Rules:
+    rules: dict[str, Rules] = {
         "config": musts.config_rules,
         "process": lambda document, out: musts.process_rules(document, "linux", (), out),
         "state": musts_documents.state_rules,
@@ -229,10 +223,8 @@ def _rules(kind: str) -> "Rules":
     return rules[kind]
 
 
-def _advice(kind: str) -> "Rules":
-    from pyoci.validate import shoulds
-
-    advice: "dict[str, Rules]" = {
+def _advice(kind: str) -> Rules:
+    advice: dict[str, Rules] = {
         "config": shoulds.config_advice,
         "process": lambda document, out: shoulds.process_advice(document, (), out),
         "state": shoulds.state_advice,
@@ -241,13 +233,13 @@ def _advice(kind: str) -> "Rules":
     return advice[kind]
 
 
-def _rule_findings(document: object, rules: "Rules", bad: "set[Path]") -> "list[Finding]":
+def _rule_findings(document: object, rules: Rules, bad: set[Path]) -> list[Finding]:
     """What rules say to the part of a document that fits its schema: without the places `bad`."""
     if not isinstance(document, dict):
         return []
-    moved: "dict[Path, list[int]]" = {}
-    part: "Any" = pruned(document, (), (), bad, moved) if bad else document
-    found: "list[Finding]" = _Findings()
+    moved: dict[Path, list[int]] = {}
+    part: Any = pruned(document, (), (), bad, moved) if bad else document
+    found: list[Finding] = _Findings()
     try:
         rules(part, found)
     except _Enough:
@@ -257,7 +249,7 @@ def _rule_findings(document: object, rules: "Rules", bad: "set[Path]") -> "list[
     return [(code, _existing(document, path), text, hint) for code, path, text, hint in placed if path not in bad]
 
 
-def pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "dict[Path, list[int]]") -> object:
+def pruned(value: object, old: Path, new: Path, bad: set[Path], moved: dict[Path, list[int]]) -> object:
     """A copy without the bad places; `moved` keeps which item of a shortened list was which."""
     if isinstance(value, dict):
         return {
@@ -273,18 +265,18 @@ def pruned(value: object, old: "Path", new: "Path", bad: "set[Path]", moved: "di
     return value
 
 
-def restored(path: "Path", moved: "dict[Path, list[int]]") -> "Path":
+def restored(path: Path, moved: dict[Path, list[int]]) -> Path:
     """Where something stands in the document that such a copy was made of."""
     if not moved:
         return path
-    result: "Path" = ()
+    result: Path = ()
     for depth, step in enumerate(path):
         known = moved.get(path[:depth])
         result += (known[step] if known is not None and isinstance(step, int) else step,)
     return result
 
 
-def _existing(document: "Any", path: "Path") -> "Path":
+def _existing(document: Any, path: Path) -> Path:
     """The path as far as the document goes."""
     for depth, step in enumerate(path):
         if isinstance(document, dict) and step not in document:
@@ -293,12 +285,12 @@ def _existing(document: "Any", path: "Path") -> "Path":
     return path
 
 
-def _nul_findings(document: object, kind: str) -> "list[Finding]":
+def _nul_findings(document: object, kind: str) -> list[Finding]:
     """NUL characters in all that reaches the kernel: everything but what is passed on as JSON."""
     if kind not in ("config", "process") or "\\u0000" not in dump(document):
         return []
-    found: "list[Finding]" = []
-    rest: "list[tuple[Path, object]]" = [((), document)]
+    found: list[Finding] = []
+    rest: list[tuple[Path, object]] = [((), document)]
     while rest:
         path, value = rest.pop()
         if path in (("annotations",), ("linux", "seccomp", "listenerMetadata")):
@@ -324,10 +316,10 @@ class _Order:
 
     def __init__(self, document: object) -> None:
         self.document = document
-        self.numbers: "dict[Path, dict[str, int]]" = {}
+        self.numbers: dict[Path, dict[str, int]] = {}
 
-    def of(self, path: "Path") -> "tuple[int, ...]":
-        order: "tuple[int, ...]" = ()
+    def of(self, path: Path) -> tuple[int, ...]:
+        order: tuple[int, ...] = ()
         place: Any = self.document
         for depth, step in enumerate(path):
             if isinstance(step, str):
@@ -340,7 +332,7 @@ class _Order:
         return order
 
 
-def refusal(document: object, kind: str, name: str) -> "Optional[Error]":
+def refusal(document: object, kind: str, name: str) -> Error | None:
     """The error a command ends with: the first violation of a MUST, and how many more there are."""
     reader = Reader(kind)
     everything = _in_order(document, reader, _violations(document, kind, reader))

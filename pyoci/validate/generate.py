@@ -5,17 +5,16 @@ when met) and _schemas.json. Knows the part of JSON schema (draft-04) that schem
 that no rule is lost in silence. jsonschema reads the same schemas; a property-based test holds the two together.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Optional
-
-    Schema = dict[str, Any]
+Schema = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
 SCHEMAS = HERE.parent.parent / "schemas"
@@ -52,7 +51,7 @@ def _rest(name, value):
 '''
 
 
-def bundle(directory: Path) -> "Schema":
+def bundle(directory: Path) -> Schema:
     """All schemas of a directory as one document: each file under definitions/, references made to fit."""
     definitions = {}
     for path in sorted(directory.glob("*.json")):
@@ -65,19 +64,19 @@ def bundle(directory: Path) -> "Schema":
 class _Generator:
     """Writes one expression for each object the schemas describe: small to load, and it stops at the first no."""
 
-    def __init__(self, whole: "Schema", rare: "Optional[dict[str, Schema]]" = None) -> None:
+    def __init__(self, whole: Schema, rare: dict[str, Schema] | None = None) -> None:
         self.whole = whole
         self.rare = rare
-        self.names: "dict[str, str]" = {}
-        self.texts: "list[str]" = []
+        self.names: dict[str, str] = {}
+        self.texts: list[str] = []
 
-    def resolve(self, pointer: str) -> "Schema":
+    def resolve(self, pointer: str) -> Schema:
         place = self.whole
         for step in pointer[2:].split("/"):
             place = place[step]
         return place
 
-    def named(self, kind: str, schema: "Schema", write: "Any") -> str:
+    def named(self, kind: str, schema: Schema, write: Any) -> str:
         """The name of the text that `write` makes of a schema; written once."""
         key = kind + json.dumps(schema, sort_keys=True)
         if key not in self.names:
@@ -85,7 +84,7 @@ class _Generator:
             self.texts.append(write(self.names[key], schema))
         return self.names[key]
 
-    def object_text(self, name: str, schema: "Schema") -> str:
+    def object_text(self, name: str, schema: Schema) -> str:
         required, terms = schema.get("required", []), ["type(v) is dict"]
         for word, part in schema.get("properties", {}).items():
             if self.rare is not None and word in RARE and self.rare.setdefault(word, part) is part:
@@ -98,10 +97,10 @@ class _Generator:
             terms.append(self.each(schema["additionalProperties"], "v.values()"))
         return f"def {name}(v):\n    return (\n        " + "\n        and ".join(terms) + "\n    )\n"
 
-    def item_text(self, name: str, schema: "Schema") -> str:
+    def item_text(self, name: str, schema: Schema) -> str:
         return f"def {name}(v):\n    return {self.fits(schema, 'v')}\n"
 
-    def each(self, schema: "Schema", items: str) -> str:
+    def each(self, schema: Schema, items: str) -> str:
         """An expression: every item of an iterable fits."""
         while "$ref" in schema:
             schema = self.resolve(schema["$ref"])
@@ -112,7 +111,7 @@ class _Generator:
             return f"all(map({self.named('object', schema, self.object_text)}, {items}))"
         return f"all(map({self.named('item', schema, self.item_text)}, {items}))"
 
-    def fits(self, schema: "Schema", value: str) -> str:
+    def fits(self, schema: Schema, value: str) -> str:
         """An expression: the value (itself an expression, cheap to repeat once) fits the schema."""
         while "$ref" in schema:
             if schema["$ref"].startswith(ELSEWHERE):
@@ -128,13 +127,13 @@ class _Generator:
             raise SystemExit(f"generate: {kinds} with {sorted(schema)} is more than this generator knows")
         return " and ".join(terms)
 
-    def fits_boolean(self, _schema: "Schema", value: str) -> "list[str]":
+    def fits_boolean(self, _schema: Schema, value: str) -> list[str]:
         return [f"type({value}) is bool"]
 
-    def fits_integer(self, schema: "Schema", value: str) -> "list[str]":
+    def fits_integer(self, schema: Schema, value: str) -> list[str]:
         return [f"type(w := {value}) is int", f"{schema.pop('minimum')} <= w <= {schema.pop('maximum')}"]
 
-    def fits_string(self, schema: "Schema", value: str) -> "list[str]":
+    def fits_string(self, schema: Schema, value: str) -> list[str]:
         terms = [f"type({f'w := {value}' if schema else value}) is str"]
         if "enum" in schema:
             terms.append(f"w in {{{', '.join(map(repr, sorted(schema.pop('enum'))))}}}")
@@ -144,7 +143,7 @@ class _Generator:
             terms += self.fits_pattern(schema.pop("pattern"))
         return terms
 
-    def fits_pattern(self, pattern: str) -> "list[str]":
+    def fits_pattern(self, pattern: str) -> list[str]:
         """Terms that are true where the pattern is found in w; the usual form without re."""
         simple = re.fullmatch(r"\^(\w*)\[([\w, -]+)\]([*+])\$", pattern)
         if not simple:
@@ -158,30 +157,30 @@ class _Generator:
         rest = f"w[{len(prefix)}:]" if prefix else "(w[:-1] if w[-1:] == '\\n' else w)"
         return [*terms, f"not {rest}.strip({allowed!r})"]
 
-    def fits_array(self, schema: "Schema", value: str) -> "list[str]":
+    def fits_array(self, schema: Schema, value: str) -> list[str]:
         length = [f"len({value}) >= {schema.pop('minItems')}"] if "minItems" in schema else []
         return [f"type({value}) is list", *length, self.each(schema.pop("items"), value)]
 
-    def fits_object(self, schema: "Schema", value: str) -> "list[str]":
+    def fits_object(self, schema: Schema, value: str) -> list[str]:
         if not schema:
             return [f"type({value}) is dict"]
-        parts: "Schema" = {}
+        parts: Schema = {}
         for word in ("properties", "required", "additionalProperties"):
             if word in schema:
                 parts[word] = schema.pop(word)
         return [f"{self.named('object', parts, self.object_text)}({value})"]
 
 
-def accept_sources(whole: "Schema") -> "tuple[str, str]":
+def accept_sources(whole: Schema) -> tuple[str, str]:
     """The texts of _accept.py and _accept_rest.py."""
-    rare: "dict[str, Schema]" = {}
+    rare: dict[str, Schema] = {}
     first = _module(_Generator(whole, rare), {name: {"$ref": pointer} for name, pointer in ROOTS.items()})
     found = dict(rare)
     second = _module(_Generator(whole), {**{name: {"$ref": pointer} for name, pointer in REST.items()}, **found})
     return first, second
 
 
-def _module(generator: _Generator, roots: "dict[str, Schema]") -> str:
+def _module(generator: _Generator, roots: dict[str, Schema]) -> str:
     ends = []
     for name, schema in roots.items():
         while "$ref" in schema:

@@ -1,12 +1,12 @@
 """A report in the forms of `pyoci validate`: for people, as JSON, and as SARIF for code scanners."""
 
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from pyoci.validate.analysis import Problem
 from pyoci.validate.catalog import CATALOG, ERRORS, MUST, RUNTIME, SHOULD
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from pyoci.validate.analysis import Problem
 
 WIDTH = 100  # of the shown part of a line: engines write a whole config in one
 SPEC_URL = "https://github.com/opencontainers/runtime-spec/blob/v1.3.0/"
@@ -25,14 +25,14 @@ class Report:
 
     __slots__ = ("errors", "kind", "name", "problems", "text")
 
-    def __init__(self, name: str, kind: str, text: str, problems: "list[Problem]", errors: "tuple[str, ...]") -> None:
+    def __init__(self, name: str, kind: str, text: str, problems: list[Problem], errors: tuple[str, ...]) -> None:
         self.name = name
         self.kind = kind
         self.text = text
         self.problems = problems
         self.errors = errors
 
-    def severity(self, problem: "Problem") -> str:
+    def severity(self, problem: Problem) -> str:
         """error or warning."""
         return "error" if problem.level in self.errors else "warning"
 
@@ -61,7 +61,7 @@ def human(report: Report) -> str:
     return "".join(parts) + f"{report.name}: {verdict} ({report.kind}): {counts}\n"
 
 
-def _said(problem: "Problem") -> str:
+def _said(problem: Problem) -> str:
     return f"{problem.place}: {problem.text}" if problem.place else problem.text
 
 
@@ -69,7 +69,7 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _excerpt(lines: "list[str]", problem: "Problem") -> str:
+def _excerpt(lines: list[str], problem: Problem) -> str:
     """The line with a mark under the place; of a long line the part around it."""
     if not 0 < problem.line <= len(lines):
         return ""
@@ -83,7 +83,7 @@ def _excerpt(lines: "list[str]", problem: "Problem") -> str:
     return f"{gutter}{before}{shown}{after}\n{blank}{' ' * (len(before) + mark - start)}^\n"
 
 
-def as_json(report: Report) -> "dict[str, Any]":
+def as_json(report: Report) -> dict[str, Any]:
     """The report as one JSON value; docs/validation.md promises these names."""
     return {
         "file": report.name,
@@ -108,7 +108,7 @@ def as_json(report: Report) -> "dict[str, Any]":
     }
 
 
-def as_sarif(reports: "list[Report]") -> "dict[str, Any]":
+def as_sarif(reports: list[Report]) -> dict[str, Any]:
     """SARIF 2.1.0: one run, a rule for each code that was met."""
     codes = sorted({problem.code for report in reports for problem in report.problems})
     rules = [
@@ -129,7 +129,7 @@ def as_sarif(reports: "list[Report]") -> "dict[str, Any]":
     }
 
 
-def _result(report: Report, problem: "Problem", codes: "list[str]") -> "dict[str, Any]":
+def _result(report: Report, problem: Problem, codes: list[str]) -> dict[str, Any]:
     text = _said(problem) + (f" ({problem.hint})" if problem.hint else "")
     return {
         "ruleId": problem.code,
@@ -149,6 +149,4 @@ def _result(report: Report, problem: "Problem", codes: "list[str]") -> "dict[str
 
 
 def _uri(name: str) -> str:
-    from urllib.parse import quote
-
     return "stdin" if name == "-" else quote(name, errors="surrogateescape")

@@ -1,17 +1,17 @@
 """The schemas at leisure: jsonschema's errors in our words, what a place is for, and names nobody knows."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from pyoci.errors import Error
 from pyoci.validate.musts import nearest
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, Optional
-
     from pyoci.validate.musts import Finding, Path
 
     Schema = dict[str, Any]
@@ -39,7 +39,7 @@ CODES = {
 }
 
 
-def load() -> "Schema":
+def load() -> Schema:
     """The bundle of schemas/ that was generated beside this module."""
     with open(os.path.join(os.path.dirname(__file__), "_schemas.json"), encoding="utf-8") as file:
         return dict(json.load(file))
@@ -54,9 +54,9 @@ class Reader:
         self.cut = False
         self.kind = kind
         self.whole = load()
-        self.root: "Schema" = {"$ref": ROOTS[kind]}
+        self.root: Schema = {"$ref": ROOTS[kind]}
 
-    def resolve(self, schema: "Schema") -> "Schema":
+    def resolve(self, schema: Schema) -> Schema:
         """The schema itself where a reference stands, with the reference's own title and section."""
         while "$ref" in schema:
             place: Any = self.whole
@@ -65,14 +65,14 @@ class Reader:
             schema = {**place, **{word: schema[word] for word in ("title", "spec") if word in schema}}
         return schema
 
-    def below(self, schema: "Schema", step: "str | int") -> "Optional[Schema]":
+    def below(self, schema: Schema, step: str | int) -> Schema | None:
         """The schema of a member or an item, None where the schema says nothing of it."""
         if isinstance(step, int):
             return schema.get("items")
         found = schema.get("properties", {}).get(step)
         return found if found is not None else schema.get("additionalProperties")
 
-    def describe(self, path: "Path") -> "Schema":
+    def describe(self, path: Path) -> Schema:
         """The schema of the nearest known place at or above a path: has a title and the spec's section."""
         schema = self.resolve(self.root)
         title, spec = schema["title"], schema["spec"]
@@ -84,9 +84,9 @@ class Reader:
             title, spec = schema.get("title", title), schema.get("spec", spec)
         return {**schema, "title": title, "spec": spec}
 
-    def errors(self, document: object) -> "list[Finding]":
+    def errors(self, document: object) -> list[Finding]:
         """What jsonschema finds, in our words; it is not asked where the generated check finds nothing."""
-        from pyoci.validate import _accept, _accept_rest
+        from pyoci.validate import _accept, _accept_rest  # the generator that makes them is in this package
 
         if getattr(_accept if hasattr(_accept, self.kind) else _accept_rest, self.kind)(document):
             return []
@@ -96,11 +96,11 @@ class Reader:
         wrong = {path for code, path, _, _ in found if code == "schema-type"}
         return [item for item in found if item[0] == "schema-type" or item[1] not in wrong]
 
-    def unknown(self, document: object) -> "Iterator[Finding]":
+    def unknown(self, document: object) -> Iterator[Finding]:
         """Names of members that no schema knows, at any depth; `annotations` and the like know all."""
         return itertools.islice(self._unknown(document, self.root, ()), MOST)
 
-    def _unknown(self, value: object, schema: "Schema", path: "Path") -> "Iterator[Finding]":
+    def _unknown(self, value: object, schema: Schema, path: Path) -> Iterator[Finding]:
         schema = self.resolve(schema)
         known = schema.get("properties")
         if isinstance(value, dict):
@@ -115,13 +115,13 @@ class Reader:
                 yield from self._unknown(item, schema["items"], (*path, number))
 
 
-def _unknown_name(name: str, known: "list[str]", path: "Path") -> "Finding":
+def _unknown_name(name: str, known: list[str], path: Path) -> Finding:
     same = [word for word in known if word.lower() == name.lower()]
     hint = f'did you mean "{same[0]}"?' if same else nearest(name, known)
     return "unknown-property", path, f'unknown property "{name}" is ignored', hint
 
 
-def _validator() -> "Any":
+def _validator() -> Any:
     try:
         import jsonschema
     except ImportError:
@@ -139,9 +139,9 @@ def _validator() -> "Any":
     return jsonschema.Draft4Validator
 
 
-def _findings(errors: "Iterator[Any]") -> "list[Finding]":
-    found: "list[Finding]" = []
-    absent: "dict[tuple[Any, ...], list[str]]" = {}  # names that an object lacks: it has an error for each, in order
+def _findings(errors: Iterator[Any]) -> list[Finding]:
+    found: list[Finding] = []
+    absent: dict[tuple[Any, ...], list[str]] = {}  # names that an object lacks: it has an error for each, in order
     for error in errors:
         path = tuple(error.absolute_path)
         if error.validator == "required":
@@ -157,7 +157,7 @@ def _findings(errors: "Iterator[Any]") -> "list[Finding]":
     return found
 
 
-def _known(path: "Path", value: object, rule: str, sentence: str) -> str:
+def _known(path: Path, value: object, rule: str, sentence: str) -> str:
     """The same in words that scripts know from runc; or nothing."""
     if rule == "required" and sentence == '"cwd" is required':
         return "Cwd property must not be empty"
@@ -176,7 +176,7 @@ def _known(path: "Path", value: object, rule: str, sentence: str) -> str:
     return ""
 
 
-def _words(error: "Any") -> "tuple[str, str]":
+def _words(error: Any) -> tuple[str, str]:
     value, rule, limit = error.instance, error.validator, error.validator_value
     if rule == "type":
         kinds = [limit] if isinstance(limit, str) else limit

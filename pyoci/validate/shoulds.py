@@ -1,11 +1,14 @@
 """What the spec recommends, and what is ignored in silence or surely not meant: told by `pyoci validate` only."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pyoci.plan.mount_options import Options, all_options
 from pyoci.validate.musts import SUPPORTED, nearest, platform, semver
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyoci.validate.musts import Finding, Json, Path
 
 CAPABILITIES = tuple(
@@ -26,7 +29,7 @@ NET_DEVICES_RETURN = "org.pyoci.netDevices.return"  # pyoci/network/devices.py
 MAX_MAPPINGS = 340  # user_namespaces(7)
 
 
-def config_advice(config: "Json", out: "list[Finding]") -> None:
+def config_advice(config: Json, out: list[Finding]) -> None:
     """Every SHOULD of a config."""
     _version(config, "ociVersion", out)
     if platform(config) != "linux":
@@ -65,7 +68,7 @@ def config_advice(config: "Json", out: "list[Finding]") -> None:
         _resources(linux["resources"], ("linux", "resources"), out)
 
 
-def _version(document: "Json", name: str, out: "list[Finding]") -> None:
+def _version(document: Json, name: str, out: list[Finding]) -> None:
     numbers = semver(document.get(name, ""))
     if numbers is None:
         return
@@ -77,7 +80,7 @@ def _version(document: "Json", name: str, out: "list[Finding]") -> None:
         out.append(("version-older", (name,), sentence, ""))
 
 
-def process_advice(process: "Json", path: "Path", out: "list[Finding]") -> None:
+def process_advice(process: Json, path: Path, out: list[Finding]) -> None:
     """Every SHOULD of a process."""
     if process.get("args", ["x"])[:1] == [""]:
         out.append(("process-args-first", (*path, "args", 0), "the name of the program is empty", ""))
@@ -94,7 +97,7 @@ def process_advice(process: "Json", path: "Path", out: "list[Finding]") -> None:
     _capabilities(process.get("capabilities", {}), (*path, "capabilities"), out)
 
 
-def _environment(entries: "list[str]", path: "Path", out: "list[Finding]") -> None:
+def _environment(entries: list[str], path: Path, out: list[Finding]) -> None:
     last = {entry.partition("=")[0]: number for number, entry in enumerate(entries)}
     for number, entry in enumerate(entries):
         name, equals, _ = entry.partition("=")
@@ -102,7 +105,7 @@ def _environment(entries: "list[str]", path: "Path", out: "list[Finding]") -> No
             out.append(("env-duplicate", (*path, number), f"{name} is set again further down, which wins", ""))
 
 
-def _capabilities(sets: "Json", path: "Path", out: "list[Finding]") -> None:
+def _capabilities(sets: Json, path: Path, out: list[Finding]) -> None:
     for kind, names in sets.items():
         if kind not in ("bounding", "effective", "inheritable", "permitted", "ambient"):
             continue
@@ -122,7 +125,7 @@ def _capabilities(sets: "Json", path: "Path", out: "list[Finding]") -> None:
                     out.append((f"capability-not-{needed}", (*path, kind, number), sentence, f"add it to {needed}"))
 
 
-def _mount(mount: "Json", version: str, path: "Path", out: "list[Finding]") -> None:
+def _mount(mount: Json, version: str, path: Path, out: list[Finding]) -> None:
     destination, options = mount.get("destination", "/"), mount.get("options", ())
     if destination[:1] != "/":
         numbers = semver(version)
@@ -143,10 +146,8 @@ def _mount(mount: "Json", version: str, path: "Path", out: "list[Finding]") -> N
         out.append(("mount-option-duplicate", (*path, "options", number), sentence, ""))
 
 
-def _bind_options(options: "list[str]", path: "Path", out: "list[Finding]") -> None:
+def _bind_options(options: list[str], path: Path, out: list[Finding]) -> None:
     """A filesystem's own options mean nothing to a bind mount: create refuses them, typos among them."""
-    from pyoci.plan.mount_options import Options, all_options
-
     strange = set(Options(options, "").data)
     for number, option in enumerate(options):
         if option in strange:
@@ -154,14 +155,14 @@ def _bind_options(options: "list[str]", path: "Path", out: "list[Finding]") -> N
             out.append(("mount-bind-option", (*path, number), sentence, nearest(option, all_options())))
 
 
-def _user_namespace(linux: "Json", out: "list[Finding]") -> None:
+def _user_namespace(linux: Json, out: list[Finding]) -> None:
     for name in ("uidMappings", "gidMappings"):
         if len(linux.get(name, ())) > MAX_MAPPINGS:
             sentence = f"the kernel takes at most {MAX_MAPPINGS} mappings"
             out.append(("mapping-too-many", ("linux", name, MAX_MAPPINGS), sentence, ""))
 
 
-def _repeated(items: "list[str]") -> "Iterator[int]":
+def _repeated(items: list[str]) -> Iterator[int]:
     """The index of each item that was there before."""
     seen = set()
     for number, item in enumerate(items):
@@ -170,8 +171,8 @@ def _repeated(items: "list[str]") -> "Iterator[int]":
         seen.add(item)
 
 
-def _devices(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
-    seen: "dict[object, object]" = {}
+def _devices(entries: list[Json], path: Path, out: list[Finding]) -> None:
+    seen: dict[object, object] = {}
     for number, entry in enumerate(entries):
         kind, target = entry.get("type", ""), entry.get("path")
         numbers = ("c" if kind == "u" else kind, entry.get("major"), entry.get("minor"))
@@ -184,7 +185,7 @@ def _devices(entries: "list[Json]", path: "Path", out: "list[Finding]") -> None:
             out.append(("device-mode-type", (*path, number, "fileMode"), sentence, "only the permissions are used"))
 
 
-def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
+def _seccomp(seccomp: Json, path: Path, out: list[Finding]) -> None:
     rules = seccomp.get("syscalls", ())
     actions = [seccomp.get("defaultAction"), *(rule.get("action") for rule in rules)]
     listener = seccomp.get("listenerPath", "")
@@ -206,7 +207,7 @@ def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:
                 out.append(("seccomp-value-two", where, sentence, "only SCMP_CMP_MASKED_EQ does"))
 
 
-def _resources(resources: "Json", path: "Path", out: "list[Finding]") -> None:
+def _resources(resources: Json, path: Path, out: list[Finding]) -> None:
     memory, cpu, block = resources.get("memory", {}), resources.get("cpu", {}), resources.get("blockIO", {})
     limit, reservation = memory.get("limit", 0), memory.get("reservation", 0)
     if 0 < limit < reservation:
@@ -242,7 +243,7 @@ def _resources(resources: "Json", path: "Path", out: "list[Finding]") -> None:
             out.append(("device-rule-access", (*path, "devices", number, "access"), sentence, "some of r, w and m"))
 
 
-def state_advice(state: "Json", out: "list[Finding]") -> None:
+def state_advice(state: Json, out: list[Finding]) -> None:
     """Every SHOULD of a state document."""
     _version(state, "ociVersion", out)
     status = state.get("status", "created")
@@ -251,7 +252,7 @@ def state_advice(state: "Json", out: "list[Finding]") -> None:
         out.append(("state-status-unknown", ("status",), f'"{status}" is a word of the runtime, not of the spec', hint))
 
 
-def features_advice(features: "Json", out: "list[Finding]") -> None:
+def features_advice(features: Json, out: list[Finding]) -> None:
     """Every SHOULD of a features document."""
     for number, name in enumerate(features.get("hooks") or ()):
         if name not in HOOKS:

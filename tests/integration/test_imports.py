@@ -1,7 +1,7 @@
 """What a hot command loads: each module costs every create, start, state, kill and delete its share of time.
 
-Counted on real containers, by the interpreter's own account of imports. Whoever needs a further one adds it here and
-says why in the commit; most belong in the branch that needs them.
+Counted on real containers, by the interpreter's own account of imports, and held to csrc/start/hot.txt. A further one
+is measured into that list, and the commit says why; most belong in the branch that needs them.
 """
 
 import os
@@ -18,6 +18,7 @@ from support.calls import MKDIR, rule
 from support.command import Result, run
 
 import pyoci
+from csrc.build import hot
 
 pytestmark = pytest.mark.root
 OUR_INTERPRETER = Path(pyoci.__file__).with_name("programs") / "interpreter"
@@ -37,38 +38,8 @@ INTERPRETER = re.compile(
 # Ours alone: extension modules and builtins
 OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios", "_cffi_backend"}
 
-COMMON = """
-    pyoci pyoci._native pyoci._shim pyoci.cli pyoci.cli.call pyoci.cli.parse pyoci.cli.table pyoci.container
-    pyoci.container.state pyoci.errors pyoci.ids pyoci.json pyoci.json.document pyoci.kernel pyoci.runtime
-"""
-LAUNCH = """
-    pyoci.container.bundle pyoci.container.create pyoci.container.files pyoci.host pyoci.init
-    pyoci.init.launch pyoci.options pyoci.plan
-    pyoci.plan.capabilities pyoci.plan.compile pyoci.plan.devices pyoci.plan.host_names pyoci.plan.model
-    pyoci.plan.mounts pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.mount_options pyoci.plan.process
-    pyoci.plan.request pyoci.plan.rootfs pyoci.plan.mount_sources pyoci.init.talk pyoci.validate pyoci.validate._accept
-    pyoci.validate.musts pyoci.validate.musts_linux pyoci.container.trust
-"""
-RUN = "pyoci.container.delete pyoci.container.run pyoci.container.start"
-EXEC = """
-    pyoci.cli.exec pyoci.cli.exec_process pyoci.container.exec pyoci.container.files pyoci.host pyoci.init
-    pyoci.init.launch
-    pyoci.options pyoci.plan pyoci.plan.capabilities pyoci.plan.compile_exec
-    pyoci.plan.model pyoci.plan.namespaces pyoci.plan.ops pyoci.plan.process
-    pyoci.plan.request pyoci.init.talk pyoci.validate pyoci.validate._accept pyoci.validate.musts
-"""
-
-# Of pyoci's own modules, what each may load; of pyoci.cgroups all but systemd's and statistics
-ALLOWED = {
-    "create": f"{COMMON} {LAUNCH} pyoci.cli.lifecycle",
-    "start": f"{COMMON} pyoci.cli.lifecycle pyoci.container.start pyoci.plan pyoci.plan.ops pyoci.init pyoci.init.talk",
-    "state": f"{COMMON} pyoci.cli.lifecycle pyoci.cli.output",
-    "kill": f"{COMMON} pyoci.cli.kill pyoci.container.kill",
-    "delete": f"{COMMON} pyoci.cli.lifecycle pyoci.container.delete",
-    "exec": f"{COMMON} {EXEC}",
-    "run": f"{COMMON} {LAUNCH} {RUN} pyoci.cli.lifecycle",
-}
-CGROUPS = re.compile(r"pyoci\.cgroups(\.(?!stats|systemd|gvariant).*)?")
+# Which of them depends on the host
+CGROUPS = {name for name in hot.modules() if name.startswith("pyoci.cgroups")}
 
 
 def loaded(words: list[str]) -> "tuple[Result, set[str]]":
@@ -100,8 +71,8 @@ def check(command: str, result: Result, names: set[str]) -> None:
         if not name.startswith("pyoci") and not INTERPRETER.fullmatch(name) and name not in OF_PYTHON
     }
     assert foreign == set()
-    own = {name for name in names if name.startswith("pyoci") and not CGROUPS.fullmatch(name)}
-    more = own - set(ALLOWED[command].split())
+    own = {name for name in names if name.startswith("pyoci")}
+    more = own - hot.loaded_by(command) - CGROUPS - {"pyoci._shim"}
     assert not more, f"{command} loads more than it may"
 
 

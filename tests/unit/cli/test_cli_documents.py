@@ -1,7 +1,7 @@
 """The documents the program writes: config template, features, version."""
 
 import json
-import posix
+import os
 from pathlib import Path
 
 import pytest
@@ -109,8 +109,8 @@ def test_spec_names_a_directory_that_is_not_there(cli, tmp_path):
 
 
 def test_the_rootless_config_is_for_the_caller(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(posix, "geteuid", lambda: 1000)
-    monkeypatch.setattr(posix, "getegid", lambda: 1001)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getegid", lambda: 1001)
     assert cli("spec", "--rootless", "-b", tmp_path)[0] == 0
     config = json.loads((tmp_path / "config.json").read_text())
     linux = config["linux"]

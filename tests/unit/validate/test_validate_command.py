@@ -231,3 +231,12 @@ def test_a_long_report_is_written_whole(tmp_path: Path) -> None:
     assert report.count(b"warning[unknown-property]") == 1000
     assert report.count(b"warning[cut-short]") == 1
     assert report.endswith(b"-: not valid (config): 2 errors, 1001 warnings\n")
+
+
+def test_another_system_has_no_shim(tmp_path: Path) -> None:
+    """There, too, one wants to know whether a config is right."""
+    code = "import sys; sys.modules['pyoci._shim'] = None\nfrom pyoci.cli import main\nsys.exit(main(sys.argv[1:]))"
+    name = put(tmp_path / "config.json", CONFIG)
+    done = subprocess.run([sys.executable, "-c", code, "validate", name], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert "valid" in done.stdout
