@@ -307,8 +307,8 @@ def tell(run: Run, verbose: bool) -> None:
             print(str(record.get("text", "")), file=out)
     for thing in run.left:
         print(f"LEFT  {thing}", file=out)
-    for row in run.unsteady:
-        print(f"UNSTEADY {row}", file=out)
+    for unsteady in run.unsteady:
+        print(f"UNSTEADY {unsteady}", file=out)
     version = (run.version or "no version").splitlines()[0]
     print(f"{run.runtime}: {version}, {len(run.tests)} tests, {run.seconds:.0f} s", file=out)
     if run.rounds > 1:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
-from support import leftovers
+from tests.support import leftovers
 
 REFERENCE = os.environ.get("REFERENCE", "/usr/sbin/runc")
 PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))

@@ -3,21 +3,18 @@
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import compare
+import pytest
 import table
 from compare import Operation
 from engines.base import Engine, settle
-from support import leftovers
+
+from tests.support import leftovers
 
 Pair = tuple[Engine, Engine]
 

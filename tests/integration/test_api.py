@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.box import Box
 
 import pyoci
+from tests.support.box import Box
 
 TREE = Path(__file__).parents[2]
 PAGE = (TREE / "docs" / "api.md").read_text()

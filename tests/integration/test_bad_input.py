@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.bundle import BASE, Config
+
+from tests.support.box import Box
+from tests.support.bundle import BASE, Config
 
 pytestmark = pytest.mark.root
 UNSEEMLY = re.compile("Traceback|internal error|Error:")  # ours to mend, whatever is read

@@ -11,9 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.box import Box
-from support.command import run
-from support.sources import copy
+
+from tests.support.box import Box
+from tests.support.command import run
+from tests.support.sources import copy
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

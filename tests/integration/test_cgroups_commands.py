@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import ROOT, SYSTEMD, V2
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PATIENCE, run
-from support.pty import Interactive
 
 from pyoci.cgroups.host import Host
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PATIENCE, run
+from tests.support.pty import Interactive
 
 pytestmark = [pytest.mark.root, pytest.mark.cgroup_v2 if V2 else pytest.mark.cgroup_v1]
 MEGA = 1 << 20

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import ROOT
-from support import leftovers
-from support.box import Box
+
+from tests.support import leftovers
+from tests.support.box import Box
 
 pytestmark = [pytest.mark.root]
 V1 = (ROOT / "pids").is_dir()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import SYSTEMD, V2
-from support.bundle import make_rootfs
-from support.command import PYOCI, run
+
+from tests.support.bundle import make_rootfs
+from tests.support.command import PYOCI, run
 
 
 def unprivileged():

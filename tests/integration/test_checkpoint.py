@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import ROOT, hybrid
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PATIENCE, Result, at_each_call, run
-from support.pty import ConsoleSocket
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PATIENCE, Result, at_each_call, run
+from tests.support.pty import ConsoleSocket
 
 _BROUGHT = Path(__file__).parents[2] / "build" / "criu" / "criu"
 CRIU = os.environ.get("PYOCI_CRIU") or (str(_BROUGHT) if _BROUGHT.exists() else shutil.which("criu") or "")

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.command import Started
 from test_checkpoint import COUNTER, CRIU, Saved, good, needs_tcp, number, until, version, why_not
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.command import Started
 
 pytestmark = [pytest.mark.root]
 WHY_NOT = why_not()

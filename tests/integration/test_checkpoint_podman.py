@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.command import PYOCI, Result, run
 from test_checkpoint import COUNTER, CRIU, until, why_not
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.command import PYOCI, Result, run
 
 pytestmark = [
     pytest.mark.root,

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.box import Box
-from support.command import Result, run
+
+from tests.support.box import Box
+from tests.support.command import Result, run
 
 pytestmark = pytest.mark.root
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
 
 import pyoci
 from pyoci.kinds import KINDS, exit_status
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 pytestmark = pytest.mark.root
 TREE = Path(pyoci.__file__).parents[1]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.command import PATIENCE, run
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.command import PATIENCE, run
 
 pytestmark = pytest.mark.root
 SPACES = ["mnt", "net", "pid", "ipc", "uts", "cgroup", "user"]

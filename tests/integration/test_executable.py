@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.box import Box
+
+from tests.support.box import Box
 
 pytestmark = pytest.mark.root
 

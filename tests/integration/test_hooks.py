@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 pytestmark = pytest.mark.root
 KINDS = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]

@@ -12,13 +12,13 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.calls import MKDIR, rule
-from support.command import Result, run
 
 import pyoci
 from csrc.build import hot
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.calls import MKDIR, rule
+from tests.support.command import Result, run
 
 pytestmark = pytest.mark.root
 OUR_INTERPRETER = Path(pyoci.__file__).with_name("programs") / "interpreter"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support.box import Box
-from support.command import run
-from support.sources import TREE, copy
+
+from tests.support.box import Box
+from tests.support.command import run
+from tests.support.sources import TREE, copy
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]

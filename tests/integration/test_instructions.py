@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.box import Box
 
 from bench.callgrind import Counter
 from bench.goals import GOALS
+from tests.support.box import Box
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 INSTALL = Path(__file__).parents[1] / "tools" / "installed.sh"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import fake_resctrl
-from support.box import Box
-from support.bundle import Bundle
-from support.command import Result, run
 from test_checkpoint import COUNTER, CRIU, number, until, why_not
+
+from tests.support import fake_resctrl
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import Result, run
 
 pytestmark = pytest.mark.root
 COMMAND = str(Path(fake_resctrl.__file__))

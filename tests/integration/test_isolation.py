@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.command import PYOCI, Started, run, tampered
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.command import PYOCI, Started, run, tampered
 
 pytestmark = pytest.mark.root
 ALL_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE

@@ -13,10 +13,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PATIENCE, Result, at_each_call, run
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PATIENCE, Result, at_each_call, run
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")]
 INSTANTS = 50

@@ -11,10 +11,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.command import Started
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import Started
 
 pytestmark = pytest.mark.root
 SCHEMAS = Path(__file__).parents[1] / "data" / "spec-schemas"
@@ -619,7 +620,7 @@ def test_closed_standard_streams_do_not_leak_state(box: Box) -> None:
     bundle = box.bundle().shell("readlink /proc/self/fd/0 > /out; readlink /proc/self/fd/2 >> /out")
     bundle.write()
     words = " ".join(box.words("run", "--bundle", str(bundle.path), "c"))
-    from support.command import run
+    from tests.support.command import run
 
     result = run(["sh", "-c", f"{words} <&- >&- 2>&-"])
     assert result.status == 0, result

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
 
 from pyoci import cgroups
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.plan.compile import compile_create
 from pyoci.plan.request import Request
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import spec_table

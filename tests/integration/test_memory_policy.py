@@ -3,8 +3,9 @@
 import os
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 pytestmark = [
     pytest.mark.root,

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.command import Result, run
-from support.stranger import Stranger, open_box
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import Result, run
+from tests.support.stranger import Stranger, open_box
 
 pytestmark = pytest.mark.root
 FILE = Path(__file__).parents[1] / "data" / "mistakes.json"

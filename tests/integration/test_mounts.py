@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 pytestmark = pytest.mark.root
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.command import run
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import run
 
 pytestmark = pytest.mark.root
 FILES = {

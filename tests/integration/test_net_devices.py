@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.command import Started, at_each_call, run, tampered
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import Started, at_each_call, run, tampered
 
 pytestmark = [
     pytest.mark.root,

@@ -1,8 +1,9 @@
 """Many at once: no command disturbs another, neither on containers of their own nor on one and the same."""
 
 import pytest
-from support.box import Box
-from support.command import Result, Started
+
+from tests.support.box import Box
+from tests.support.command import Result, Started
 
 pytestmark = pytest.mark.root
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.command import Result
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import Result
 
 pytestmark = pytest.mark.root
 PHASES, STEPS = 1, 2

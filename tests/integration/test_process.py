@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
+
+from tests.support.box import Box
 
 pytestmark = pytest.mark.root
 

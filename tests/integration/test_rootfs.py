@@ -5,10 +5,11 @@ import stat
 import subprocess
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.pty import Interactive
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.pty import Interactive
 
 pytestmark = pytest.mark.root
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.calls import MKDIR, rule
-from support.command import run
-from support.stranger import Stranger, open_box, opened
+
+from tests.support.box import Box
+from tests.support.calls import MKDIR, rule
+from tests.support.command import run
+from tests.support.stranger import Stranger, open_box, opened
 
 pytestmark = pytest.mark.root
 SLEEP = "trap 'exit 7' TERM; while :; do sleep 0.1; done"
@@ -73,7 +74,7 @@ def test_the_whole_life(user: Stranger) -> None:
 def wait(pid: int) -> None:
     import select
 
-    from support import leftovers
+    from tests.support import leftovers
 
     try:
         fd = os.pidfd_open(pid)

@@ -6,9 +6,10 @@ import os
 import struct
 
 import pytest
-from support.box import Box
-from support.calls import numbers
-from support.command import run
+
+from tests.support.box import Box
+from tests.support.calls import numbers
+from tests.support.command import run
 
 pytestmark = pytest.mark.root
 # flag: its bit in sched_getattr(2), which tells RESET_ON_FORK and those of SCHED_DEADLINE alone

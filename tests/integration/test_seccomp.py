@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support.box import Box
-from support.calls import MKDIR, arm32, numbers, rule
-from support.command import Started, run, tampered
+
+from tests.support.box import Box
+from tests.support.calls import MKDIR, arm32, numbers, rule
+from tests.support.command import Started, run, tampered
 
 pytestmark = pytest.mark.root
 PROFILES = Path(__file__).parents[1] / "data" / "seccomp"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PYOCI
 
 from pyoci.cgroups.host import Host
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PYOCI
 
 pytestmark = pytest.mark.root
 IDS = [{"containerID": 0, "hostID": 100000, "size": 10}]

@@ -13,10 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.calls import numbers
-from support.command import run
 
 from pyoci import kernel
 from pyoci.errors import Error
@@ -24,6 +20,10 @@ from pyoci.init.launch import Launch, Process
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.plan.words import OPERATIONS
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.calls import numbers
+from tests.support.command import run
 
 pytestmark = pytest.mark.root
 WHERE = "place.of[7] (the step)"

@@ -12,10 +12,11 @@ import termios
 from pathlib import Path
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PATIENCE, Started, run, tampered
-from support.pty import ConsoleSocket, Interactive, Screen
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PATIENCE, Started, run, tampered
+from tests.support.pty import ConsoleSocket, Interactive, Screen
 
 pytestmark = pytest.mark.root
 

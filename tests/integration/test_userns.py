@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 pytestmark = pytest.mark.root
 UIDS, GIDS = 200000, 300000

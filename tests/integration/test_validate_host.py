@@ -4,12 +4,12 @@ import json
 import os
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.calls import MKDIR
 
 from pyoci.hostcheck.lacks import resolve
 from pyoci.hostcheck.refusals import place_of
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.calls import MKDIR
 
 pytestmark = pytest.mark.root
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.calls import MKDIR, rule
-from support.command import run as command
+
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.calls import MKDIR, rule
+from tests.support.command import run as command
 
 pytestmark = pytest.mark.root
 NO_AGENT = "failed to connect with seccomp agent specified in the seccomp profile: "

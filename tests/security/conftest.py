@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from controls import Control, Crun, Mutant, Runc
-from support import fixtures
-from support.box import Box
+
+from tests.support import fixtures
+from tests.support.box import Box
 
 box, template = fixtures.box, fixtures.template  # pytest finds them here
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support.box import Box
-from support.bundle import Bundle
-from support.command import Result, run
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import Result, run
 
 ROOT = Path(__file__).parents[2]
 _GUARD = 'ulimit -f 200000; exec "$@"'

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from controls import Canary
-from support.box import Box
-from support.bundle import Bundle
-from support.pty import ConsoleSocket
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.pty import ConsoleSocket
 
 covers = pytest.mark.covers
 LOOK = "stat -c '%F %t' /dev/console; echo hostile > /dev/console; stat -L -c '%F %t' /proc/self/fd/0 > /tmp/seen"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from controls import Control
-from support.box import Box
-from support.command import run
+
+from tests.support.box import Box
+from tests.support.command import run
 
 covers = pytest.mark.covers
 SLEEP = "while :; do sleep 0.1; done"
@@ -267,7 +268,7 @@ def test_a_launcher_with_privilege_of_its_own_does_nothing(box: Box, tmp_path: P
     import shutil
     import tempfile
 
-    from support.command import PYOCI
+    from tests.support.command import PYOCI
 
     with tempfile.TemporaryDirectory(dir="/var/tmp") as place:
         os.chmod(place, 0o755)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from controls import Control
-from support.box import Box
-from support.calls import MKDIR, rule
+
+from tests.support.box import Box
+from tests.support.calls import MKDIR, rule
 
 covers = pytest.mark.covers
 SLEEP = "while :; do sleep 0.1; done"

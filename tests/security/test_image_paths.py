@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from controls import Canary, Control
-from support.box import Box
-from support.bundle import Bundle
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
 
 covers = pytest.mark.covers
 

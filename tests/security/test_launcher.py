@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from controls import Control
-from support.box import Box
-from support.command import PYOCI, run
-from support.stranger import Stranger, open_box
+
+from tests.support.box import Box
+from tests.support.command import PYOCI, run
+from tests.support.stranger import Stranger, open_box
 
 covers = pytest.mark.covers
 SLEEP = "while :; do sleep 0.1; done"

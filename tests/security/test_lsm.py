@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.box import Box
+
+from tests.support.box import Box
 
 covers = pytest.mark.covers
 ENABLED = Path("/sys/module/apparmor/parameters/enabled")

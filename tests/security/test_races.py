@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from controls import Canary
-from support.box import Box
-from support.bundle import Bundle
-from support.command import run
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import run
 
 covers = pytest.mark.covers
 HERE = Path(__file__).parent

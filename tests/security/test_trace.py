@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from controls import Control
-from support.box import Box
-from support.bundle import Bundle
-from support.command import run
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import run
 
 covers = pytest.mark.covers
 CALLS = "%file,mount,umount2,move_mount,open_tree,openat2,fsopen,pivot_root,chroot,execve,execveat"

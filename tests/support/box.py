@@ -8,9 +8,9 @@ import uuid
 from pathlib import Path
 from typing import Any, Optional
 
-from support import leftovers
-from support.bundle import Bundle
-from support.command import PYOCI, Result, Started, run
+from tests.support import leftovers
+from tests.support.bundle import Bundle
+from tests.support.command import PYOCI, Result, Started, run
 
 
 class Box:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Optional
 
-from support import leftovers
+from tests.support import leftovers
 
 PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))
 PATIENCE = int(os.environ.get("PYOCI_PATIENCE", "60"))  # seconds: a guard against hangs, not a measure

@@ -84,7 +84,7 @@ def main() -> int:
             posix.stat(path)
             shutil.rmtree(path)
 
-    resctrl.posix = Kernel()  # type: ignore[attr-defined]
+    resctrl.posix = Kernel()  # type: ignore[assignment, attr-defined]
     Host.resctrl = lambda self: tree  # type: ignore[method-assign]
     return command(sys.argv[2:])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support import leftovers
-from support.box import Box, short
-from support.bundle import make_rootfs
+from tests.support import leftovers
+from tests.support.box import Box, short
+from tests.support.bundle import make_rootfs
 
 
 @pytest.fixture(scope="session")

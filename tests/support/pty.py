@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import IO
 
-from support import leftovers
-from support.command import PATIENCE
+from tests.support import leftovers
+from tests.support.command import PATIENCE
 
 
 class Screen:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PYOCI, Result, Started, run
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PYOCI, Result, Started, run
 
 TREE = Path(__file__).parents[2]
 

@@ -3,14 +3,11 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from support import bare
+from tests.support import bare
 
 # What a hot command has not loaded, and C code or a branch of ours could take for granted
 UNLOADED = ["json", "json.decoder", "json.encoder", "json.scanner", "errno", "fcntl", "select", "math", "struct"]

@@ -8,10 +8,10 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.bare import Bare
 
 from pyoci.errors import Error
 from pyoci.json import document, positions
+from tests.support.bare import Bare
 
 REFUSED = [
     (b"", "line 1, column 1: the document is empty"),

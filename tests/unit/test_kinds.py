@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from support.decisions import decisions
 
 import pyoci
 from pyoci.kinds import GRPC, KINDS, exit_status, kind_of
+from tests.support.decisions import decisions
 
 TREE = Path(__file__).parents[2]
 SOURCES = sorted((TREE / "pyoci").rglob("*.py"))

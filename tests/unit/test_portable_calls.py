@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.calls import missing, rule
+
+from tests.support.calls import missing, rule
 
 TOP = Path(__file__).parents[2]
 PLACES = ("tests/integration", "tests/security", "conformance")

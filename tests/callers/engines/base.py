@@ -11,7 +11,8 @@ from typing import Any, Optional
 
 import compare
 from compare import Outcome
-from support import leftovers
+
+from tests.support import leftovers
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/tmp:/bin/sh\n"
 _GROUP = "root:x:0:\napp:x:1000:\nextra:x:77:\n"

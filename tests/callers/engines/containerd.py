@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 import compare
-from support import leftovers
 
 from engines import debian
 from engines.base import Engine, busybox_root, image_archive
+from tests.support import leftovers
 
 IMAGE = "docker.io/library/bb:latest"
 

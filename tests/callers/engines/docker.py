@@ -5,11 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Any, Optional
 
-from support import leftovers
-
 from engines import debian
 from engines.base import Engine, busybox_root, image_archive
 from engines.containerd import Daemon
+from tests.support import leftovers
 
 IMAGE = "bb:latest"
 UNPACKED = Path(os.environ.get("DOCKER", str(Path(__file__).parents[3] / "build" / "callers" / "docker")))

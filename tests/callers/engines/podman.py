@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import compare
-from support import leftovers
 
 from engines import debian
 from engines.base import Engine, busybox_root, image_archive
+from tests.support import leftovers
 
 IMAGE = "localhost/bb:latest"
 

@@ -4,9 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from support import stranger
-
 from engines.podman import Podman
+from tests.support import stranger
 
 USER = 64321
 NAME = "pyoci-test"

@@ -9,10 +9,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from support.stranger import opened
 from validate_samples import CONFIG, DATA, FEATURES, GONE, STATE, changed
 
 from pyoci.cli import main
+from tests.support.stranger import opened
 
 BAD = b"""{
   "ociVersion": "1.3.0",
