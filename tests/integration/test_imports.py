@@ -72,7 +72,7 @@ def check(command: str, result: Result, names: set[str]) -> None:
     }
     assert foreign == set()
     own = {name for name in names if name.startswith("pyoci")}
-    more = own - hot.loaded_by(command) - CGROUPS - {"pyoci._shim"}
+    more = own - hot.loaded_by(command) - CGROUPS - {"pyoci._native"}
     assert not more, f"{command} loads more than it may"
 
 
