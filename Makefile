@@ -22,7 +22,7 @@ tools: setup
 build: setup build/.built
 
 build/.built: $(SOURCES)
-	@rm -f pyoci/_shim*.so pyoci/interpreter  # of an older build: Python would take the first for pyoci/_shim.py
+	@rm -f pyoci/_shim*.so pyoci/_shim.pyi pyoci/interpreter  # of an older build: Python would take the first for pyoci/_shim.py
 	$(RUN) setup.py -q build_native --in-tree
 	@touch $@
 

@@ -135,37 +135,26 @@ class Host:
 
     def resctrl(self) -> str:
         """Where resctrl is mounted, "" where it is not, or only beneath another mount."""
-        for line in self.read_all("/proc/self/mountinfo").split("\n"):
-            if line.partition(" - ")[2].startswith("resctrl "):
-                words = line.split(" ")
-                major, _, minor = words[2].partition(":")
-                try:
-                    if posix.stat(words[4]).st_dev == posix.makedev(int(major), int(minor)):
-                        return words[4]
-                except OSError:
-                    pass
+        from pyoci.mountinfo import mounts
+
+        for mount in mounts(self.read_all("/proc/self/mountinfo"), "resctrl"):
+            major, _, minor = mount.device.partition(":")
+            try:
+                if posix.stat(mount.point).st_dev == posix.makedev(int(major), int(minor)):
+                    return mount.point
+            except OSError:
+                pass
         return ""
 
     def full_proc_mounts(self, root: str) -> "list[str]":
         """Where procfs and sysfs are mounted outside of a directory: what a chroot would leave within reach."""
-        found = []
-        for line in (self.read_all("/proc/self/mountinfo")).split("\n"):
-            words = line.split(" ")
-            if len(words) > 9 and words[words.index("-") + 1] in ("proc", "sysfs"):
-                place = words[4]
-                if place != root and not place.startswith(root + "/"):
-                    found.append(place)
-        return found
+        from pyoci.mountinfo import mounts
+
+        every = [mount for mount in mounts(self.read_all("/proc/self/mountinfo")) if mount.kind in ("proc", "sysfs")]
+        return [mount.point for mount in every if mount.point != root and not mount.point.startswith(root + "/")]
 
     def read_all(self, path: str) -> str:
         """A file of any length."""
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        parts: "list[bytes]" = []
-        try:
-            while True:
-                part = posix.read(fd, 65536)
-                if not part:
-                    return b"".join(parts).decode("utf-8", "surrogateescape")
-                parts.append(part)
-        finally:
-            posix.close(fd)
+        from pyoci.fileio import read_file
+
+        return read_file(path)

@@ -12,6 +12,7 @@ import time
 
 import pyoci
 from pyoci.errors import Error
+from pyoci.fileio import write_all
 from pyoci.json.document import dump
 from pyoci.plan import ops
 from pyoci.plan.words import OPERATIONS
@@ -81,9 +82,7 @@ class Trace:
         builtins.__import__ = self.importer
         text = dump({"displayTimeUnit": "ms", "traceEvents": self.events(time.monotonic_ns())})
         try:
-            rest = memoryview(text.encode())
-            while rest:
-                rest = rest[posix.write(self.fd, rest) :]
+            write_all(self.fd, text.encode())
             posix.close(self.fd)
         except OSError as problem:
             raise Error(f"write {self.path}", errno=problem.errno or 0) from None

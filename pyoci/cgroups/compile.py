@@ -74,15 +74,15 @@ def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
 
 def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -> None:
     """Refuse CPUs or memory nodes outside of `cpus` and `mems`, the lists of the machine."""
-    from pyoci.cgroups.convert import cpu_list, ranges
+    from pyoci.number_list import parse, ranges
 
     section = Section(resources, where).section("cpu")
     for key, have in (("cpus", cpus), ("mems", mems)):
         if not section.text(key):
             continue
-        outside = cpu_list(section.text(key), section.at(key)) - cpu_list(have, section.at(key))
+        what = "CPUs" if key == "cpus" else "memory nodes"
+        outside = parse(section.text(key), section.at(key), what) & ~parse(have, section.at(key), what)
         if outside:
-            what = "CPUs" if key == "cpus" else "memory nodes"
             text = f"{what} {ranges(outside)} are not there: this machine has {have.strip()}"
             raise Error(text, location=section.at(key), kind="missing")
 

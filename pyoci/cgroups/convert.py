@@ -80,33 +80,6 @@ def decimal(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
 
 
-def cpu_list(text: str, location: str) -> "set[int]":
-    """The numbers in a list such as ``0-3,7`` (man 7 cpuset, List format)."""
-    numbers: "set[int]" = set()
-    for part in text.replace("\n", ",").split(","):
-        part = part.strip()
-        if not part:
-            continue
-        first, dash, last = part.partition("-")
-        low = decimal(first)
-        high = decimal(last) if dash else low
-        if low < 0 or low > high or high > 65535:
-            raise Error(f"{text!r} is not a list of numbers such as 0-3,7", location=location)
-        numbers.update(range(low, high + 1))
-    return numbers
-
-
-def ranges(numbers: "set[int]") -> str:
-    """Numbers as a list such as ``0-3,7``."""
-    parts: "list[list[int]]" = []
-    for number in sorted(numbers):
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
-
-
 def huge_page_name(text: str, location: str, available: "list[str]") -> str:
     """A page size as the file names say it (``2MB``), checked against those of the kernel."""
     if text not in available:

@@ -5,6 +5,10 @@ Tests subclass Host over a directory of plain files; everything else in the pack
 
 import posix
 
+from pyoci.fileio import read_all
+from pyoci.fileio import read_file as read_file  # for the other modules of this room
+from pyoci.mountinfo import mounts
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
@@ -12,18 +16,6 @@ if TYPE_CHECKING:
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
 _FILE = posix.O_WRONLY | posix.O_NOFOLLOW
 _PAGE = 4096  # what the kernel gives of a list at once, at most
-
-
-def read_file(path: str) -> str:
-    """A whole file of procfs, sysfs or cgroupfs; raises OSError."""
-    fd = posix.open(path, posix.O_RDONLY)
-    try:
-        chunks = []
-        while chunk := posix.read(fd, 4 * _PAGE):
-            chunks.append(chunk)
-    finally:
-        posix.close(fd)
-    return b"".join(chunks).decode("utf-8", "surrogateescape")
 
 
 def read_value(path: str) -> str:
@@ -121,18 +113,9 @@ class Host:
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
         """(type, root, mount point, superblock options) of the cgroup mounts in sight below `root`."""
         found = []
-        for line in read_file(self.proc + "/self/mountinfo").split("\n"):
-            if " - cgroup" not in line:
-                continue
-            left, _, right = line.partition(" - ")
-            if right[:6] != "cgroup":  # in the words of some other mount
-                continue
-            fields, after = left.split(" "), right.split(" ")
-            if len(fields) < 5 or len(after) < 3:
-                continue
-            mount = _unescape(fields[4])
-            if mount.startswith(self.root + "/") and self.is_in_sight(mount, fields[2]):
-                found.append((after[0], _unescape(fields[3]), mount, after[2].split(",")))
+        for mount in mounts(read_file(self.proc + "/self/mountinfo"), "cgroup"):
+            if mount.point.startswith(self.root + "/") and self.is_in_sight(mount.point, mount.device):
+                found.append((mount.kind, mount.root, mount.point, mount.options.split(",")))
         return found
 
     def is_in_sight(self, mount: str, device: str) -> bool:
@@ -179,12 +162,9 @@ class Host:
         """The whole of one file of a cgroup."""
         fd = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW, dir_fd=dir_fd)
         try:
-            chunks = []
-            while chunk := posix.read(fd, 4 * _PAGE):
-                chunks.append(chunk)
+            return read_all(fd).decode("utf-8", "surrogateescape")
         finally:
             posix.close(fd)
-        return b"".join(chunks).decode("utf-8", "surrogateescape")
 
     def open_file(self, name: str, dir_fd: "Optional[int]" = None) -> int:
         """A descriptor of a file to write to, never through a symlink."""
@@ -202,15 +182,3 @@ def _below(own: str, root: str) -> str:
     if own == root:
         return "/"
     return own[len(root) :] if own.startswith(root + "/") else "/"
-
-
-def _unescape(field: str) -> str:
-    """mountinfo writes space, tab, newline and backslash as three octal digits."""
-    if "\\" not in field:
-        return field
-    head, *rest = field.split("\\")
-    return head + "".join(_character(part[:3]) + part[3:] for part in rest)
-
-
-def _character(octal: str) -> str:
-    return chr(int(octal, 8)) if octal and not octal.strip("01234567") else octal

@@ -56,9 +56,9 @@ def pairs(path: str) -> "dict[str, int]":
 
 def numbers_in(listed: str) -> "list[int]":
     """0-2,5 as [0, 1, 2, 5]."""
-    from pyoci.cgroups.convert import cpu_list
+    from pyoci.number_list import numbers, parse
 
-    return sorted(cpu_list(listed, ""))
+    return numbers(parse(listed, ""))
 
 
 def pressure(path: str) -> "dict[str, Any]":

@@ -7,6 +7,8 @@ from typing import Any
 
 from pyoci import _shim, kernel
 from pyoci.errors import Error
+from pyoci.fileio import read_file
+from pyoci.mountinfo import Mount, mounts
 
 Config = dict[str, Any]
 
@@ -15,28 +17,9 @@ _VIRTUAL = ("proc", "sysfs", "mqueue", "devpts", "cgroup2")
 NULL = "/dev/null"
 
 
-class Mount:
-    """A line of mountinfo (proc_pid_mountinfo(5))."""
-
-    __slots__ = ("device", "kind", "point", "root")
-
-    def __init__(self, line: str) -> None:
-        words = line.split(" ")
-        self.device, self.root, self.point = words[2], words[3], _plain(words[4])
-        self.kind = words[words.index("-") + 1]
-
-
-def _plain(text: str) -> str:
-    """mountinfo writes blanks in octal."""
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, char)
-    return text
-
-
 def read(pid: str) -> list[Mount]:
     """The mounts of a process."""
-    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return [Mount(line.rstrip("\n")) for line in file]
+    return list(mounts(read_file(f"/proc/{pid}/mountinfo")))
 
 
 def external(pid: int) -> list[tuple[str, str]]:

@@ -18,24 +18,19 @@ _SETS = ("bounding", "effective", "permitted")
 
 def from_file(path: str) -> "dict[str, Any]":
     """The document of --process FILE, checked. Raises Error."""
+    from pyoci.fileio import read_all
+
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as problem:
         raise Error(f"open {path}", errno=problem.errno or 0) from None
-    parts: "list[bytes]" = []
-    size = 0
     try:
-        while size <= document.MAX_BYTES:
-            part = posix.read(fd, 1 << 20)
-            if not part:
-                break
-            parts.append(part)
-            size += len(part)
+        data = read_all(fd, document.MAX_BYTES + 1)
     except OSError as problem:
         raise Error(f"read {path}", errno=problem.errno or 0) from None
     finally:
         posix.close(fd)
-    process = document.parse(b"".join(parts), name=path)
+    process = document.parse(data, name=path)
     if not isinstance(process, dict):
         raise Error("the process document must be an object", location=path)
     return check(process)

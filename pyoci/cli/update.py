@@ -95,18 +95,19 @@ def size(value: str, flag: str) -> int:
 
 def from_file(source: str) -> "dict[str, Any]":
     """linux.resources from a JSON file, or from standard input for "-"."""
-    from pyoci.json.document import parse
+    from pyoci.fileio import read_all
+    from pyoci.json.document import MAX_BYTES, parse
 
     try:
-        fd = 0 if source == "-" else posix.open(source, posix.O_RDONLY)
-        chunks = []
-        while chunk := posix.read(fd, 65536):
-            chunks.append(chunk)
-        if fd:
-            posix.close(fd)
+        fd = 0 if source == "-" else posix.open(source, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            data = read_all(fd, MAX_BYTES + 1)
+        finally:
+            if fd:
+                posix.close(fd)
     except OSError as error:
         raise Error(f"read {source}", location="--resources", errno=error.errno or 0) from None
-    value = parse(b"".join(chunks), name="standard input" if source == "-" else source)
+    value = parse(data, name="standard input" if source == "-" else source)
     if not isinstance(value, dict):
         raise Error("an object is expected, as linux.resources in config.json", location="--resources")
     return value

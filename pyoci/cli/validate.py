@@ -9,6 +9,7 @@ from pyoci import validate
 from pyoci.cli.call import Call
 from pyoci.cli.output import show
 from pyoci.errors import Error
+from pyoci.fileio import read_all
 from pyoci.hostcheck import refusals
 from pyoci.hostcheck.anyhost import everywhere
 from pyoci.json.document import MAX_BYTES, dump_pretty, parse
@@ -73,26 +74,15 @@ def _read(name: str) -> tuple[str, bytes]:
     """The file behind an argument, and its bytes: no more than what is surely too much."""
     try:
         if name == "-":
-            return name, _bytes(0, MAX_BYTES + 1)
+            return name, read_all(0, MAX_BYTES + 1)
         path = os.path.join(name, "config.json") if os.path.isdir(name) else name
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.path.normpath(path), _bytes(fd, MAX_BYTES + 1)
+            return os.path.normpath(path), read_all(fd, MAX_BYTES + 1)
         finally:
             os.close(fd)
     except OSError as problem:
         raise Error("cannot be read", location=name, errno=problem.errno or 0) from None
-
-
-def _bytes(fd: int, most: int) -> bytes:
-    parts = []
-    while most > 0:
-        part = os.read(fd, min(most, 1 << 20))
-        if not part:
-            break
-        parts.append(part)
-        most -= len(part)
-    return b"".join(parts)
 
 
 def _kind(raw: bytes) -> str:

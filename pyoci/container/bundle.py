@@ -4,6 +4,7 @@ import posix
 
 import pyoci
 from pyoci.errors import Error
+from pyoci.fileio import read_all
 from pyoci.host import Host
 from pyoci.json.document import MAX_BYTES, parse
 from pyoci.validate import check_runnable_config
@@ -11,8 +12,6 @@ from pyoci.validate import check_runnable_config
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_PIECE = 1 << 16  # most configs are smaller; the memory for a larger one would be mapped and unmapped for each read
 
 
 def read_bundle(bundle: str) -> "tuple[bytes, dict[str, Any]]":
@@ -53,17 +52,11 @@ def _read(path: str, bundle: str) -> bytes:
     except OSError as problem:
         raise Error(f"open {path}", errno=problem.errno or 0) from None
     try:
-        parts: "list[bytes]" = []
-        size = 0
-        while True:
-            part = posix.read(fd, _PIECE)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
-            size += len(part)
-            if size > MAX_BYTES:
-                raise Error(f"{path} is larger than {MAX_BYTES >> 20} MiB", kind="refused")
+        data = read_all(fd, MAX_BYTES + 1)
     except OSError as problem:
         raise Error(f"read {path}", errno=problem.errno or 0) from None
     finally:
         posix.close(fd)
+    if len(data) > MAX_BYTES:
+        raise Error(f"{path} is larger than {MAX_BYTES >> 20} MiB", kind="refused")
+    return data

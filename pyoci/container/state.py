@@ -9,6 +9,7 @@ import posix
 import pyoci
 from pyoci import _shim, kernel
 from pyoci.errors import Error
+from pyoci.fileio import write_all
 from pyoci.json.document import dump, parse
 
 TYPE_CHECKING = False
@@ -380,9 +381,7 @@ class Entry:
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
         fd = posix.open(name, flags, 0o600, dir_fd=self.fd)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[posix.write(fd, view) :]
+            write_all(fd, data)
         finally:
             posix.close(fd)
 

@@ -11,15 +11,12 @@ from typing import Any
 import pyoci
 from pyoci.errors import Error
 from pyoci.kernel import CAPABILITIES
+from pyoci.mount_options import all_options
+from pyoci.names import HOOKS, NAMESPACES
 from pyoci.plan.memory_policy import FLAGS, MODES
-from pyoci.plan.mount_options import all_options
 from pyoci.plan.seccomp import FLAGS as FILTER_FLAGS
 from pyoci.plan.seccomp import is_supported
 from pyoci.seccomp.compiler import ACTIONS, ARCHITECTURES, OPERATORS, Library
-
-HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
-
-NAMESPACES = ("cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts")
 
 CGROUP = {"v1": True, "v2": True, "systemd": True, "systemdUser": True, "rdma": True}
 
@@ -42,7 +39,7 @@ def document() -> dict[str, Any]:
         "hooks": list(HOOKS),
         "mountOptions": all_options(),
         "linux": {
-            "namespaces": list(NAMESPACES),
+            "namespaces": sorted(NAMESPACES),
             "capabilities": sorted(CAPABILITIES),
             "cgroup": CGROUP,
             "seccomp": seccomp,

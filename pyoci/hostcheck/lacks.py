@@ -13,12 +13,12 @@ import stat
 from typing import TYPE_CHECKING
 
 from pyoci.host import Host
+from pyoci.names import HOOKS
 from pyoci.plan.namespaces import FLAGS
 from pyoci.plan.process import DEFAULT_PATH
 from pyoci.plan.request import Request, from_bundle
 from pyoci.plan.seccomp import listens
-from pyoci.plan.sysctls import sysctl_path
-from pyoci.validate.shoulds import HOOKS
+from pyoci.sysctl import path_of
 
 if TYPE_CHECKING:
     from pyoci.validate.musts import Finding, Json, Path
@@ -282,7 +282,7 @@ def _namespaces(look: _Look) -> None:
 def _sysctls(look: _Look) -> None:
     """Names that the kernel does not have. Those of network devices are there when the devices are."""
     for key in look.linux.get("sysctl") or {}:
-        path = sysctl_path(key)
+        path = path_of(key)
         if not path or (path.startswith("net/") and ("/conf/" in path or "/neigh/" in path)):
             continue
         if not os.path.exists(f"/proc/sys/{path}"):

@@ -161,10 +161,10 @@ def _known(message: "Message") -> "tuple[str, str]":
             return f"namespace path: lstat {path}", ""
         return f"failed to setns into {kind} namespace", message.text
     if message.operation == ops.SYSCTL and message.call in (ops.CALL_OPEN, ops.CALL_WRITE):  # linux.sysctl[KEY]
-        from pyoci.plan.sysctls import sysctl_path
+        from pyoci.sysctl import path_of
 
         doing = "open" if message.call == ops.CALL_OPEN else "write"
-        return f"{doing} /proc/sys/{sysctl_path(message.where[len('linux.sysctl[') : -1])}", ""
+        return f"{doing} /proc/sys/{path_of(message.where[len('linux.sysctl[') : -1])}", ""
     if message.call == ops.CALL_CHDIR:
         return f"chdir to cwd ({message.detail}) set in config.json failed", ""
     return "", ""

@@ -1,9 +1,10 @@
 """process → plan: the order of everything that is done to make one more process in a running container."""
 
 from pyoci import kernel
+from pyoci.names import NAMESPACES
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
-from pyoci.plan.namespaces import FILES, FLAGS
+from pyoci.plan.namespaces import FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _foreign(request: "Request", pid: int) -> int:
     """The namespaces of a process that are not the runtime's own: joining one's own is an error (setns(2))."""
     types = 0
     for kind, flag in FLAGS.items():
-        name = FILES[kind]
+        name = NAMESPACES[kind]
         if not request.host.same_file(f"/proc/self/ns/{name}", f"/proc/{pid}/ns/{name}"):
             types |= flag
     return types

@@ -1,8 +1,8 @@
 """hostname and domainname → steps; what would be the host's is refused."""
 
 from pyoci.errors import Error
+from pyoci.names import NAMESPACES
 from pyoci.plan import ops
-from pyoci.plan.namespaces import FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ def is_own(request: "Request", kind: str) -> bool:
     if entry is None:
         return False
     path = entry.get("path")
-    return not path or not request.host.same_file(path, f"/proc/self/ns/{FILES[kind]}")
+    return not path or not request.host.same_file(path, f"/proc/self/ns/{NAMESPACES[kind]}")

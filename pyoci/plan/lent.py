@@ -2,8 +2,8 @@
 
 from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.names import PROPAGATION
 from pyoci.plan.id_maps import lines
-from pyoci.plan.mount_options import PROPAGATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

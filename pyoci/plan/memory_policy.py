@@ -1,9 +1,8 @@
 """linux.memoryPolicy → the step that sets the NUMA memory policy (set_mempolicy(2)); inherited by all that follows."""
 
-from pyoci import kernel
+from pyoci import kernel, number_list
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.cpu_list import number_mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def compile_memory_policy(request: "Request", plan: "Plan") -> None:
     for name in policy.get("flags") or ():
         mode |= FLAGS[name]
     text = (policy.get("nodes") or "").strip()
-    mask = number_mask(text, MOST_NODES, "memory nodes", f"{_WHERE}.nodes") if text else 0
+    mask = number_list.parse(text, f"{_WHERE}.nodes", "memory nodes", MOST_NODES) if text else 0
     if mask and not mode & kernel.MPOL_F_RELATIVE_NODES:  # those count within what the cpuset allows
         _check_nodes(request, plan, text, mask)
     size = (mask.bit_length() + 63) // 64 * 8  # whole words, which the kernel reads
@@ -53,7 +52,7 @@ def _check_nodes(request: "Request", plan: "Plan", text: str, mask: int) -> None
     online = request.host.read(_ONLINE)
     if not online:
         return
-    there = number_mask(online, MOST_NODES, "memory nodes", _ONLINE)
+    there = number_list.parse(online, _ONLINE, "memory nodes", MOST_NODES)
     if not mask & there:
         refusal = f"this host has none of the memory nodes {text}"
         raise Error(refusal, location=f"{_WHERE}.nodes", hint=f"it has {online}", kind="missing")

@@ -2,8 +2,8 @@
 
 from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.mount_options import Options
 from pyoci.plan import ops
-from pyoci.plan.mount_options import Options
 from pyoci.plan.mount_sources import NOT_TAKEN, take, take_mapped
 from pyoci.plan.request import clean, from_bundle
 

@@ -24,17 +24,6 @@ FLAGS = {
     "time": kernel.CLONE_NEWTIME,
     "mount": kernel.CLONE_NEWNS,
 }
-# Names of the files in /proc/PID/ns
-FILES = {
-    "user": "user",
-    "pid": "pid",
-    "network": "net",
-    "ipc": "ipc",
-    "uts": "uts",
-    "cgroup": "cgroup",
-    "time": "time",
-    "mount": "mnt",
-}
 
 
 class Spaces:

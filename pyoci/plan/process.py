@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request
 
-_MOST_CPUS = 8192  # what kernels are configured for at most
+_MOST_CPUS = 8192  # of number_list.py, which most containers do not need
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
@@ -49,9 +49,9 @@ def affinity(plan: "Plan", cpus: str, where: str) -> None:
     """
     mask = 0
     if cpus:
-        from pyoci.plan.cpu_list import number_mask
+        from pyoci.number_list import parse
 
-        mask = number_mask(cpus, _MOST_CPUS, "CPUs", where)
+        mask = parse(cpus, where, "CPUs", _MOST_CPUS)
     plan.add(ops.affinity(where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little")))
 
 

@@ -2,8 +2,8 @@
 
 from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.names import PROPAGATION
 from pyoci.plan import ops
-from pyoci.plan.mount_options import PROPAGATION
 from pyoci.plan.mount_sources import take
 from pyoci.plan.request import clean
 

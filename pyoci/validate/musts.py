@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     Finding = tuple[str, Path, str, str]
     Json = dict[str, Any]
 
-RLIMITS = (
-    "RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_LOCKS", "RLIMIT_MEMLOCK",
-    "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
-    "RLIMIT_SIGPENDING", "RLIMIT_STACK",
-)  # fmt: skip
 SUPPORTED = (1, 3)  # the version of the specification these rules are written from
 
 
@@ -91,8 +86,10 @@ def annotations(entries: "Json", path: "Path", out: "list[Finding]") -> None:
 
 
 def hooks(kinds: "Json", out: "list[Finding]") -> None:
+    from pyoci.names import HOOKS
+
     for kind, entries in kinds.items():
-        if kind not in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
+        if kind not in HOOKS:
             continue
         for number, hook in enumerate(entries):
             program = hook.get("path", "/")
@@ -142,6 +139,8 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
 
 
 def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Finding]") -> None:
+    from pyoci import kernel
+
     seen = set()
     for number, entry in enumerate(entries):
         kind = entry.get("type", "")
@@ -149,13 +148,13 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
             sentence = f"{kind} is limited twice"
             out.append(("rlimit-duplicate", (*path, number), sentence, "keep one of the entries"))
         seen.add(kind)
-        if target == "linux" and kind not in RLIMITS and "type" in entry:
+        if target == "linux" and "type" in entry and not (kind[:7] == "RLIMIT_" and hasattr(kernel, kind)):
+            from pyoci.names import rlimits
+
             sentence = f'wrong rlimit value: "{kind}" is no resource of getrlimit(2)'
-            out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, RLIMITS)))
+            out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, rlimits())))
         soft, hard = entry.get("soft", 0), entry.get("hard", 2**64)
         if soft > hard:
-            from pyoci import kernel
-
             known = f"error setting rlimit type {getattr(kernel, kind, kind)}: invalid argument"
             sentence = f"{known}: the soft limit {soft} of {kind} is above the hard limit {hard}"
             out.append(("rlimit-soft-above-hard", (*path, number), sentence, ""))

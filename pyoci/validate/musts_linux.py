@@ -4,16 +4,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.validate.musts import Finding, Json, Path
 
-# /proc/PID/ns/NAME by the spec's word for the type
-NS_FILES = {
-    "cgroup": "cgroup", "ipc": "ipc", "mnt": "mount", "net": "network", "pid": "pid", "pid_for_children": "pid",
-    "time": "time", "time_for_children": "time", "user": "user", "uts": "uts",
-}  # fmt: skip
-IPC_SYSCTLS = (
-    "auto_msgmni", "msg_next_id", "msgmax", "msgmnb", "msgmni", "sem", "sem_next_id", "shm_next_id",
-    "shm_rmid_forced", "shmall", "shmmax", "shmmni",
-)  # fmt: skip
-PROPAGATION = ("shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable")
 HOST_NAME_MAX = 64  # uname(2)
 RARE = ("timeOffsets", "netDevices", "intelRdt", "memoryPolicy", "personality")
 
@@ -73,7 +63,9 @@ def _namespaces(entries: "list[Json]", out: "list[Finding]") -> None:
             sentence = f'the path of a namespace must be absolute, "{target}" is not'
             out.append(("namespace-path-relative", (*path, "path"), sentence, "leave path out for a new namespace"))
         elif target.startswith("/proc/") and "/ns/" in target:
-            other = NS_FILES.get(target.rpartition("/ns/")[2])
+            from pyoci.names import namespace_of
+
+            other = namespace_of(target.rpartition("/ns/")[2])
             if other and kind and other != kind:
                 sentence = f"failed to setns into {kind} namespace: {target} is of type {other}"
                 out.append(("namespace-path-type", (*path, "path"), sentence, ""))
@@ -105,7 +97,7 @@ def _mount(mount: "Json", user_namespace: bool, path: "Path", out: "list[Finding
     if "bind" in options or "rbind" in options:
         if not mount.get("source") and "remount" not in options:
             out.append(("mount-bind-source", path, "a bind mount needs a source", ""))
-    elif not mount.get("type") and "remount" not in options and not any(word in PROPAGATION for word in options):
+    elif not mount.get("type") and "remount" not in options and not _propagates(options):
         sentence = "a mount that is no bind mount needs a type"
         out.append(("mount-type-required", path, sentence, 'or "bind" among its options'))
 
@@ -126,6 +118,12 @@ def _hidden_paths(paths: "list[str]", name: str, own_mounts: bool, out: "list[Fi
             out.append(("hidden-path-relative", ("linux", name, number), sentence, ""))
 
 
+def _propagates(options: "list[str]") -> bool:
+    from pyoci.names import PROPAGATION
+
+    return any(word in PROPAGATION or (word[:1] == "r" and word[1:] in PROPAGATION) for word in options)
+
+
 def _sysctls(entries: "Json", namespaces: "Json", out: "list[Finding]") -> None:
     for key in entries:
         problem = sysctl_problem(key, namespaces)
@@ -135,39 +133,20 @@ def _sysctls(entries: "Json", namespaces: "Json", out: "list[Finding]") -> None:
 
 def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None":
     """Why a sysctl cannot be set for one container alone: code, sentence, hint."""
-    dot, slash = key.find("."), key.find("/")
-    # As sysctl(8): the separator that comes first separates, the other one is part of a name.
-    name = key.translate({46: "/", 47: "."}) if slash >= 0 and (dot < 0 or slash < dot) else key
-    parts = name.split(".")
-    if len(parts) < 2 or any(part.replace("/", ".") in ("", ".", "..") for part in parts):  # steps below /proc/sys
+    from pyoci.sysctl import namespace_of, path_of, refusal
+
+    path = path_of(key)
+    if not path:
         return "sysctl-name", f'sysctl "{key}" is not in a separate kernel namespace: it is no name of a sysctl', ""
-    if parts[0] == "net":
-        needed = "network"
-    elif (len(parts) > 2 and parts[:2] == ["fs", "mqueue"]) or (
-        parts[0] == "kernel" and len(parts) == 2 and parts[1] in IPC_SYSCTLS
-    ):
-        needed = "ipc"
-    elif name == "kernel.domainname":
-        needed = "uts"
-    elif parts[0] == "user":
-        needed = "user"
-    elif name == "kernel.hostname":
+    if path == "kernel/hostname":
         sentence = f'sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field'
         return "sysctl-hostname", sentence, "use hostname"
-    else:
+    needed = namespace_of(path)
+    if not needed:
         return "sysctl-not-namespaced", f'sysctl "{key}" is not in a separate kernel namespace', "set it on the host"
     if needed in namespaces:
         return None
-    return "sysctl-no-namespace", of_the_host(key, needed), f'add {{"type": "{needed}"}} to linux.namespaces'
-
-
-def of_the_host(key: str, kind: str) -> str:
-    """Why a sysctl cannot be set where a namespace is the host's, in words that scripts know from runc."""
-    if kind in ("user", "uts"):
-        return f'sysctl "{key}" is not in a separate kernel namespace: the container has no {kind} namespace'
-    if kind == "network":
-        return f'sysctl "{key}" not allowed in host network namespace'
-    return f'sysctl "{key}" is not allowed in the hosts {kind} namespace'
+    return "sysctl-no-namespace", refusal(key, needed), f'add {{"type": "{needed}"}} to linux.namespaces'
 
 
 def _seccomp(seccomp: "Json", path: "Path", out: "list[Finding]") -> None:

@@ -1,5 +1,7 @@
 """The second layer, rare parts: properties that engines hardly ever write, so that their rules are loaded when met."""
 
+from pyoci.errors import Error
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.validate.musts import Finding, Json, Path
@@ -125,17 +127,13 @@ def _deadline(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
 
 
 def number_list(text: str, path: "Path", out: "list[Finding]") -> None:
-    """A list of CPUs or memory nodes: numbers and ranges with commas, such as 0-3,7; the kernel passes over commas."""
-    for part in text.split(","):
-        if not part.strip():
-            continue
-        first, dash, last = part.strip(" \n").partition("-")
-        numbers = (first, last) if dash else (first,)
-        good = all(number.isascii() and number.isdigit() and len(number) < 8 for number in numbers)
-        if not good or int(numbers[0]) > int(numbers[-1]):
-            sentence = f'"{part}" is neither a number nor a range of numbers'
-            out.append(("cpu-list", path, sentence, "write the list as 0-3,7"))
-            return
+    """A list of CPUs or memory nodes."""
+    from pyoci.number_list import parse
+
+    try:
+        parse(text, "")
+    except Error as problem:
+        out.append(("cpu-list", path, problem.text, problem.hint))
 
 
 def _time_offsets(offsets: "Json", namespace: "Json | None", out: "list[Finding]") -> None:

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pyoci.plan.mount_options import Options, all_options
+from pyoci.kernel import CAPABILITIES
+from pyoci.mount_options import Options, all_options
+from pyoci.names import HOOKS
 from pyoci.validate.musts import SUPPORTED, nearest, platform, semver
 
 if TYPE_CHECKING:
     from pyoci.validate.musts import Finding, Json, Path
 
-CAPABILITIES = tuple(
-    "CAP_" + name
-    for name in (
-        "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
-        "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
-        "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
-        "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT",
-        "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME",
-        "SYS_TTY_CONFIG", "WAKE_ALARM",
-    )
-)  # fmt: skip
-HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 STATUSES = ("creating", "created", "running", "stopped")
 FILE_TYPES = {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}  # inode(7)
 NET_DEVICES_RETURN = "org.pyoci.netDevices.return"  # pyoci/network/devices.py
@@ -112,7 +102,7 @@ def _capabilities(sets: Json, path: Path, out: list[Finding]) -> None:
         seen = set()
         for number, name in enumerate(names):
             if name not in CAPABILITIES:
-                hint = nearest(name.upper(), CAPABILITIES) or nearest("CAP_" + name.upper(), CAPABILITIES)
+                hint = nearest(name.upper(), [*CAPABILITIES]) or nearest("CAP_" + name.upper(), [*CAPABILITIES])
                 sentence = f'unknown capability "{name}" is ignored'
                 out.append(("capability-unknown", (*path, kind, number), sentence, hint))
             elif name in seen:
@@ -263,7 +253,7 @@ def features_advice(features: Json, out: list[Finding]) -> None:
         if name not in CAPABILITIES:
             sentence = f'unknown capability "{name}"'
             where = ("linux", "capabilities", number)
-            out.append(("capability-unknown", where, sentence, nearest(name, CAPABILITIES)))
+            out.append(("capability-unknown", where, sentence, nearest(name, [*CAPABILITIES])))
     seccomp = linux.get("seccomp") or {}
     known = seccomp.get("knownFlags")
     for number, name in enumerate(seccomp.get("supportedFlags") or ()):

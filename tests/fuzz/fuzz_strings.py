@@ -5,14 +5,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pyoci.cgroups import convert, subpath, tree
+from pyoci import number_list
+from pyoci.cgroups import subpath, tree
 from pyoci.cgroups.systemd import manager
 from pyoci.cli import duration, exec_process, kill, update
 from pyoci.cli.call import absolute
 from pyoci.cli.log import one_line
 from pyoci.errors import Error
+from pyoci.mount_options import Options
 from pyoci.options import check_id
-from pyoci.plan.mount_options import Options
 from pyoci.plan.request import clean
 from pyoci.resctrl import Wish
 
@@ -22,7 +23,7 @@ def _is_clean(path: str) -> bool:
 
 
 def _cpus(text: str) -> bool:
-    return all(0 <= number <= 65535 for number in convert.cpu_list(text, "x"))
+    return number_list.parse(text, "x").bit_length() <= number_list.MOST
 
 
 def _options(text: str) -> bool:

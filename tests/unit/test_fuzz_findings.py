@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyoci.cgroups import convert, host, stats, stats_v1, stats_v2
+from pyoci.cgroups import host, stats, stats_v1, stats_v2
 from pyoci.cli import exec_process, ps, update
 from pyoci.container.state import Store
 from pyoci.errors import Error
@@ -25,12 +25,6 @@ def test_numbers_of_update(text: str) -> None:
 def test_sizes_of_update(text: str) -> None:
     with pytest.raises(Error, match="invalid value"):
         update.size(text, "--memory")
-
-
-@pytest.mark.parametrize("text", ["²", "0-²", "9" * 5000, "0-" + "9" * 5000])
-def test_lists_of_cpus(text: str) -> None:
-    with pytest.raises(Error, match="is not a list"):
-        convert.cpu_list(text, "x")
 
 
 @pytest.mark.parametrize("env", [[1], {"a": "b"}, "A=b", [None]])

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from pyoci.cgroups.convert import ranges
 from pyoci.cli.call import Call
 from pyoci.cli.log import describe
 from pyoci.errors import Error
@@ -36,11 +35,6 @@ def test_suggestion_is_a_slip_away_or_none(word: str, known: "list[str]", meant:
 
 def test_distance() -> None:
     assert [distance(*pair.split("/")) for pair in ("a/a", "ab/ba", "run/rum", "/abc", "cd/xcdy")] == [0, 1, 1, 3, 2]
-
-
-def test_numbers_are_told_as_ranges() -> None:
-    assert ranges(set(range(2, 100)) | {200}) == "2-99,200"
-    assert ranges({3}) == "3"
 
 
 def _failed(operation: int, number: int, text: str, call: int = ops.CALL_OTHER, filtered: bool = False) -> str:

@@ -4,7 +4,7 @@ systemd writes a unit's files anew at a daemon-reload, so what we write to them 
 """
 
 from pyoci.cgroups import devices
-from pyoci.cgroups.convert import cpu_list, io_weight, swap_only, weight_from_shares
+from pyoci.cgroups.convert import io_weight, swap_only, weight_from_shares
 from pyoci.cgroups.settings import Section
 from pyoci.errors import Error
 
@@ -38,9 +38,11 @@ def quota_per_second(quota: int, period: int) -> int:
     return -(-exact // 10_000) * 10_000
 
 
-def bit_mask(numbers: "set[int]") -> bytes:
-    """CPU numbers as systemd takes them: a bit each, lowest first."""
-    mask = sum(1 << number for number in numbers)
+def bit_mask(listed: str, where: str) -> bytes:
+    """A list of CPUs or memory nodes as systemd takes it: a bit each, lowest first."""
+    from pyoci.number_list import parse
+
+    mask = parse(listed, where)
     return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
 
 
@@ -84,7 +86,7 @@ def _cpu(cpu: Section, version: int) -> "list[tuple[str, tuple[str, Any]]]":
     if version >= 244:
         for key, name in (("cpus", "AllowedCPUs"), ("mems", "AllowedMemoryNodes")):
             if cpu.text(key):
-                found.append((name, ("ay", bit_mask(cpu_list(cpu.text(key), cpu.at(key))))))
+                found.append((name, ("ay", bit_mask(cpu.text(key), cpu.at(key)))))
     return found
 
 
@@ -109,7 +111,7 @@ def _unified(key: str, value: str, location: str, version: int) -> "list[tuple[s
         return _quota(quota, _number(words[1], location) if len(words) > 1 else 0, version)
     if key in ("cpuset.cpus", "cpuset.mems") and version >= 244:
         name = "AllowedCPUs" if key == "cpuset.cpus" else "AllowedMemoryNodes"
-        return [(name, ("ay", bit_mask(cpu_list(value, location))))]
+        return [(name, ("ay", bit_mask(value, location)))]
     return []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("google.protobuf", reason="needs the Python library protobuf")
 
+from pyoci import mountinfo
 from pyoci.checkpoint import dump, messages, mounts
 from pyoci.checkpoint.criu import Criu, Directories
 from pyoci.checkpoint.options import CriuOptions, common, joined
@@ -49,7 +50,7 @@ def test_mounts_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         line("0:71", "/", "/tmp", "tmpfs"),
     ]
     lines = {"self": host, "7": inside}
-    monkeypatch.setattr(mounts, "read", lambda pid: [mounts.Mount(text) for text in lines[pid]])
+    monkeypatch.setattr(mounts, "read", lambda pid: list(mountinfo.mounts("\n".join(lines[pid]))))
     assert mounts.external(7) == [
         ("/data x", "/data x"),
         ("/proc/keys", "/dev/null"),

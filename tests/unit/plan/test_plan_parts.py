@@ -7,11 +7,11 @@ from plan_samples import FakeHost, compiled, request_of, small
 
 from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.mount_options import ATTRIBUTES, Options, all_options
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
-from pyoci.plan.mount_options import ATTRIBUTES, Options, all_options
 from pyoci.plan.request import clean
-from pyoci.plan.sysctls import sysctl_path
+from pyoci.sysctl import path_of
 
 
 def steps(plan: Plan, operation: int) -> list[tuple[Any, ...]]:
@@ -95,14 +95,14 @@ def test_clean(path: str, expected: str) -> None:
         ("net/./x", ""), ("a\nb.c", ""), ("net.a\0b", ""),
     ],
 )  # fmt: skip
-def test_sysctl_path(key: str, path: str) -> None:
-    found = sysctl_path(key)
+def test_path_of(key: str, path: str) -> None:
+    found = path_of(key)
     assert found == path or (path == "net////x" and ".." not in found)
 
 
 def test_sysctl_path_never_leaves_its_directory() -> None:
     for key in ("net.../x", "net....x", "net.a/../b", "net/..", "../net", "net.//..//", "net.a.", "a/b/../../c"):
-        path = sysctl_path(key)
+        path = path_of(key)
         assert all(part not in ("", ".", "..") for part in path.split("/")) or path == "", (key, path)
 
 

@@ -9,7 +9,6 @@ from plan_samples import FakeHost, compiled, small
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
-from pyoci.plan.cpu_list import number_mask
 from pyoci.plan.step import Step
 
 NETWORK = {"namespaces": [{"type": "mount"}, {"type": "network"}]}
@@ -68,13 +67,6 @@ def test_memory_policy_and_the_nodes_of_the_host() -> None:
     # relative to what the cpuset allows: not the host's numbers
     relative = policy("MPOL_BIND", "7", "MPOL_F_RELATIVE_NODES")
     assert compiled(small(linux={"memoryPolicy": relative}), host).warnings == []
-
-
-@pytest.mark.parametrize("text", ["a", "1-", "-1", "3-1", "1024", "\u0661"])
-def test_what_is_no_list_of_numbers(text: str) -> None:
-    with pytest.raises(Error) as told:
-        number_mask(text, 1024, "memory nodes", "here")
-    assert str(told.value).startswith("here: no")
 
 
 def test_network_devices_stop_init_after_its_namespaces() -> None:

@@ -902,14 +902,3 @@ def test_zeros_are_written_where_they_are_absent() -> None:
             assert [path[-1] for path in found] == list(names)
     assert not fill({"windows": {}, "process": {"user": {"username": "x"}}}, "config")
     assert not fill([], "config") and not fill({"process": {"user": 7}, "mounts": 5}, "config")
-
-
-@pytest.mark.parametrize("text", ["1,,2", "0,,1,", ",3", ""])
-def test_commas_too_many_are_passed_over_as_the_kernel_does(text: str) -> None:
-    from pyoci.plan.cpu_list import number_mask
-    from pyoci.validate.musts_rare import number_list
-
-    found: "list[Any]" = []
-    number_list(text, (), found)
-    assert found == []
-    number_mask(text, 64, "CPUs", "here")

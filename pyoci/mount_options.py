@@ -1,6 +1,7 @@
 """The mount options of config.json (the spec's table in config.md, "Linux mount options") → attributes of a mount."""
 
 from pyoci import kernel
+from pyoci.names import PROPAGATION
 
 _RDONLY, _NOSUID, _NODEV = kernel.MOUNT_ATTR_RDONLY, kernel.MOUNT_ATTR_NOSUID, kernel.MOUNT_ATTR_NODEV
 _NOEXEC, _NODIRATIME = kernel.MOUNT_ATTR_NOEXEC, kernel.MOUNT_ATTR_NODIRATIME
@@ -26,12 +27,6 @@ ATTRIBUTES = {
     "nostrictatime": (0, _ATIME),
     "relatime": (0, _ATIME),
     "norelatime": (0, _ATIME),
-}
-PROPAGATION = {
-    "private": kernel.MS_PRIVATE,
-    "slave": kernel.MS_SLAVE,
-    "shared": kernel.MS_SHARED,
-    "unbindable": kernel.MS_UNBINDABLE,
 }
 # Of the filesystem as a whole: the kernel takes them by name when a filesystem is made, and a bind mount has no say
 SUPERBLOCK = frozenset(("sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime"))
