@@ -183,7 +183,7 @@ def _seccomp(seccomp: Json, path: Path, out: list[Finding]) -> None:
         sentence = "listenerPath is ignored: no action is SCMP_ACT_NOTIFY"
         out.append(("seccomp-listener-unused", (*path, "listenerPath"), sentence, ""))
     if listener and listener[0] != "/":
-        sentence = f'"{listener}" is relative to wherever the runtime is started'
+        sentence = f'"{listener}" starts at the bundle here; the spec does not say where relative paths start'
         out.append(("seccomp-listener-relative", (*path, "listenerPath"), sentence, "write an absolute path"))
     architectures = seccomp.get("architectures", ())
     for number in _repeated(architectures):

@@ -6,9 +6,11 @@ import pytest
 from validate_samples import CONFIG, FEATURES, GONE, STATE, changed, found
 
 from pyoci import validate
+from pyoci.container import listener
 from pyoci.errors import Error
 from pyoci.hostcheck.anyhost import everywhere
 from pyoci.validate.catalog import CATALOG, ERRORS, NOT_REFUSED
+from pyoci.validate.shoulds import config_advice
 
 USER = {"type": "user"}
 MAP = {"containerID": 0, "hostID": 1000, "size": 10}
@@ -754,6 +756,20 @@ ELSEWHERE = {
     "cut-short",
     *JSON_CODES,
 }  # test_validate_documents.py and _command.py
+
+
+def test_a_relative_listener_is_said_to_be_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: "list[str]" = []
+    monkeypatch.setattr(listener, "send_descriptor", lambda path, *rest, **steps: tried.append(path))
+    monkeypatch.setattr(listener.posix, "close", lambda fd: None)
+    config = changed(CONFIG, {"linux/seccomp": {**SECCOMP, "listenerPath": "s", "syscalls": [NOTIFY]}})
+    listener.send_listener(config, {"bundle": "/b"}, 1, -1)
+    assert tried == ["/b/s"]
+    out: "list[Any]" = []
+    config_advice(config, out)
+    assert ['"s" starts at the bundle' in text for code, _, text, _ in out if code == "seccomp-listener-relative"] == [
+        True
+    ]
 
 
 def test_every_rule_has_a_bad_document() -> None:
