@@ -32,10 +32,6 @@ _INHERITED = (
 )  # fmt: skip
 
 
-_KILLED = 128 + 9  # the status of what SIGKILL has ended
-_FILTERED = 128 + 31  # SIGSYS
-
-
 class Joined:
     """A process started in a container: our child; master is its pty's, or -1."""
 
@@ -61,7 +57,7 @@ def run_exec(
             if is_exiting(joined.process.pid):
                 from pyoci.container.memory import refuse_killed
 
-                refuse_killed(entry, joined.process.pid, "the process was OOM-killed (memory limit too low?)")
+                refuse_killed(entry, joined.process.pid, "the process")
         return 0
     from pyoci.container.foreground import Foreground
 
@@ -69,16 +65,10 @@ def run_exec(
         with store.look(container).load() as entry:
             joined = execute(entry, process, options, warn)
         status = foreground.wait(joined.process, joined.master)
-        if status == _KILLED and warn is not None:
-            from pyoci.container.memory import hint
+        if status > 128 and warn is not None:  # a signal's, mostly
+            from pyoci.container.memory import tell_of_end
 
-            why = hint(entry)
-            if why:
-                warn(f"killed by SIGKILL; {why}")
-        if status == _FILTERED:
-            from pyoci.container.run import tell_of_filter
-
-            tell_of_filter(status, warn)
+            tell_of_end(entry, status, warn)
         return status
 
 

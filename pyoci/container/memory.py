@@ -1,15 +1,20 @@
-"""What the kernel has killed for lack of memory ends in silence: here it gets a voice. Asked only of what has ended."""
+"""What the kernel has killed ends in silence: here it gets a voice. Asked only of what has ended."""
 
 from pyoci.container.state import end_signal
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyoci.container.state import Entry
 
-TOO_LOW = "container init was OOM-killed (memory limit too low?)"  # scripts know it from runc and crun
-_SIGKILL = 9
+_OOM = "was OOM-killed (memory limit too low?)"
+TOO_LOW = f"container init {_OOM}"  # scripts know it from runc and crun
+_SIGKILL, _SIGSYS = 9, 31
+_SIGNALLED = 128  # and the signal's number: the exit status of what a signal has ended
 _LIMIT = "linux.resources.memory.limit"
+_FILTER = "ended by SIGSYS: a seccomp filter (linux.seccomp) kills for a system call that the program has made"
 
 
 def kills(entry: "Entry") -> int:
@@ -20,11 +25,22 @@ def kills(entry: "Entry") -> int:
         return 0
 
 
-def refuse_killed(entry: "Entry", pid: int, text: str = TOO_LOW) -> None:
+def refuse_killed(entry: "Entry", pid: int, what: str = "container init") -> None:
     """Errors: Error when a process that has just been told to go on was killed so: its program cannot be started. The
     container may have lost others before, so this one must have been ended by SIGKILL."""
     if end_signal(pid) == _SIGKILL and kills(entry):
-        raise Error(text, location=_LIMIT, kind="host")
+        raise Error(f"{what} {_OOM}", location=_LIMIT, kind="host")
+
+
+def tell_of_end(entry: "Entry", status: int, warn: "Callable[[str], None]") -> None:
+    """Tells what killed a process that we have waited for, be it before its program's first line.
+
+    status: its exit status, above 128
+    """
+    if status == _SIGNALLED + _SIGSYS:
+        warn(_FILTER)
+    if status == _SIGNALLED + _SIGKILL and (why := hint(entry)):
+        warn(f"killed by SIGKILL; {why}")
 
 
 def hint(entry: "Entry") -> str:

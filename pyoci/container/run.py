@@ -3,9 +3,6 @@
 from pyoci import _shim, kernel
 from pyoci.container.create import create
 
-_KILLED = 128 + 9  # the status of what SIGKILL has ended
-_FILTERED = 128 + 31  # and SIGSYS
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +39,7 @@ def run(
         _start(created, options.notify_socket, foreground)
         created.entry.release()
         status = _watch(foreground, created)
-        if status == _KILLED and warn is not None:
-            _tell_of_memory(created.entry, warn)
-        tell_of_filter(status, warn)
+        _tell_of_end(created.entry, status, warn)
         if options.keep:
             created.entry.close()
         else:
@@ -86,6 +81,7 @@ def run_restored(
         restored = restore(store, container, options, wanted, driver, warn)
         restored.entry.release()
         status = _watch(foreground, restored)
+        _tell_of_end(restored.entry, status, warn)
         _clean_up(restored.entry, warn)
     return status
 
@@ -125,18 +121,11 @@ def _watch(foreground: "Foreground", created: "Created") -> int:
         raise
 
 
-def _tell_of_memory(entry: "Entry", warn: "Callable[[str], None]") -> None:
-    """What the kernel kills for memory ends in silence, be it before the program's first line."""
-    from pyoci.container.memory import kills
+def _tell_of_end(entry: "Entry", status: int, warn: "Optional[Callable[[str], None]]") -> None:
+    if status > 128 and warn is not None:  # a signal's, mostly
+        from pyoci.container.memory import tell_of_end
 
-    if kills(entry):
-        warn("the kernel has killed for lack of memory (linux.resources.memory.limit is too low for the program)")
-
-
-def tell_of_filter(status: int, warn: "Optional[Callable[[str], None]]") -> None:
-    """What a filter kills ends in silence, be it before the program's first line."""
-    if status == _FILTERED and warn is not None:
-        warn("ended by SIGSYS: a seccomp filter (linux.seccomp) kills for a system call that the program has made")
+        tell_of_end(entry, status, warn)
 
 
 def _clean_up(entry: "Entry", warn: "Optional[Callable[[str], None]]" = None) -> None:

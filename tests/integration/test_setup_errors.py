@@ -15,6 +15,7 @@ from pyoci.cgroups.host import Host
 from tests.support import leftovers
 from tests.support.box import Box
 from tests.support.bundle import Bundle
+from tests.support.calls import MKDIR, rule
 from tests.support.command import PYOCI
 
 pytestmark = pytest.mark.root
@@ -218,6 +219,20 @@ def test_a_kill_that_memory_has_no_part_in_is_told_of_nothing(box: Box) -> None:
     assert result.status == 137 and result.err == "", result
 
 
+def test_run_and_exec_say_the_same_of_what_a_filter_kills(box: Box) -> None:
+    pytest.importorskip("cffi", reason="needs the Python library cffi")
+    bundle = box.bundle().args("mkdir", "/tmp/x")
+    filter_of(bundle, syscalls=[rule(*MKDIR, action="SCMP_ACT_KILL_PROCESS")])
+    bundle.write()
+    first = box.call("run", "--bundle", str(bundle.path), "c")
+    bundle.args("sleep", "1000")
+    box.started(bundle, "d")
+    second = box.call("exec", "d", "mkdir", "/tmp/x")
+    said = [result.err.partition("level=")[2] for result in (first, second)]
+    assert first.status == second.status == 128 + 31 and said[0] == said[1], said
+    assert "ended by SIGSYS: a seccomp filter" in said[0]
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_delete_could_not_take_back_is_in_the_log(box: Box, form: str) -> None:
     """And of run's clean-up; without a log, on standard error."""
@@ -245,7 +260,7 @@ def test_memory_too_low_for_the_program_is_told(box: Box) -> None:
     log = box.path / "log"
     result = box.call("--debug", "--log", str(log), "run", "--bundle", str(bundle.path), "c")
     assert result.status == 137, result
-    assert "lack of memory (linux.resources.memory.limit" in log.read_text()
+    assert f"killed by SIGKILL; {KILLED}1 of the container's processes" in log.read_text()
 
 
 def test_an_older_kill_for_memory_is_not_the_next_programs(box: Box) -> None:
