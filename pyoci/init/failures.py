@@ -173,7 +173,7 @@ def _known(message: "Message") -> "tuple[str, str]":
 def _known_by_plan(message: "Message", plan: "Plan") -> "tuple[str, str]":
     """The same, where the plan alone knows of what a step was."""
     own = [f for operation, where, f in plan.made if operation == message.operation and where == message.where]
-    if not own:
+    if len(own) != 1:  # a place of several such steps does not say which of them failed
         return "", ""
     if message.where == "process.cwd" and message.operation == ops.MAKE_DIRECTORY:
         return f"mkdir {own[0][0]!s}", "" if message.call == ops.CALL_MAKE else message.text

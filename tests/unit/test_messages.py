@@ -10,6 +10,7 @@ from pyoci.cli.log import describe
 from pyoci.errors import Error
 from pyoci.init import failures, launch
 from pyoci.plan import ops
+from pyoci.plan.model import Plan
 from pyoci.spelling import closest, distance
 
 
@@ -82,6 +83,27 @@ def test_words_alone_decide_nothing() -> None:
 def test_what_a_filter_cannot_have_done_is_not_laid_to_it() -> None:
     assert "filter" not in _failed(ops.ENTER_CWD, errno.EACCES, 'chdir: "/x"', *FILTERED)
     assert "filter" not in _failed(ops.HOOK, errno.ECHILD, "exit status 1", *FILTERED)
+
+
+def _mount_failed(*sources: str) -> str:
+    plan = Plan()
+    for source in sources:
+        plan.add(
+            ops.mount_new(
+                "mounts[3] (/a)", destination="/a", type="x", source=source, options=(), set=0, propagation=0, flags=0
+            )
+        )
+    message = SimpleNamespace(
+        operation=ops.MOUNT_NEW, number=errno.EPERM, text="mount", detail="", where="mounts[3] (/a)",
+        call=ops.CALL_OTHER, filtered=False,
+    )  # fmt: skip
+    return str(failures.error(message, plan))  # type: ignore[arg-type]
+
+
+def test_the_parts_of_a_mount_are_not_called_by_the_first_ones_name() -> None:
+    """Those of v1's cgroups are a tmpfs and a hierarchy each, all at one place."""
+    assert 'error mounting "tmpfs" to rootfs at "/a"' in _mount_failed("tmpfs")
+    assert "tmpfs" not in _mount_failed("tmpfs", "cgroup")
 
 
 def test_memory_file_that_is_denied_names_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
