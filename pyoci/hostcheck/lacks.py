@@ -12,12 +12,17 @@ import resource
 import stat
 from typing import TYPE_CHECKING
 
+from pyoci import kernel
+from pyoci.cgroups.host import Host as Cgroups
+from pyoci.errors import Error
 from pyoci.host import Host
+from pyoci.init.failures import limit_cause, open_files_most
 from pyoci.names import HOOKS
 from pyoci.plan.namespaces import FLAGS
 from pyoci.plan.process import DEFAULT_PATH
 from pyoci.plan.request import Request, from_bundle
 from pyoci.plan.seccomp import listens
+from pyoci.seccomp.compiler import Library
 from pyoci.sysctl import path_of
 
 if TYPE_CHECKING:
@@ -26,8 +31,8 @@ if TYPE_CHECKING:
     Ranges = list[tuple[int, int]]
 
 CODE = "host-lacks"
+IGNORED = "host-ignores"
 MOST_LINKS = 40  # path_resolution(7)
-_SYS_RESOURCE = 24  # its number in capabilities(7)
 _NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
 
 
@@ -41,17 +46,25 @@ class _Look:
         self.config = config
         self.linux = self.request.linux
         self.process = self.request.process
-        mounts = config.get("mounts") or ()
-        self.covers = [posixpath.normpath("/" + mount["destination"]) for mount in mounts]
+        self.covers: list[str] = []
+        for mount in config.get("mounts") or ():
+            self.covers.append(walk(self.request.rootfs, mount["destination"], self.covers)[0])
         self.found: list[Finding] = []
 
     def add(self, path: Path, text: str, hint: str = "") -> None:
         self.found.append((CODE, path, text, hint))
 
-    def is_covered(self, place: str, before: int | None = None) -> bool:
-        """Whether a mount of the container's (before the one of that number) has a say in what is at a place."""
-        inside = f"{posixpath.normpath('/' + place)}/"
-        return any(inside.startswith(f"{cover.rstrip('/')}/") for cover in self.covers[:before])
+    def find(self, place: str, before: int | None = None) -> str | None:
+        """Where a path of the container is on the host: "" where nothing is, None where a mount of the container's
+        has a say in what will be there.
+
+        before: only mounts before the one of this number count
+        """
+        inside, covered = walk(self.request.rootfs, place, self.covers[:before])
+        if covered:
+            return None
+        there = self.request.rootfs + inside
+        return there if inside and os.path.exists(there) else ""
 
 
 def lacks(config: Json, bundle: str) -> list[Finding]:
@@ -70,6 +83,7 @@ def lacks(config: Json, bundle: str) -> list[Finding]:
         _devices(look)
     _user(look)
     _limits(look)
+    _swap(look)
     for number, mount in enumerate(config.get("mounts") or ()):
         _mount(look, number, mount)
     _hooks(look)
@@ -93,8 +107,8 @@ def _mount(look: _Look, number: int, mount: Json) -> None:
     if not os.path.exists(source):
         look.add((*path, "source"), f"{source} does not exist")
         return
-    target = resolve(rootfs, mount["destination"])
-    if target and not look.is_covered(mount["destination"], number) and os.path.isdir(target) != os.path.isdir(source):
+    target = look.find(mount["destination"], number)
+    if target and os.path.isdir(target) != os.path.isdir(source):
         kinds = ("a directory", "no directory") if os.path.isdir(source) else ("no directory", "a directory")
         look.add((*path, "source"), f"{source} is {kinds[0]}, {mount['destination']} of the rootfs {kinds[1]}")
 
@@ -121,10 +135,10 @@ def _program(look: _Look) -> None:
         name = posixpath.join("/", look.process.get("cwd") or "/", name)
     places = [name] if name[:1] == "/" else [posixpath.join("/", way, name) for way in _search(look.process) if name]
     for place in places:
-        if look.is_covered(place):
+        found = look.find(place)
+        if found is None:
             return
-        found = resolve(look.request.rootfs, place)
-        if found and os.path.isfile(found):
+        if os.path.isfile(found):
             if not os.stat(found).st_mode & 0o111:
                 look.add(("process", "args", 0), f"{place} is not executable", "chmod +x")
             return
@@ -141,7 +155,7 @@ def _devices(look: _Look) -> None:
     """A file in the place of a device, which create does not replace."""
     kinds = {"c": stat.S_ISCHR, "u": stat.S_ISCHR, "b": stat.S_ISBLK, "p": stat.S_ISFIFO}
     for number, device in enumerate(look.linux.get("devices") or ()):
-        found = "" if look.is_covered(device["path"]) else resolve(look.request.rootfs, device["path"])
+        found = look.find(device["path"])
         if not found:
             continue
         there, numbers = os.stat(found), (device.get("major") or 0, device.get("minor") or 0)
@@ -153,19 +167,21 @@ def _devices(look: _Look) -> None:
 def _cwd(look: _Look) -> None:
     """create makes a working directory that is missing."""
     place = look.process.get("cwd") or "/"
-    if look.is_covered(place):
-        return
     while place != "/":
-        found = resolve(look.request.rootfs, place)
+        found = look.find(place)
         if found and not os.path.isdir(found):
             look.add(("process", "cwd"), f"{place} of the rootfs is not a directory")
-        if found:
+        if found != "":
             return
         place = posixpath.dirname(place)
 
 
-def resolve(root: str, path: str) -> str:
-    """Where a path of the container is on the host: links are the container's, too. "" where it leads nowhere."""
+def walk(root: str, path: str, covers: list[str]) -> tuple[str, bool]:
+    """Where a path leads in the container, links followed as the container will follow them, and whether a mount has a
+    say in what is there: links beneath one are not followed. "" after too many links.
+
+    covers: where the mounts are, as this function found them
+    """
     rest, at, links = path.split("/"), "", 0
     while rest:
         part = rest.pop(0)
@@ -174,17 +190,19 @@ def resolve(root: str, path: str) -> str:
         if part == "..":
             at = posixpath.dirname(at).rstrip("/")
             continue
-        here = f"{root}{at}/{part}"
-        if os.path.islink(here):
+        here = f"{at}/{part}"
+        if here in covers:
+            return posixpath.normpath("/".join([here, *rest])), True
+        if os.path.islink(root + here):
             links += 1
             if links > MOST_LINKS:
-                return ""
-            target = os.readlink(here)
+                return "", False
+            target = os.readlink(root + here)
             at = "" if target[:1] == "/" else at
             rest = target.split("/") + rest
             continue
-        at += f"/{part}"
-    return root + at if os.path.exists(root + at) else ""
+        at = here
+    return at or "/", "/" in covers
 
 
 def _user(look: _Look) -> None:
@@ -224,18 +242,28 @@ def _has(ranges: Ranges | None, number: int) -> bool:
 
 def _limits(look: _Look) -> None:
     """Hard limits that the runtime may not raise."""
+
     host = look.request.host
-    may_raise = bool(host.permitted() >> _SYS_RESOURCE & 1) and not host.confined()
-    files = int(host.read("/proc/sys/fs/nr_open") or 2**31)
+    may_raise = bool(host.permitted() >> kernel.CAPABILITIES["CAP_SYS_RESOURCE"] & 1) and not host.confined()
     for index, limit in enumerate(look.process.get("rlimits") or ()):
-        number = getattr(resource, limit["type"], None)
-        own = resource.getrlimit(number)[1] if number is not None else -1
-        path: Path = ("process", "rlimits", index, "hard")
-        if limit["type"] == "RLIMIT_NOFILE" and limit["hard"] > files:
-            look.add(path, f"{limit['hard']} is more than fs.nr_open, {files}", "raise it with sysctl(8)")
-        elif not may_raise and 0 <= own < limit["hard"]:
-            text = f"{limit['type']} of {limit['hard']} is more than the runtime's own, {own}"
-            look.add(path, text, "raising a hard limit takes CAP_SYS_RESOURCE")
+        number, hard = getattr(kernel, limit["type"]), limit["hard"]
+        own = resource.getrlimit(number)[1]
+        beyond = number == kernel.RLIMIT_NOFILE and hard > open_files_most(host)
+        if beyond or (not may_raise and 0 <= own < hard):
+            text = f"{limit['type']} of {hard} cannot be set: {limit_cause(host, number, hard)}"
+            look.add(("process", "rlimits", index, "hard"), text, "" if beyond else f"the runtime's own is {own}")
+
+
+def _swap(look: _Look) -> None:
+    """v1 counts memory and swap together, so that a limit of both cannot be below that of memory, which is none."""
+    memory = (look.linux.get("resources") or {}).get("memory") or {}
+    limit, swap = memory.get("limit") or 0, memory.get("swap") or 0
+    if limit > 0 or swap <= 0:
+        return
+
+    if any("memory" in hierarchy.controllers for hierarchy in Cgroups().layout().hierarchies):
+        text = "cgroup v1 takes a limit of memory and swap only together with one of memory"
+        look.add(("linux", "resources", "memory", "swap"), text, "set linux.resources.memory.limit")
 
 
 def _hooks(look: _Look) -> None:
@@ -245,11 +273,12 @@ def _hooks(look: _Look) -> None:
             path: Path = ("hooks", kind, number, "path")
             program = hook["path"]
             if kind == "startContainer":
-                if look.is_covered(program) or not os.path.isdir(look.request.rootfs):
-                    continue
-                found, place = resolve(look.request.rootfs, program), f"{program} of the rootfs"
+                found = look.find(program) if os.path.isdir(look.request.rootfs) else None
+                place = f"{program} of the rootfs"
             else:
                 found, place = program if os.path.exists(program) else "", program
+            if found is None:
+                continue
             if not found:
                 look.add(path, f"{place} does not exist")
             elif not os.path.isfile(found) or not os.stat(found).st_mode & 0o111:
@@ -301,3 +330,23 @@ def _agent(look: _Look) -> None:
     if not is_socket:
         state = "is no socket" if os.path.lexists(path) else "does not exist"
         look.add(("linux", "seccomp", "listenerPath"), f"{path} {state}", "the seccomp agent makes it")
+
+
+def ignored(config: Json) -> list[Finding]:
+    """System calls of which the libseccomp at hand knows nothing: the spec has them passed over in silence."""
+    rules = ((config.get("linux") or {}).get("seccomp") or {}).get("syscalls") or ()
+    if not rules:
+        return []
+
+    try:
+        library = Library()
+    except (Error, ImportError):  # create's refusal says so
+        return []
+    found: list[Finding] = []
+    for number, rule in enumerate(rules):
+        unknown = " ".join(dict.fromkeys(name for name in rule["names"] if not library.knows_call(name)))
+        if unknown:
+            text = f"libseccomp {library.version} knows no such system calls, which are left out: {unknown}"
+            hint = "a newer one may, or they are misspelt"
+            found.append((IGNORED, ("linux", "seccomp", "syscalls", number, "names"), text, hint))
+    return found

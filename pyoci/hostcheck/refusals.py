@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyoci.container.bundle import parse_config
 from pyoci.errors import Error
-from pyoci.hostcheck.lacks import CODE, lacks
+from pyoci.hostcheck.lacks import CODE, IGNORED, ignored, lacks
 from pyoci.validate.analysis import Problem, located, pruned, restored
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def findings(config: Json, bundle: str, compile_plan: Compiler) -> list[Finding]
     known = {item[1] for item in found}
     if ("root", "path") in known:
         config = {**config, "root": {**config["root"], "path": "/"}}  # one that is there, for all the rest to be judged
-    return found + [item for item in refusals(config, compile_plan) if item[1] not in known]
+    found += [item for item in refusals(config, compile_plan) if item[1] not in known]
+    return found + ignored(config)
 
 
 def refusals(config: Json, compile_plan: Compiler, code: str = CODE) -> list[Finding]:
@@ -74,7 +75,7 @@ def refusals(config: Json, compile_plan: Compiler, code: str = CODE) -> list[Fin
             if place[-1] in _TOGETHER:
                 bad.add((*place[:-1], _TOGETHER[str(place[-1])]))
             continue
-        return found + [("host-ignores", (), warning, "") for warning in plan.warnings]
+        return found + [(IGNORED, (), warning, "") for warning in plan.warnings]
 
 
 def _unit(place: Path) -> Path:

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
+    from pyoci.host import Host
     from pyoci.init.talk import Message
     from pyoci.plan.model import Plan
 
@@ -142,15 +143,26 @@ def limit(where: str, resource: int, hard: int, number: int) -> Error:
     step = f"error setting rlimits for ready process: error setting rlimit type {resource}"
     hint = ""
     if number == errno.EPERM:
-        hint = "raising a hard limit takes CAP_SYS_RESOURCE"
-        if resource == kernel.RLIMIT_NOFILE:
-            from pyoci.host import Host
+        from pyoci.host import Host
 
-            most = Host().read("/proc/sys/fs/nr_open") or ""
-            hint = f"fs.nr_open is {most}" if most.isdigit() and hard > int(most) else hint
+        hint = limit_cause(Host(), resource, hard)
     problem = Error(step=step, location=where, errno=number, hint=hint)
     problem.by_init = True  # as runc has it, whose init sets them
     return problem
+
+
+def limit_cause(host: "Host", resource: int, hard: int) -> str:
+    """Why the kernel permits no such hard limit (setrlimit(2)), where it permits none."""
+    most = open_files_most(host)
+    if resource == kernel.RLIMIT_NOFILE and hard > most:
+        return f"fs.nr_open is {most}"
+    return "raising a hard limit takes CAP_SYS_RESOURCE"
+
+
+def open_files_most(host: "Host") -> int:
+    """fs.nr_open: above it nobody may raise RLIMIT_NOFILE."""
+    most = host.read("/proc/sys/fs/nr_open") or ""
+    return int(most) if most.isdigit() else 2**64
 
 
 def _known(message: "Message") -> "tuple[str, str]":

@@ -88,6 +88,14 @@ class Library:
         """Whether it can filter the calls of SCMP_ARCH_*."""
         return bool(self._token(architecture))
 
+    def knows_call(self, name: str) -> bool:
+        """Whether it knows a system call of this name, of whichever machine."""
+        return bool(self.number(name) != self.call.NR_SCMP_ERROR)
+
+    def number(self, name: str) -> int:
+        """A system call's number on this machine, below 0 for another machine's, NR_SCMP_ERROR for an unknown one."""
+        return int(self.call.seccomp_syscall_resolve_name(name.encode("utf-8", "surrogateescape")))
+
     def _token(self, name: str) -> int:
         return int(self.call.seccomp_arch_resolve_name(name[len("SCMP_ARCH_") :].lower().encode()))
 
@@ -221,7 +229,7 @@ def _rule(
         return
     groups = _conditions(library, rule.get("args") or [])
     for name in rule["names"]:
-        number = library.call.seccomp_syscall_resolve_name(name.encode("utf-8", "surrogateescape"))
+        number = library.number(name)
         if number == library.call.NR_SCMP_ERROR:
             continue  # unknown: to be skipped, says the spec
         for group in groups:

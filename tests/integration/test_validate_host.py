@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from pyoci.hostcheck.lacks import resolve
 from pyoci.hostcheck.refusals import place_of
 from tests.support.box import Box
 from tests.support.bundle import Bundle
@@ -57,6 +56,43 @@ def test_validate_host_looks_for_the_program(box: Box, word: str, said: str) -> 
     assert said in "".join(text for _, text in problems)
 
 
+@pytest.mark.parametrize(
+    ("links", "destination", "program"),
+    [
+        ({"sbin": "usr/sbin"}, "/usr/sbin", "/sbin/tool"),
+        ({"sbin": "usr/sbin"}, "/sbin", "/usr/sbin/tool"),
+        ({"sbin": "/usr/sbin"}, "/sbin", "/sbin/tool"),
+        ({"a": "b", "b": "/usr/../sbin"}, "/sbin", "/a/tool"),
+        ({"opt": "usr"}, "/usr", "/opt/sbin/tool"),
+    ],
+)
+def test_a_mount_brings_a_program_by_way_of_a_link(
+    box: Box, links: "dict[str, str]", destination: str, program: str
+) -> None:
+    """Create, which is asked too, finds it."""
+    bundle = box.bundle().args(program)
+    for name, target in links.items():
+        os.symlink(target, bundle.rootfs / name)
+    (bundle.rootfs / "usr/sbin").mkdir(parents=True, exist_ok=True)
+    if "sbin" not in links:
+        (bundle.rootfs / "sbin").mkdir(exist_ok=True)
+    brought = box.path / "brought"
+    (brought / "sbin").mkdir(parents=True)
+    for place in (brought / "tool", brought / "sbin/tool"):
+        place.write_text("#!/bin/sh\n")
+        place.chmod(0o755)
+    bundle.bind(str(brought), destination)
+    assert told(box, bundle) == []
+    assert box.call("run", "--bundle", str(bundle.path), "c").ok
+
+
+def test_a_mount_beside_a_link_brings_nothing(box: Box) -> None:
+    bundle = box.bundle().args("/sbin/tool")
+    os.symlink("usr/sbin", bundle.rootfs / "sbin")
+    bundle.bind("/etc", "/usr/lib")
+    assert [place for place, _ in told(box, bundle)] == ["process.args[0]"]
+
+
 REFUSED = {
     "a mount in procfs": {"mounts+": [{"destination": "/proc/x", "type": "tmpfs", "source": "x"}]},
     "a mount over the root": {"mounts+": [{"destination": "/", "type": "tmpfs", "source": "x"}]},
@@ -96,6 +132,32 @@ def test_what_create_would_refuse(box: Box) -> None:
     assert path == "linux.resources.cpu.cpus" and "CPUs 4000 are not there" in text
 
 
+@pytest.mark.parametrize("limit", [{}, {"limit": 0}, {"limit": -1}])
+def test_swap_alone_is_nothing_that_v1_takes(box: Box, limit: "dict[str, int]") -> None:
+    bundle = box.bundle().args("true")
+    bundle.linux["resources"] = {"memory": {**limit, "swap": 64 << 20}}
+    found = [place for place, _ in told(box, bundle)]
+    assert found == ([] if box.create(bundle, "c").ok else ["linux.resources.memory.swap"])
+    bundle.linux["resources"] = {"memory": {"limit": 32 << 20, "swap": 64 << 20}}
+    assert told(box, bundle) == []
+
+
+def test_system_calls_that_the_library_does_not_know(box: Box) -> None:
+    """It is a warning: those that another machine has are known, and a younger library knows more."""
+    pytest.importorskip("cffi", reason="needs the Python library cffi")
+    bundle = box.bundle().args("true")
+    rules = [
+        {"names": ["arm_fadvise64_64", *MKDIR], "action": "SCMP_ACT_ERRNO"},
+        {"names": ["mkdri", *MKDIR, "mkdri", "raed"], "action": "SCMP_ACT_ERRNO"},
+    ]
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+    assert told(box, bundle) == []
+    result = box.ok("validate", "--host", "--format", "json", str(bundle.path))
+    (problem,) = [each for each in json.loads(result.out)["problems"] if "libseccomp" in each["message"]]
+    assert (problem["code"], problem["place"]) == ("host-ignores", "linux.seccomp.syscalls[1].names")
+    assert problem["message"].endswith(": mkdri raed"), problem
+
+
 def test_standard_input_is_no_bundle(box: Box) -> None:
     bundle = box.bundle().args("true")
     bundle.write()
@@ -110,7 +172,6 @@ def test_places() -> None:
     sysctls = {"linux": {"sysctl": {"net.a.b": ""}}}
     assert place_of("linux.sysctl[net.a.b]", sysctls) == (("linux", "sysctl", "net.a.b"), True)
     assert place_of("", sysctls) == ((), False)
-    assert resolve("/nowhere", "/x") == ""
 
 
 def test_ids_that_no_mapping_has(box: Box) -> None:

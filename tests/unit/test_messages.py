@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from pyoci import kernel
 from pyoci.cli.call import Call
 from pyoci.cli.log import describe
 from pyoci.errors import Error
+from pyoci.host import Host
+from pyoci.hostcheck import lacks
 from pyoci.init import failures, launch
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
@@ -104,6 +107,36 @@ def test_the_parts_of_a_mount_are_not_called_by_the_first_ones_name() -> None:
     """Those of v1's cgroups are a tmpfs and a hierarchy each, all at one place."""
     assert 'error mounting "tmpfs" to rootfs at "/a"' in _mount_failed("tmpfs")
     assert "tmpfs" not in _mount_failed("tmpfs", "cgroup")
+
+
+class _Files(Host):
+    """A host with another fs.nr_open."""
+
+    def __init__(self, text: "str | None") -> None:
+        super().__init__()
+        self.text = text
+
+    def read(self, path: str) -> "str | None":
+        return self.text if path == "/proc/sys/fs/nr_open" else super().read(path)
+
+
+@pytest.mark.parametrize("most", ["1048576", "x", None])
+@pytest.mark.parametrize("hard", [3, 2**20, 2**20 + 1, 2**64 - 1])
+@pytest.mark.parametrize("name", ["RLIMIT_NOFILE", "RLIMIT_CORE"])
+def test_create_and_validate_say_the_same_of_a_limit(
+    monkeypatch: pytest.MonkeyPatch, most: "str | None", hard: int, name: str
+) -> None:
+    monkeypatch.setattr(lacks, "Host", lambda: _Files(most))
+    monkeypatch.setattr("pyoci.host.Host", lambda: _Files(most))
+    monkeypatch.setattr("resource.getrlimit", lambda number: (0, 0))
+    monkeypatch.setattr(_Files, "permitted", lambda host: 0)
+    config = {"root": {"path": "/"}, "process": {"rlimits": [{"type": name, "soft": 0, "hard": hard}]}}
+    look = lacks._Look(config, "/")
+    lacks._limits(look)
+    ((_, _, text, _),) = look.found
+    hint = failures.limit("", getattr(kernel, name), hard, errno.EPERM).hint
+    assert text == f"{name} of {hard} cannot be set: {hint}"
+    assert ("nr_open" in hint) == (name == "RLIMIT_NOFILE" and most == "1048576" and hard > 2**20)
 
 
 def test_memory_file_that_is_denied_names_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
