@@ -19,7 +19,7 @@
 #define INSTEAD(name) _vgr00000ZU_Za_##name
 
 int INSTEAD(shim_spawn)(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
-                        int *pidfd);
+                        const int *files, size_t count, int *pidfd);
 int INSTEAD(shim_pidfd_open)(int pid);
 int INSTEAD(shim_pidfd_signal)(int pidfd, int signal);
 
@@ -46,9 +46,11 @@ static void become_init(int executable, int plan, int report, int extra, int bas
 }
 
 int INSTEAD(shim_spawn)(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
-                        int *pidfd)
+                        const int *files, size_t count, int *pidfd)
 {
     (void)cgroup;
+    (void)files;
+    (void)count;
     *pidfd = -1;
     long pid = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, 0);
     if (pid == 0)

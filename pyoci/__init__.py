@@ -6,7 +6,8 @@ SPEC_VERSION = "1.3.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Optional
+    from typing import Optional, Union
+    from weakref import WeakValueDictionary
 
     from pyoci.errors import Error as Error
     from pyoci.errors import Kind as Kind
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from pyoci.kinds import kind_of as kind_of
     from pyoci.options import CreateOptions as CreateOptions
     from pyoci.options import ExecOptions as ExecOptions
+    from pyoci.process.process import Process as Process
+    from pyoci.process.streams import DEVNULL as DEVNULL
+    from pyoci.process.streams import PIPE as PIPE
+    from pyoci.process.streams import STDOUT as STDOUT
     from pyoci.runtime import Runtime as Runtime
 
 
@@ -24,6 +29,7 @@ def mark(phase: str) -> None:
 
 
 is_command = False  # whether this is the command `pyoci`, which ends when its work is done
+children: "Union[dict[int, Process], WeakValueDictionary[int, Process]]" = {}  # that a program has in hand, by pid
 on_step: "Optional[Callable[[Message], None]]" = None  # likewise, for the times of init's steps
 
 
@@ -32,6 +38,10 @@ _PUBLIC = {
     "Runtime": "runtime",
     "CreateOptions": "options",
     "ExecOptions": "options",
+    "Process": "process.process",
+    "PIPE": "process.streams",
+    "STDOUT": "process.streams",
+    "DEVNULL": "process.streams",
     "Error": "errors",
     "KINDS": "kinds",
     "exit_status": "kinds",
@@ -43,3 +53,7 @@ def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'pyoci' has no attribute {name!r}")
     return getattr(__import__(f"pyoci.{_PUBLIC[name]}", None, None, [name]), name)
+
+
+def __dir__() -> "list[str]":
+    return sorted([*_PUBLIC, "SPEC_VERSION", "__version__"])

@@ -49,10 +49,13 @@ def seal(path: bytes) -> int:
     return lib.shim_seal(_text(path))
 
 
-def spawn(executable: int, plan: int, report: int, extra: int, base: int, flags: int, cgroup: int) -> "tuple[int, int]":
-    """The child's pid, and a pidfd."""
+def spawn(
+    executable: int, plan: int, report: int, extra: int, base: int, flags: int, cgroup: int, files: "Sequence[int]"
+) -> "tuple[int, int]":
+    """The child's pid, and a pidfd. files: what becomes its descriptors 0, 1 and so on, -1 for what stays as ours."""
     pidfd = ffi.new("int *")
-    return lib.shim_spawn(executable, plan, report, extra, base, flags, cgroup, pidfd), pidfd[0]
+    given = tuple(files)
+    return lib.shim_spawn(executable, plan, report, extra, base, flags, cgroup, given, len(given), pidfd), pidfd[0]
 
 
 def socketpair() -> "tuple[int, int, int]":

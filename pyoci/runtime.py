@@ -6,18 +6,22 @@ runtime.start("web")
 print(runtime.state("web")["status"])
 """
 
+import pyoci
 from pyoci.container.state import Store
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Optional
+    from collections.abc import Callable, Sequence
+    from typing import Any, Optional, TypeVar
 
     from pyoci.checkpoint.options import CriuOptions
     from pyoci.options import CreateOptions, ExecOptions
     from pyoci.plan.model import Plan
+    from pyoci.process.process import Process
+    from pyoci.process.streams import Stream
 
+    Options = TypeVar("Options", CreateOptions, ExecOptions)
     Pids = list[int]  # inside the class `list` is a method
     Listing = tuple[list[dict[str, Any]], list[str]]
 
@@ -47,13 +51,37 @@ class Runtime:
         self.rootless = rootless
         self.warn = warn
 
-    def create(self, container: str, options: "CreateOptions") -> None:
-        """Creates a container from a bundle; its process waits for start."""
+    def create(
+        self,
+        container: str,
+        options: "CreateOptions",
+        *,
+        stdin: "Stream" = None,
+        stdout: "Stream" = None,
+        stderr: "Stream" = None,
+        pass_fds: "Sequence[int]" = (),
+        text: bool = False,
+        encoding: "Optional[str]" = None,
+        errors: "Optional[str]" = None,
+    ) -> "Process":
+        """Creates a container from a bundle; its first process, which is returned, waits for start.
+
+        stdin, stdout, stderr, text, encoding, errors: as in subprocess.Popen
+        pass_fds: descriptors that become its 3, 4 and so on
+        """
         from pyoci.container.create import create
 
-        created = create(self.store, container, options, self.cgroup_manager, self.warn)
-        created.process.close()
-        created.entry.close()
+        if pyoci.is_command and not pass_fds:  # it ends next, and has nothing to give the process or to ask of it
+            create(self.store, container, options, self.cgroup_manager, self.warn)
+            return None  # type: ignore[return-value]
+        from pyoci.process.process import hold
+        from pyoci.process.streams import Streams
+
+        with Streams(stdin, stdout, stderr, pass_fds) as streams:
+            options = _passing(options, len(pass_fds))
+            created = create(self.store, container, options, self.cgroup_manager, self.warn, None, streams)
+            created.entry.close()
+            return hold(container, created, streams, text, encoding, errors)
 
     def start(self, container: str, notify_socket: str = "") -> None:
         """Lets a created container's process run its program.
@@ -82,6 +110,42 @@ class Runtime:
         from pyoci.container.exec import run_exec
 
         return run_exec(self.store, container, process, options, self.warn)
+
+    def popen(
+        self,
+        container: str,
+        process: "dict[str, Any]",
+        options: "Optional[ExecOptions]" = None,
+        *,
+        stdin: "Stream" = None,
+        stdout: "Stream" = None,
+        stderr: "Stream" = None,
+        pass_fds: "Sequence[int]" = (),
+        text: bool = False,
+        encoding: "Optional[str]" = None,
+        errors: "Optional[str]" = None,
+    ) -> "Process":
+        """Starts a process (as in config.json) in a container and returns it; the other parameters are create's."""
+        from pyoci.container.exec import execute
+        from pyoci.options import ExecOptions
+        from pyoci.process.process import hold
+        from pyoci.process.streams import Streams
+
+        with Streams(stdin, stdout, stderr, pass_fds) as streams:
+            options = _passing(options or ExecOptions(), len(pass_fds))
+            with self.store.look(container).load() as entry:
+                joined = execute(entry, process, options, self.warn, streams)
+            return hold(container, joined, streams, text, encoding, errors)
+
+    def attach(self, container: str) -> "Process":
+        """The first process of a container that this program, or another one, has created: to wait for its end.
+
+        Its status is known where it is this program's child, else not.
+        """
+        from pyoci.process.process import attach
+
+        with self.store.look(container).load() as entry:
+            return attach(entry)
 
     def state(self, container: str) -> "dict[str, Any]":
         """The state document."""
@@ -201,3 +265,14 @@ class Runtime:
         for _, path, text, hint in lacks(config, options.bundle):
             plan.missing.append((dotted(path), f"{text} ({hint})" if hint else text))
         return plan
+
+
+def _passing(options: "Options", count: int) -> "Options":
+    """The options, with so many descriptors to be handed on."""
+    if not count:
+        return options
+    import copy
+
+    changed = copy.copy(options)
+    changed.preserve_fds = count - getattr(options, "listen_fds", 0)
+    return changed

@@ -22,6 +22,7 @@
 
 enum {
     SHIM_POLLED = 8,
+    SHIM_FILES = 256, /* descriptors that a process is given */
 };
 
 static int failure(void) { return -errno; }
@@ -103,10 +104,28 @@ int shim_seal(const char *path)
 struct birth {
     int executable, plan, report, extra, base;
     unsigned long long flags;
+    const int *files;
+    int count;
     int error;
 };
 
 static int lift(int fd, int above) { return fcntl(fd, F_DUPFD_CLOEXEC, above); }
+
+/* In the child: what it is given becomes 0, 1, 2 ... All are lifted first, since each may lie where another belongs. */
+static int take_files(const struct birth *b)
+{
+    int lifted[SHIM_FILES];
+
+    for (int n = 0; n < b->count; n++) {
+        lifted[n] = b->files[n] < 0 ? -1 : lift(b->files[n], b->base + 3);
+        if (b->files[n] >= 0 && lifted[n] < 0)
+            return -1;
+    }
+    for (int n = 0; n < b->count; n++)
+        if (lifted[n] >= 0 && dup2(lifted[n], n) < 0)
+            return -1;
+    return 0;
+}
 
 /* In the child. The descriptors that the caller wants kept came to us through exec, so they lack CLOEXEC; ours never do */
 static int arrange(const struct birth *b)
@@ -115,7 +134,7 @@ static int arrange(const struct birth *b)
     int report = lift(b->report, end), plan = lift(b->plan, end), executable = lift(b->executable, end);
     int extra = b->extra < 0 ? -1 : lift(b->extra, end);
 
-    if (report < 0 || plan < 0 || executable < 0 || (b->extra >= 0 && extra < 0))
+    if (report < 0 || plan < 0 || executable < 0 || (b->extra >= 0 && extra < 0) || take_files(b) < 0)
         return -1;
     for (int fd = 3; fd < b->base; fd++) {
         int flags = fcntl(fd, F_GETFD);
@@ -171,12 +190,13 @@ static int become_init(void *given)
  * (clone(2), CLONE_VFORK); signals wait, since a handler would run on shared memory.
  *
  * executable: the sealed init. report, plan, extra (or -1) become base, base + 1 and base + 2; the descriptors from 3 up
- * to base are the caller's, kept open. flags: CLONE_NEW*. cgroup: a directory to be born in (cgroup v2), or -1. */
+ * to base are the caller's, kept open. flags: CLONE_NEW*. cgroup: a directory to be born in (cgroup v2), or -1.
+ * files: what becomes its descriptors 0, 1 ... below base, -1 for what stays as ours. */
 int shim_spawn(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
-               int *pidfd)
+               const int *files, size_t count, int *pidfd)
 {
     char stack[32768] __attribute__((aligned(16)));
-    struct birth birth = { executable, plan, report, extra, base, flags, 0 };
+    struct birth birth = { executable, plan, report, extra, base, flags, files, (int)count, 0 };
     struct clone_args args = {
         .flags = flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
         .pidfd = (uintptr_t)pidfd,
@@ -187,6 +207,8 @@ int shim_spawn(int executable, int plan, int report, int extra, int base, unsign
     sigset_t all, before;
 
     *pidfd = -1;
+    if (base < 3 || count > SHIM_FILES || count > (size_t)base)
+        return -E2BIG;
     if (cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (unsigned)cgroup;

@@ -9,7 +9,7 @@
 
 int shim_seal(const char *path);
 int shim_spawn(int executable, int plan, int report, int extra, int base, unsigned long long flags, int cgroup,
-               int *pidfd);
+               const int *files, size_t count, int *pidfd);
 int shim_socketpair(int *ours, int *theirs);
 int shim_listen(int dir, const char *name);
 int shim_connect(int dir, const char *name, int type);

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyoci.cgroups import Manager
     from pyoci.options import CreateOptions
     from pyoci.plan.model import Plan
+    from pyoci.process.streams import Streams
 
 _SIGKILL = 9
 
@@ -90,7 +91,7 @@ def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
 class Creation:
     """A container being made."""
 
-    __slots__ = ("config", "entry", "hooked", "manager", "master", "meanwhile", "options", "plan")
+    __slots__ = ("config", "entry", "hooked", "manager", "master", "meanwhile", "options", "plan", "streams")
 
     def __init__(
         self, entry: Entry, config: "dict[str, Any]", manager: "Manager", plan: "Plan", options: "CreateOptions"
@@ -101,6 +102,7 @@ class Creation:
         self.plan = plan
         self.options = options
         self.meanwhile: "Optional[Callable[[], None]]" = None
+        self.streams: "Optional[Streams]" = None
         self.master = -1
         self.hooked = False
 
@@ -143,6 +145,8 @@ class Creation:
         }
         launch.on_console = self._on_console
         launch.on_death = self._why_dead
+        if self.streams is not None:
+            launch.files = self.streams.files
         launch.extra = check(_shim.listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         try:
             pyoci.mark("cgroup")
@@ -264,7 +268,10 @@ class Creation:
             write_pid_file(self.options.pid_file, process.pid)
 
     def _on_console(self, master: int) -> None:
-        self.master = hand_over_console(self.options.console_socket, master)
+        if self.streams is not None and not self.options.console_socket:
+            self.master = master  # the program's, as it is
+        else:
+            self.master = hand_over_console(self.options.console_socket, master)
 
     def _why_dead(self) -> str:
         if not self.manager.oom_kills():
@@ -281,24 +288,30 @@ def create(
     driver: str,
     warn: "Optional[Callable[[str], None]]" = None,
     meanwhile: "Optional[Callable[[], None]]" = None,
+    streams: "Optional[Streams]" = None,
 ) -> Created:
     """Creates a container; its process waits for start.
 
     options:   where the bundle is, and what the caller wants of it; detach tells whether a terminal needs a socket
     warn:      is told what was ignored, once the container is there
     meanwhile: what the caller will need afterwards, and can be done while init starts
+    streams:   of a program that has the runtime in it; a terminal's master is then given back
     Errors: Error; then nothing is left.
     """
     store.refuse_taken(container)
     data, config, manager, plan = compile_bundle(store, container, options, driver)
     terminal = bool((config.get("process") or {}).get("terminal"))
-    check_terminal(terminal, options.detach, options.console_socket)
+    if streams is None:
+        check_terminal(terminal, options.detach, options.console_socket)
+    else:
+        streams.check(terminal, options.console_socket)
     pyoci.mark("state")
     entry = store.make(container)
     for keep in plan.later:
         keep()
     creation = Creation(entry, config, manager, plan, options)
     creation.meanwhile = meanwhile
+    creation.streams = streams
     try:
         creation.note(data)
         process = creation.make()

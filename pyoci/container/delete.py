@@ -107,7 +107,10 @@ def _reap(entry: Entry) -> None:
     try:
         ended = pid and posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
         if ended and begin_time(pid) == entry.record["init_process_start"]:
-            posix.waitpid(pid, posix.WNOHANG)
+            if pid in pyoci.children:
+                pyoci.children[pid].poll()  # the program has it in hand and may ask for its status later
+            else:
+                posix.waitpid(pid, posix.WNOHANG)
     except ChildProcessError:
         pass
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyoci.container.state import Store
     from pyoci.options import ExecOptions
     from pyoci.plan.model import Plan
+    from pyoci.process.streams import Streams
 
 
 # What an exec has from the container's own process where its document leaves it out: none of it may be lost by being
@@ -77,23 +78,29 @@ def execute(
     process: "dict[str, Any]",
     options: "ExecOptions",
     warn: "Optional[Callable[[str], None]]" = None,
+    streams: "Optional[Streams]" = None,
 ) -> Joined:
     """Starts a process in a container.
 
     process: as in config.json
     warn:    is told what was ignored, once the process is there
+    streams: of a program that has the runtime in it; a terminal's master is then given back
     Errors: Error; then the container is as it was.
     """
     pid = _running(entry, options)
     pyoci.mark("check")
     check_process(process)
-    check_terminal(bool(process.get("terminal")), options.detach, options.console_socket)
+    terminal = bool(process.get("terminal"))
+    if streams is None:
+        check_terminal(terminal, options.detach, options.console_socket)
+    else:
+        streams.check(terminal, options.console_socket)
     pidfd = open_process(pid)
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("cannot exec in a stopped container", kind="state")
     try:
         plan = _compile(entry, process, options, pid)
-        joined = _Execution(entry, options, pid).run(plan, pidfd)
+        joined = _Execution(entry, options, pid, streams).run(plan, pidfd)
         plan.tell(warn)
         return joined
     finally:
@@ -142,9 +149,10 @@ def complete(process: "dict[str, Any]", own: "dict[str, Any]") -> "dict[str, Any
 
 
 class _Execution:
-    __slots__ = ("entry", "init", "master", "options", "plan")
+    __slots__ = ("entry", "init", "master", "options", "plan", "streams")
 
-    def __init__(self, entry: Entry, options: "ExecOptions", init: int) -> None:
+    def __init__(self, entry: Entry, options: "ExecOptions", init: int, streams: "Optional[Streams]") -> None:
+        self.streams = streams
         self.entry = entry
         self.options = options
         self.init = init
@@ -154,6 +162,8 @@ class _Execution:
         self.plan = plan
         launch = Launch(plan)
         launch.extra = pidfd
+        if self.streams is not None:
+            launch.files = self.streams.files
         from pyoci.cgroups.subpath import parse
 
         sub, manager = parse(self.options.cgroup), self.entry.manager()
@@ -208,4 +218,7 @@ class _Execution:
         send_listener(config, state, process.pid, listener)
 
     def _on_console(self, master: int) -> None:
-        self.master = hand_over_console(self.options.console_socket, master)
+        if self.streams is not None and not self.options.console_socket:
+            self.master = master  # the program's, as it is
+        else:
+            self.master = hand_over_console(self.options.console_socket, master)

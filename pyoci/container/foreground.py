@@ -140,10 +140,14 @@ class Foreground:
 
 
 def _reap(pid: int) -> "Optional[int]":
-    """Takes the status of every ended child (as a subreaper we inherit some); that of pid is returned."""
+    """Takes the status of every ended child (as a subreaper we inherit some); that of pid is returned.
+
+    The children of a program that has the runtime in it are that program's.
+    """
+    which = -1 if pyoci.is_command else pid
     while True:
         try:
-            ended, status = posix.waitpid(-1, posix.WNOHANG)
+            ended, status = posix.waitpid(which, posix.WNOHANG)
         except ChildProcessError:
             return 0
         if ended == 0:

@@ -1,5 +1,6 @@
 """run, and restore in the foreground: they stay until the process has ended."""
 
+import pyoci
 from pyoci import _shim, kernel
 from pyoci.container.create import create
 
@@ -33,7 +34,7 @@ def run(
     from pyoci.container.foreground import Foreground
 
     with Foreground() as foreground:
-        if not options.no_subreaper:
+        if pyoci.is_command and not options.no_subreaper:  # it is a setting of the whole process
             _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         created = create(store, container, options, driver, warn, _load_all)
         _start(created, options.notify_socket, foreground)
@@ -76,7 +77,7 @@ def run_restored(
     from pyoci.container.foreground import Foreground
 
     with Foreground() as foreground:
-        if not options.no_subreaper:
+        if pyoci.is_command and not options.no_subreaper:  # it is a setting of the whole process
             _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         restored = restore(store, container, options, wanted, driver, warn)
         restored.entry.release()

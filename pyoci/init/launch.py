@@ -65,6 +65,7 @@ class Launch:
 
     extra:      a descriptor for it: the socket on which it will await `start`, or for exec the container's pidfd; or -1
     cgroup:     descriptor of the directory it shall be born in (cgroup v2), or -1; -1 afterwards if that was refused
+    files:      descriptors that become its 0, 1, 2 and following ones; -1, or none, for ours
     tasks:      descriptors of files to which it writes 0 at JOIN_CGROUPS: so it joins cgroups of v1
     on_birth:   called once init lives: what must be done before it goes on from JOIN_CGROUPS; it may give `tasks`
     on_going:   called when it is told to go on from there: what can be done beside its longest work
@@ -78,6 +79,7 @@ class Launch:
     __slots__ = (
         "cgroup",
         "extra",
+        "files",
         "on_birth",
         "on_console",
         "on_death",
@@ -94,6 +96,7 @@ class Launch:
         self.plan = plan
         self.extra = -1
         self.cgroup = -1
+        self.files: "tuple[int, ...]" = ()
         self.tasks: "list[int]" = []
         self.on_birth: "Optional[Callable[[Process], None]]" = None
         self.on_going: "Optional[Callable[[Process], None]]" = None
@@ -168,10 +171,10 @@ class Launch:
         result, ours, theirs = _shim.socketpair()
         check(result, "make a socket pair")
         given = (executable, plan, theirs, self.extra, 3 + self.plan.keep, self.plan.flags)
-        pid, pidfd = _shim.spawn(*given, self.cgroup)
+        pid, pidfd = _shim.spawn(*given, self.cgroup, self.files)
         if pid < 0 and self.cgroup >= 0:  # who moves it there learns more of the reason, or may do without
             self.close_files()
-            pid, pidfd = _shim.spawn(*given, -1)
+            pid, pidfd = _shim.spawn(*given, -1, self.files)
         posix.close(theirs)
         if pid < 0:
             posix.close(ours)

@@ -50,6 +50,9 @@ def test_the_public_names() -> None:
 
     assert pyoci.Runtime is runtime.Runtime and pyoci.Error is errors.Error
     assert pyoci.CreateOptions is options.CreateOptions and pyoci.ExecOptions is options.ExecOptions
+    names = dir(pyoci)
+    assert set(names) >= {"Runtime", "Process", "PIPE", "Error", "__version__"} and "is_command" not in names
+    assert all(hasattr(pyoci, name) for name in names)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pyoci.nothing  # type: ignore[attr-defined] # noqa: B018
     assert (TREE / "pyoci" / "py.typed").exists()

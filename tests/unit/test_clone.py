@@ -46,16 +46,24 @@ static int thread(void)
     return id > 0 && counted == 42;
 }
 
+static bool same(int one, int other)
+{
+    struct stat a, b;
+
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int main(int argc, char **argv)
 {
     siginfo_t info;
     int pidfd = -1, null = open("/dev/null", O_RDWR), self = open("/proc/self/exe", O_RDONLY);
+    const int given[] = { self, -1, null }; /* becomes 0 and 2 */
 
     if (strcmp(argv[0], "pyoci:[init]") == 0)
-        return argc == 2 && strcmp(argv[1], "3") == 0 ? 42 : 1;
-    if (shim_spawn(-1, null, null, -1, 3, 0, -1, &pidfd) != -EBADF || pidfd != -1)
+        return argc == 2 && strcmp(argv[1], "3") == 0 && same(0, self) && same(2, null) ? 42 : 1;
+    if (shim_spawn(-1, null, null, -1, 3, 0, -1, given, 3, &pidfd) != -EBADF || pidfd != -1)
         return 2;
-    int pid = shim_spawn(self, null, null, -1, 3, 0, -1, &pidfd);
+    int pid = shim_spawn(self, null, null, -1, 3, 0, -1, given, 3, &pidfd);
     if (pid <= 0 || waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 || info.si_status != 42)
         return 3;
     return thread() ? 0 : 4;

@@ -16,7 +16,7 @@ LAYERS = """
     __main__
     cli
     runtime
-    hostcheck
+    process hostcheck
     checkpoint
     container
     documents trace

@@ -27,7 +27,7 @@ NUMBER, TEXT, TEXTS, INTS, BUFFER, ROOM = object(), object(), object(), object()
 # What each function takes, a kind of argument after the other
 TAKES: "dict[str, list[object]]" = {
     "seal": [TEXT],
-    "spawn": [NUMBER] * 7,
+    "spawn": [*[NUMBER] * 7, INTS],
     "socketpair": [],
     "listen": [NUMBER, TEXT],
     "connect": [NUMBER, TEXT, NUMBER],

@@ -1,0 +1,1 @@
+"""Processes of containers as a program sees them: streams, waiting, ends."""
