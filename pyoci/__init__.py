@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from pyoci.process.streams import PIPE as PIPE
     from pyoci.process.streams import STDOUT as STDOUT
     from pyoci.runtime import Runtime as Runtime
+    from pyoci.sandbox.run import run as run
+    from pyoci.sandbox.run import run_async as run_async
+    from pyoci.sandbox.sandbox import CompletedProcess as CompletedProcess
+    from pyoci.sandbox.sandbox import Sandbox as Sandbox
+    from pyoci.sandbox.sandbox import Usage as Usage
 
 
 def mark(phase: str) -> None:
@@ -42,6 +47,11 @@ _PUBLIC = {
     "PIPE": "process.streams",
     "STDOUT": "process.streams",
     "DEVNULL": "process.streams",
+    "run": "sandbox.run",
+    "run_async": "sandbox.run",
+    "Sandbox": "sandbox.sandbox",
+    "CompletedProcess": "sandbox.sandbox",
+    "Usage": "sandbox.sandbox",
     "Error": "errors",
     "KINDS": "kinds",
     "exit_status": "kinds",

@@ -5,6 +5,10 @@ import posix
 from pyoci.errors import Error
 from pyoci.ids import check_id as check_id
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, Optional
+
 
 class CreateOptions:
     """How to create (or run) a container.
@@ -22,13 +26,21 @@ class CreateOptions:
     notify_socket:   the caller's NOTIFY_SOCKET (sd_notify(3)); "" for none
     listen_fds:      number of descriptors, from 3 on, of socket activation (sd_listen_fds(3))
     listen_fdnames:  their names, as in LISTEN_FDNAMES; "" for none
+    keep_owner:      standard streams stay whose they are, else they become the container's user's, who may reopen them
+    config:          what to read in the place of the bundle's config.json
+    supervised:      with a new pid namespace: "program": the first process is one of pyoci's, which reaps, the program
+                     its child; "nobody": there is no program, `exec` brings them; "": the program is first. The last
+                     of pass_fds is a socket for that first process: it ends when nobody holds the other end any more,
+                     and sends three ints: the program's si_code and si_status (waitid(2)), and the largest ru_maxrss
     """
 
     __slots__ = (
         "bundle",
+        "config",
         "console_socket",
         "detach",
         "keep",
+        "keep_owner",
         "listen_fdnames",
         "listen_fds",
         "no_new_keyring",
@@ -38,6 +50,7 @@ class CreateOptions:
         "pid_file",
         "pidfd_socket",
         "preserve_fds",
+        "supervised",
     )
 
     def __init__(
@@ -56,6 +69,9 @@ class CreateOptions:
         notify_socket: str = "",
         listen_fds: int = 0,
         listen_fdnames: str = "",
+        keep_owner: bool = False,
+        config: "Optional[dict[str, Any]]" = None,
+        supervised: "Literal['', 'program', 'nobody']" = "",
     ) -> None:
         self.bundle = bundle
         self.console_socket = console_socket
@@ -70,6 +86,9 @@ class CreateOptions:
         self.notify_socket = notify_socket
         self.listen_fds = listen_fds
         self.listen_fdnames = listen_fdnames
+        self.keep_owner = keep_owner
+        self.config = config
+        self.supervised = supervised
 
 
 class ExecOptions:
@@ -84,6 +103,7 @@ class ExecOptions:
         "console_socket",
         "detach",
         "ignore_paused",
+        "keep_owner",
         "pid_file",
         "pidfd_socket",
         "preserve_fds",
@@ -99,6 +119,7 @@ class ExecOptions:
         preserve_fds: int = 0,
         cgroup: "list[str]" = [],  # noqa: B006 - never changed
         ignore_paused: bool = False,
+        keep_owner: bool = False,
     ) -> None:
         self.detach = detach
         self.pid_file = pid_file
@@ -107,6 +128,7 @@ class ExecOptions:
         self.preserve_fds = preserve_fds
         self.cgroup = cgroup
         self.ignore_paused = ignore_paused
+        self.keep_owner = keep_owner
 
 
 def check_terminal(terminal: bool, detach: bool, console_socket: str) -> None:

@@ -169,9 +169,12 @@ static int drop_crutches(struct context *c)
 
 int step_become_root(struct context *c, const struct step *step)
 {
-    (void)step;
-    TRY(c, "setresgid", setresgid(0, 0, 0));
-    TRY(c, "setresuid", setresuid(0, 0, 0));
+    FIELDS(become_root, step);
+    uid_t uid = (uid_t)f->uid.i;
+    gid_t gid = (gid_t)f->gid.i;
+
+    TRY(c, "setresgid", setresgid(gid, gid, gid));
+    TRY(c, "setresuid", setresuid(uid, uid, uid));
     int error = drop_crutches(c);
     if (error)
         return error;

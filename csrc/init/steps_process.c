@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -629,6 +630,68 @@ int step_close_files(struct context *c, const struct step *step)
     }
     TRY(c, "close_range", sys_close_range(first, ~0u, 0));
     c->root = c->null = c->proc = c->blank = -1;
+    return 0;
+}
+
+static void heard(int number) { (void)number; }
+
+/* Takes the status of all that have ended, and tells the program's; 1 when that was among them */
+static int reap(int fd, pid_t program)
+{
+    siginfo_t info = { 0 };
+
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid) {
+        if (info.si_pid == program) {
+            struct rusage used = { 0 };
+            getrusage(RUSAGE_CHILDREN, &used);
+            const int status[] = { info.si_code, info.si_status, used.ru_maxrss < INT_MAX ? (int)used.ru_maxrss : INT_MAX };
+            return write(fd, status, sizeof status) < 0 ? 2 : 1;
+        }
+        info.si_pid = 0;
+    }
+    return 0;
+}
+
+/* The first process of a pid namespace is no place for a program: signals that it does not handle miss it, those that it
+ * sends to itself, too, and it would have to reap. It ends, and with it all others, when its program has ended or when
+ * nobody holds the other end of fd any more. */
+static _Noreturn void supervise(int fd, pid_t program)
+{
+    const struct sigaction action = { .sa_handler = heard };
+    struct pollfd life = { .fd = fd };
+    sigset_t child, none;
+
+    for (int number = 0; number < 3; number++)
+        close(number);
+    sys_close_range(3, (unsigned)fd - 1, 0);
+    sys_close_range((unsigned)fd + 1, ~0u, 0);
+    default_signals();
+    sigemptyset(&none);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    sigaction(SIGCHLD, &action, NULL);
+    while (!reap(fd, program)) {
+        int ready = ppoll(&life, 1, NULL, &none);
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            break;
+    }
+    syscall(SYS_exit_group, EXIT_SUCCESS);
+    __builtin_trap();
+}
+
+int step_supervise(struct context *c, const struct step *step)
+{
+    FIELDS(supervise, step);
+    int fd = (int)f->fd.i;
+
+    if (fd < 3)
+        return -EBADF;
+    pid_t program = f->program.i ? fork() : -1;
+    TRY(c, "fork", f->program.i && program < 0 ? -1 : 0);
+    if (program != 0)
+        supervise(fd, program);
+    TRY(c, "keep it from the program", fcntl(fd, F_SETFD, FD_CLOEXEC));
     return 0;
 }
 

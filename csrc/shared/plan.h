@@ -87,6 +87,7 @@ struct plan_header {
     OP(CAPABILITIES, capabilities, "set capabilities")                    \
     OP(UMASK, umask, "set umask")                                         \
     OP(CLOSE_FILES, close_files, "close files")                           \
+    OP(SUPERVISE, supervise, "stay as the first process")                 \
     OP(EXECUTE, execute, "execute")                                       \
     /* watching */                                                        \
     OP(TIMED, timed, "time the steps")
@@ -103,7 +104,7 @@ struct plan_header {
 #define FIELDS_JOIN_CGROUPS(F)
 #define FIELDS_SYNC(F) F(i, point)
 #define FIELDS_DUMPABLE(F)
-#define FIELDS_BECOME_ROOT(F)
+#define FIELDS_BECOME_ROOT(F) F(i, uid) F(i, gid)
 #define FIELDS_KEYRING(F) F(s, name)
 #define FIELDS_LOOPBACK_UP(F)
 #define FIELDS_HOSTNAME(F) F(s, name)
@@ -149,6 +150,7 @@ struct plan_header {
 #define FIELDS_CAPABILITIES(F) F(i, effective) F(i, permitted) F(i, inheritable) F(i, ambient)
 #define FIELDS_UMASK(F) F(i, mask)
 #define FIELDS_CLOSE_FILES(F) F(i, keep) F(i, listener)
+#define FIELDS_SUPERVISE(F) F(i, fd) F(i, program)
 #define FIELDS_EXECUTE(F) F(l, args) F(l, env)
 #define FIELDS_TIMED(F)
 

@@ -4,7 +4,7 @@ import posix
 
 import pyoci
 from pyoci import _shim, cgroups
-from pyoci.container.bundle import read_bundle
+from pyoci.container.bundle import parse_config, read_bundle
 from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
 from pyoci.container.state import EARLY_SOCKET, NOTIFY, Entry, Store, start_time
 from pyoci.errors import Error
@@ -50,7 +50,12 @@ def compile_bundle(
     driver: cgroupfs, systemd or disabled
     Errors: Error for everything in the config that cannot be done.
     """
-    data, config = read_bundle(options.bundle)
+    if options.config is None:
+        data, config = read_bundle(options.bundle)
+    else:
+        from pyoci.json.document import dump
+
+        data, config = parse_config(dump(options.config).encode())
     return (data, config, *compile_config(store, container, options, driver, config))
 
 
@@ -65,7 +70,7 @@ def compile_config(
     request.filters = store.path
     request.no_pivot = options.no_pivot
     request.no_new_keyring = options.no_new_keyring
-    request.keep = options.preserve_fds
+    request.keep, request.supervised, request.keep_owner = options.preserve_fds, options.supervised, options.keep_owner
     if options.notify_socket:
         request.notify = f"{store.path}/{container}/{NOTIFY}"
     request.listen_fds, request.listen_fdnames = options.listen_fds, options.listen_fdnames

@@ -128,7 +128,7 @@ def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pi
     request.filters = entry.path.rpartition("/")[0]
     request.no_pivot = entry.record["no_pivot"]
     request.no_new_keyring = entry.record["no_new_keyring"]
-    request.keep = options.preserve_fds
+    request.keep, request.keep_owner = options.preserve_fds, options.keep_owner
     return compile_exec(request, pid)
 
 

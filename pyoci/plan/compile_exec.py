@@ -4,7 +4,7 @@ from pyoci import kernel
 from pyoci.names import NAMESPACES
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
-from pyoci.plan.namespaces import FLAGS
+from pyoci.plan.namespaces import FLAGS, become_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def compile_exec(request: "Request", pid: int) -> Plan:
     if types:
         plan.add(ops.join_process("linux.namespaces", types))
     if types & kernel.CLONE_NEWUSER:
-        plan.add(ops.become_root("linux.namespaces"))
+        become_root(request, plan, "linux.namespaces")
     if pivoted:
         plan.add(ops.use_root("root.path", "/"))
     else:

@@ -107,7 +107,18 @@ def await_maps(request: "Request", spaces: Spaces, plan: "Plan") -> None:
         plan.add(ops.dumpable(spaces.where["user"]))
     plan.add(ops.sync(spaces.where["user"], ops.SYNC_NAMESPACES))
     plan.mapped = True
-    plan.add(ops.become_root(spaces.where["user"]))
+    become_root(request, plan, spaces.where["user"])
+
+
+def become_root(request: "Request", plan: "Plan", where: str) -> None:
+    """Init becomes root of its user namespace; where that has no id 0 the container's user, with all capabilities."""
+    user = request.process.get("user") or {}
+    ids = []
+    for key, name in (("uidMappings", "uid"), ("gidMappings", "gid")):
+        maps = request.linux.get(key)
+        has_root = not maps or any(entry["containerID"] == 0 for entry in maps)
+        ids.append(0 if has_root else user.get(name) or 0)
+    plan.add(ops.become_root(where, uid=ids[0], gid=ids[1]))
 
 
 def open_all(spaces: Spaces, plan: "Plan") -> None:

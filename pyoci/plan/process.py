@@ -99,7 +99,7 @@ def streams(request: "Request", plan: "Plan", flags: int) -> None:
             )
         )
     else:
-        plan.add(ops.stdio("process.user", uid))
+        plan.add(ops.stdio("process.user", -1 if request.keep_owner else uid))
 
 
 def find(request: "Request", plan: "Plan") -> "dict[str, int]":
@@ -113,6 +113,8 @@ def find(request: "Request", plan: "Plan") -> "dict[str, int]":
     path = tuple(names.get("PATH", DEFAULT_PATH).split(":"))
     groups = _groups(user)
     masks = capability_masks(request, process.get("capabilities") or {}, plan.warnings)  # what nobody asked for: none
+    if request.supervised == "nobody":
+        return masks
     plan.add(
         ops.find_executable(
             "process.args[0]",
@@ -171,7 +173,12 @@ def become(request: "Request", plan: "Plan", masks: "dict[str, int]") -> None:
 def execute(request: "Request", plan: "Plan") -> None:
     """Adds the end: the program."""
     process = request.process
-    plan.add(ops.execute("process.args", args=tuple(process["args"]), env=tuple(environment(request))))
+    if request.supervised:
+        if not (request.has_new("pid") and plan.keep):
+            raise Error("a supervised process takes a new pid namespace, and a descriptor", location="linux.namespaces")
+        plan.add(ops.supervise("", fd=2 + plan.keep, program=1 if request.supervised == "program" else 0))
+    if request.supervised != "nobody":
+        plan.add(ops.execute("process.args", args=tuple(process["args"]), env=tuple(environment(request))))
 
 
 def _seccomp(request: "Request", plan: "Plan") -> None:

@@ -17,6 +17,9 @@ class Request:
     container:  the container's id
     state:      gives, for a status, the state document's text before and after its pid: what hooks get on stdin
     cgroup_mounts:  what a mount of type cgroup consists of (pyoci/cgroups/mounts.py); called with its data options
+    keep_owner: standard streams stay whose they are
+    supervised: "program": its first process is one of ours, and the program its child; "nobody": there is no program;
+                "": the program is the first. The last descriptor handed on is that process's alone
     filters:    the state root, where compiled seccomp filters are kept; "" for nowhere
     """
 
@@ -28,6 +31,7 @@ class Request:
         "filters",
         "host",
         "keep",
+        "keep_owner",
         "linux",
         "listen_fdnames",
         "listen_fds",
@@ -37,6 +41,7 @@ class Request:
         "process",
         "rootfs",
         "state",
+        "supervised",
     )
 
     def __init__(self, config: "dict[str, Any]", host: "Host", bundle: str, container: str) -> None:
@@ -53,6 +58,8 @@ class Request:
         self.no_pivot = False
         self.no_new_keyring = False
         self.notify = ""
+        self.supervised = ""
+        self.keep_owner = False
         self.listen_fds = 0
         self.listen_fdnames = ""
         self.keep = 0

@@ -2,7 +2,7 @@
 
 from pyoci import kernel
 from pyoci.plan import ops
-from pyoci.plan.namespaces import await_maps, join, make, open_all, open_procfs
+from pyoci.plan.namespaces import await_maps, become_root, join, make, open_all, open_procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def enter_by_stages(request: "Request", spaces: "Spaces", plan: "Plan") -> None:
         plan.add(ops.unshare(spaces.where["user"], kernel.CLONE_NEWUSER))
         await_maps(request, spaces, plan)
     elif "user" in spaces.where:
-        plan.add(ops.become_root(spaces.where["user"]))
+        become_root(request, plan, spaces.where["user"])
     make(spaces, plan)
     _time_offsets(request, plan)
     if "pid" in spaces.where or "time" in spaces.where:

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
+    from resource import struct_rusage
     from types import TracebackType
     from typing import IO, Any, Optional, Union
 
@@ -47,13 +48,15 @@ class Process:
     returncode: its status once poll() or wait() has seen the end, as subprocess has it: -N when signal N has ended it;
                 255 where it cannot be known, because the process was not our child or somebody else took its status
     is_status_known: False in that case
+    rusage:     what it and the children that it has waited for have used (getrusage(2)), once its status is known; of
+                memory the largest is ours, which it shared until it executed
 
     A process object may be used from several threads. As a context manager it closes our ends and waits for the end.
     """
 
     __slots__ = (
-        "__weakref__", "_lock", "args", "container", "is_status_known", "pid", "pidfd", "returncode", "stderr", "stdin",
-        "stdout", "terminal",
+        "__weakref__", "_lock", "args", "container", "is_status_known", "pid", "pidfd", "returncode", "rusage",
+        "stderr", "stdin", "stdout", "terminal",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +74,7 @@ class Process:
         self.terminal = master
         self.returncode: "Optional[int]" = None
         self.is_status_known = True
+        self.rusage: "Optional[struct_rusage]" = None
         self._lock = threading.Lock()
         self.stdin, self.stdout, self.stderr = [_file(streams, number, text) for number in range(3)]
         pyoci.children[self.pid] = self
@@ -81,21 +85,22 @@ class Process:
         """The status if the process has ended, else None."""
         with self._lock:
             if self.returncode is None and self.pidfd >= 0:
-                self._take(os.WNOHANG)
+                self._take()
         return self.returncode
 
-    def _take(self, flags: int) -> None:
-        """Takes the status by the pidfd: a pid may be somebody else's by now."""
+    def _take(self) -> None:
+        """Takes the status, if it has ended. The pidfd says whether it is our child; until its status is taken the pid
+        is nobody else's."""
         try:
-            ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | flags)
+            ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return
+            _, status, self.rusage = os.wait4(self.pid, 0)
+            self.returncode = os.waitstatus_to_exitcode(status)
         except ChildProcessError:  # not our child, or somebody has taken its status: os.wait(), SIG_IGN for SIGCHLD
             if _shim.poll([self.pidfd], 0) <= 0:
                 return
             self.returncode, self.is_status_known = UNKNOWN, False
-        else:
-            if ended is None:
-                return
-            self.returncode = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
         if pyoci.children.get(self.pid) is self:
             del pyoci.children[self.pid]
 

@@ -15,6 +15,7 @@ LAYERS = """
     start.boot
     __main__
     cli
+    sandbox
     runtime
     process hostcheck
     checkpoint
