@@ -112,6 +112,30 @@ _pyoci() {
       COMPREPLY=($(compgen -f -- "$current")); return ;;
     run:--preserve-fds)
       COMPREPLY=(); return ;;
+    sandbox:--rootfs)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    sandbox:--memory)
+      COMPREPLY=(); return ;;
+    sandbox:--cpus)
+      COMPREPLY=(); return ;;
+    sandbox:--pids)
+      COMPREPLY=(); return ;;
+    sandbox:--timeout)
+      COMPREPLY=(); return ;;
+    sandbox:--bind)
+      COMPREPLY=(); return ;;
+    sandbox:--tmpfs)
+      COMPREPLY=(); return ;;
+    sandbox:--user|sandbox:-u)
+      COMPREPLY=(); return ;;
+    sandbox:--env|sandbox:-e)
+      COMPREPLY=(); return ;;
+    sandbox:--cwd)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    sandbox:--hostname)
+      COMPREPLY=(); return ;;
+    sandbox:--bundle|sandbox:-b)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
     spec:--bundle|spec:-b)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
     stats:--format|stats:-f)
@@ -164,7 +188,7 @@ _pyoci() {
       COMPREPLY=($(compgen -d -- "$current")); return ;;
   esac
   case "$command" in
-    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete events exec features help kill list pause plan ps restore resume run spec start state stats update validate version" ;;
+    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
     checkpoint) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --parent-path --leave-running --tcp-skip-in-flight --link-remap --status-fd --page-server --pre-dump --help -h" ;;
     create) word="--bundle -b --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --detach --help -h" ;;
     delete) word="--force -f --help -h" ;;
@@ -180,6 +204,7 @@ _pyoci() {
     restore) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --console-socket --bundle -b --detach -d --pid-file --no-subreaper --no-pivot --lsm-profile --lsm-mount-context --help -h" ;;
     resume) word="--help -h" ;;
     run) word="--bundle -b --console-socket --pidfd-socket --pid-file --detach -d --keep --no-subreaper --no-pivot --no-new-keyring --preserve-fds --help -h" ;;
+    sandbox) word="--rootfs --memory --cpus --pids --timeout --network --bind --tmpfs --user -u --env -e --cwd --hostname --tty -t --best-effort --bundle -b --help -h" ;;
     spec) word="--bundle -b --rootless --help -h" ;;
     start) word="--help -h" ;;
     state) word="--help -h" ;;
@@ -192,7 +217,7 @@ _pyoci() {
   case "$command" in
     checkpoint|delete|events|exec|kill|pause|ps|resume|start|state|stats|update)
       [[ $current == -* ]] || word="$(pyoci list --quiet 2>/dev/null)" ;;
-    help) [[ $current == -* ]] || word="checkpoint create delete events exec features help kill list pause plan ps restore resume run spec start state stats update validate version" ;;
+    help) [[ $current == -* ]] || word="checkpoint create delete events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
   esac
   [[ $command == kill && $COMP_CWORD -gt $((index + 1)) && $current != -* ]] && word="TERM KILL HUP INT QUIT USR1 USR2 STOP CONT WINCH"
   COMPREPLY=($(compgen -W "$word" -- "$current"))

@@ -72,6 +72,10 @@ COMMANDS = {
         "bundle/b:text console-socket:text pidfd-socket:text pid-file:text detach/d keep no-subreaper no-pivot"
         " no-new-keyring preserve-fds:number",
     ),
+    "sandbox": ("sandbox", "main", 1, -1, "first",
+        "rootfs:text memory:text cpus:text pids:number timeout:duration network bind:list tmpfs:list user/u:text"
+        " env/e:list cwd:text hostname:text tty/t best-effort bundle/b:text",
+    ),
     "spec": ("show", "spec", 0, 0, "mixed", "bundle/b:text rootless"),
     "start": ("lifecycle", "start", 1, 1, "mixed", ""),
     "state": ("lifecycle", "state", 1, 1, "mixed", ""),

@@ -165,6 +165,31 @@ COMMANDS = {
         "The exit status is that of the container's process, or 128 and the signal that ended it.",
         {"keep": ("", "do not remove the container when its process has ended")},
     ),
+    "sandbox": (
+        "[option...] COMMAND [ARGUMENT...]",
+        "run a program that nobody trusts",
+        "Runs a program in a container made for it, and removes it: with the host's /usr read-only, a home and /tmp\n"
+        "of its own, no network, no capabilities, few system calls. The exit status is the program's, 128 and the\n"
+        "signal that ended it, or 124 when its time was over. Limits that this host cannot enforce are refused.\n"
+        "Options end at the COMMAND.",
+        {
+            "rootfs": ("DIR", "a root filesystem, read-only, in the place of the host's"),
+            "memory": ("SIZE", "most memory of all its processes, such as 256M"),
+            "cpus": ("N", "processors' worth of time, such as 0.5"),
+            "pids": ("N", "most processes and threads"),
+            "timeout": ("TIME", "kill it after this time, such as 5s"),
+            "network": ("", "let it use the host's network"),
+            "bind": ("DIR[:PLACE][:ro|:rw]", "show it a path of the host (default: ro); may be repeated"),
+            "tmpfs": ("PLACE[:SIZE]", "give it a place for files (default: 64M); may be repeated"),
+            "user": ("UID[:GID]", "run as this user; numbers only"),
+            "env": ("NAME=VALUE", "add to the environment; may be repeated"),
+            "cwd": ("DIR", "working directory in the sandbox"),
+            "hostname": ("NAME", "its host name (default: sandbox)"),
+            "tty": ("", "give it a terminal"),
+            "best-effort": ("", "do without limits that this host cannot enforce, and say which"),
+            "bundle": ("DIR", "run nothing: write the bundle that would be used to DIR"),
+        },
+    ),
     "spec": (
         "[option...]",
         "write a config.json to start from",

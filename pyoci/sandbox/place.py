@@ -71,7 +71,7 @@ class Place:
         os.chmod(self.base, 0o711)  # init walks to the rootfs as the sandbox's user may
         os.chmod(f"{self.base}/roots", 0o711)
         os.chmod(self.directory, 0o711)
-        atexit.register(self._leave)
+        atexit.register(self.leave)
 
     def name(self) -> str:
         """A new sandbox's id."""
@@ -89,7 +89,7 @@ class Place:
                 path = f"{self.directory}/{len(self.roots)}"
                 os.mkdir(path, 0o755)
                 os.chmod(path, 0o755)
-                _fill(path, wishes)
+                fill(path, wishes)
                 self.roots[key] = path
             return self.roots[key]
 
@@ -106,7 +106,8 @@ class Place:
             if not _lives(name):
                 shutil.rmtree(f"{self.base}/roots/{name}", ignore_errors=True)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Removes the root filesystems. Nothing may be mounted of them any more."""
         if self.me == _me():  # and not in a child that was forked
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -131,7 +132,7 @@ def place() -> Place:
         return _places[me]
 
 
-def _fill(root: str, wishes: "Wishes") -> None:
+def fill(root: str, wishes: "Wishes") -> None:
     """Directories, links as the host has them, and the few files of /etc that name who is who."""
     for name in _EMPTY:
         _directory(root, name)

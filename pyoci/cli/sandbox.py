@@ -1,0 +1,140 @@
+"""The command sandbox: one program that nobody trusts."""
+
+import os
+import select
+import signal
+
+from pyoci.cli.parse import Usage
+from pyoci.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyoci.cli.call import Call
+    from pyoci.process.process import Process
+
+_TIMED_OUT = 124  # as timeout(1) has it
+
+
+def main(call: "Call") -> int:
+    """Runs a program in a sandbox; the status is the program's, 124 when its time was over."""
+    from pyoci.sandbox.wishes import Wishes
+
+    wishes = _wishes(call)
+    if call.path("bundle"):
+        from pyoci.sandbox.bundle import write_bundle
+
+        write_bundle(call.path("bundle"), Wishes(**wishes), call.arguments)
+        return 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    timeout = call.seconds("timeout", 0) or None
+    from pyoci.sandbox.place import place
+
+    try:
+        return _on_terminal(call, wishes, timeout) if wishes["terminal"] else _run(call, wishes, timeout)
+    finally:
+        place().leave()
+
+
+def _run(call: "Call", wishes: "dict[str, Any]", timeout: "float | None") -> int:
+    from pyoci.sandbox.run import run
+
+    done = run(call.arguments, timeout=timeout, stdin=0, **wishes)
+    for text in done.warnings:
+        call.warn(text)
+    if done.oom:
+        call.warn("the kernel has killed for lack of memory (--memory is too low for the program)")
+    if done.timed_out:
+        call.warn("its time was over (--timeout)")
+        return _TIMED_OUT
+    return _status(done.returncode)
+
+
+def _end(number: int, frame: object) -> None:
+    """What is running is removed on the way out."""
+    raise KeyboardInterrupt
+
+
+def _status(returncode: int) -> int:
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def _wishes(call: "Call") -> "dict[str, Any]":
+    return {
+        "rootfs": call.path("rootfs") or None,
+        "memory": call.text("memory") or None,
+        "cpus": _decimal(call.text("cpus")) if call.text("cpus") else None,
+        "pids": call.number("pids") or None,
+        "network": call.yes("network"),
+        "binds": dict(map(_bind, call.texts("bind"))),
+        "tmpfs": dict(map(_tmpfs, call.texts("tmpfs"))),
+        "user": call.text("user") or None,
+        "env": dict(map(_variable, call.texts("env"))),
+        "cwd": call.text("cwd") or None,
+        "hostname": call.text("hostname", "sandbox"),
+        "terminal": call.yes("tty"),
+        "best_effort": call.yes("best-effort"),
+        "cgroup_manager": call.cgroup_manager,
+    }
+
+
+def _decimal(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Usage(f'invalid value "{text}" for flag -cpus: parse error', command="sandbox") from None
+
+
+def _bind(text: str) -> "tuple[str, tuple[str, str]]":
+    """SOURCE[:DESTINATION][:ro|:rw]"""
+    parts = text.split(":")
+    mode = parts.pop() if len(parts) > 1 and parts[-1] in ("ro", "rw") else "ro"
+    if not 1 <= len(parts) <= 2:
+        raise Usage(f'invalid value "{text}" for flag -bind: parse error', command="sandbox")
+    from pyoci.cli.call import absolute
+
+    source = absolute(parts[0])
+    return source, (parts[1] if len(parts) == 2 else source, mode)
+
+
+def _tmpfs(text: str) -> "tuple[str, str]":
+    path, _, size = text.partition(":")
+    return path, size or "64M"
+
+
+def _variable(text: str) -> "tuple[str, str]":
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Usage(f'invalid value "{text}" for flag -env: parse error', command="sandbox")
+    return name, value
+
+
+def _on_terminal(call: "Call", wishes: "dict[str, Any]", timeout: "float | None") -> int:
+    """Copies between our terminal and the sandbox's."""
+    if timeout is not None:
+        raise Error("--timeout and --tty do not go together", kind="refused")
+    from pyoci.container.terminal import Terminal, prepare
+    from pyoci.sandbox.sandbox import Sandbox
+
+    with Sandbox(**wishes) as box, box.popen(call.arguments) as running:
+        for text in box.warnings:
+            call.warn(text)
+        prepare(running.terminal)
+        terminal = Terminal(os.dup(running.terminal))
+        signal.signal(signal.SIGWINCH, lambda *_: terminal.resize())
+        try:
+            return _relay(terminal, running)
+        finally:
+            terminal.close()
+
+
+def _relay(terminal: "Any", running: "Process") -> int:
+    while (status := running.poll()) is None:
+        poll = select.poll()
+        poll.register(running.pidfd, select.POLLIN)
+        terminal.register(poll)
+        terminal.serve(dict(poll.poll()))
+    terminal.drain()
+    return _status(status)
