@@ -62,7 +62,7 @@ def _report(result: Result, samples: "dict[str, Sample]", beside: str) -> None:
     ]
     result.tables.append(Table(title, [*TIMED[:3], "the service takes of it, pair by pair"], rows))
     medians = {name: [sample.median * 1000] for name, sample in samples.items()}
-    result.charts.append(Chart(f"in-process-{beside.split()[-1]}", title, "ms", "bars", [""], medians))
+    result.charts.append(Chart(f"in-process-{beside.rsplit(maxsplit=1)[-1]}", title, "ms", "bars", [""], medians))
     for name, sample in samples.items():
         result.figures.setdefault(f"{name} ms", sample.median * 1000)
         if name != OWN:

@@ -22,7 +22,7 @@ TELLING = 100  # below so many, what the machine does besides is more than what 
 
 
 def measure(world: World, most: int) -> Result:
-    """most: how many containers at most"""
+    """Measures with ever more containers alive, `most` at most."""
     result = Result("scale", "Many containers at once", ABOUT)
     levels = [level for level in LEVELS if level <= most]
     for contender in (one for one in world.all if not one.newer):

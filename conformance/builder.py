@@ -14,7 +14,7 @@ class NoProbe(Exception):
 
 
 def build_probe(target: Path) -> Path:
-    """Compile the probe to the file `target`, once for all workers of a run.
+    """Compiles the probe to the file `target`, once for all workers of a run.
 
     Raises NoProbe when there is no compiler or no static C library.
     """

@@ -120,7 +120,7 @@ class Case:
         return container
 
     def observe(self, config: Config, *verbs: str, may_refuse: str = "", anew: bool = False, **popen: Any) -> Seen:
-        """Run the probe in a container of this configuration and return what it saw.
+        """Runs the probe in a container of this configuration and returns what it saw.
 
         verbs:      what the probe shall try besides reporting (probe/verbs.c)
         may_refuse: a reason why a refusal is no failure but a skip
@@ -145,7 +145,7 @@ class Case:
         return seen
 
     def report_of(self, container: Container) -> Seen:
-        """Wait for the probe's end, and take its report."""
+        """Waits for the probe's end, and takes its report."""
         status = container.wait()
         lines = container.lines()
         container.delete()
@@ -154,7 +154,7 @@ class Case:
         return Seen(lines[-1])
 
     def attempt(self, config: Config) -> tuple[bool, str]:
-        """Create and start; was it refused at either, and in which words?"""
+        """Creates and starts; was it refused at either, and in which words?"""
         container = self.container(config)
         result = container.create()
         operation = "create"
@@ -178,7 +178,7 @@ class Case:
     # -- what a test needs
 
     def needs(self, condition: object, reason: str) -> None:
-        """Skip the test unless the condition holds."""
+        """Skips the test unless the condition holds."""
         if not condition:
             pytest.skip(reason)
 
@@ -190,7 +190,7 @@ class Case:
         self.needs(self.runtime.cgroup_manager != "disabled", "cgroups are disabled for this run")
 
     def after(self, cleanup: Callable[[], object]) -> None:
-        """Do this when the test is over, last first."""
+        """Does this when the test is over, last first."""
         self.cleanups.append(cleanup)
 
     # -- verdicts
@@ -199,7 +199,7 @@ class Case:
         return self.runtime.history[self.history_start :] or self.memo_commands
 
     def judge(self, requirement: str, ok: object, asked: str, seen: object) -> bool:
-        """Write down whether the requirement held. The test goes on either way."""
+        """Writes down whether the requirement held. The test goes on either way."""
         if requirement in self.session.chosen:
             if requirement not in self.requirements:
                 raise LookupError(f"{self.test} judges {requirement} without naming it in its marker")
@@ -264,7 +264,7 @@ class Case:
     # -- the end
 
     def close(self) -> None:
-        """Take away everything the test made."""
+        """Takes away everything the test made."""
         for container in self.containers:
             container.discard()
         for cleanup in reversed(self.cleanups):

@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; the exit status."""
+    """Runs the command; the exit status."""
     options = parser().parse_args(arguments)
     wanted = chosen(options.select, options.level, options.spec)
     if options.list:
@@ -207,7 +207,7 @@ def pytest_arguments(options: argparse.Namespace, runtime: str, place: Path) -> 
 
 
 def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
-    """Run pytest to its end; its exit status."""
+    """Runs pytest to its end; its exit status."""
     if options.keep:
         Path(options.keep).mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "pytest", *pytest_arguments(options, runtime, place)]
@@ -266,7 +266,7 @@ def leftovers(place: Path) -> list[str]:
 
 
 def clean_up(place: Path) -> None:
-    """Take away all of the run's: processes, mounts, cgroups, the directory."""
+    """Takes away all of the run's: processes, mounts, cgroups, the directory."""
     end_processes(place)
     try:
         host.unmount_below(str(place))
@@ -281,7 +281,7 @@ def clean_up(place: Path) -> None:
 
 
 def end_processes(place: Path) -> None:
-    """End what still runs in the run's own cgroups or root filesystems, and wait for its end."""
+    """Ends what still runs in the run's own cgroups or root filesystems, and waits for its end."""
     found = {int(word) for path in suite_cgroups(place) for word in (path / "cgroup.procs").read_text().split()}
     found |= {int(thing.split()[1]) for thing in leftovers(place) if thing.startswith("process ")}
     for pid in found - {os.getpid()}:

@@ -27,7 +27,7 @@ class Output:
             self.writer = -1
 
     def fill(self) -> None:
-        """Take what is there, without waiting."""
+        """Takes what is there, without waiting."""
         while not self.ended:
             try:
                 more = os.read(self.reader, 65536)
@@ -76,7 +76,7 @@ class Container:
         return result
 
     def adopt(self) -> None:
-        """Learn the process's number and take hold of it while it is surely alive."""
+        """Learns the process's number and takes hold of it while it is surely alive."""
         try:
             self.pid = int(self.pid_file.read_text())
         except (OSError, ValueError):
@@ -109,7 +109,7 @@ class Container:
         return str(state.get("status")) if state else "absent"
 
     def alive(self) -> bool:
-        """Has the process not ended yet? (A process that nobody waited for has.)"""
+        """Whether the process has not ended yet. A zombie has."""
         return self.pidfd >= 0 and not select.select([self.pidfd], [], [], 0)[0]
 
     def ends_within(self, seconds: float) -> bool:
@@ -117,7 +117,7 @@ class Container:
         return self.pidfd < 0 or bool(select.select([self.pidfd], [], [], seconds)[0])
 
     def line(self) -> dict[str, Any]:
-        """Wait for the next JSON line of the program and take it. Raises Hang when none comes."""
+        """Waits for the next JSON line of the program and takes it. Raises Hang when none comes."""
         until = time.monotonic() + PATIENCE
         while True:
             self.output.fill()
@@ -133,7 +133,7 @@ class Container:
             select.select([self.output.reader], [], [], 1)
 
     def wait(self) -> Optional[int]:
-        """Wait for the process's end; its status as a shell gives it, None when only its parent could know."""
+        """Waits for the process's end; its status as a shell gives it, None when only its parent could know."""
         if self.pidfd < 0:
             return self.exit_status
         until = time.monotonic() + PATIENCE
@@ -163,7 +163,7 @@ class Container:
                 self.others.remove(pid)
 
     def find_others(self) -> None:
-        """Learn of further processes in its pid namespace whose pid nobody told: while they run."""
+        """Learns of further processes in its pid namespace whose pid nobody told: while they run."""
         for entry in Path("/proc").iterdir():
             try:
                 inside = entry.name.isdecimal() and os.path.samefile(entry / "ns/pid", f"/proc/{self.pid}/ns/pid")
@@ -174,7 +174,7 @@ class Container:
                 self.others.append(int(entry.name))
 
     def end_others(self) -> None:
-        """End and reap the further processes: delete --force waits for the first one, which waits for them."""
+        """Ends and reaps the further processes: delete --force waits for the first one, which waits for them."""
         for pid in self.others:
             try:
                 os.kill(pid, 9)

@@ -54,7 +54,7 @@ def has_selinux() -> bool:
 
 
 def resctrl() -> list[Path]:
-    """Mount points of resctrl filesystems."""
+    """The mount points of resctrl filesystems."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [Path(line.split()[4]) for line in lines if line.partition(" - ")[2].startswith("resctrl ")]
 
@@ -72,7 +72,7 @@ def capable(number: int) -> bool:
 
 
 def become_subreaper() -> None:
-    """Make orphans below this process its children, as engines do, so that a container's exit status can be seen."""
+    """Makes orphans below this process its children, as engines do, so that a container's exit status can be seen."""
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
@@ -98,7 +98,7 @@ def unmount_below(directory: str) -> None:
 
 
 def mounts_below(directory: str) -> list[str]:
-    """Mount points at or below a directory, deepest first."""
+    """The mount points at or below a directory, deepest first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     inside = [point for point in points if point == directory or point.startswith(directory + "/")]
     return sorted(inside, key=len, reverse=True)

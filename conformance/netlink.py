@@ -37,7 +37,7 @@ def add_veth(name: str, peer: str) -> None:
 
 
 def remove_link(name: str) -> None:
-    """Remove the device if it is (still, or again) here."""
+    """Removes the device if it is (still, or again) here."""
     if name in names():
         request(RTM_DELLINK, 0, link_head(socket.if_nametoindex(name)))
 

@@ -50,7 +50,7 @@ def chosen_for(config: pytest.Config) -> dict[str, Requirement]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests that judge nothing of what was chosen."""
+    """Leaves out tests that judge nothing of what was chosen."""
     wanted = chosen_for(config)
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
@@ -106,7 +106,7 @@ def case(request: pytest.FixtureRequest, session: Session) -> Generator[Case, No
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Optional[bool]:
-    """Call the test ourselves, with what happens in it turned into verdicts."""
+    """Calls the test ourselves, with what happens in it turned into verdicts."""
     case = pyfuncitem.funcargs.get("case")
     if not isinstance(case, Case):
         return None

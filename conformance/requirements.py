@@ -67,7 +67,7 @@ def load() -> dict[str, Requirement]:
 
 def version_key(version: str) -> tuple[int, ...]:
     """A version as something to compare; what follows the three numbers is left out."""
-    numbers = version.split("-")[0].split("+")[0].split(".")
+    numbers = version.split("-", maxsplit=1)[0].split("+", maxsplit=1)[0].split(".")
     return tuple(int(number) for number in numbers if number.isdigit())
 
 

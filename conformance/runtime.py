@@ -60,7 +60,7 @@ class Runtime:
         return [self.path, *common, *args]
 
     def run(self, command: Sequence[str], **options: Any) -> Result:
-        """Run any command line to its end. stdout and stderr, unless given as files, come back as text."""
+        """Runs any command line to its end. stdout and stderr, unless given as files, come back as text."""
         self.history.append(shlex.join(command))
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.PIPE)

@@ -37,7 +37,7 @@ class ConsoleSocket:
             os.close(descriptor)
 
     def receive(self) -> int:
-        """Take the connection and all its messages; the one descriptor that came."""
+        """Takes the connection and all its messages; the one descriptor that came."""
         try:
             connection, _ = self.listener.accept()
         except TimeoutError:

@@ -8,7 +8,7 @@ MOST = 64  # no word that we know is longer
 
 
 def suggestion(word: str, known: Iterable[str], marks: str = "") -> str:
-    """`did you mean "…"?` for a misspelt word, or nothing. marks: what stands before it where it is written"""
+    """`did you mean "…"?` for a misspelt word, or nothing. marks: what stands before it where it is written."""
     found = closest(word, known)
     return f'did you mean "{marks}{found}"?' if found else ""
 

@@ -252,7 +252,7 @@ def test_cgroups_path_that_leads_out(case: Case) -> None:
 
 
 def remove_empty(directories: list[Path]) -> None:
-    """Remove those of the cgroups that are there, the lowest first."""
+    """Removes those of the cgroups that are there, the lowest first."""
     for directory in directories:
         try:
             directory.rmdir()

@@ -109,7 +109,7 @@ def processes_of(container: Container) -> list[int]:
 
 
 def await_end(pids: list[int]) -> list[int]:
-    """Wait until the processes have ended; those that have not after a while."""
+    """Waits until the processes have ended; those that have not after a while."""
     import select
 
     left = []
@@ -416,7 +416,7 @@ def test_features_and_version(case: Case) -> None:
     case.equal("defacto.features-plain", "status, standard error, first byte", (0, "", "{"), found)
     result = case.runtime.run([case.runtime.path, "--version"])
     words = result.out.split()
-    right = result.ok and words[1:2] == ["version"] and re.search(r"^spec: \d+\.\d+\.\d+", result.out, re.M)
+    right = result.ok and words[1:2] == ["version"] and re.search(r"^spec: \d+\.\d+\.\d+", result.out, re.MULTILINE)
     case.judge("defacto.version", right, "NAME version X, and a line spec: Y", result.out)
 
 

@@ -60,7 +60,7 @@ def state_of(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def through_life(case: Case, bundle: Bundle) -> dict[str, list[str]]:
-    """Create, start, wait, delete; the labels logged after each operation."""
+    """Creates, starts, waits, deletes; the labels logged after each operation."""
     container = case.container(bundle.config, bundle)
     after: dict[str, list[str]] = {}
     for name, operation in (("create", container.create), ("start", container.start)):

@@ -24,7 +24,7 @@ def with_mounts(case: Case, *mounts: dict[str, Any]) -> dict[str, Any]:
 
 
 def observe_bundle(case: Case, bundle: Bundle, *verbs: str) -> Seen:
-    """Run the probe in this very bundle."""
+    """Runs the probe in this very bundle."""
     bundle.config["process"]["args"] = ["/probe", "report", *verbs]
     bundle.write()
     case.last_config = bundle.config
@@ -212,7 +212,7 @@ def nested_source(bundle: Bundle, flags: int = 0) -> Path:
 
 
 def bound(case: Case, options: list[str], flags: int = 0, *verbs: str) -> Seen:
-    """Bind such a source with these options to /data."""
+    """Binds such a source with these options to /data."""
     case.needs_root()
     bundle = case.bundle(case.config())
     source = nested_source(bundle, flags)

@@ -250,7 +250,7 @@ def test_oom_score_adj_unset(case: Case) -> None:
 
 
 def with_own_score(case: Case, value: int) -> None:
-    """Give this process, and so the runtime, a score that is not the default."""
+    """Gives this process, and so the runtime, a score that is not the default."""
     own = Path("/proc/self/oom_score_adj")
     before = own.read_text()
     own.write_text(str(value))
@@ -272,7 +272,7 @@ def test_scheduler_of_time_sharing(case: Case) -> None:
 
 @pytest.mark.judges("config.process.scheduler.nice")
 def test_nice_value_that_is_not_given(case: Case) -> None:
-    """The caller has another one. (Not with SCHED_IDLE: sched_setattr(2) leaves its nice value as it was.)"""
+    """The caller has another one. Not with SCHED_IDLE: sched_setattr(2) leaves its nice value as it was."""
     case.needs(host.capable(23), "needs CAP_SYS_NICE")
     config = process(case, scheduler={"policy": "SCHED_BATCH"})
     seen = case.observe(config, may_refuse=OPTIONAL, preexec_fn=lambda: os.nice(3))["scheduler"]

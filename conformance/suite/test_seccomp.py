@@ -26,7 +26,7 @@ def rule(action: str, *names: str, **more: Any) -> dict[str, Any]:
 
 def outcome(case: Case, config: dict[str, Any], verb: str = "syscall:getpriority", **options: Any) -> tuple[int, int]:
     """(errno, signal) of the attempt."""
-    attempt = case.observe(config, verb, **options).did(verb.split(":")[0])
+    attempt = case.observe(config, verb, **options).did(verb.split(":", maxsplit=1)[0])
     return attempt["errno"], attempt["signal"]
 
 

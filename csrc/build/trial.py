@@ -49,7 +49,7 @@ def beside_cffi(words, package, scratch):
 
 
 def _call(words, scratch, *command):
-    """(what a command printed, what is wrong)"""
+    """(what a command printed, what is wrong)."""
     command = [*words, "--root", os.path.join(scratch, "state"), *command]
     try:
         done = subprocess.run(

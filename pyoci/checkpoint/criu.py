@@ -47,6 +47,7 @@ class Directories:
         self.work = _directory(self.work_path)
 
     def close(self) -> None:
+        """Closes both."""
         os.close(self.images)
         os.close(self.work)
 

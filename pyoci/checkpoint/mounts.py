@@ -56,7 +56,7 @@ def _point(mount: dict[str, Any]) -> str:
 
 def hierarchies(config: Config, parts: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """(name for CRIU, host path) of the hierarchies of cgroup v1 that a mount of type cgroup shows; CRIU makes the one
-    tree of v2 by itself. parts: as pyoci.cgroups.mounts has them"""
+    tree of v2 by itself. parts: as pyoci.cgroups.mounts has them."""
     found = []
     for mount in config.get("mounts") or []:
         if mount.get("type") == "cgroup":

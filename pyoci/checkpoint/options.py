@@ -45,6 +45,7 @@ class CriuOptions:
         self.lsm_mount_context = ""
 
     def has(self, flag: str) -> bool:
+        """Whether the caller gave a flag."""
         return flag in self.flags
 
 

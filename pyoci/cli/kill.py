@@ -33,8 +33,7 @@ def signal_number(text: str) -> int:
 
 def _by_name(text: str) -> int:
     name = text.upper() if text.isascii() else ""
-    if name.startswith("SIG"):
-        name = name[3:]
+    name = name.removeprefix("SIG")
     if name[:5] in ("RTMIN", "RTMAX"):
         return _real_time(name)
     if not name.isalnum():  # keeps SIG_BLOCK and its like out

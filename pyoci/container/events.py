@@ -84,7 +84,7 @@ class Notices:
         self._settle()
 
     def _settle(self) -> None:
-        """Read the descriptor: only then does the next poll wait for news."""
+        """Reads the descriptor: only then does the next poll wait for news."""
         if self.fd >= 0:
             try:
                 os.pread(self.fd, 4096, 0) if self._v2 else os.read(self.fd, 8)
@@ -100,7 +100,7 @@ class Notices:
         return new
 
     def close(self) -> None:
-        """Close the descriptor; v1 then forgets us."""
+        """Closes the descriptor; v1 then forgets us."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

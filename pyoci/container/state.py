@@ -237,7 +237,7 @@ class Entry:
             raise Error(f"list {self.path}", errno=problem.errno or 0) from None
         if left and not left & {_STATE, _COPY, _CONFIG, SOCKET}:
             raise Error(
-                f"{self.path} is no container's: {sorted(left)[0]} is in it",
+                f"{self.path} is no container's: {min(left)} is in it",
                 hint="is --root the right one?",
                 kind="damaged",
             )

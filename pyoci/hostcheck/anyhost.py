@@ -23,6 +23,8 @@ _PROCESS = {"args": ["/"], "cwd": "/", "user": {"uid": 0, "gid": 0}}
 class _Same(tuple):  # type: ignore[type-arg]
     """The device that is asked for, whichever that is."""
 
+    __slots__ = ()
+
     def __ne__(self, other: object) -> bool:
         return False
 

@@ -59,7 +59,7 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 
 def scan(text: str, *, limit: int = 100, wanted: set[Path] | None = None) -> Result:
-    """Read a JSON text and tell every duplicate key, impossible number, lone surrogate, and the first error of syntax.
+    """Reads a JSON text and tells every duplicate key, impossible number, lone surrogate, and the first syntax error.
 
     text:   the document
     limit:  stop after so many problems
@@ -98,7 +98,7 @@ class _Reader:
         return _Stop()
 
     def skip(self) -> str:
-        """Move past white space and give the character there, or nothing at the end."""
+        """Moves past white space and gives the character there, or nothing at the end."""
         match = _SPACE.match(self.text, self.at)
         self.at = match.end() if match else self.at
         return self.text[self.at : self.at + 1]

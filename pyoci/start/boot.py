@@ -1,7 +1,7 @@
 """How pyoci starts in its own interpreter (csrc/start/interpreter.c): pyoci's modules are part of that program, and of
 Python only the first half has started. The other half, with codecs, streams and imports from files, follows by itself
-when somebody imports, opens, prints or encodes by Python's means; hot commands have no need of it. (Not with a shared
-library: see there.)
+when somebody imports, opens, prints or encodes by Python's means; hot commands have no need of it. With a
+shared library it comes first: see there.
 
 sys._xoptions["started"] is when the launcher was started: CLOCK_MONOTONIC, nanoseconds, a string.
 """

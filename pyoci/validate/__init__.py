@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_config(config: object, *, raw: "Optional[bytes]" = None) -> bool:
-    """Refuse a config.json (config.md, config-linux.md) that violates a MUST; a missing process is no violation.
+    """Refuses a config.json (config.md, config-linux.md) that violates a MUST; a missing process is no violation.
 
     config: the parsed document; properties that are null are taken out of it, numbers that count as zero where they are
             absent are written into it
@@ -52,7 +52,7 @@ def check_runnable_config(config: object, *, raw: "Optional[bytes]" = None) -> b
 
 
 def check_process(process: object) -> None:
-    """Refuse a process given to `exec --process` that violates a MUST of config.md#process; changes it as
+    """Refuses a process given to `exec --process` that violates a MUST of config.md#process; changes it as
     check_config() does."""
     if process is None:
         raise Error("process property must not be empty", location="process")
@@ -70,7 +70,7 @@ def check_process(process: object) -> None:
 
 
 def check_state(state: object) -> None:
-    """Refuse a state document that violates a MUST of runtime.md#state."""
+    """Refuses a state document that violates a MUST of runtime.md#state."""
     from pyoci.validate import _accept_rest
     from pyoci.validate.musts_documents import state_rules
 
@@ -79,7 +79,7 @@ def check_state(state: object) -> None:
 
 
 def check_features(features: object) -> None:
-    """Refuse a features document that violates a MUST of features.md or features-linux.md."""
+    """Refuses a features document that violates a MUST of features.md or features-linux.md."""
     from pyoci.validate import _accept_rest
     from pyoci.validate.musts_documents import features_rules
 

@@ -190,7 +190,7 @@ def _module(generator: _Generator, roots: dict[str, Schema]) -> str:
 
 
 def write(schemas: Path = SCHEMAS, target: Path = HERE) -> None:
-    """Write the generated files into a directory."""
+    """Writes the generated files into a directory."""
     whole = bundle(schemas)
     first, second = accept_sources(whole)
     texts = {"_accept.py": first, "_accept_rest.py": second, "_schemas.json": json.dumps(whole, indent=1) + "\n"}

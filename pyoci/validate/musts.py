@@ -49,6 +49,7 @@ def config_rules(config: "Json", out: "list[Finding]") -> None:
 
 
 def version(document: "Json", name: str, out: "list[Finding]") -> None:
+    """The version of the spec that a document names."""
     text = document.get(name, "1.0.0")
     numbers = semver(text)
     if numbers is None:
@@ -81,11 +82,13 @@ def _is_identifier(text: str) -> bool:
 
 
 def annotations(entries: "Json", path: "Path", out: "list[Finding]") -> None:
+    """The names of annotations."""
     if "" in entries:
         out.append(("annotation-key-empty", (*path, ""), "the name of an annotation must not be empty", ""))
 
 
 def hooks(kinds: "Json", out: "list[Finding]") -> None:
+    """The hooks of the kinds that the spec knows."""
     from pyoci.names import HOOKS
 
     for kind, entries in kinds.items():
@@ -100,6 +103,7 @@ def hooks(kinds: "Json", out: "list[Finding]") -> None:
 
 
 def environment(entries: "list[str]", path: "Path", out: "list[Finding]") -> None:
+    """The variables of a process or a hook."""
     for number, entry in enumerate(entries):
         if "=" not in entry or entry[0] == "=":
             code = "env-name-empty" if entry[:1] == "=" else "env-format"

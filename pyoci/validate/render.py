@@ -38,6 +38,7 @@ class Report:
 
     @property
     def valid(self) -> bool:
+        """Whether no problem is an error."""
         return not any(problem.level in self.errors for problem in self.problems)
 
 

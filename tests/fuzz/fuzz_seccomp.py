@@ -75,13 +75,13 @@ def test(data: bytes) -> None:
     listed = [rule["names"][0] for rule in profile["syscalls"]]
     conditions = [condition for rule in profile["syscalls"] for condition in rule["args"]]
     values = [condition.get(key, 0) for condition in conditions for key in ("value", "valueTwo")]
-    for calls in _NUMBERS:
+    for calls, known in _NUMBERS.items():
         token, base, bits, asked = SETS[calls]
         if calls != NATIVE and f"SCMP_ARCH_{asked}" not in profile["architectures"]:
             continue
-        reference = Reference(profile, _NUMBERS[calls], bits)
+        reference = Reference(profile, known, bits)
         for name in [*listed, "getpid"]:
-            number = _NUMBERS[calls].get(name)
+            number = known.get(name)
             if number is None:
                 continue
             for args in ([0] * 6, [source.ConsumeUInt(8) for _ in range(6)], *([value] * 6 for value in values)):

@@ -272,7 +272,7 @@ class Outcome(NamedTuple):
 
 def counts(log: str) -> str:
     """pytest's last line: passed/failed/skipped."""
-    lines = re.findall(r"^=*\s*((?:\d+ [a-z]+,? ?)+) in [\d.]+s", log, re.M)
+    lines = re.findall(r"^=*\s*((?:\d+ [a-z]+,? ?)+) in [\d.]+s", log, re.MULTILINE)
     if not lines:
         return ""
     found = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", lines[-1])}
@@ -304,7 +304,7 @@ def about(name: str) -> tuple[str, str, str]:
         enter(name, ABOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     text = path.read_text()
     lines = [*text.splitlines(), "?", "?"]
-    start = re.search(r"^start: (.*)", text, re.M)
+    start = re.search(r"^start: (.*)", text, re.MULTILINE)
     return lines[0], lines[1], start.group(1) if start else "?"
 
 

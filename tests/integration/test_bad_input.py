@@ -35,7 +35,7 @@ def append(path: str, *values: Any) -> Callable[[Config], None]:
     def apply(config: Config) -> None:
         at: Any = config
         for name in path.split("."):
-            at = at.setdefault(name, [] if name == path.split(".")[-1] else {})
+            at = at.setdefault(name, [] if name == path.rsplit(".", maxsplit=1)[-1] else {})
         at.extend(values)
 
     return apply

@@ -53,7 +53,7 @@ class Driven:
         paths = record["cgroup_paths"]
         if "" in paths:
             return Path(paths[""]) / file
-        return Path(paths[file.split(".")[0]]) / file
+        return Path(paths[file.split(".", maxsplit=1)[0]]) / file
 
     def read(self, file: str, name: str = "c") -> str:
         return self.place(file, name).read_text().strip()

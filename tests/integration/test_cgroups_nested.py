@@ -1,7 +1,6 @@
 """Cgroups that a container makes below its own: however deep they nest, frozen or not, they are seen and go with it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,11 +38,11 @@ def put(fd: int, name: str, value: object) -> None:
 
 
 @pytest.fixture
-def running(box: Box) -> Iterator[Box]:
+def running(box: Box) -> Box:
     """A container of two processes."""
     bundle = box.bundle().shell("sleep 1000 & wait")
     box.started(bundle)
-    yield box
+    return box
 
 
 def worker(box: Box) -> int:

@@ -127,7 +127,7 @@ def test_user_namespace_by_path(box: Box) -> None:
         bundle = box.bundle()
         path = f"/proc/{process.pid}/ns/user"
         bundle.namespace("user", path)
-        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] not in ("devpts",)]
+        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] != "devpts"]
         assert seen(box, bundle)["user"] == os.readlink(path)
     finally:
         process.kill()

@@ -24,7 +24,7 @@ class Call(NamedTuple):
     rest: list[str]
 
     def go(self, arguments: Optional[list[str]] = None, **options: Any) -> "subprocess.CompletedProcess[str]":
-        """Do it (or the same with other arguments), with the caller's streams and descriptors."""
+        """Does it (or the same with other arguments), with the caller's streams and descriptors."""
         words = [self.runtime, *(self.arguments if arguments is None else arguments)]
         return subprocess.run(words, close_fds=False, text=True, check=False, **options)
 
@@ -98,7 +98,7 @@ def put(path: str, value: Any, only_if_there: bool = True) -> Edit:
 
 
 def change(path: str, function: Callable[[Any], Any]) -> Edit:
-    """Replace a value that is there by a function of it."""
+    """Replaces a value that is there by a function of it."""
 
     def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
@@ -109,7 +109,7 @@ def change(path: str, function: Callable[[Any], Any]) -> Edit:
 
 
 def each(path: str, function: Callable[[dict[str, Any]], object]) -> Edit:
-    """Do something to each object of a list."""
+    """Does something to each object of a list."""
 
     def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
@@ -120,7 +120,7 @@ def each(path: str, function: Callable[[dict[str, Any]], object]) -> Edit:
 
 
 def default(path: str, value: Any) -> Edit:
-    """Put a value where there is none: a runtime that forgives."""
+    """Puts a value where there is none: a runtime that forgives."""
 
     def edit(whole: dict[str, Any]) -> None:
         holder, name = inner(whole, path)
@@ -274,7 +274,7 @@ for _id, _kind in list(_KINDS.items())[:5]:
 
 
 def moved(source: str, target: str) -> Edit:
-    """Run the hooks of one kind when those of another are run, after them."""
+    """Runs the hooks of one kind when those of another are run, after them."""
 
     def edit(whole: dict[str, Any]) -> None:
         hooks = whole.get("hooks") or {}
@@ -365,7 +365,7 @@ config("forgives-existing-files", "linux.devices.existing-mismatch-error", chang
 
 
 def remove_in_container(path: str) -> Edit:
-    """Take a file of /dev away, with a hook that sees the container's mounts."""
+    """Takes a file of /dev away, with a hook that sees the container's mounts."""
 
     def edit(whole: dict[str, Any]) -> None:
         rootfs = os.path.abspath((whole.get("root") or {}).get("path", "rootfs"))

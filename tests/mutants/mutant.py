@@ -13,7 +13,7 @@ GLOBAL_WITH_VALUE = ("--root", "--log", "--log-format", "--cgroup-manager", "--r
 
 
 def parse(runtime: str, arguments: "list[str]") -> Call:
-    """Find the operation behind the global options."""
+    """Finds the operation behind the global options."""
     index = 0
     while index < len(arguments) and arguments[index].startswith("-"):
         index += 2 if arguments[index] in GLOBAL_WITH_VALUE else 1
@@ -29,7 +29,7 @@ def config_path(call: Call) -> str:
 
 
 def with_edited_config(call: Call, fault: Fault) -> int:
-    """Run with the edited file in the bundle, and put the real one back."""
+    """Runs with the edited file in the bundle, and puts the real one back."""
     path = config_path(call)
     try:
         with open(path) as file:

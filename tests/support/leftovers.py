@@ -78,7 +78,7 @@ def descendants() -> set[int]:
 
 
 def mounts_below(path: str) -> list[str]:
-    """Mount points of this mount namespace in a directory."""
+    """The mount points of this mount namespace in a directory."""
     lines = Path("/proc/self/mountinfo").read_text().split("\n")
     points = [line.split(" ")[4] for line in lines if line]
     return [point for point in points if point == path or point.startswith(path + "/")]

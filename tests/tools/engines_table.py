@@ -1,5 +1,5 @@
 """Makes docs/engines-table.md: what engines do with pyoci, a column for each generation of them, out of the pages that
-`make test-callers` writes on each release of Debian (docs/engines/). Usage: engines_table.py [--print]"""
+`make test-callers` writes on each release of Debian (docs/engines/). Usage: engines_table.py [--print]."""
 
 import sys
 from pathlib import Path

@@ -31,7 +31,7 @@ def alive(pid_file):
 
 
 def complain(live, text):
-    """End with what QEMU and the machine's console said last."""
+    """Ends with what QEMU and the machine's console said last."""
     for name in ("qemu.log", "console.log"):
         path = Path(live) / name
         if path.exists():
@@ -77,7 +77,7 @@ class Monitor:
 
 
 def resume(live):
-    """Wait for the saved memory to be read, plug the shared directory in, go on."""
+    """Waits for the saved memory to be read, plugs the shared directory in, goes on."""
     monitor = Monitor(live)
     while monitor.do("query-status")["status"] == "inmigrate":
         time.sleep(0.05)
@@ -92,7 +92,7 @@ def resume(live):
 
 
 def save(live, file):
-    """Write the machine's memory to a file and end it."""
+    """Writes the machine's memory to a file and ends it."""
     monitor = Monitor(live)
     monitor.do("stop")
     monitor.do("migrate-set-parameters", **{"max-bandwidth": 1 << 34})
@@ -145,7 +145,7 @@ class Agent:
 
 
 def end(pid_file):
-    """End a process that we started, and wait for it."""
+    """Ends a process that we started, and waits for it."""
     pid = int(Path(pid_file).read_text())
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not alive(pid_file):

@@ -84,7 +84,6 @@ class Bus:
 
     def _receive(self, deadline: float, complaint: str) -> "Any":
         """The next message; results of jobs are noted on the way."""
-
         while (message := self._parser.get_next_message()) is None:
             left = deadline - time.monotonic()
             if left <= 0:

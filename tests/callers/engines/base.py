@@ -113,12 +113,12 @@ def image_archive(
     name = hashlib.sha256(config).hexdigest()
     manifest = json.dumps([{"Config": f"{name}.json", "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}])
     with tarfile.open(archive, "w") as tar:
-        for path, data in (
+        for member, data in (
             (f"{digest}/layer.tar", layer.getvalue()),
             (f"{name}.json", config),
             ("manifest.json", manifest.encode()),
         ):
-            info = tarfile.TarInfo(path)
+            info = tarfile.TarInfo(member)
             info.size = len(data)
             tar.addfile(info, BytesIO(data))
     return archive

@@ -1,4 +1,4 @@
-"""The systemd driver's decisions: names, slices, properties, annotations. (Talking to systemd: tests/vm.)"""
+"""The systemd driver's decisions: names, slices, properties, annotations. tests/vm talks to systemd."""
 
 import pytest
 from hypothesis import given

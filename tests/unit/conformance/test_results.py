@@ -94,7 +94,7 @@ def test_junit_is_xml(two_runs: "list[Run]") -> None:
     root = ElementTree.fromstring(FORMATS["junit"](two_runs).split("\n", 1)[1])
     suites = list(root)
     assert [suite.get("failures") for suite in suites] == ["1", "0"]
-    assert TRICKY.split("\n")[0] in (suites[0].find("testcase/failure").text or "")  # type: ignore[union-attr]
+    assert TRICKY.split("\n", maxsplit=1)[0] in (suites[0].find("testcase/failure").text or "")  # type: ignore[union-attr]
 
 
 def test_tap_is_a_line_a_requirement(two_runs: "list[Run]") -> None:

@@ -29,7 +29,7 @@ def refusal(config: dict[str, Any], host: "FakeHost | None" = None, **settings: 
 
 @pytest.mark.parametrize("name", sorted(ATTRIBUTES))
 def test_option_and_its_opposite_cancel_out(name: str) -> None:
-    """Set and clear never hold the same bit; mount_setattr(2) would refuse, but for the access time."""
+    """A bit is never both set and cleared; mount_setattr(2) would refuse, but for the access time."""
     for other in ATTRIBUTES:
         options = Options([other, name], "x")
         atime = kernel.MOUNT_ATTR__ATIME

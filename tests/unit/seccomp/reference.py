@@ -108,7 +108,7 @@ def _of_library(calls: str, names: list[str]) -> dict[str, int]:
 
 def _of_headers(calls: str) -> dict[str, int]:
     text = (_HEADERS / f"unistd_{calls}.h").read_text()
-    pattern = re.compile(r"#define __NR_(\w+) (?:\(__X32_SYSCALL_BIT \+ (\d+)\)|(\d+))$", re.M)
+    pattern = re.compile(r"#define __NR_(\w+) (?:\(__X32_SYSCALL_BIT \+ (\d+)\)|(\d+))$", re.MULTILINE)
     found = {name: X32_BIT + int(x32) if x32 else int(plain) for name, x32, plain in pattern.findall(text)}
     assert len(found) > 300
     return found
@@ -119,7 +119,7 @@ def _generic() -> dict[str, int]:
     words = [f"-D__ARCH_WANT_{name}" for name in _GENERIC.split()]
     command = ["cc", *words, "-E", "-dM", "-include", "asm-generic/unistd.h", "-xc", os.devnull]
     text = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-    lines = dict(re.findall(r"^#define (__NR\w+) (\w+)$", text, re.M))
+    lines = dict(re.findall(r"^#define (__NR\w+) (\w+)$", text, re.MULTILINE))
     values = {name: lines.get(value, value) for name, value in lines.items()}  # one of two names of one number
     found = {name[len("__NR_") :]: int(number) for name, number in values.items() if number.isdigit()}
     found = {name: number for name, number in found.items() if not name.startswith(("_", "syscalls", "arch_specific"))}
