@@ -88,7 +88,7 @@ def _decimal(text: str) -> float:
 
 
 def _bind(text: str) -> "tuple[str, tuple[str, str]]":
-    """SOURCE[:DESTINATION][:ro|:rw]"""
+    """Reads SOURCE[:DESTINATION][:ro|:rw]."""
     parts = text.split(":")
     mode = parts.pop() if len(parts) > 1 and parts[-1] in ("ro", "rw") else "ro"
     if not 1 <= len(parts) <= 2:

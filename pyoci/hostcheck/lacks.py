@@ -242,7 +242,6 @@ def _has(ranges: Ranges | None, number: int) -> bool:
 
 def _limits(look: _Look) -> None:
     """Hard limits that the runtime may not raise."""
-
     host = look.request.host
     may_raise = bool(host.permitted() >> kernel.CAPABILITIES["CAP_SYS_RESOURCE"] & 1) and not host.confined()
     for index, limit in enumerate(look.process.get("rlimits") or ()):

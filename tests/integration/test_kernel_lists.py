@@ -24,7 +24,7 @@ def test_the_kernel_gives_the_same_answer(text: str) -> None:
     place = top / f"pyoci-numbers-{os.getpid()}"
     place.mkdir()
     try:
-        (place / "cpuset.cpus").write_text(text if text else "\n")
+        (place / "cpuset.cpus").write_text(text or "\n")
         taken = True
     except OSError:
         taken = False
