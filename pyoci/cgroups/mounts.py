@@ -3,6 +3,7 @@
 Each entry is a dict:
     name         directory below the mount's destination; "" for the destination itself
     source       the container's own cgroup on the host, for a bind mount
+    tree         the whole tree on the host, as far as we see it; "" where only the own cgroup is shown
     filesystem   "cgroup" or "cgroup2", for a mount of the whole filesystem, which a private cgroup namespace cuts down
     data         mount data of that filesystem: the hierarchy's controllers
     aliases      names that are symlinks to `name`: `cpu` for `cpu,cpuacct`
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def for_v2(path: str) -> "list[dict[str, Any]]":
+def for_v2(tree: str, path: str) -> "list[dict[str, Any]]":
     """The one tree."""
-    return [{"name": "", "source": path, "filesystem": "cgroup2", "data": "", "aliases": []}]
+    return [{"name": "", "source": path, "tree": tree, "filesystem": "cgroup2", "data": "", "aliases": []}]
 
 
 def for_v1(layout: Layout, paths: "dict[str, str]") -> "list[dict[str, Any]]":
@@ -33,6 +34,7 @@ def for_v1(layout: Layout, paths: "dict[str, str]") -> "list[dict[str, Any]]":
             {
                 "name": name,
                 "source": own,
+                "tree": "",
                 "filesystem": "cgroup",
                 "data": ",".join(hierarchy.controllers),
                 "aliases": aliases if len(hierarchy.controllers) > 1 else [],

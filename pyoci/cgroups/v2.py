@@ -353,7 +353,7 @@ class Manager:
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
         from pyoci.cgroups.mounts import for_v2
 
-        return for_v2(self.path)
+        return for_v2(self.base, self.path)
 
 
 def _one_sub(sub: "dict[str, str]") -> str:

@@ -336,7 +336,9 @@ def _cgroup(request: "Request", mount: Mount, plan: "Plan") -> None:
 
 
 def _hierarchy(request: "Request", mount: Mount, part: "dict[str, Any]", plan: "Plan") -> None:
-    """A private cgroup namespace shows its own root and nothing above; without one, only our directory is shown."""
+    """A private cgroup namespace shows its own root and nothing above. With the host's, v2's whole tree is shown, in
+    which the path of /proc/self/cgroup is to be found, except to the root of a user namespace; else only our directory.
+    The tree is bound, not mounted anew: that would take options like nsdelegate away from the host's."""
     o, where = mount.options, mount.where
     place = f"{mount.destination}/{part['name']}" if part["name"] else mount.destination
     spread = ops.MOUNT_SPREAD_ALL if o.spread_all else 0
@@ -357,6 +359,8 @@ def _hierarchy(request: "Request", mount: Mount, part: "dict[str, Any]", plan: "
         )
     else:
         source = part["source"]
+        if part["tree"] and not request.namespace("cgroup") and not request.namespace("user"):
+            source = part["tree"]
         if request.host.confined():  # who may not make cgroups goes without
             spread |= ops.MOUNT_OPTIONAL
         plan.add(

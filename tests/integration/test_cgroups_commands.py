@@ -72,7 +72,7 @@ def test_the_first_instruction_runs_inside(driven: Driven) -> None:
     bundle = driven.bundle(pids={"limit": 23}, memory={"limit": 32 * MEGA})
     bundle.without("cgroup")
     bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro", "nosuid", "noexec", "nodev"])
-    where = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/pids"
+    where = "/sys/fs/cgroup$(cut -c4- /proc/self/cgroup)" if V2 else "/sys/fs/cgroup/pids"
     done = driven.run(bundle.shell(f"cat /proc/self/cgroup {where}/pids.max"))
     assert done.ok, done
     *lines, limit = done.out.splitlines()
@@ -563,11 +563,12 @@ def test_a_device_that_the_parent_forbids_is_refused_and_nothing_stays(box: Box)
 
 @pytest.mark.parametrize("namespace", ["own", "host"])
 def test_the_mount_shows_the_containers_own_cgroup(driven: Driven, namespace: str) -> None:
+    """On v2, in the host's cgroup namespace, as a part of the whole tree."""
     bundle = driven.bundle(pids={"limit": 23})
     if namespace == "host":
         bundle.without("cgroup")
     bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["ro", "nosuid", "noexec", "nodev"])
-    inside = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/pids"
+    inside = "/sys/fs/cgroup$(cut -c4- /proc/self/cgroup)" if V2 else "/sys/fs/cgroup/pids"
     script = f"cat {inside}/pids.max; echo 99 > {inside}/pids.max; ls /sys/fs/cgroup; mount"
     done = driven.run(bundle.shell(script))
     lines = done.out.splitlines()

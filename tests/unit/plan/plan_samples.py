@@ -82,7 +82,7 @@ def caller(name: str) -> dict[str, Any]:
 
 def request_of(config: dict[str, Any], host: Optional[FakeHost] = None) -> Request:
     request = Request(config, host or FakeHost(), BUNDLE, "box")
-    request.cgroup_mounts = lambda options: for_v2("/sys/fs/cgroup/box")
+    request.cgroup_mounts = lambda options: for_v2("/sys/fs/cgroup", "/sys/fs/cgroup/box")
     request.state = lambda status: ('{"status":"' + status + '","pid":', "}")
     return request
 

@@ -5,6 +5,7 @@ from typing import Any, Optional
 import pytest
 from plan_samples import FakeHost, compiled, small
 
+from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
@@ -189,6 +190,24 @@ def test_who_may_not_make_cgroups_mounts_what_there_is() -> None:
         plan = compiled({**in_user_namespace(maps, maps), "mounts": mounts}, host)
         flags = [step[8] for step in fields(plan, ops.MOUNT_BIND) if step[1].startswith("/sys/fs/cgroup")]
         assert flags == [expected]
+
+
+def test_the_hosts_cgroup_namespace_shows_the_hosts_tree() -> None:
+    """There /proc/self/cgroup has a path of the host's, and it leads somewhere; the root of a user namespace, and a
+    namespace of others, see the container's own directory."""
+    mounts = [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]}]
+
+    def shown(*spaces: dict[str, str]) -> tuple[str, int]:
+        config = small(mounts=mounts)
+        config["linux"]["namespaces"] = [{"type": "mount"}, {"type": "pid"}, *spaces]
+        if {"type": "user"} in spaces:
+            config["linux"].update(uidMappings=RANGE, gidMappings=RANGE)
+        (step,) = [step for step in fields(compiled(config), ops.MOUNT_BIND) if step[1] == "/sys/fs/cgroup"]
+        return str(step[2]), int(step[3]) & kernel.MOUNT_ATTR_RDONLY
+
+    assert shown() == ("/sys/fs/cgroup", kernel.MOUNT_ATTR_RDONLY)
+    assert shown({"type": "user"})[0] == "/sys/fs/cgroup/box"
+    assert shown({"type": "cgroup", "path": "/proc/7/ns/cgroup"})[0] == "/sys/fs/cgroup/box"
 
 
 # What the runtime opens

@@ -30,7 +30,14 @@ def example(name: str) -> dict[str, Any]:
 
 def v1_mounts(options: list[str]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "source": f"/sys/fs/cgroup/{name}/box", "filesystem": "cgroup", "data": data, "aliases": aliases}
+        {
+            "name": name,
+            "source": f"/sys/fs/cgroup/{name}/box",
+            "tree": "",
+            "filesystem": "cgroup",
+            "data": data,
+            "aliases": aliases,
+        }
         for name, data, aliases in (
             ("memory", "memory", []),
             ("cpu,cpuacct", "cpu,cpuacct", ["cpu", "cpuacct"]),
