@@ -1,5 +1,6 @@
 """update: new limits for a container that exists."""
 
+from pyoci.container.memory import limits_memory, update_and_watch
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> "list[str]":
 
     resources: as linux.resources in config.json
     Errors: Error "container not running", or with the property that the kernel refused; then the limits are as before.
+        And Error when the kernel has killed the container, to get its memory below the new limit.
     """
     if entry.status() == "stopped":
         raise Error("container not running", kind="not_running")
@@ -25,7 +27,10 @@ def update(entry: "Entry", resources: "dict[str, Any]") -> "list[str]":
         from pyoci.cgroups.convert import by_version
 
         resources = by_version(config, resources, None)
-    manager.update(resources)
+    if limits_memory(resources):
+        update_and_watch(entry, manager, resources)
+    else:
+        manager.update(resources)
     linux = config.setdefault("linux", {})
     linux["resources"] = merged(linux.get("resources") or {}, resources)
     entry.save_config(dump(config).encode())
