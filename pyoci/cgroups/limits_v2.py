@@ -41,7 +41,7 @@ class Limits:
 
     def write(self, path: str, write: "Callable[..., None]" = write_all) -> None:
         """Write the settings to the cgroup; `write` says how refusals are dealt with."""
-        if not self.settings:
+        if not self.settings and write is write_all:
             return
         if not path:
             if all(setting.idle for setting in self.settings):

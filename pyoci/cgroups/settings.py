@@ -109,8 +109,17 @@ def write_all(host: Host, directory: "Callable[[str], int]", settings: "list[Set
         _write_or_explain(host, directory(setting.controller), setting)
 
 
-def change_all(host: Host, directory: "Callable[[str], int]", settings: "list[Setting]") -> None:
-    """write_all() for a cgroup in use: if one write is refused, what was written before it is put back."""
+def change_all(
+    host: Host,
+    directory: "Callable[[str], int]",
+    settings: "list[Setting]",
+    tell: "Optional[Callable[[], None]]" = None,
+) -> None:
+    """write_all() for a cgroup in use: if one write is refused, what was written before it is put back.
+
+    tell: has systemd know of it, too, after which the files are written again: it writes them itself, rounded. If it
+    raises Error, all of them are put back.
+    """
     before = []
     for setting in settings:
         fd = directory(setting.controller)
@@ -122,6 +131,9 @@ def change_all(host: Host, directory: "Callable[[str], int]", settings: "list[Se
             break
     try:
         write_all(host, directory, settings)
+        if tell is not None:
+            tell()
+            write_all(host, directory, settings)
     except Error:
         for fd, file, value in [*reversed(before), *before]:  # twice: neighbours again
             try:
@@ -129,6 +141,11 @@ def change_all(host: Host, directory: "Callable[[str], int]", settings: "list[Se
             except OSError:
                 pass
         raise
+
+
+def changing(tell: "Optional[Callable[[], None]]") -> "Callable[..., None]":
+    """change_all() as Limits.write() takes it."""
+    return lambda host, directory, settings: change_all(host, directory, settings, tell)
 
 
 def former(text: str, file: str, new: str) -> str:

@@ -9,6 +9,7 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Optional
 
     from pyoci.cgroups.limits_v1 import Limits
@@ -366,10 +367,13 @@ class Manager:
 
         return collect(self.paths)
 
-    def update(self, resources: "dict[str, Any]") -> None:
-        """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones."""
+    def update(self, resources: "dict[str, Any]", tell: "Optional[Callable[[], None]]" = None) -> None:
+        """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones.
+
+        tell: as of change_all().
+        """
         from pyoci.cgroups.limits_v1 import Limits
-        from pyoci.cgroups.settings import change_all
+        from pyoci.cgroups.settings import changing
 
         self._find_bases()
         limits = Limits(self.host, self.bases, resources, "")
@@ -380,7 +384,7 @@ class Manager:
         self.warnings = limits.warnings
         if not resources.get("devices"):
             limits.rules = None
-        limits.write(self.paths, change_all)
+        limits.write(self.paths, changing(tell))
         limits.write_rules(self.paths)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":

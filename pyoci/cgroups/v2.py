@@ -10,6 +10,7 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Optional
 
     from pyoci.cgroups.limits_v2 import Limits
@@ -299,11 +300,11 @@ class Manager:
 
         return collect(self.path)
 
-    def update(self, resources: "dict[str, Any]") -> None:
+    def update(self, resources: "dict[str, Any]", tell: "Optional[Callable[[], None]]" = None) -> None:
         """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones
-        in one step, so that there is no moment without."""
+        in one step, so that there is no moment without. tell: as of change_all()."""
         from pyoci.cgroups.limits_v2 import Limits
-        from pyoci.cgroups.settings import change_all
+        from pyoci.cgroups.settings import changing
 
         limits = Limits(self.host, self.base, self.with_quota_and_period(resources), "")
         if (resources.get("memory") or {}).get("checkBeforeUpdate") and self.path:
@@ -313,7 +314,7 @@ class Manager:
         self.warnings = limits.warnings
         if not resources.get("devices"):
             limits.rules = None
-        limits.write(self.path, change_all)
+        limits.write(self.path, changing(tell))
         limits.write_rules(self.path)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":

@@ -132,6 +132,8 @@ def destroy(entry: Entry, warn: "Optional[Warn]" = None) -> None:
         if not manager.empty():
             manager.kill(_SIGKILL)
         manager.destroy()
+        for text in manager.warnings:
+            (warn or _warn)(text)
     if entry.record.get("criu_work"):
         from pyoci.checkpoint.restore import unmount
 

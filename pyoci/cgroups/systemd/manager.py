@@ -186,24 +186,37 @@ class Manager:
     def _start_unit(self, bus: "Bus", properties: "list[tuple[str, tuple[str, Any]]]") -> None:
         from pyoci.cgroups.systemd.bus import Refused
 
-        name = self.unit
-        for attempt in (1, 2):
+        name, slices = self.unit, self._new_slices(bus)
+        for attempt in (1, 2, 3):
             try:
-                (job,) = bus.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", self.unit, "replace", properties, [])
+                (job,) = bus.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", self.unit, "replace", properties, slices)
                 break
             except Refused as refused:
                 if refused.name != "UnitExists":
                     raise Error(refused.text, step=f"start unit {self.unit}", kind="host") from None
                 if self._is_slice():
                     return
-                if attempt == 2 or not _reset_failed(bus, self.unit):
+                if slices:  # another container was quicker to make one
+                    slices = []
+                elif attempt == 3 or not _reset_failed(bus, self.unit):
                     self.unit = ""  # somebody else's: from now on, leave it alone
                     self.inner.forget()
                     raise Error(f"unit {name} already exists", location="linux.cgroupsPath", kind="exists") from None
-        result = bus.wait(job, self.unit)
+        result = bus.wait(job, self.unit, active=True)
         if result != "done":
             _reset_failed(bus, self.unit)
             raise Error(f"error creating systemd unit {self.unit}: got {result}", step="systemd", kind="host")
+
+    def _new_slices(self, bus: "Bus") -> "list[tuple[str, list[tuple[str, tuple[str, Any]]]]]":
+        """The slices that nobody has so far, which are to go when the last unit in them has gone: systemd keeps others
+        for ever. Only on v2, whose directories show which there are."""
+        from pyoci.cgroups.v2 import Manager as ManagerV2
+
+        if not isinstance(self.inner, ManagerV2):
+            return []
+        above = tree.levels(self.inner.base, self.inner.path)[:-1]
+        missing = [path.rpartition("/")[2] for path in above if not tree.exists(path)]
+        return [(name, [("StopWhenUnneeded", ("b", True))]) for name in missing if _is_unheard_of(bus, name)]
 
     # life
 
@@ -249,21 +262,25 @@ class Manager:
         self.inner.exec_join(pid, sub, init_pid)
 
     def update(self, resources: "dict[str, Any]") -> None:
-        """Tell systemd, then write the files. On v1 it denies all devices for a moment: the container is stopped."""
+        """Write the files, then tell systemd. On v1 it denies all devices for a moment: the container is stopped."""
         from pyoci.cgroups.systemd.bus import Refused
 
         pause = not self.host.is_v2() and bool(resources.get("devices")) and not self.frozen()
         bus = self._bus()
+
+        def tell() -> None:
+            try:
+                bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
+            except Refused as refused:
+                raise Error(refused.text, step=f"change unit {self.unit}", kind="host") from None
+            bus.property("Version")  # it answers before it writes the files, but nobody else before that
+
         try:
             properties = self._resource_properties(bus, self.inner.with_quota_and_period(resources), "", [])
             if pause:
                 self.freeze()
-            self.inner.update(resources)  # first: what the kernel refuses, systemd must not remember
-            if properties:
-                bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
-                self.inner.update(resources)  # again: systemd rounds a quota to 10 ms
-        except Refused as refused:
-            raise Error(refused.text, step=f"change unit {self.unit}", kind="host") from None
+            # files first: what the kernel refuses, systemd must not remember; what systemd refuses is put back
+            self.inner.update(resources, tell if properties else None)
         finally:
             bus.close()
             if pause:
@@ -274,15 +291,33 @@ class Manager:
         return False
 
     def destroy(self) -> None:
-        """Stop the unit and forget its failure, then remove what it left."""
+        """Stop the unit and forget its failure, then remove what it left. When systemd cannot be asked, the cgroup goes
+        by our own hand, and systemd takes notice of it later."""
         if not self.unit:
             return
+        if self._is_known():
+            try:
+                self._stop()
+            except Error as problem:
+                self.warnings.append(f"unit {self.unit} is left to systemd, which was not told to stop it: {problem}")
+        self.inner.destroy()
+
+    def _is_known(self) -> bool:
+        """Whether systemd may know the unit: it has its cgroup, or failed and is remembered, as its file shows."""
+        if any(tree.exists(path) for path in self.inner.record()["cgroup_paths"].values()):
+            return True
+        runtime = self.host.run
+        if self.user:
+            runtime = posix.environ.get(b"XDG_RUNTIME_DIR", b"").decode("utf-8", "surrogateescape")
+        units = runtime + "/systemd/transient"
+        return not tree.exists(units) or tree.exists(f"{units}/{self.unit}")
+
+    def _stop(self) -> None:
         bus = self._bus()
         try:
             _stop(bus, self.unit)
         finally:
             bus.close()
-        self.inner.destroy()
 
     # the rest is a matter of files
 
@@ -327,6 +362,18 @@ class Manager:
         return self.inner.mounts(options)
 
 
+def _is_unheard_of(bus: "Bus", unit: str) -> bool:
+    """Whether no file says anything of a unit, and it is not active: only such a one may be given properties."""
+    from pyoci.cgroups.systemd.bus import Refused
+
+    try:
+        (path,) = bus.manager("LoadUnit", "s", unit)
+        told = [bus.unit_property(path, name) for name in ("FragmentPath", "DropInPaths", "ActiveState")]
+    except Refused:
+        return False
+    return told == ["", [], "inactive"]
+
+
 def _reset_failed(bus: "Bus", unit: str) -> bool:
     """Forget a unit that failed; whether there was such a one."""
     from pyoci.cgroups.systemd.bus import Refused
@@ -343,7 +390,7 @@ def _stop(bus: "Bus", unit: str) -> None:
 
     try:
         (job,) = bus.manager("StopUnit", "ss", unit, "replace")
-        bus.wait(job, unit)
+        bus.wait(job, unit, active=False)
     except Refused as refused:
         if refused.name != "NoSuchUnit":
             raise Error(refused.text, step=f"stop unit {unit}", kind="host") from None

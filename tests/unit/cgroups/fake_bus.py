@@ -1,0 +1,106 @@
+"""A systemd that answers on a socket as a test tells it: by method, one answer after the other, the last for ever."""
+
+import os
+import socket
+import threading
+
+import jeepney
+
+NAME = "org.freedesktop.systemd1"
+JOB = "/org/freedesktop/systemd1/job/7"
+CLOSE, SILENCE = "close", "silence"
+
+
+def refusal(name, text="no"):
+    return ("refusal", name, text)
+
+
+def job_removed(result="done", job=JOB):
+    """The signal that ends a job."""
+    address = jeepney.DBusAddress("/org/freedesktop/systemd1", interface=NAME + ".Manager")
+    return jeepney.new_signal(address, "JobRemoved", "uoss", (7, job, "c.scope", result))
+
+
+class FakeBus:
+    """answers: method to a list of (signature, body), refusal(), CLOSE or SILENCE; what is not named is answered by
+    nothing. A reply may be followed by signals: (signature, body, signal…). `calls` has (method, body) of each."""
+
+    def __init__(self, directory, **answers):
+        os.makedirs(directory, exist_ok=True)
+        self.path = f"{directory}/bus"
+        self.answers = {
+            "Hello": [("s", (":1.1",))],
+            "StartTransientUnit": [("o", (JOB,), job_removed())],
+            "StopUnit": [("o", (JOB,), job_removed())],
+            "GetUnit": [("o", ("/unit",))],
+            "Get:Version": [("v", (("s", "252"),))],
+            **{name.replace("_", ":"): list(given) for name, given in answers.items()},
+        }
+        self.calls = []
+        self.unauthenticated = False
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def named(self, *names):
+        """The bodies of the calls of some methods."""
+        return [body for name, body in self.calls if name in names]
+
+    def close(self):
+        """Nobody listens any more, and the socket stays, as after a crash."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    self._authenticate(connection)
+                    self._talk(connection)
+                except OSError:
+                    pass  # the other side went away
+
+    def _authenticate(self, connection):
+        for answer in (b"DATA\r\n", b"OK 0123456789abcdef\r\n"):
+            line = b""
+            while not line.endswith(b"\r\n"):
+                if not (data := connection.recv(256)):
+                    raise ConnectionResetError
+                line += data
+            connection.sendall(b"REJECTED\r\n" if self.unauthenticated else answer)
+
+    def _talk(self, connection):
+        parser, began, serial = jeepney.Parser(), False, 0
+        while data := connection.recv(65536):
+            if not began:
+                began, data = True, data.removeprefix(b"BEGIN\r\n")
+            parser.add_data(data)
+            while (message := parser.get_next_message()) is not None:
+                for reply in self._replies(message):
+                    if reply == CLOSE:
+                        return
+                    serial += 1
+                    connection.sendall(reply.serialise(serial=serial))
+
+    def _replies(self, message):
+        method = message.header.fields[jeepney.HeaderFields.member]
+        assert message.header.fields[jeepney.HeaderFields.destination]
+        self.calls.append((method, message.body))
+        key = f"Get:{message.body[1]}" if method == "Get" else method
+        left = self.answers.get(key) or [("", ())]
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if answer == CLOSE:
+            return [CLOSE]
+        if answer == SILENCE:
+            return []
+        message.header.fields.setdefault(jeepney.HeaderFields.sender, ":1.1")  # a bus would name whom it answers
+        if answer[0] == "refusal":
+            return [jeepney.new_error(message, answer[1], "s", (answer[2],))]
+        signature, body, *signals = answer
+        return [jeepney.new_method_return(message, signature or None, body), *signals]
