@@ -8,10 +8,16 @@ def run(words: "list[str]") -> None:
     """Runs the command line, and ends without the interpreter's farewell."""
     try:
         import pyoci
-        from pyoci.cli import main
 
         pyoci.is_command = True
-        status = main(words)
+        if words[:1] == ["--containerd-shim"]:  # the launcher's, of its other name
+            from pyoci.containerd.command import main as plugin
+
+            status = plugin(words[1:])
+        else:
+            from pyoci.cli import main
+
+            status = main(words)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()

@@ -165,6 +165,22 @@ def seccomp_knows(flags: int) -> int:
     return lib.shim_seccomp_knows(flags)
 
 
+def mount(source: bytes, target: bytes, type: bytes, flags: int, data: bytes) -> int:
+    return lib.shim_mount(_text(source), _text(target), _text(type), flags, _text(data))
+
+
+def unmount(target: bytes, flags: int) -> int:
+    return lib.shim_unmount(_text(target), flags)
+
+
+def own_directory() -> int:
+    return lib.shim_own_directory()
+
+
+def sched_core() -> int:
+    return lib.shim_sched_core()
+
+
 def hook(
     path: bytes, args: "Strings", env: "Strings", cwd: bytes, state: "ReadableBuffer", timeout: int, owner: int
 ) -> "tuple[int, int, int, bytes]":

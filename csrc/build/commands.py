@@ -16,7 +16,8 @@ from .generate import generate
 from .interpreter import build_interpreter, includes
 from .programs import build_init, build_launcher, finish, in_tree
 
-LAUNCHER = "csrc/start/launcher.c"  # a name is needed for build_scripts to run; it writes the program instead
+LAUNCHER = "csrc/start/launcher.c"  # a name is needed for build_scripts to run; it writes the programs instead
+COMMAND, PLUGIN = "pyoci", "containerd-shim-pyoci-v1"  # the same program: it does what its name says
 
 
 class BuildPackage(build_py):
@@ -36,7 +37,8 @@ class BuildLauncher(build_scripts):
 
     def run(self):
         editable = getattr(self.distribution.get_command_obj("build_py"), "editable_mode", False)
-        build_launcher(os.path.join(self.build_dir, "pyoci"), *(in_tree() if editable else []))
+        for name in (COMMAND, PLUGIN):
+            build_launcher(os.path.join(self.build_dir, name), *(in_tree() if editable else []))
         if hasattr(self.distribution, "pyoci"):
             finish(*self.distribution.pyoci)
 
@@ -71,7 +73,8 @@ class BuildNative(Command):
         package = os.path.join(PROJECT, "pyoci")
         generate(package)
         build_init(package)
-        build_launcher(os.path.join(PROJECT, "build", "bin", "pyoci"), *in_tree())
+        for name in (COMMAND, PLUGIN):
+            build_launcher(os.path.join(PROJECT, "build", "bin", name), *in_tree())
         extensions = self.reinitialize_command("build_ext", inplace=1)
         extensions.ensure_finalized()
         extensions.run()

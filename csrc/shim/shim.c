@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -546,6 +547,24 @@ int shim_hook_start(const char *path, char *const *args, char *const *env, const
 {
     const struct hook hook = { path, args, env, cwd, state, length, timeout, owner };
     return hook_start(&hook, run);
+}
+
+int shim_mount(const char *source, const char *target, const char *type, unsigned long long flags, const char *data)
+{
+    return syscall(SYS_mount, source, target, type, (unsigned long)flags, data) < 0 ? failure() : 0;
+}
+
+int shim_unmount(const char *target, unsigned flags) { return syscall(SYS_umount2, target, (int)flags) < 0 ? failure() : 0; }
+
+/* From then on chdir(2) of this thread leaves the others where they are */
+int shim_own_directory(void) { return unshare(CLONE_FS) < 0 ? failure() : 0; }
+
+/* A core scheduling cookie for this process group, which children inherit (kernel: core-scheduling.rst) */
+int shim_sched_core(void)
+{
+    enum { PROCESS_GROUP = 2 };
+
+    return prctl(62 /* PR_SCHED_CORE */, 1 /* create */, 0, PROCESS_GROUP, 0) < 0 ? failure() : 0;
 }
 
 /* Called with all signals blocked, which ends with it: what Python does at them is done while others can come */

@@ -41,4 +41,8 @@ int shim_hook_start(const char *path, char *const *args, char *const *env, const
                     size_t length, int timeout, int owner, struct hook_run *run);
 int shim_hook_watch(struct hook_run *run);
 void shim_hook_kill(struct hook_run *run);
+int shim_mount(const char *source, const char *target, const char *type, unsigned long long flags, const char *data);
+int shim_unmount(const char *target, unsigned flags);
+int shim_own_directory(void);
+int shim_sched_core(void);
 #endif

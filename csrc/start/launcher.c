@@ -26,33 +26,46 @@ static const char *const kept[] = {
     "TRACESTATE", "_OCI*", "_LIBPOD*", "_CONTAINERS_*",
 };
 
+/* As containerd's runtime plugin, of which containerd tells the addresses so */
+static const char *const kept_by_shim[] = {
+    "TTRPC_ADDRESS", "GRPC_ADDRESS", "NAMESPACE", "MAX_SHIM_VERSION", "SCHED_CORE", "CONTAINERD_SHIM_*",
+};
+
+static const char SHIM[] = "containerd-shim-pyoci-v1";
+
 /* The C library opens the file that TZ names, be it a pipe or a device */
 static int names_a_file(const char *variable)
 {
     return strncmp(variable, "TZ=", 3) == 0 && (strchr(":/", variable[3]) || strstr(variable, ".."));
 }
 
-static int is_kept(const char *variable)
+static int is_among(const char *variable, const char *const *names, size_t count)
 {
     size_t name = strcspn(variable, "=");
 
-    if (names_a_file(variable))
-        return 0;
-    for (size_t n = 0; n < sizeof kept / sizeof *kept; n++) {
-        size_t length = strlen(kept[n]);
-        if (kept[n][length - 1] == '*' ? name >= length - 1 && strncmp(variable, kept[n], length - 1) == 0
-                                       : name == length && strncmp(variable, kept[n], length) == 0)
+    for (size_t n = 0; n < count; n++) {
+        size_t length = strlen(names[n]);
+        if (names[n][length - 1] == '*' ? name >= length - 1 && strncmp(variable, names[n], length - 1) == 0
+                                        : name == length && strncmp(variable, names[n], length) == 0)
             return 1;
     }
     return 0;
 }
 
-static void scrub_environment(void)
+static int is_kept(const char *variable, int as_shim)
+{
+    if (names_a_file(variable))
+        return 0;
+    return is_among(variable, kept, sizeof kept / sizeof *kept) ||
+           (as_shim && is_among(variable, kept_by_shim, sizeof kept_by_shim / sizeof *kept_by_shim));
+}
+
+static void scrub_environment(int as_shim)
 {
     char **to = environ;
 
     for (char **from = environ; *from; from++)
-        if (is_kept(*from))
+        if (is_kept(*from, as_shim))
             *to++ = *from;
     *to = NULL;
 }
@@ -98,6 +111,15 @@ static int find_package(char *package, size_t room)
 }
 #endif
 
+/* Which of the two commands this is. An installer may have linked or copied it: the name that it was called by counts,
+ * and its own */
+static int is_shim(const char *called)
+{
+    const char *slash = called ? strrchr(called, '/') : NULL;
+
+    return called && strcmp(slash ? slash + 1 : called, SHIM) == 0;
+}
+
 /* Replaces this program; returns only when that fails. The words after our own name follow those that are fixed. */
 static void start(const char *const *fixed, size_t count, int argc, char **argv)
 {
@@ -124,9 +146,11 @@ int main(int argc, char **argv)
 {
     static char package[PATH_MAX - 32], interpreter[PATH_MAX], script[PATH_MAX], started[48] = "started=";
     struct timespec now;
-    const char *const own[] = { interpreter, started + strlen("started=") };
+    const int as_shim = is_shim(argc > 0 ? argv[0] : NULL);
+    const char *const own[] = { interpreter, started + strlen("started="), "--containerd-shim" };
     const char *const stock[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always",
-                                  "-X", started, "-X", "packages=" PYOCI_PACKAGES, script };
+                                  "-X", started, "-X", "packages=" PYOCI_PACKAGES, script,
+                                  "--containerd-shim" };
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (getauxval(AT_SECURE)) {
@@ -139,7 +163,7 @@ int main(int argc, char **argv)
         fputs("pyoci: a limit of the stack below 128 KiB is too low for Python; raise it (ulimit -s)\n", stderr);
         return 1;
     }
-    scrub_environment();
+    scrub_environment(as_shim);
     if (!find_package(package, sizeof package)) {
         fputs("pyoci: the Python package that belongs to this program is missing; install pyoci again\n", stderr);
         return 1;
@@ -148,8 +172,8 @@ int main(int argc, char **argv)
              now.tv_sec * 1000000000LL + now.tv_nsec);
     snprintf(interpreter, sizeof interpreter, "%s/programs/interpreter", package);
     snprintf(script, sizeof script, "%s/__main__.py", package);
-    start(own, sizeof own / sizeof *own, argc, argv);
-    start(stock, sizeof stock / sizeof *stock, argc, argv); /* where Python could not be linked */
+    start(own, sizeof own / sizeof *own - !as_shim, argc, argv);
+    start(stock, sizeof stock / sizeof *stock - !as_shim, argc, argv); /* where Python could not be linked */
     fprintf(stderr, "pyoci: cannot start the interpreter %s: %s; install pyoci again with a present one\n",
             PYOCI_PYTHON, strerror(errno));
     return 1;

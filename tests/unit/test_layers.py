@@ -14,7 +14,7 @@ HOME = Path(__file__).parents[2] / "pyoci"
 LAYERS = """
     start.boot
     __main__
-    cli
+    cli containerd
     sandbox
     runtime
     process hostcheck

@@ -54,6 +54,10 @@ TAKES: "dict[str, list[object]]" = {
     "user_namespace": [TEXT] * 2,
     "seccomp_knows": [NUMBER],
     "hook": [TEXT, TEXTS, TEXTS, TEXT, BUFFER, NUMBER, NUMBER],
+    "mount": [TEXT, TEXT, TEXT, NUMBER, TEXT],
+    "unmount": [TEXT, NUMBER],
+    "own_directory": [],
+    "sched_core": [],
     "pack": [INTS],
 }
 # None that is taken for a number can do harm: no descriptor, no process, no command

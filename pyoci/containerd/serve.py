@@ -1,0 +1,162 @@
+"""The process that stays: it sets itself up, serves, and ends when it has no container left."""
+
+import _signal  # type: ignore[import-not-found]
+import posix
+import select
+
+import pyoci
+from pyoci import _shim
+from pyoci.containerd import children
+from pyoci.containerd.events import Publisher
+from pyoci.containerd.log import Log
+from pyoci.containerd.loop import Loop
+from pyoci.containerd.service import Service
+from pyoci.containerd.sockets import Listener
+from pyoci.containerd.ttrpc import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyoci.containerd.command import Wish
+
+_CHILD_SUBREAPER, _SET_NAME = 36, 15
+_LINGER = 5.0  # seconds that a shared shim waits for one more container before it ends
+_UNUSED = 300.0  # seconds after which one ends that nobody has ever made a container in
+_FAREWELL = 10.0  # seconds for the last events
+
+
+class Shim:
+    """All of it."""
+
+    def __init__(self, wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool) -> None:
+        self.log = Log(f"{bundle}/log", wish.is_debug)
+        self.loop = Loop(lambda problem: self.log.mistake("internal error", problem))
+        self.publisher = Publisher(self.loop, wish.events, wish.namespace)
+        self.service = Service(self.loop, self.log, self.publisher, wish.namespace)
+        self.service.on_shutdown = self.shut_down
+        self.listener = Listener(listener)
+        self.socket = socket
+        self.is_shared = is_shared
+        self.connections: "set[Connection]" = set()
+        self._reaping = 0
+        self._is_ending = False
+        self._attempts = 0
+
+    def run(self) -> None:
+        """Until the end."""
+        self.loop.watch(self.listener.fd, select.EPOLLIN, lambda _: self._accept())
+        _signal.set_wakeup_fd(self.loop.waker, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, lambda *_: self._on_child())
+        for number in (_signal.SIGTERM, _signal.SIGINT):
+            _signal.signal(number, lambda *_: self.loop.post(self._asked_to_end))
+        for number in (_signal.SIGPIPE, _signal.SIGHUP):
+            _signal.signal(number, _signal.SIG_IGN)
+        self.loop.later(_UNUSED, self._end_unused)
+        self.loop.run()
+
+    def _accept(self) -> None:
+        fd = self.listener.accept()
+        if fd >= 0:
+            self.connections.add(Connection(self.loop, fd, self.service.handle, self.connections.discard))
+
+    def _on_child(self) -> None:
+        """Some child has ended: an orphan, if it is no process of a container."""
+        if not self._reaping:
+            self._reaping = self.loop.later(0.2, self._reap)
+
+    def _reap(self) -> None:
+        self._reaping = 0
+        children.reap_others()
+
+    def _asked_to_end(self) -> None:
+        if not self.service.tasks:
+            self._end()
+
+    def _end_unused(self) -> None:
+        if not self.service.tasks and not self.connections:
+            self._end()
+
+    def shut_down(self) -> None:
+        """containerd needs us no more. Another container may be on its way to a shared shim."""
+        if not self._is_ending:
+            self._is_ending = True
+            self.loop.later(_LINGER if self.is_shared else 0.01, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        self._is_ending = False
+        if not self.service.tasks and not self.service.in_flight:
+            self._end()
+
+    def _end(self) -> None:
+        """Nobody is to find the socket from here on, and containerd is to hear the last events."""
+        if self._attempts == 0:
+            self.loop.forget(self.listener.fd)
+            self.listener.close()
+            try:
+                posix.unlink(self.socket)
+            except OSError:
+                pass
+        self._attempts += 1
+        if not self.publisher.is_idle and self._attempts < _FAREWELL * 20:
+            self.loop.later(0.05, self._end)
+        else:
+            self.loop.stopped = True
+
+
+def serve(wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool) -> None:
+    """Serves until there is no container left."""
+    _shim.prctl(_CHILD_SUBREAPER, 1)
+    _name()
+    _settle(wish)
+    for name in list(posix.environ):
+        if name not in (b"PATH", b"HOME", b"TZ", b"XDG_RUNTIME_DIR", b"DBUS_SESSION_BUS_ADDRESS"):
+            del posix.environ[name]
+    pyoci.is_command = False
+    shim = Shim(wish, listener, bundle, socket, is_shared)
+    posix.chdir("/")
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    shim.run()
+
+
+def _name() -> None:
+    try:
+        fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+        posix.write(fd, b"containerd-shim")
+        posix.close(fd)
+    except OSError:
+        pass
+
+
+def _settle(wish: "Wish") -> None:
+    """The kernel is to end containers before us; core scheduling and the cgroup are as containerd wants them."""
+    try:
+        fd = posix.open("/proc/self/oom_score_adj", posix.O_RDWR | posix.O_CLOEXEC)
+        score = int(posix.read(fd, 16))
+        posix.pwrite(fd, str(min(1000, score + 1)).encode(), 0)
+        posix.close(fd)
+    except (OSError, ValueError):
+        pass
+    if posix.environ.get(b"SCHED_CORE"):
+        _shim.sched_core()
+    if wish.options["shim_cgroup"]:
+        _join(wish.options["shim_cgroup"])
+
+
+def _join(name: str) -> None:
+    """The cgroup of Options.shim_cgroup, in every hierarchy."""
+    for top in posix.listdir("/sys/fs/cgroup"):
+        path = f"/sys/fs/cgroup/{top}/{name.strip('/')}"
+        for place in (path, f"/sys/fs/cgroup/{name.strip('/')}"):
+            try:
+                posix.mkdir(place)
+            except OSError:
+                pass
+            try:
+                fd = posix.open(f"{place}/cgroup.procs", posix.O_WRONLY | posix.O_CLOEXEC)
+                posix.write(fd, b"0")
+                posix.close(fd)
+            except OSError:
+                pass
