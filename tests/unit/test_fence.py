@@ -46,7 +46,8 @@ def name_of(path: Path) -> str:
 
 FILES = {name_of(path): path for path in (HOME / "pyoci").rglob("*.py")}
 WRITTEN = sorted(set(FILES) - GENERATED)
-HOT = [name for name in WRITTEN if name in hot.modules()]
+WARM = {name for heading, names in hot.sections().items() if heading.startswith("warm") for name in names}
+HOT = [name for name in WRITTEN if name in hot.modules() and name not in WARM]
 COLD = [name for name in WRITTEN if name not in hot.modules()]
 
 
@@ -82,7 +83,7 @@ def quoted(tree: ast.AST) -> "Iterator[ast.expr]":
 
 def slow_habits(source: str) -> "list[str]":
     """What a hot module may not do: import, when it is loaded itself, what a start has not at hand."""
-    allowed = {*AT_HAND, *GENERATED, *hot.modules()}
+    allowed = {*AT_HAND, *GENERATED, *hot.modules()} - WARM
     done = imports(ast.parse(source), lambda node: is_late(node) or catches_its_lack(node))
     return [f"line {node.lineno}: imports {name}" for node, name in done if name not in allowed]
 
