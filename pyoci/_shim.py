@@ -184,27 +184,25 @@ def sched_core() -> int:
 def hook(
     path: bytes, args: "Strings", env: "Strings", cwd: bytes, state: "ReadableBuffer", timeout: int, owner: int
 ) -> "tuple[int, int, int, bytes]":
-    """Runs a hook: 0 or -errno when it could not be started, its status, its ending, and the end of its output."""
+    """Runs a hook: 0 or -errno when it could not be started, its status, its ending, and the end of its output.
+
+    It is killed should what Python does at a signal raise. To block signals does what is to be done at those that came;
+    the wait alone lets others come, so none of them is left until the hook ends."""
     run, data = ffi.new("struct hook_run *"), ffi.from_buffer(state)
     given = _text(path), _texts(args), _texts(env), _text(cwd), data, len(data), timeout, owner, run
-    result = lib.shim_hook_start(*given)
-    if result == 0:
-        _watch(run)
-    return result, run.status, run.ending, bytes(ffi.buffer(run.text)[0 : run.output])
-
-
-def _watch(run: "Any") -> None:
-    """Waits for a hook's end, and kills it should what Python does at a signal raise. To block signals does what is to
-    be done at those that came; the wait alone lets others come, so none of them is left until the hook ends."""
     everything, before = _signal.valid_signals(), _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-    result = _INTERRUPTED
     try:
-        while result == _INTERRUPTED:
+        result = lib.shim_hook_start(*given)
+        runs = result == 0
+        while runs:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, everything)
-            result = lib.shim_hook_watch(run)
+            runs = lib.shim_hook_watch(run) == _INTERRUPTED
     finally:
-        lib.shim_hook_kill(run)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        try:
+            lib.shim_hook_kill(run)
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+    return result, run.status, run.ending, bytes(ffi.buffer(run.text)[0 : run.output])
 
 
 def pack(numbers: "list[int]") -> bytes:

@@ -266,6 +266,29 @@ def test_a_hook_is_waited_for_with_signals_blocked(stuck: Stuck, monkeypatch: py
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
+@pytest.mark.parametrize("after", ["shim_hook_start", "shim_hook_watch"])
+def test_a_hook_is_killed_where_a_handler_raises(stuck: Stuck, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+    """Between its calls as well: the first one's end is the first moment for it."""
+
+    class Lib:
+        def __getattr__(self, name: str) -> Any:
+            return raising if name == after else getattr(lib, name)
+
+    def raising(*given: Any) -> int:
+        if after == "shim_hook_start":
+            assert getattr(lib, after)(*given) == 0
+        raise InterruptedError("by the handler")
+
+    lib = _shim.lib
+    monkeypatch.setattr(_shim, "lib", Lib())
+    call, _, _ = stuck.hook()
+    before = children()
+    with pytest.raises(InterruptedError, match="by the handler"):
+        call()
+    assert children() == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
 @pytest.mark.parametrize("name", WAITING)
 def test_a_call_that_waits_ends_where_a_handler_raises(stuck: Stuck, alarms: Alarms, name: str) -> None:
     call, _, _ = getattr(stuck, name)()
