@@ -5,7 +5,6 @@ import posix
 
 from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.seccomp._library import ffi
 from pyoci.seccomp.newer import unknown_calls
 
 TYPE_CHECKING = False
@@ -56,11 +55,14 @@ class Compiled:
 
 
 class Library:
-    """libseccomp, opened."""
+    """libseccomp, opened. Errors, at its making: ImportError where there is no cffi."""
 
-    __slots__ = ("call", "version")
+    __slots__ = ("call", "ffi", "version")
 
     def __init__(self) -> None:
+        from pyoci.seccomp._library import ffi  # `validate` reads profiles without it
+
+        self.ffi = ffi
         try:
             self.call = ffi.dlopen(NAME)
         except OSError:
@@ -152,7 +154,7 @@ def _action(name: str, number: "int | None") -> int:
 
 def _filter(library: Library, default: int) -> "Any":
     filter = library.call.seccomp_init(default)
-    if filter == ffi.NULL:
+    if not filter:
         raise Error(
             f"libseccomp {library.version} refuses the default action",
             location=f"{_WHERE}.defaultAction",
@@ -239,7 +241,7 @@ def _rule(
             if len(known) > _MOST_RULES:
                 text = f"more than {_MOST_RULES} different rules make no filter of {kernel.BPF_MAXINSNS} instructions"
                 raise Error(text, location=where, hint="fewer rules with args make a smaller one")
-            conditions = ffi.new("struct scmp_arg_cmp[]", group)
+            conditions = library.ffi.new("struct scmp_arg_cmp[]", group)
             for filter in foreign if number < 0 else filters:
                 result = library.call.seccomp_rule_add_array(filter, action, number, len(group), conditions)
                 if result < 0 and result != -errno.EEXIST:
