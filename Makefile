@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
+C_FILES = $(shell git ls-files '*.c' '*.h')
 SOURCES := $(wildcard csrc/*/*.c csrc/*/*.h csrc/*/*.py csrc/*/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
@@ -33,6 +34,7 @@ demo: build
 check: tools build
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	$(VENV)/bin/mypy
 	$(RUN) tests/tools/analyze.py
 	$(RUN) tests/fuzz/run.py 2

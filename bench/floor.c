@@ -47,7 +47,8 @@ static void mount_all(void)
 {
     for (size_t n = 0; n < sizeof mounts / sizeof *mounts; n++) {
         mkdir(mounts[n].target, 0755);
-        try(mounts[n].target, mount(mounts[n].type, mounts[n].target, mounts[n].type, mounts[n].flags, mounts[n].options));
+        try(mounts[n].target,
+            mount(mounts[n].type, mounts[n].target, mounts[n].type, mounts[n].flags, mounts[n].options));
     }
 }
 
@@ -81,12 +82,14 @@ static void mount_cgroups(void)
 
 static void make_devices(void)
 {
+    /* clang-format off */
     static const struct { const char *path; unsigned major, minor; } nodes[] = {
         { "dev/null", 1, 3 }, { "dev/zero", 1, 5 }, { "dev/full", 1, 7 },
         { "dev/random", 1, 8 }, { "dev/urandom", 1, 9 }, { "dev/tty", 5, 0 },
     };
+    /* clang-format on */
     static const char *const links[][2] = {
-        { "pts/ptmx", "dev/ptmx" }, { "/proc/self/fd", "dev/fd" }, { "/proc/self/fd/0", "dev/stdin" },
+        { "pts/ptmx", "dev/ptmx" },          { "/proc/self/fd", "dev/fd" },       { "/proc/self/fd/0", "dev/stdin" },
         { "/proc/self/fd/1", "dev/stdout" }, { "/proc/self/fd/2", "dev/stderr" },
     };
 
@@ -101,8 +104,9 @@ static void make_devices(void)
 static void protect(void)
 {
     static const char *const read_only[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger" };
-    static const char *const masked[] = { "proc/acpi", "proc/asound", "proc/kcore", "proc/keys", "proc/latency_stats",
-                                          "proc/timer_list", "proc/timer_stats", "proc/sched_debug", "sys/firmware",
+    static const char *const masked[] = { "proc/acpi",        "proc/asound",        "proc/kcore",
+                                          "proc/keys",        "proc/latency_stats", "proc/timer_list",
+                                          "proc/timer_stats", "proc/sched_debug",   "sys/firmware",
                                           "proc/scsi" };
     struct stat found;
 

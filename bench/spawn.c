@@ -35,6 +35,7 @@ int main(int argc, char **argv)
     if (pid < 0 || wait4(pid, &status, 0, &usage) < 0)
         return 1;
     long long end = now();
-    printf("%lld %ld %d\n", end - begin, usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    printf("%lld %ld %d\n", end - begin, usage.ru_maxrss,
+           WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     return 0;
 }

@@ -74,10 +74,7 @@ void json_bytes(const char *key, const char *value, size_t length)
     put_quoted(value, length);
 }
 
-void json_text(const char *key, const char *value)
-{
-    json_bytes(key, value, strlen(value));
-}
+void json_text(const char *key, const char *value) { json_bytes(key, value, strlen(value)); }
 
 void json_number(const char *key, long long value)
 {

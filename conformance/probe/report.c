@@ -87,10 +87,14 @@ static void identity(void)
     getresuid(&ruid, &euid, &suid);
     getresgid(&rgid, &egid, &sgid);
     json_open("uids", '[');
-    json_unsigned(NULL, ruid); json_unsigned(NULL, euid); json_unsigned(NULL, suid);
+    json_unsigned(NULL, ruid);
+    json_unsigned(NULL, euid);
+    json_unsigned(NULL, suid);
     json_close(']');
     json_open("gids", '[');
-    json_unsigned(NULL, rgid); json_unsigned(NULL, egid); json_unsigned(NULL, sgid);
+    json_unsigned(NULL, rgid);
+    json_unsigned(NULL, egid);
+    json_unsigned(NULL, sgid);
     json_close(']');
     json_open("groups", '[');
     count = getgroups(1024, groups);
@@ -113,8 +117,8 @@ static void capability_set(const char *key, unsigned long long bits)
 
 static void capabilities(void)
 {
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2] = {{0}};
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct data[2] = { { 0 } };
     unsigned long long bounding = 0, ambient = 0;
 
     syscall(SYS_capget, &header, data);
@@ -161,10 +165,10 @@ static void scheduling(void)
         unsigned priority;
         unsigned long long runtime, deadline, period;
         unsigned util_min, util_max;
-    } attr = {0};
+    } attr = { 0 };
     cpu_set_t cpus;
     int mode = -1;
-    unsigned long nodes[16] = {0};
+    unsigned long nodes[16] = { 0 };
 
     if (!syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0)) {
         json_open("scheduler", '{');
@@ -218,7 +222,7 @@ static void descriptors(void)
 
 static void terminal(void)
 {
-    struct winsize size = {0};
+    struct winsize size = { 0 };
     pid_t session = -1;
     char name[256];
 
@@ -266,8 +270,10 @@ static void host(void)
     struct utsname uts;
     struct timespec now;
     char cwd[4096];
-    static const struct { const char *key; clockid_t clock; } clocks[] = {
-        {"monotonic", CLOCK_MONOTONIC}, {"boottime", CLOCK_BOOTTIME}, {"realtime", CLOCK_REALTIME}};
+    static const struct {
+        const char *key;
+        clockid_t clock;
+    } clocks[] = { { "monotonic", CLOCK_MONOTONIC }, { "boottime", CLOCK_BOOTTIME }, { "realtime", CLOCK_REALTIME } };
 
     uname(&uts);
     json_text("hostname", uts.nodename);
@@ -288,7 +294,7 @@ static void host(void)
 
 static void namespaces(void)
 {
-    static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
+    static const char *const names[] = { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" };
 
     json_open("namespaces", '{');
     for (int i = 0; i < 8; i++) {
@@ -309,7 +315,7 @@ static void interfaces(void)
 
     json_open("interfaces", '{');
     for (struct if_nameindex *one = all; one && one->if_index; one++) {
-        struct ifreq request = {0};
+        struct ifreq request = { 0 };
         snprintf(request.ifr_name, sizeof request.ifr_name, "%s", one->if_name);
         if (!ioctl(sock, SIOCGIFFLAGS, &request))
             json_number(one->if_name, (unsigned short)request.ifr_flags);

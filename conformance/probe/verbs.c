@@ -170,7 +170,7 @@ static void do_mount(char *operand)
 /* exec:PATH    can it be executed, and as whom does it run? (a child: only its status comes back) */
 static void do_exec(char *path)
 {
-    char *args[] = {path, "exit:7", NULL};
+    char *args[] = { path, "exit:7", NULL };
     int status = 0;
     pid_t child = fork();
 
@@ -189,7 +189,7 @@ static void do_exec(char *path)
 /* euid:PATH    the effective uid of the program at PATH (a setuid copy of the probe) */
 static void do_euid(char *path)
 {
-    char *args[] = {path, "my-euid", NULL};
+    char *args[] = { path, "my-euid", NULL };
     int status = 0, ends[2];
     char text[32] = "";
     pid_t child;
@@ -222,6 +222,7 @@ struct call {
 
 static long number_of(const char *name)
 {
+    /* clang-format off */
     static const struct { const char *name; long number; } table[] = {
         {"getpid", SYS_getpid}, {"getppid", SYS_getppid}, {"getuid", SYS_getuid}, {"getgid", SYS_getgid},
         {"geteuid", SYS_geteuid}, {"getegid", SYS_getegid}, {"gettid", SYS_gettid}, {"getcwd", SYS_getcwd},
@@ -230,6 +231,7 @@ static long number_of(const char *name)
         {"sethostname", SYS_sethostname}, {"socket", SYS_socket}, {"fchmod", SYS_fchmod}, {"dup", SYS_dup},
         {"lseek", SYS_lseek}, {"prctl", SYS_prctl}, {"unshare", SYS_unshare}, {"keyctl", SYS_keyctl},
         {"mkdirat", SYS_mkdirat}, {"fchdir", SYS_fchdir}, {"getsid", SYS_getsid}, {"getpgid", SYS_getpgid}};
+    /* clang-format on */
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(name, table[i].name))
@@ -242,8 +244,8 @@ static void *make_call(void *argument)
     struct call *call = argument;
 
     errno = 0;
-    call->result = syscall(call->number, call->args[0], call->args[1], call->args[2], call->args[3],
-                           call->args[4], call->args[5]);
+    call->result =
+        syscall(call->number, call->args[0], call->args[1], call->args[2], call->args[3], call->args[4], call->args[5]);
     call->error = errno;
     return NULL;
 }
@@ -326,6 +328,7 @@ static void getppid_of_32_bits(void)
 }
 #elif defined(__aarch64__)
 /* A program for 32-bit arm: arm64 has no other way to its calls. */
+/* clang-format off */
 static const uint32_t program[] = {
     0x464c457f, 0x00010101, 0, 0, 40 << 16 | 2, 1, 0x400054, 52, 0, 0x05000000, 32 << 16 | 52, 40 << 16 | 1, 0, /* ELF */
     1, 0, 0x400000, 0x400000, 116, 116, 5, 0x10000, /* all of it is loaded */
@@ -333,6 +336,7 @@ static const uint32_t program[] = {
     0xe3500000, 0xa3a00000, 0xb2600000, /* r0 = r0 < 0 ? -r0 : 0 */
     0xe3a07001, 0xef000000, 0xeafffffe, /* r7 = 1, exit */
 };
+/* clang-format on */
 
 static void getppid_of_32_bits(void)
 {
@@ -344,10 +348,7 @@ static void getppid_of_32_bits(void)
     _exit(errno);
 }
 #else
-static void getppid_of_32_bits(void)
-{
-    _exit(ENOSYS);
-}
+static void getppid_of_32_bits(void) { _exit(ENOSYS); }
 #endif
 
 /* entry32:  getppid by the entry of 32 bits: seen by the filter as another architecture */
@@ -419,7 +420,7 @@ static void do_orphan(void)
 /* until:PATH  waits until PATH exists, by looking at it */
 static void do_until(const char *path)
 {
-    struct timespec moment = {0, 5000000};
+    struct timespec moment = { 0, 5000000 };
 
     while (access(path, F_OK))
         nanosleep(&moment, NULL);

@@ -80,6 +80,8 @@ struct line {
     K(CAP_WAKE_ALARM) K(CAP_BLOCK_SUSPEND) K(CAP_AUDIT_READ) K(CAP_PERFMON) K(CAP_BPF)                          \
     K(CAP_CHECKPOINT_RESTORE)
 
+/* Lines that are macros, without semicolons */
+/* clang-format off */
 FILE_OF(kernel) = {
     TEXT("\"\"\"The kernel's constants. Generated from its headers by csrc/constants.c: do not edit.\"\"\"\n")
     CONSTANTS(NAMED)
@@ -132,3 +134,4 @@ FILE_OF(words) = {
     PLAN_SYNC_POINTS(SYNC_POINT)
     TEXT(")")
 };
+/* clang-format on */

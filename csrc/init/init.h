@@ -60,7 +60,8 @@ struct context {
     int proc;    /* a procfs of our own, nobody can have mounted anything in it; before there is a root, the host's */
     int blank;   /* the first directory mask, to be cloned for the others */
     int parent;  /* the directory in which something was made last, or -1 */
-    bool parent_stays; /* this step has used only what it made in there itself, no mount of it lies over the way there */
+    /* this step has used only what it made in there itself, no mount of it lies over the way there */
+    bool parent_stays;
     int spaces[NAMESPACE_SLOTS];
     int taken[MAX_TAKEN]; /* detached mounts that the runtime made for us */
     struct held held[MAX_HELD];

@@ -346,7 +346,8 @@ int step_await_start(struct context *c, const struct step *step)
     /* Before the last word with the runtime, which ends right after it. If it ends earlier, the talk breaks off. */
     TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
     int error = ask_for_signals(c);
-    if (error || (error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1)) != 0 || (error = report_await(c, REPORT_GO)) != 0)
+    if (error || (error = report_send(c, REPORT_SYNC, SYNC_CREATED, -1)) != 0 ||
+        (error = report_await(c, REPORT_GO)) != 0)
         return error;
     close(c->report);
     for (;;) {
@@ -367,7 +368,8 @@ static int hook_failure(struct context *c, const struct hook_run *r, int64_t tim
     int length;
 
     if (r->ending == HOOK_TIMED_OUT)
-        length = snprintf(c->detail, sizeof c->detail, "hook ran past specified timeout of %g s", (double)timeout / 1e3);
+        length =
+            snprintf(c->detail, sizeof c->detail, "hook ran past specified timeout of %g s", (double)timeout / 1e3);
     else if (WIFSIGNALED(r->status))
         length = snprintf(c->detail, sizeof c->detail, "killed by signal %d", WTERMSIG(r->status));
     else
@@ -396,8 +398,7 @@ int step_hook(struct context *c, const struct step *step)
     list_fill(&f->args.l, argv);
     list_fill(&f->env.l, envp);
     snprintf(room, length + 1, "%s%s%s", f->state_head.s.bytes, number, f->state_tail.s.bytes);
-    struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i,
-                         -1 };
+    struct hook hook = { f->path.s.bytes, argv, envp, f->cwd.s.bytes, room, length, (int)f->timeout.i, -1 };
     mode_t ours = umask(022); /* 0 since the rootfs was opened: modes of devices and directories are exact */
     int error = hook_run(&hook, &result);
     umask(ours);
@@ -468,8 +469,8 @@ static int load_with_listener(struct context *c, unsigned flags, struct sock_fpr
     static char stack[65536] __attribute__((aligned(16)));
     struct handover h = { .c = c, .listener = -1, .thread = 1 };
     struct clone_args thread = {
-        .flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-                 CLONE_CHILD_CLEARTID,
+        .flags =
+            CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID,
         .child_tid = (uintptr_t)&h.thread,
         .stack = (uintptr_t)stack,
         .stack_size = sizeof stack,
@@ -644,7 +645,8 @@ static int reap(int fd, pid_t program)
         if (info.si_pid == program) {
             struct rusage used = { 0 };
             getrusage(RUSAGE_CHILDREN, &used);
-            const int status[] = { info.si_code, info.si_status, used.ru_maxrss < INT_MAX ? (int)used.ru_maxrss : INT_MAX };
+            const int status[] = { info.si_code, info.si_status,
+                                   used.ru_maxrss < INT_MAX ? (int)used.ru_maxrss : INT_MAX };
             return write(fd, status, sizeof status) < 0 ? 2 : 1;
         }
         info.si_pid = 0;

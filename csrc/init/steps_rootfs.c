@@ -305,8 +305,8 @@ int step_mount_bind(struct context *c, const struct step *step)
     int error = spread(c, source, f->propagation.i, f->flags.i);
     if (error)
         return error;
-    SCOPED_FD target = mount_target(c, f->destination.s.bytes,
-                                    S_ISDIR(st.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, f->flags.i);
+    SCOPED_FD target =
+        mount_target(c, f->destination.s.bytes, S_ISDIR(st.st_mode) ? TARGET_DIRECTORY : TARGET_FILE, f->flags.i);
     TRY(c, "open destination", target);
     error = attach(c, source, target, st.st_mode);
     return error ? error : root_mounted(c, &f->destination.s, target, &source, f->flags.i & PLAN_MOUNT_HOLD);
@@ -318,8 +318,8 @@ int step_mount_change(struct context *c, const struct step *step)
     SCOPED_FD target = root_open(c, f->destination.s.bytes, O_PATH, 0);
 
     TRY(c, "open destination", target);
-    TRY_FLAGS(c, sys_mount_setattr(target, f->recursive.i ? AT_RECURSIVE : 0, (uint64_t)f->set.i,
-                                   (uint64_t)f->clear.i, (uint64_t)f->propagation.i));
+    TRY_FLAGS(c, sys_mount_setattr(target, f->recursive.i ? AT_RECURSIVE : 0, (uint64_t)f->set.i, (uint64_t)f->clear.i,
+                                   (uint64_t)f->propagation.i));
     return 0;
 }
 
@@ -489,8 +489,8 @@ static int blank_directory(struct context *c, int *mount)
     TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1"));
     TRY(c, "fsconfig", sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "555"));
     TRY(c, "create tmpfs", sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL));
-    TRY(c, "fsmount", c->blank = sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                                     MOUNT_ATTR_NOEXEC));
+    TRY(c, "fsmount",
+        c->blank = sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
     TRY(c, "dup", *mount = fcntl(c->blank, F_DUPFD_CLOEXEC, 3));
     return 0;
 }
@@ -539,8 +539,7 @@ int step_change_root(struct context *c, const struct step *step)
 int step_root_propagation(struct context *c, const struct step *step)
 {
     FIELDS(root_propagation, step);
-    TRY_FLAGS(c, sys_mount_setattr(c->root, f->recursive.i ? AT_RECURSIVE : 0, 0, 0,
-                                   (uint64_t)f->propagation.i));
+    TRY_FLAGS(c, sys_mount_setattr(c->root, f->recursive.i ? AT_RECURSIVE : 0, 0, 0, (uint64_t)f->propagation.i));
     return 0;
 }
 

@@ -113,10 +113,7 @@ static inline int sys_fsconfig(int fd, unsigned command, const char *key, const 
     return SYS(fsconfig, fd, command, key, value, 0);
 }
 
-static inline int sys_fsmount(int fd, unsigned attributes)
-{
-    return SYS(fsmount, fd, FSMOUNT_CLOEXEC, attributes);
-}
+static inline int sys_fsmount(int fd, unsigned attributes) { return SYS(fsmount, fd, FSMOUNT_CLOEXEC, attributes); }
 
 static inline int sys_pidfd_open(pid_t pid) { return SYS(pidfd_open, pid, 0); }
 

@@ -29,6 +29,7 @@ struct plan_header {
 };
 
 /*  operation          function            what it does, for people */
+/* clang-format off */
 #define PLAN_OPERATIONS(OP)                                               \
     /* namespaces */                                                      \
     OP(OPEN_PROC, open_proc, "open procfs")                               \
@@ -91,6 +92,7 @@ struct plan_header {
     OP(EXECUTE, execute, "execute")                                       \
     /* watching */                                                        \
     OP(TIMED, timed, "time the steps")
+/* clang-format on */
 
 #define FIELDS_OPEN_PROC(F)
 #define FIELDS_OPEN_NAMESPACE(F) F(i, slot) F(i, type) F(s, path)
@@ -210,13 +212,13 @@ struct plan_header {
 
 struct plan_report {
     uint16_t kind;
-    uint16_t detail;    /* where in text the call's words end, and what it was about begins */
+    uint16_t detail; /* where in text the call's words end, and what it was about begins */
     uint16_t operation; /* of the step that speaks */
-    uint8_t call;       /* that failed */
-    uint8_t filtered;   /* by seccomp: the filter may have forbidden it */
-    int32_t number;     /* errno, sync point or pid */
-    uint16_t where;     /* bytes of text that are the config location */
-    uint16_t text;      /* bytes of text in all */
+    uint8_t call; /* that failed */
+    uint8_t filtered; /* by seccomp: the filter may have forbidden it */
+    int32_t number; /* errno, sync point or pid */
+    uint16_t where; /* bytes of text that are the config location */
+    uint16_t text; /* bytes of text in all */
     char bytes[PLAN_TEXT_MAX];
 };
 

@@ -62,7 +62,9 @@ static inline int receive_packet(int fd, void *bytes, size_t room, int *passed, 
     union packet_control control;
     struct iovec piece = { bytes, room };
     /* CMSG_LEN, not CMSG_SPACE: into the padding the kernel would put another descriptor, that nobody closes */
-    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control,
+    struct msghdr message = { .msg_iov = &piece,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = most ? CMSG_LEN(most * sizeof *passed) : 0 };
 
     if (most > PACKET_FILES)

@@ -301,7 +301,8 @@ int shim_prctl(int operation, unsigned long argument)
 
 int shim_prlimit(int pid, int resource, unsigned long long soft, unsigned long long hard)
 {
-    const unsigned long long limit[] = { soft, hard }; /* the kernel's struct rlimit64, which C libraries name as they like */
+    /* the kernel's struct rlimit64, which C libraries name as they like */
+    const unsigned long long limit[] = { soft, hard };
     return SYS(prlimit64, pid, resource, limit, NULL) < 0 ? failure() : 0;
 }
 
@@ -371,7 +372,7 @@ int shim_bpf_load(const void *code, size_t length)
     a.of.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
     a.of.insns = (uintptr_t)code;
     a.of.insn_cnt = (unsigned)(length / sizeof(struct bpf_insn));
-    a.of.license = (uintptr_t) "Apache-2.0";
+    a.of.license = (uintptr_t)"Apache-2.0";
     return call_bpf(BPF_PROG_LOAD, &a);
 }
 
@@ -479,7 +480,8 @@ int shim_unpin(int dir, const char *name)
 
 /* A detached copy of a mount: what happens to it is seen nowhere else. flags: OPEN_TREE_CLONE, AT_RECURSIVE.
  * propagation: MS_* of it and all below, 0 for as it was. namespace: a user namespace whose maps it shall have, or -1. */
-int shim_clone_mount(const char *path, unsigned flags, unsigned long long propagation, int namespace, unsigned map_flags)
+int shim_clone_mount(const char *path, unsigned flags, unsigned long long propagation, int namespace,
+                     unsigned map_flags)
 {
     int fd = sys_open_tree(AT_FDCWD, path, flags);
     if (fd < 0)
@@ -554,7 +556,10 @@ int shim_mount(const char *source, const char *target, const char *type, unsigne
     return syscall(SYS_mount, source, target, type, (unsigned long)flags, data) < 0 ? failure() : 0;
 }
 
-int shim_unmount(const char *target, unsigned flags) { return syscall(SYS_umount2, target, (int)flags) < 0 ? failure() : 0; }
+int shim_unmount(const char *target, unsigned flags)
+{
+    return syscall(SYS_umount2, target, (int)flags) < 0 ? failure() : 0;
+}
 
 /* From then on chdir(2) of this thread leaves the others where they are */
 int shim_own_directory(void) { return unshare(CLONE_FS) < 0 ? failure() : 0; }

@@ -62,10 +62,7 @@ PyMODINIT_FUNC PyInit__native(void); /* csrc/build/shim.py */
 
 static PyObject *argv_list; /* sys.argv is made by the second half only */
 
-static int compare(const void *name, const void *entry)
-{
-    return strcmp(name, ((const struct module *)entry)->name);
-}
+static int compare(const void *name, const void *entry) { return strcmp(name, ((const struct module *)entry)->name); }
 
 static PyObject *load(const char *name, const struct module **entry)
 {
@@ -138,7 +135,8 @@ static int codecs_may_come(void)
 
 static PyMethodDef functions[] = {
     { "find", find, METH_O, "(code, is a package, its source's time of change in ns), or None" },
-    { "complete", complete, METH_NOARGS, "The rest of Python's start: codecs, streams, imports from files; true when this call did it" },
+    { "complete", complete, METH_NOARGS,
+      "The rest of Python's start: codecs, streams, imports from files; true when this call did it" },
     { NULL, NULL, 0, NULL },
 };
 
@@ -188,8 +186,7 @@ static void configure(int argc, char **argv)
         { &config.base_executable, PYOCI_PYTHON }, { &config.prefix, PYOCI_PREFIX },
         { &config.base_prefix, PYOCI_PREFIX },     { &config.exec_prefix, PYOCI_EXEC_PREFIX },
         { &config.platlibdir, PYOCI_PLATLIBDIR },  { &config.base_exec_prefix, PYOCI_EXEC_PREFIX },
-        { &config.stdlib_dir, PYOCI_STDLIB },
-        { &config.check_hash_pycs_mode, "always" },
+        { &config.stdlib_dir, PYOCI_STDLIB },      { &config.check_hash_pycs_mode, "always" },
     };
     const char *const path[] = { PYOCI_STDLIB, PYOCI_EXTENSIONS };
     char born[64];
@@ -240,7 +237,8 @@ int main(int argc, char **argv)
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));
-    if (PyImport_AppendInittab("_pyoci", make_module) < 0 || PyImport_AppendInittab("pyoci._native", PyInit__native) < 0)
+    if (PyImport_AppendInittab("_pyoci", make_module) < 0 ||
+        PyImport_AppendInittab("pyoci._native", PyInit__native) < 0)
         return 1;
     configure(argc, argv);
     check(Py_InitializeFromConfig(&config));

@@ -20,11 +20,13 @@
 extern char **environ;
 
 /* Names kept; those that end in '*' are prefixes. Everything else, among it PYTHON*, LD_*, LC_*, is dropped. */
+/* clang-format off */
 static const char *const kept[] = {
     "PATH", "HOME", "USER", "LOGNAME", "TERM", "COLUMNS", "LINES", "NO_COLOR", "TZ", "XDG_RUNTIME_DIR",
     "DBUS_SESSION_BUS_ADDRESS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "TRACEPARENT",
     "TRACESTATE", "_OCI*", "_LIBPOD*", "_CONTAINERS_*",
 };
+/* clang-format on */
 
 /* As containerd's runtime plugin, of which containerd tells the addresses so */
 static const char *const kept_by_shim[] = {
@@ -88,8 +90,10 @@ static int find_package(char *package, size_t room)
 /* The package that this program was installed with, found from where it lies itself */
 static int find_package(char *package, size_t room)
 {
-    static const char *const places[][2] = { { "lib", "site-packages" }, { "lib64", "site-packages" },
-                                             { "lib", "dist-packages" }, { "local/lib", "dist-packages" } };
+    static const char *const places[][2] = { { "lib", "site-packages" },
+                                             { "lib64", "site-packages" },
+                                             { "lib", "dist-packages" },
+                                             { "local/lib", "dist-packages" } };
     static char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
@@ -148,9 +152,11 @@ int main(int argc, char **argv)
     struct timespec now;
     const int as_shim = is_shim(argc > 0 ? argv[0] : NULL);
     const char *const own[] = { interpreter, started + strlen("started="), "--containerd-shim" };
+    /* clang-format off */
     const char *const stock[] = { PYOCI_PYTHON, "-I", "-S", "-B", "-X", "utf8", "--check-hash-based-pycs", "always",
                                   "-X", started, "-X", "packages=" PYOCI_PACKAGES, script,
                                   "--containerd-shim" };
+    /* clang-format on */
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (getauxval(AT_SECURE)) {

@@ -107,7 +107,10 @@ static void take_path(struct input *in, char *path, size_t room)
         at += (size_t)snprintf(path, room, "%s", how & 2 ? "/" : how & 4 ? outside : "../../../../outside/");
     for (unsigned n = 0; n < (how >> 3 & 7); n++) {
         unsigned which = take(in);
-        at += (size_t)snprintf(path + at, room - at, "%s%s", names[which & 7], which & 8 ? "/" : which & 16 ? "//" : "");
+        at += (size_t)snprintf(path + at, room - at, "%s%s", names[which & 7],
+                               which & 8    ? "/"
+                               : which & 16 ? "//"
+                                            : "");
         if (!(which & 24) && at + 1 < room)
             at += (size_t)snprintf(path + at, room - at, "/");
     }
@@ -124,7 +127,8 @@ static void grow(struct input *in)
     for (unsigned n = take(in) & 15; n && in->at < in->end; n--) {
         unsigned what = take(in);
         const char *name = names[what >> 2 & 3];
-        SCOPED_FD place = sys_openat2(root_fd, what & 32 ? names[what & 3] : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+        SCOPED_FD place =
+            sys_openat2(root_fd, what & 32 ? names[what & 3] : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
         if (place < 0)
             continue;
         if (what & 64)

@@ -22,9 +22,9 @@
 
 static int takes_path(long number)
 {
-    static const long calls[] = { SYS_openat,    SYS_openat2,   SYS_open_tree, SYS_move_mount, SYS_mkdirat,   SYS_mknodat,
-                                  SYS_symlinkat, SYS_unlinkat,  SYS_newfstatat, SYS_readlinkat, SYS_fchownat, SYS_faccessat2,
-                                  SYS_mount_setattr, SYS_execve };
+    static const long calls[] = { SYS_openat,   SYS_openat2,    SYS_open_tree,     SYS_move_mount, SYS_mkdirat,
+                                  SYS_mknodat,  SYS_symlinkat,  SYS_unlinkat,      SYS_newfstatat, SYS_readlinkat,
+                                  SYS_fchownat, SYS_faccessat2, SYS_mount_setattr, SYS_execve };
     for (size_t n = 0; n < sizeof calls / sizeof *calls; n++)
         if (calls[n] == number)
             return 1;
@@ -92,8 +92,9 @@ int main(int argc, char **argv)
     }
     int status = 0, result = 1;
     waitpid(command, &status, 0);
-    ptrace(PTRACE_SETOPTIONS, command, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-                                              PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+    ptrace(PTRACE_SETOPTIONS, command, 0,
+           PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
+               PTRACE_O_EXITKILL);
     ptrace(PTRACE_CONT, command, 0, 0);
     for (;;) {
         pid_t pid = waitpid(-1, &status, __WALL);
