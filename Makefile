@@ -30,12 +30,13 @@ build/.built: $(SOURCES)
 demo: build
 	@tests/tools/demo.sh build/bin/pyoci $(RUN)
 
-# Lint, types, warnings as errors, the static analyzer, every fuzz target for two seconds: a minute or two
+# Lint, form, types, dead code, warnings as errors, the static analyzer, every fuzz target for two seconds: a minute or two
 check: tools build
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	$(VENV)/bin/mypy
+	$(RUN) tests/tools/dead_code.py
 	$(RUN) tests/tools/analyze.py
 	$(RUN) tests/fuzz/run.py 2
 

@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from bench import machine
 from bench.clock import Sample
-
-Cell = Union[str, float, int]
 
 
 class Table(NamedTuple):

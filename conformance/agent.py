@@ -31,7 +31,6 @@ class Agent:
         self.descriptors: list[int] = []
         self.connections = 0
         self.closed_by_runtime = False
-        self.answered = 0
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.stop_reader, self.stop_writer = os.pipe()
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -89,7 +88,6 @@ class Agent:
             fcntl.ioctl(descriptor, SECCOMP_IOCTL_NOTIF_RECV, buffer)
             cookie = struct.unpack_from("=Q", buffer.raw)[0]
             fcntl.ioctl(descriptor, SECCOMP_IOCTL_NOTIF_SEND, struct.pack("=QqiI", cookie, 0, -self.errno, 0))
-            self.answered += 1
         except OSError:  # the process has gone, and its descriptor says so for ever
             self.descriptors.remove(descriptor)
             os.close(descriptor)

@@ -48,12 +48,6 @@ def judged() -> dict[str, list[str]]:
     return found
 
 
-def untested() -> list[str]:
-    """Observable requirements without a test."""
-    known = judged()
-    return [name for name, one in load().items() if not one.unobservable and name not in known]
-
-
 def table() -> str:
     """The coverage as a Markdown table, a row a document, and the requirements that nothing outside can judge."""
     known = judged()

@@ -130,10 +130,6 @@ def default(path: str, value: Any) -> Edit:
     return edit
 
 
-def renamed(path: str, old: str, new: str) -> Edit:
-    return each(path, lambda entry: entry.update({new: entry.pop(old)}) if old in entry else None)
-
-
 # -- process
 
 config("ignores-cwd", "config.process.cwd", put("process.cwd", "/"))
@@ -900,4 +896,3 @@ def _(call: Call) -> Optional[int]:
             os.wait()
         except ChildProcessError:
             os._exit(0)
-

@@ -36,12 +36,6 @@ def busybox_root(path: Path) -> Path:
     return path
 
 
-def tar_of(root: Path, archive: Path) -> Path:
-    with tarfile.open(archive, "w") as tar:
-        tar.add(root, arcname=".")
-    return archive
-
-
 def settle(keep: int = 0) -> list[str]:
     """Waits until no process is left below this one but the first `keep` trees; returns those that never end.
 

@@ -122,20 +122,6 @@ class Containerd(Engine):
         if not isinstance(script, str) or "c1" in script:
             self.script("$C task kill -s SIGKILL -a c1; $C task rm -f c1; $C c rm c1")
 
-    def shims(self) -> set[int]:
-        """Pids of this containerd's shims."""
-        found = set()
-        mark = f"{self.directory}/".encode()
-        for pid in leftovers.descendants():
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    line = file.read()
-            except OSError:
-                continue
-            if b"containerd-shim-runc-v2" in line and mark in line:
-                found.add(pid)
-        return found
-
     def stop(self) -> None:
         self.script("for c in $($C c ls -q); do $C task kill -s SIGKILL -a $c; $C task rm -f $c; $C c rm $c; done")
         if self.daemon is not None:

@@ -80,9 +80,6 @@ class Docker(Engine):
         if not isinstance(script, str) or " -d" in script or "--name" in script or "create" in script:
             self.script("$K rm -f $($K ps -aq)")
 
-    def shims(self) -> set[int]:
-        return _with(b"containerd-shim", f"{self.directory}/".encode())
-
     def containerds(self) -> set[int]:
         return _with(b"containerd\0--config", f"{self.directory}/".encode())
 
