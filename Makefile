@@ -9,7 +9,7 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 SOURCES := $(wildcard csrc/*/*.c csrc/*/*.h csrc/*/*.py csrc/*/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
-	test-vm test-vm-core test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean
+	test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean
 
 all: build
 
@@ -81,6 +81,10 @@ test-vm: tools build
 # What of it every change must pass
 test-vm-core: tools build
 	tests/vm/run core
+
+# All of it, in both machines; hours
+test-vm-all: tools build
+	tests/vm/all
 
 # Debian 12, 13 and forky as trees of files, each with its own Pythons and compiler: demo, installation, every test
 test-hosts:

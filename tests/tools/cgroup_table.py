@@ -8,6 +8,8 @@ import sys
 import xml.etree.ElementTree as Tree
 from pathlib import Path
 
+import vm_table
+
 TARGET = Path(__file__).parents[2] / "docs" / "cgroups-table.md"
 HEAD = """# Each property, read back from the kernel
 
@@ -48,7 +50,8 @@ def main(paths):
     lines = [f"| property | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, found in rows.items():
         lines.append(f"| `{name}` | {' | '.join(found.get(column, '') for column in columns)} |")
-    TARGET.write_text(HEAD + "\n".join(lines) + "\n")
+    rest = TARGET.read_text().partition(vm_table.BEGIN) if TARGET.exists() else ("", "", "")
+    TARGET.write_text(HEAD + "\n".join(lines) + "\n" + rest[1] + rest[2])
 
 
 if __name__ == "__main__":

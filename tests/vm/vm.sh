@@ -5,10 +5,13 @@
 #   vm.sh start [-d DIRECTORY]                   resume that state (or boot, if there is none); DIRECTORY is its /host
 #   vm.sh exec [-u USER] [-t SECONDS] COMMAND    run a shell command in it; its output and status are ours
 #   vm.sh stop                                   end it; what it changed on its disk is forgotten
+#   vm.sh running                                whether there is one
 #   vm.sh image DIRECTORY COMMAND                run a shell command in the image's files, without a machine
 #   vm.sh sources DIRECTORY                      a copy of this checkout's sources
 # Needs root. Everything lies in $PYOCI_VM (default ~/.cache/pyoci-vm). A machine takes two CPUs whole.
 # PYOCI_VM_ARCH     amd64 (default) or arm64: the machine's processor, whatever the host's
+# PYOCI_VM_DEBIAN   bookworm (default: systemd 252, podman 4.3, Linux 6.12 of backports) or trixie (systemd 257,
+#                   podman 5.4, its own kernel, v2 alone); each has a store of its own
 # PYOCI_VM_CGROUPS  v2 (default); or with Debian 12's own kernel, which has all of v1, and InfiniBand in software:
 #                   v1 and hybrid, as systemd set machines up before; v2-old
 # PYOCI_VM_LIVE     a directory of a second machine's own, to run beside another
@@ -18,6 +21,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 arch=${PYOCI_VM_ARCH:-amd64}
 store=${PYOCI_VM:-${XDG_CACHE_HOME:-$HOME/.cache}/pyoci-vm}
 [ "$arch" = amd64 ] || store=$store/$arch
+release=${PYOCI_VM_DEBIAN:-bookworm}
+[ "$release" = bookworm ] || store=$store/$release
 root=$store/root            # the image's files, also for building pyoci with the image's own Python
 qemu=$store/qemu
 cgroups=${PYOCI_VM_CGROUPS:-v2}
@@ -26,10 +31,10 @@ native=$(dpkg --print-architecture)
 live=${PYOCI_VM_LIVE:-$store/live-$cgroups} # sockets, logs and pids of the running machine
 memory=${PYOCI_VM_MEMORY:-3072}
 
-case $cgroups in
-    v2) kernel=cloud ;;
-    v1 | hybrid | v2-old) kernel=stock ;;
-    *) echo "PYOCI_VM_CGROUPS is v2, v2-old, hybrid or v1, not $cgroups" >&2; exit 2 ;;
+case $release/$cgroups in
+    bookworm/v2 | trixie/v2) kernel=cloud ;;
+    bookworm/v1 | bookworm/hybrid | bookworm/v2-old) kernel=stock ;;
+    *) echo "PYOCI_VM_DEBIAN/PYOCI_VM_CGROUPS: bookworm has v2, v2-old, hybrid, v1, trixie v2; no $release/$cgroups" >&2; exit 2 ;;
 esac
 
 case $arch in
@@ -69,8 +74,8 @@ apt_beside() {
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 'Created-By: Packages' | sort -u | head -n 1)
     [ -n "$mirror" ] || die "no mirror of Debian is configured here"
     mkdir -p "$store"/apt/lists/partial "$store"/apt/archives/partial
-    printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' "${mirror%/}" "${mirror%/}" > "$store/apt/image.list"
-    { cat "$store/apt/image.list"; echo "deb ${mirror%/} bookworm-backports main"; } > "$store/apt/beside.list"
+    printf "deb ${mirror%/} %s main\n" "$release" "$release-updates" > "$store/apt/image.list"
+    { cat "$store/apt/image.list"; printf "deb ${mirror%/} %s main\n" bookworm bookworm-backports; } | sort -u > "$store/apt/beside.list"
     apt=(-qq -o "Dir::Etc::SourceList=$store/apt/beside.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$store/apt/lists" -o "Dir::Cache::Archives=$store/apt/archives"
         -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
@@ -92,11 +97,19 @@ image() {
         exec chroot "$2" /bin/bash -c "$3"' sh "$1" "$root" "${*:2}"
 }
 
+# Files are exchanged in their directory, which a running machine may have, and what was built of them stays: only a copy
+# of another checkout is begun anew. Unchanged files keep their times, by which the build knows what to do.
 sources() {
-    rm -rf "$1"
+    local checkout list=.vm-sources
+    checkout=$(cd "$here/../.." && pwd)
     mkdir -p "$1"
-    (cd "$here/../.." && git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read -T - 2> /dev/null) \
-        | tar -x -C "$1"
+    [ "$(head -z -n 1 "$1/$list" 2> /dev/null | tr -d '\0')" = "$checkout" ] || find "$1" -mindepth 1 -delete
+    { printf '%s\0' "$checkout"; cd "$checkout"; git ls-files -z --cached --others --exclude-standard \
+        | while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done; } > "$1/$list.new"
+    [ ! -e "$1/$list" ] || comm -z -23 <(tail -z -n +2 "$1/$list" | sort -z) <(tail -z -n +2 "$1/$list.new" | sort -z) \
+        | (cd "$1" && xargs -0 -r rm -f --)
+    tail -z -n +2 "$1/$list.new" | tar -c --null -C "$checkout" -T - | tar -x -C "$1"
+    mv "$1/$list.new" "$1/$list"
 }
 
 # What a kernel's metapackage stands for: kernel_of NAME:ARCHITECTURE/SUITE
@@ -104,20 +117,25 @@ kernel_of() {
     apt-cache "${apt[@]}" show "$1" | sed -n 's/^Depends: *\(linux-image[^ ]*\).*/\1/p' | head -n 1
 }
 
-# Two kernels: a recent one, whose v1 memory and cpuset Debian leaves out, and Debian 12's own, which has all of v1.
+# A recent kernel, whose v1 memory and cpuset Debian leaves out, and for bookworm its own, which has all of v1.
+kernels() {
+    [ "$release" = bookworm ] && echo "cloud linux-image-cloud-$arch:$arch/bookworm-backports
+stock linux-image-$arch:$arch/bookworm" || echo "cloud linux-image-cloud-$arch:$arch/$release"
+}
+
 fetch() {
-    local cloud stock deb more=()
-    cloud=$(kernel_of "linux-image-cloud-$arch:$arch/bookworm-backports")
-    stock=$(kernel_of "linux-image-$arch:$arch/bookworm")
+    local name package wanted=() more=() deb
     foreign && more=(qemu-user/bookworm-backports)
     mkdir -p "$store/debs"
     rm -rf "$store"/debs/* "$qemu" "$store"/kernel* "$store/mmdebstrap"
-    say "downloading $cloud, $stock, QEMU and mmdebstrap"
-    (cd "$store/debs" && apt-get "${apt[@]}" download "$cloud:$arch" "$stock:$arch" mmdebstrap \
+    while read -r name package; do wanted+=("$name $(kernel_of "$package"):$arch"); done < <(kernels)
+    say "downloading ${wanted[*]#* }, QEMU and mmdebstrap"
+    (cd "$store/debs" && apt-get "${apt[@]}" download "${wanted[@]#* }" mmdebstrap/bookworm \
         "$system/bookworm-backports" "${more[@]}" qemu-system-common/bookworm-backports qemu-system-data/bookworm-backports)
     for deb in "$store"/debs/qemu-*.deb; do dpkg -x "$deb" "$qemu"; done
-    dpkg -x "$store/debs/$cloud"_*.deb "$store/kernel-cloud"
-    dpkg -x "$store/debs/$stock"_*.deb "$store/kernel-stock"
+    for name in "${wanted[@]}"; do name=${name%:*}; dpkg -x "$store/debs/${name#* }"_*.deb "$store/kernel-${name% *}"; done
+    # since Debian 13 packages have /usr/lib alone
+    for name in "$store"/kernel-*; do [ -d "$name/lib" ] || ln -s usr/lib "$name/lib"; done
     dpkg -x "$store"/debs/mmdebstrap_*.deb "$store/mmdebstrap"
 }
 
@@ -134,6 +152,7 @@ LIST
 }
 
 build() {
+    local name
     [ "$(id -u)" = 0 ] || die "building needs root"
     mkdir -p "$store"
     host_packages
@@ -146,9 +165,8 @@ build() {
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
         --aptopt='APT::Install-Recommends "false"' --include="$(image_packages)" \
-        bookworm "$root" "$store/apt/image.list" > "$store/install.log" 2>&1 || { tail -n 20 "$store/install.log" >&2; die "that failed"; }
-    install_kernel cloud
-    install_kernel stock
+        "$release" "$root" "$store/apt/image.list" > "$store/install.log" 2>&1 || { tail -n 20 "$store/install.log" >&2; die "that failed"; }
+    while read -r name _; do install_kernel "$name"; done < <(kernels)
     install -m 755 "$here/guest/agent.py" "$root/usr/local/sbin/vm-agent"
     cp "$here/guest/vm-agent.service" "$root/etc/systemd/system/"
     mkdir -p "$root/host"
@@ -270,10 +288,10 @@ stop() {
 command=${1:-}
 [ $# -gt 0 ] && shift
 case $command in
-    build | save | stop) "$command" ;;
+    build | save | stop | running) "$command" ;;
     sources) sources "$@" ;;
     start) start "$@" ;;
     exec) run_in "$@" ;;
     image) image "$@" ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
