@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import SYSTEMD, V2
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PATIENCE
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PATIENCE
 
 pytestmark = [
     pytest.mark.root,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import ROOT, SYSTEMD, V2
-from support.box import Box
-from support.bundle import Bundle
-from support.command import PATIENCE, Result, run
+
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.command import PATIENCE, Result, run
 
 pytestmark = [
     pytest.mark.root,
@@ -82,6 +83,8 @@ def no_bus():
     subprocess.run(["systemctl", "stop", "dbus.socket", "dbus.service"], check=True)
     yield
     subprocess.run(["systemctl", "start", "dbus.socket", "dbus.service"], check=True)
+    # whom the bus has lost does not always come back by itself
+    subprocess.run(["systemctl", "try-restart", "systemd-logind.service", "user@*.service"], check=True)
 
 
 def test_the_bus_is_stopped(scoped: Scoped, no_bus: None) -> None:
