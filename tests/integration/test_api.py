@@ -22,15 +22,25 @@ def program(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
 
 
+SAID = [
+    "status: running\nexec: 0\ncontainers: ['example'] []\nend: -9\n",
+    "('WORDS\\n', 'done\\n') 3\n",
+    "[0, 1, 2, 3, 4, 5, 6, 7]\n",
+    "['100', '30', 'hello', 'you', 'you'] 0\n",
+    "pids: {'current': 1, 'limit': 40}\ninside: True\nended: True -9\n",
+]
+
+
 @pytest.mark.root
-def test_the_program_of_the_page(box: Box, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "example.py").write_text(example)
+@pytest.mark.parametrize("number", range(5))
+def test_the_recipes_of_the_page(box: Box, tmp_path: Path, number: int) -> None:
+    recipes = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(recipes) == len(SAID)
+    (tmp_path / "recipe.py").write_text(recipes[number])
     bundle = box.bundle().args("sleep", "1000")
     bundle.write()
-    done = program(str(tmp_path / "example.py"), str(box.root), str(bundle.path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "status: running\nexec: 0\ncontainers: ['example'] []\n"
+    done = program(str(tmp_path / "recipe.py"), str(box.root), str(bundle.path))
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", SAID[number])
     assert box.left() == []
 
 
@@ -56,6 +66,12 @@ def test_the_public_names() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pyoci.nothing  # type: ignore[attr-defined] # noqa: B018
     assert (TREE / "pyoci" / "py.typed").exists()
+
+
+def test_the_import_alone_loads_nothing() -> None:
+    text = f"import sys; sys.path.insert(0, {str(TREE)!r}); before = set(sys.modules); import pyoci\n"
+    done = program("-I", "-c", text + "print(set(sys.modules) - before)")
+    assert done.stdout == "{'pyoci'}\n", done
 
 
 @pytest.mark.root
