@@ -6,7 +6,7 @@ import pyoci
 from pyoci import _shim
 from pyoci.containerd import messages
 from pyoci.containerd.codec import Malformed, decode, encode
-from pyoci.containerd.service import OPTIONS_FILE, STATE_ROOT, bundle_config, read_all
+from pyoci.containerd.files import OPTIONS_FILE, STATE_ROOT, bundle_config, read_all
 from pyoci.errors import Error
 
 TYPE_CHECKING = False

@@ -51,8 +51,17 @@ class Log:
 
             text += " " + " | ".join(traceback.format_exception(problem)).replace("\n", " ")
         elif problem is not None:
-            text += f": {type(problem).__name__}: {problem}"
+            text += f": {type(problem).__name__}: {problem}{_place(problem)}"
         self.write("error", text, **fields)
+
+
+def _place(problem: BaseException) -> str:
+    """Where it was raised."""
+    trace, found = problem.__traceback__, ""
+    while trace is not None:
+        found = f" ({trace.tb_frame.f_code.co_filename.rpartition('/pyoci/')[2]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
 
 
 def _quote(text: str) -> str:

@@ -45,7 +45,7 @@ class Shim:
         """Until the end."""
         self.loop.watch(self.listener.fd, select.EPOLLIN, lambda _: self._accept())
         _signal.set_wakeup_fd(self.loop.waker, warn_on_full_buffer=False)
-        _signal.signal(_signal.SIGCHLD, lambda *_: self._on_child())
+        _signal.signal(_signal.SIGCHLD, lambda *_: self.loop.post(self._on_child))
         for number in (_signal.SIGTERM, _signal.SIGINT):
             _signal.signal(number, lambda *_: self.loop.post(self._asked_to_end))
         for number in (_signal.SIGPIPE, _signal.SIGHUP):

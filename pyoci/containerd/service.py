@@ -4,6 +4,7 @@ import posix
 
 from pyoci.containerd import children, messages
 from pyoci.containerd.codec import Malformed, decode, encode
+from pyoci.containerd.files import OPTIONS_FILE, STATE_ROOT, bundle_config
 from pyoci.containerd.streams import Owner, Streams
 from pyoci.containerd.task import CREATED, NEVER, RUNNING, STOPPED, Member, Task
 from pyoci.errors import Error
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     Steps = Generator[Any, Any, Optional[Message]]
 
 SERVICES = ("containerd.task.v2.Task", "containerd.task.v3.Task")
-OPTIONS_FILE = "pyoci-shim.json"  # in the bundle, for `delete` when there is no shim any more
-STATE_ROOT = "/run/containerd/pyoci"
 _OK, _UNKNOWN, _INVALID, _NOT_FOUND, _EXISTS, _WRONG_STATE = 0, 2, 3, 5, 6, 9
 _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 12, 13, 14
 
@@ -526,29 +525,6 @@ def _owner(task: Task) -> "Optional[Owner]":
     uid = _mapped(linux.get("uidMappings"), user.get("uid", 0))
     gid = _mapped(linux.get("gidMappings"), user.get("gid", 0))
     return Owner(uid, gid) if uid or gid else None
-
-
-def bundle_config(bundle: str) -> "dict[str, Any]":
-    """The bundle's config.json, not checked: that is create's. {} where there is none, or another kind of document."""
-    from pyoci.json.document import MAX_BYTES, parse
-
-    try:
-        fd = posix.open(f"{bundle}/config.json", posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            config = parse(read_all(fd, MAX_BYTES))
-        finally:
-            posix.close(fd)
-    except (OSError, Error):
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
-def read_all(fd: int, limit: int) -> bytes:
-    """What a descriptor has until its end, up to a limit."""
-    data = b""
-    while len(data) <= limit and (piece := posix.read(fd, 1 << 16)):
-        data += piece
-    return data
 
 
 def _mapped(mappings: "Any", number: int) -> int:

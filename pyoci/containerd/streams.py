@@ -6,7 +6,6 @@ neither ends nor blocks the process. Only a terminal's bytes go through us.
 
 import posix
 import select
-import stat
 
 from pyoci.errors import Error
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pyoci.containerd.loop import Loop
 
 _CHUNK = 32 << 10
+_TYPE, _FIFO = 0o170000, 0o010000  # of st_mode; the module stat would bring half of Python with it
 _PATIENCE = 2.0  # seconds for a terminal that somebody keeps open after its process has ended
 _LOGGER_PATIENCE = 10.0
 _FIONREAD = 0x541B
@@ -81,7 +81,7 @@ class Streams:
             flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT
             self._give(number, posix.open(path, flags | posix.O_CLOEXEC, 0o644))
             return
-        if not stat.S_ISFIFO(posix.stat(path).st_mode):
+        if posix.stat(path).st_mode & _TYPE != _FIFO:
             flags = posix.O_RDONLY if number == 0 else posix.O_WRONLY | posix.O_APPEND
             self._give(number, posix.open(path, flags | posix.O_CLOEXEC))
             return
