@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from compare import CRIU, SIZED, Operation
-from engines.containerd import Containerd
+from engines.containerd import Containerd, ContainerdShim
 
 SYS = "/sys/fs/cgroup"
 # `ctr task exec` loses the output of what ends at once (1 to 3 in 120 on a busy machine, with runc and with pyoci): what
@@ -118,7 +118,7 @@ RUN = [
 TASK = [
     Operation(
         "create, start, kill, delete",
-        "$C c create --runtime io.containerd.runc.v2 $I c1 "
+        "$C c create --runtime $R $I c1 "
         "sleep 100 && $C task start -d --null-io c1 && $C task ls | grep c1 | tr -s ' ' | cut -d' ' -f1,3; $C task "
         "kill -s SIGKILL -a c1; until_ '$C task ls | grep c1 | grep -q STOPPED'; $C task rm c1; $C c rm c1; $C c ls -q",
         out="^c1 RUNNING",
@@ -275,7 +275,7 @@ def containerd_killed(engine: Containerd) -> str:
 KILLED = [
     _up(
         "the shim is killed",
-        "p=$($C task ls | awk '/^c1 /{print $2}'); kill -9 $(ps -eo pid,args | grep \"[c]ontainerd-shim-runc-v2.*-id c1 -address $D/\" | awk "
+        "p=$($C task ls | awk '/^c1 /{print $2}'); kill -9 $(ps -eo pid,args | grep \"[c]ontainerd-shim.*-id c1 -address $D/\" | awk "
         "'{print $1}'); until_ '! $C task ls | grep c1 | grep -q RUNNING'; $C task rm -f c1 >/dev/null 2>&1; $C c rm c1; "
         "until_ '! test -d /proc/$p'; $C c ls -q | grep -c c1",
         "^0$",
@@ -289,3 +289,8 @@ KILLED = [
 @pytest.mark.parametrize("operation", RUN + TASK + KILLED, ids=lambda operation: operation.name)
 def test_containerd(same, operation):  # type: ignore[no-untyped-def]
     same(Containerd, operation)
+
+
+@pytest.mark.parametrize("operation", RUN + TASK + KILLED, ids=lambda operation: operation.name)
+def test_containerd_with_our_plugin(same, operation):  # type: ignore[no-untyped-def]
+    same(ContainerdShim, operation)

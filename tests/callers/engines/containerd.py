@@ -1,6 +1,7 @@
 """containerd with a private root, state and socket: `$C` is ctr, `$K` is `ctr run` with the runtime, `$I` the image."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ from engines.base import Engine, busybox_root, image_archive
 from tests.support import leftovers
 
 IMAGE = "docker.io/library/bb:latest"
+BUILT = str(Path(compare.PYOCI).parent)  # where containerd-shim-pyoci-v1 is
+SHIMS = re.compile(rb"containerd-shim-runc-v2|--containerd-shim")
 
 _CONF = """version = 2
 root = "{directory}/root"
@@ -84,7 +87,7 @@ class Containerd(Engine):
             *command,
             "run",
             "--runtime",
-            "io.containerd.runc.v2",
+            self.plugin(),
             "--runc-binary",
             self.binary,
             "--fifo-dir",
@@ -100,6 +103,7 @@ class Containerd(Engine):
             RTBIN=self.binary,
             C=compare.quoted(command),
             K=compare.quoted(run),
+            R=self.plugin(),
             F=f"--fifo-dir {here}/fifo",
         )
         loaded = self.script("$C images import image.tar")
@@ -107,13 +111,17 @@ class Containerd(Engine):
         # the shim and its state directory: users of a user namespace must pass
         os.chmod(here / "state", 0o711)
 
+    def plugin(self) -> str:
+        """The name of containerd's runtime plugin, whose `--runc-binary` the runtime is."""
+        return "io.containerd.runc.v2"
+
     def _plugins(self) -> str:
         return self.plugins
 
     def begin(self) -> None:
         """Starts the daemon; also again, after its end."""
         here = self.directory
-        environment = dict(os.environ, TMPDIR=str(here / "tmp"), PATH=f"{here}/bin:{os.environ['PATH']}")
+        environment = dict(os.environ, TMPDIR=str(here / "tmp"), PATH=f"{here}/bin:{BUILT}:{os.environ['PATH']}")
         self.daemon = Daemon(
             ["containerd", "-c", str(here / "config.toml")], str(here / "log"), environment, str(here / "c.sock")
         )
@@ -121,6 +129,20 @@ class Containerd(Engine):
     def after(self, script: Any) -> None:
         if not isinstance(script, str) or "c1" in script:
             self.script("$C task kill -s SIGKILL -a c1; $C task rm -f c1; $C c rm c1")
+
+    def shims(self) -> set[int]:
+        """Pids of this containerd's shims."""
+        found = set()
+        mark = f"{self.directory}/".encode()
+        for pid in leftovers.descendants():
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    line = file.read()
+            except OSError:
+                continue
+            if SHIMS.search(line) and mark in line:
+                found.add(pid)
+        return found
 
     def stop(self) -> None:
         self.script("for c in $($C c ls -q); do $C task kill -s SIGKILL -a $c; $C task rm -f $c; $C c rm $c; done")
@@ -130,7 +152,7 @@ class Containerd(Engine):
 
     def remains(self) -> list[str]:
         """What the runtime has kept of containers that are gone."""
-        state = Path("/run/containerd/runc") / self.space
+        state = Path("/run/containerd", "pyoci" if "pyoci" in self.plugin() else "runc", self.space)
         shutil.rmtree(state / "@seccomp", ignore_errors=True)  # compiled profiles: a store, not a container's
         found = [str(path) for path in state.iterdir()] if state.exists() else []
         if not found and state.exists():
@@ -140,3 +162,12 @@ class Containerd(Engine):
     def version(self) -> str:
         out = subprocess.run(["containerd", "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
         return "containerd " + out.split()[2].split("~")[0]
+
+
+class ContainerdShim(Containerd):
+    """The same with pyoci's own plugin beside containerd's with runc."""
+
+    name = "containerd (ctr), containerd-shim-pyoci-v1"
+
+    def plugin(self) -> str:
+        return "io.containerd.pyoci.v1" if self.runtime == "pyoci" else super().plugin()
