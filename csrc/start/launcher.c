@@ -124,6 +124,54 @@ static int is_shim(const char *called)
     return called && strcmp(slash ? slash + 1 : called, SHIM) == 0;
 }
 
+/* containerd calls `delete` after each end, also of a container that the shim has removed already: then its note
+ * (pyoci/containerd/files.py) is no more in the bundle, and there is nothing to do but to answer: exit_status 137,
+ * exited_at now. Python is not started for that. */
+static int is_deleted(int argc, char **argv)
+{
+    const char *bundle = ".";
+    int deleted = 0;
+
+    if (argc < 2 || strcmp(argv[argc - 1], "delete") != 0)
+        return 0;
+    for (int n = 1; n + 1 < argc; n++)
+        if (strcmp(argv[n], "-bundle") == 0)
+            bundle = argv[n + 1];
+    int fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (faccessat(fd, "address", F_OK, 0) == 0) /* `start` was here */
+        deleted = faccessat(fd, "pyoci-shim.json", F_OK, 0) < 0 && errno == ENOENT;
+    close(fd);
+    return deleted;
+}
+
+static size_t put_number(unsigned char *to, unsigned long long number)
+{
+    size_t length = 0;
+
+    for (; number >= 0x80; number >>= 7)
+        to[length++] = (unsigned char)(number | 0x80);
+    to[length++] = (unsigned char)number;
+    return length;
+}
+
+static int answer_deleted(void)
+{
+    unsigned char time[24], answer[40] = { 0x10, 137, 1, 0x1a }; /* field 2, a number; field 3, a message */
+    struct timespec now;
+    size_t length = 0;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    time[length++] = 0x08;
+    length += put_number(time + length, (unsigned long long)now.tv_sec);
+    time[length++] = 0x10;
+    length += put_number(time + length, (unsigned long long)now.tv_nsec);
+    answer[4] = (unsigned char)length;
+    memcpy(answer + 5, time, length);
+    return write(STDOUT_FILENO, answer, 5 + length) == (ssize_t)(5 + length) ? 0 : 1;
+}
+
 /* Replaces this program; returns only when that fails. The words after our own name follow those that are fixed. */
 static void start(const char *const *fixed, size_t count, int argc, char **argv)
 {
@@ -169,6 +217,8 @@ int main(int argc, char **argv)
         fputs("pyoci: a limit of the stack below 128 KiB is too low for Python; raise it (ulimit -s)\n", stderr);
         return 1;
     }
+    if (as_shim && is_deleted(argc, argv))
+        return answer_deleted();
     scrub_environment(as_shim);
     if (!find_package(package, sizeof package)) {
         fputs("pyoci: the Python package that belongs to this program is missing; install pyoci again\n", stderr);

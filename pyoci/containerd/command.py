@@ -56,8 +56,13 @@ def main(words: "list[str]") -> int:
     try:
         return _run(Words(words))
     except (Error, OSError) as problem:
-        posix.write(2, f"containerd-shim-pyoci-v1: {problem}\n".encode("utf-8", "replace"))
-        return 1
+        text = str(problem)
+    except Malformed as problem:
+        text = f"standard input is malformed: {problem}"
+    except Exception as problem:
+        text = f"internal error: {type(problem).__name__}: {problem}"
+    posix.write(2, f"containerd-shim-pyoci-v1: {text}\n".encode("utf-8", "replace"))
+    return 1
 
 
 def _run(words: Words) -> int:

@@ -168,10 +168,14 @@ class Service:
         """In a thread."""
         from pyoci.containerd.mounts import mount_all, unmount
 
-        mount_all(request["rootfs"], task.bundle)
+        self._note(task)  # before anything is made that `delete` would have to remove
+        try:
+            mount_all(request["rootfs"], task.bundle)
+        except BaseException:
+            _forget(task)
+            raise
         streams = task.first.streams
         try:
-            self._note(task)
             task.owner = _owner(task)
             streams.open(task.owner, self._environment(task.id))
             options = CreateOptions(
@@ -192,6 +196,7 @@ class Service:
             streams.close()
             if request["rootfs"]:
                 unmount(f"{task.bundle}/rootfs")
+            _forget(task)
             raise
 
     def _note(self, task: Task) -> None:
@@ -299,6 +304,7 @@ class Service:
             task.runtime.delete(task.id, force=True)
             if task.has_mounts:
                 unmount(f"{task.bundle}/rootfs")
+            _forget(task)
 
         yield run
         if member.status == CREATED and member.child is not None:
@@ -478,6 +484,14 @@ class Service:
             self.on_shutdown()
         return None
         yield
+
+
+def _forget(task: Task) -> None:
+    """Nothing is left for `delete`."""
+    try:
+        posix.unlink(f"{task.bundle}/{OPTIONS_FILE}")
+    except OSError:
+        pass
 
 
 def _word(member: Member) -> str:

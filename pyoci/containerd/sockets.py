@@ -2,6 +2,7 @@
 
 import _socket
 import posix
+import sys
 
 from pyoci import _shim
 from pyoci.errors import Error
@@ -17,8 +18,11 @@ def name_for(address: str, namespace: str, group: str) -> str:
 
 def _sha256(data: bytes) -> str:
     try:
-        from _sha256 import sha256  # type: ignore[import-not-found]
-    except ImportError:
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256
+        else:
+            from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:  # a Python that is built without
         from hashlib import sha256
     return str(sha256(data).hexdigest())
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 OURS: str = _pyoci.argv[0].rpartition("/pyoci/")[0]  # where the package is; the launcher gives the whole path
 PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
 NATIVE = "pyoci._native"
-# Of hot commands
 CFFI = "_cffi_backend"
-EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios")
+# Of hot commands and of containerd's plugin
+EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios", "_socket", "_sha256", "_sha2")
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib

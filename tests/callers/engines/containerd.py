@@ -88,8 +88,7 @@ class Containerd(Engine):
             "run",
             "--runtime",
             self.plugin(),
-            "--runc-binary",
-            self.binary,
+            *self.binary_words(),
             "--fifo-dir",
             str(here / "fifo"),
         ]
@@ -114,6 +113,10 @@ class Containerd(Engine):
     def plugin(self) -> str:
         """The name of containerd's runtime plugin, whose `--runc-binary` the runtime is."""
         return "io.containerd.runc.v2"
+
+    def binary_words(self) -> list[str]:
+        """How the plugin is told of the runtime."""
+        return ["--runc-binary", self.binary]
 
     def _plugins(self) -> str:
         return self.plugins
@@ -171,3 +174,6 @@ class ContainerdShim(Containerd):
 
     def plugin(self) -> str:
         return "io.containerd.pyoci.v1" if self.runtime == "pyoci" else super().plugin()
+
+    def binary_words(self) -> list[str]:
+        return [] if self.runtime == "pyoci" else super().binary_words()
