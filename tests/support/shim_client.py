@@ -94,9 +94,10 @@ class Events:
         assert self._socket is not None
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        for peer in self._peers:
+        peers, self._peers = self._peers, []
+        for peer in peers:
+            peer.shutdown(socket.SHUT_RDWR)
             peer.close()
-        self._peers = []
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -112,6 +113,8 @@ class Events:
         try:
             while data := peer.recv(1 << 16):
                 for stream, _, _, body in frames.feed(data):
+                    if peer not in self._peers:
+                        return  # we have ended
                     self._take(decode(messages.REQUEST, body or b""))
                     peer.sendall(frame(stream, RESPONSE, b""))
         except OSError:
