@@ -6,11 +6,13 @@ import pyoci
 from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.json.document import dump
-from pyoci.plan.hooks import milliseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
+
+    from pyoci.container.state import Entry
 
 _OWNER_ENDED = 2  # csrc/shared/hook.h
 
@@ -37,52 +39,46 @@ def hook_state(config: "dict[str, Any]", container: str, bundle: str, status: st
     }
 
 
-def run_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owner: int = -1) -> None:
-    """Runs the hooks of a kind, in order, the state document on their standard input.
+def state_of(entry: "Entry", status: str, pid: int) -> "dict[str, Any]":
+    """The same, by what state.json holds."""
+    record = entry.record
+    config = {"ociVersion": record["oci_version"], "annotations": record.get("annotations")}
+    return hook_state(config, entry.container, record["bundle"], status, pid)
 
-    owner: pidfd of the process that waits for them; a hook that still runs when that ends is killed
-    Errors: Error of the first that fails.
+
+def run_hook(entry: "Entry", pid: int, owner: int, where: str, fields: "Any") -> None:
+    """Does a step RUNTIME_HOOK: runs a hook, the state document on its standard input.
+
+    pid:   of the container, for that
+    owner: pidfd of the process that waits for it; a hook that still runs when that ends is killed. Or -1
+    Errors: Error when it fails.
     """
-    for problem in _run_each(config, kind, state, owner):
-        if problem is not None:
-            raise problem
-
-
-def run_all_hooks(config: "dict[str, Any]", kind: str, state: "dict[str, Any]") -> "list[Error]":
-    """Runs all hooks of a kind whether they fail or not; what failed is returned."""
-    return [problem for problem in _run_each(config, kind, state, -1) if problem is not None]
-
-
-def _run_each(config: "dict[str, Any]", kind: str, state: "dict[str, Any]", owner: int) -> "Any":
     pyoci.mark("hooks")
-    for index, hook in enumerate((config.get("hooks") or {}).get(kind) or []):
-        try:
-            _run(hook, state, owner)
-        except Error as problem:
-            problem.location = f"hooks.{kind}[{index}] ({hook['path']})"
-            problem.step = f"error running {kind} hook #{index}"  # in runc's words, which scripts know
-            problem.by_init = kind in ("prestart", "createRuntime")
-            if problem.errno:
-                from pyoci.init.failures import hook_hint
+    kind, index, path, args, env, timeout, status = fields
+    state = state_of(entry, status, pid)
+    try:
+        _run(path, args, environment() if env is None else env, timeout, state, owner)
+    except Error as problem:
+        problem.location = where
+        problem.step = f"error running {kind} hook #{index}"  # in runc's words, which scripts know
+        problem.by_init = kind in ("prestart", "createRuntime")
+        if problem.errno:
+            from pyoci.init.failures import hook_hint
 
-                problem.hint = hook_hint(kind, problem.errno)
-            yield problem
-        else:
-            yield None
+            problem.hint = hook_hint(kind, problem.errno)
+        raise
 
 
-def _strings(values: "list[str]") -> "tuple[bytes, ...]":
+def _strings(values: "Iterable[str]") -> "tuple[bytes, ...]":
     return tuple([value.encode("utf-8", "surrogateescape") for value in values])
 
 
-def _run(hook: "dict[str, Any]", state: "dict[str, Any]", owner: int) -> None:
-    env = hook.get("env")
-    args = _strings(hook.get("args") or [hook["path"]])
-    variables = _strings(environment() if env is None else env)
-    document = dump(state).encode()
-    timeout = milliseconds(hook)
-    path, cwd = hook["path"].encode(), state["bundle"].encode()
-    result, status, ending, output = _shim.hook(path, args, variables, cwd, document, timeout, owner)
+def _run(
+    path: str, args: "Iterable[str]", env: "Iterable[str]", timeout: int, state: "dict[str, Any]", owner: int
+) -> None:
+    document, cwd = dump(state).encode(), state["bundle"].encode()
+    given = (path.encode(), _strings(args), _strings(env), cwd, document, timeout, owner)
+    result, status, ending, output = _shim.hook(*given)
     if result < 0:
         raise Error("start it", errno=-result, kind="hook")
     if not ending and status == 0:

@@ -177,6 +177,14 @@ def _rounded(tree: Tree, name: str, value: int) -> int:
     return -(-value // int(step)) * int(step)
 
 
+def enter_step(entry: "Entry", fields: "Any", pid: int) -> None:
+    """Does RESCTRL: puts a process, and what it starts, into the container's class of service."""
+    tree, group, named, monitor, lines = fields
+    wish = Wish({}, "")
+    wish.group, wish.named, wish.monitor, wish.lines = group, bool(named), monitor, lines
+    enter(entry, Tree(tree), wish, [pid])
+
+
 def enter(entry: "Entry", tree: Tree, wish: Wish, pids: "list[int]") -> None:
     """Makes the groups, writes the schemata, and puts processes in; state.json knows of it first."""
     made = not tree.exists(wish.group)
@@ -187,6 +195,9 @@ def enter(entry: "Entry", tree: Tree, wish: Wish, pids: "list[int]") -> None:
         "named": wish.named,
         "monitor": wish.monitor,
     }
+    undo = entry.record.get("undo")
+    if undo is not None and not any(step[0] == "leave_resctrl" for step in undo):  # update gives a class to one without
+        undo.append(["leave_resctrl", _WHERE, []])
     entry.save()
     if made:
         tree.make(wish.group, "closID" if wish.named else "")

@@ -105,8 +105,6 @@ FILE_OF(operations) = {
     TEXT("")
     PLAN_OPERATIONS(OPERATION_NUMBER)
     TEXT("")
-    PLAN_RUNTIME_OPERATIONS(OPERATION_NUMBER)
-    TEXT("")
     PLAN_SYNC_POINTS(ENUM)
     TEXT("")
     PLAN_REPORTS(ENUM)
@@ -119,18 +117,24 @@ FILE_OF(operations) = {
 };
 
 #define FIELD(kind, name) "(\"" #kind "\", \"" #name "\"), "
-#define OPERATION(NAME, name, words) TEXT("    (\"" #NAME "\", \"" words "\", (" FIELDS_##NAME(FIELD) ")),")
-#define RUNTIME_OPERATION(NAME, name) \
-    { OP_##NAME, "    \1: (\"" #NAME "\", \"" #name "\", (" FIELDS_##NAME(FIELD) "))," },
+#define WORDS(NAME, words) "(\"" #NAME "\", \"" words "\", (" FIELDS_##NAME(FIELD) ")),"
+#define OPERATION(NAME, name, who, words) FOR_INIT_##who(TEXT("    " WORDS(NAME, words)))
+#define RUNTIME_OPERATION(NAME, name, who, words) FOR_RUNTIME_##who({ OP_##NAME, "    \1: " WORDS(NAME, words) },)
+#define FOR_BOTH_INIT(...)
+#define FOR_BOTH_RUNTIME(...)
+#define FOR_BOTH_BOTH(...) __VA_ARGS__
+#define BOTH_OPERATION(NAME, name, who, words) FOR_BOTH_##who(TEXT("    \"" #NAME "\","))
 #define SYNC_POINT(name, words) TEXT("    \"" words "\",")
 
 FILE_OF(words) = {
     TEXT("\"\"\"The operations in words. Generated from csrc/shared/plan.h by csrc/constants.c: do not edit.\"\"\"\n")
-    TEXT("# (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (")
+    TEXT("# init's: (name, what it does, ((kind, field), ...)), by number\nOPERATIONS = (")
     PLAN_OPERATIONS(OPERATION)
-    TEXT(")\n# the runtime's, by number: (name, what `pyoci plan` calls it, ((kind, field), ...))\nRUNTIME_OPERATIONS = {")
-    PLAN_RUNTIME_OPERATIONS(RUNTIME_OPERATION)
-    TEXT("}\nSYNC_POINTS = (")
+    TEXT(")\n# the runtime's, by number\nRUNTIME_OPERATIONS = {")
+    PLAN_OPERATIONS(RUNTIME_OPERATION)
+    TEXT("}\n# where both meet\nBOTH = (")
+    PLAN_OPERATIONS(BOTH_OPERATION)
+    TEXT(")\nSYNC_POINTS = (")
     PLAN_SYNC_POINTS(SYNC_POINT)
     TEXT(")")
 };

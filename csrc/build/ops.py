@@ -7,7 +7,7 @@ the interpreter's program each call is the tuple that it would return (modules.p
 import re
 
 STEPS = {"OPERATIONS": "InitStep", "RUNTIME_OPERATIONS": "RuntimeStep"}
-TYPES = {"i": "int", "s": "str", "l": "tuple[str, ...]", "b": "bytes"}
+TYPES = {"i": "int", "s": "str", "l": "tuple[str, ...]", "b": "bytes", "j": "Any"}
 POINT = ("i", "point")
 CONSTANT = re.compile(r"^([A-Z_]+) = ", re.MULTILINE)
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define FIELD_KIND(kind, name) #kind
-#define FIELD_KINDS(NAME, name, words) "" FIELDS_##NAME(FIELD_KIND),
+#define FIELD_KINDS(NAME, name, who, words) FOR_INIT_##who("" FIELDS_##NAME(FIELD_KIND),)
 /* The kinds of each operation's fields: one letter a field */
 static const char *const field_kinds[] = { PLAN_OPERATIONS(FIELD_KINDS) };
 #undef FIELD_KINDS

@@ -9,7 +9,7 @@
 
 typedef int step_function(struct context *c, const struct step *step);
 
-#define STEP_FUNCTION(NAME, name, words) [OP_##NAME] = step_##name,
+#define STEP_FUNCTION(NAME, name, who, words) FOR_INIT_##who([OP_##NAME] = step_##name,)
 static step_function *const functions[OPERATIONS] = { PLAN_OPERATIONS(STEP_FUNCTION) };
 
 static int map_plan(int fd, struct plan *plan)

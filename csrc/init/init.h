@@ -28,11 +28,11 @@ struct step {
 
 /* Named views of a step's fields, in the order of plan.h */
 #define PLAN_FIELD_MEMBER(kind, name) union field name;
-#define PLAN_FIELD_STRUCT(NAME, name, words)                   \
-    struct fields_##name {                                     \
+#define PLAN_FIELD_STRUCT(NAME, name, who, words)              \
+    FOR_INIT_##who(struct fields_##name {                      \
         char nothing[0];                                       \
         FIELDS_##NAME(PLAN_FIELD_MEMBER)                       \
-    };
+    };)
 PLAN_OPERATIONS(PLAN_FIELD_STRUCT)
 
 struct plan {
@@ -146,7 +146,8 @@ static inline int keep_fd(int *fd)
 
 #define FIELDS(name, step) const struct fields_##name *f = (const void *)(step)->fields
 
-#define PLAN_DECLARE_STEP(NAME, name, words) int step_##name(struct context *c, const struct step *step);
+#define PLAN_DECLARE_STEP(NAME, name, who, words) \
+    FOR_INIT_##who(int step_##name(struct context *c, const struct step *step);)
 PLAN_OPERATIONS(PLAN_DECLARE_STEP)
 
 /* Strings of a list, one after another: for (s = list_first(l); s; s = list_next(l, s)) */

@@ -1,15 +1,16 @@
-/* plan.h: THE list of operations. init.c runs init's, pyoci/init/launch.py the runtime's; build/constants.c and build/ops.py make of
- * them pyoci/plan/ops.py, whose functions make steps, and ops.pyi, by which mypy checks each call of them.
+/* plan.h: THE list of operations, each with who does it: INIT (init.c), the RUNTIME (pyoci/container/perform.py), or BOTH, who
+ * meet there. build/constants.c and build/ops.py make of them pyoci/plan/ops.py, whose functions make steps, and ops.pyi, by
+ * which mypy checks each call of them.
  *
- * A plan is a memory file:
+ * Init's plan is a memory file:
  *
  *     header   magic, version, number of 64-bit words of steps, bytes of pool
  *     words    for each step: (operation | fields << 16 | pool offset of its config location << 32), then its fields
  *     pool     NUL-terminated strings and blobs; a field that points here is (offset | length << 32)
  *
  * Field kinds: i a signed 64-bit number, s a string without NUL, l a list of strings (each ends in NUL), b bytes.
- * To add an operation: a line in PLAN_OPERATIONS, its FIELDS, and a function step_<name> in one of steps_*.c. For one of
- * the runtime's: a line in PLAN_RUNTIME_OPERATIONS, its FIELDS, and a branch of obey() in pyoci/init/launch.py.
+ * To add an operation: a line in PLAN_OPERATIONS, init's before the runtime's, its FIELDS, and what does it: for init a
+ * function step_<name> in one of steps_*.c, for the runtime a function in the table of pyoci/container/perform.py.
  */
 #ifndef PYOCI_PLAN_H
 #define PYOCI_PLAN_H
@@ -28,70 +29,106 @@ struct plan_header {
     uint32_t pool;
 };
 
-/*  operation          function            what it does, for people */
+/*  operation          function            who      what it does, for people */
 /* clang-format off */
-#define PLAN_OPERATIONS(OP)                                               \
-    /* namespaces */                                                      \
-    OP(OPEN_PROC, open_proc, "open procfs")                               \
-    OP(OPEN_NAMESPACE, open_namespace, "open namespace")                  \
-    OP(JOIN_NAMESPACE, join_namespace, "join namespace")                  \
-    OP(JOIN_PROCESS, join_process, "join the container's namespaces")     \
-    OP(USE_ROOT, use_root, "open the root")                \
-    OP(UNSHARE, unshare, "make namespaces")                               \
-    OP(TIME_OFFSETS, time_offsets, "set time offsets")                    \
-    OP(FORK, fork, "start the process inside its namespaces")             \
-    OP(SESSION, session, "start a session")                               \
-    OP(JOIN_CGROUPS, join_cgroups, "join cgroups")                        \
-    OP(SYNC, sync, "wait for the runtime")                                \
-    OP(DUMPABLE, dumpable, "let the runtime write our id maps")           \
-    OP(BECOME_ROOT, become_root, "become root of the user namespace")     \
-    OP(KEYRING, keyring, "make a session keyring")                        \
-    OP(LOOPBACK_UP, loopback_up, "bring up lo")                           \
-    OP(HOSTNAME, hostname, "set hostname")                                \
-    OP(DOMAINNAME, domainname, "set domainname")                          \
-    /* root filesystem */                                                 \
-    OP(OWN_MOUNTS, own_mounts, "separate mounts from the host")           \
-    OP(TAKE_MOUNTS, take_mounts, "take mounts from the runtime")          \
-    OP(OPEN_ROOT, open_root, "open rootfs")                               \
-    OP(MOUNT_NEW, mount_new, "mount")                                     \
-    OP(MOUNT_BIND, mount_bind, "bind mount")                              \
-    OP(MOUNT_CHANGE, mount_change, "change mount attributes")             \
-    OP(MAKE_DIRECTORY, make_directory, "make directory")                  \
-    OP(MAKE_NODE, make_node, "make device")                               \
-    OP(MAKE_LINK, make_link, "make symbolic link")                        \
-    OP(CONSOLE, console, "set up the terminal")                           \
-    OP(PIVOT_ROOT, pivot_root, "switch to the rootfs")                    \
-    OP(UNMOUNT, unmount, "unmount")                                       \
-    OP(MOVE_ROOT, move_root, "switch to the rootfs (no pivot)")           \
-    OP(CHANGE_ROOT, change_root, "switch to the rootfs (chroot)")         \
-    OP(ROOT_PROPAGATION, root_propagation, "set rootfs propagation")      \
-    OP(SYSCTL, sysctl, "set sysctl")                                      \
-    OP(READONLY_PATH, readonly_path, "make path read-only")               \
-    OP(MASK_PATH, mask_path, "mask path")                                 \
-    /* process */                                                         \
-    OP(STDIO, stdio, "hand over standard streams")                        \
-    OP(NO_NEW_PRIVILEGES, no_new_privileges, "set no_new_privs")          \
-    OP(SCHEDULER, scheduler, "set scheduler")                             \
-    OP(AFFINITY, affinity, "set CPU affinity")                            \
-    OP(IO_PRIORITY, io_priority, "set I/O priority")                      \
-    OP(PERSONALITY, personality, "set personality")                       \
-    OP(MEMORY_POLICY, memory_policy, "set memory policy")                 \
-    OP(ENTER_CWD, enter_cwd, "change to cwd")                             \
-    OP(FIND_HOME, find_home, "look up HOME")                              \
-    OP(FIND_EXECUTABLE, find_executable, "find executable")               \
-    OP(AWAIT_START, await_start, "wait for start")                        \
-    OP(HOOK, hook, "run hook")                                            \
-    OP(LABEL, label, "set security label")                                \
-    OP(SECCOMP, seccomp, "load seccomp filter")                           \
-    OP(BOUNDING, bounding, "drop capabilities from the bounding set")     \
-    OP(IDENTITY, identity, "set user and groups")                         \
-    OP(CAPABILITIES, capabilities, "set capabilities")                    \
-    OP(UMASK, umask, "set umask")                                         \
-    OP(CLOSE_FILES, close_files, "close files")                           \
-    OP(SUPERVISE, supervise, "stay as the first process")                 \
-    OP(EXECUTE, execute, "execute")                                       \
-    /* watching */                                                        \
-    OP(TIMED, timed, "time the steps")
+#define PLAN_OPERATIONS(OP)                                                                  \
+    /* namespaces */                                                                         \
+    OP(OPEN_PROC, open_proc, INIT, "open procfs")                                            \
+    OP(OPEN_NAMESPACE, open_namespace, INIT, "open namespace")                               \
+    OP(JOIN_NAMESPACE, join_namespace, INIT, "join namespace")                               \
+    OP(JOIN_PROCESS, join_process, INIT, "join the container's namespaces")                  \
+    OP(USE_ROOT, use_root, INIT, "open the root")                                            \
+    OP(UNSHARE, unshare, INIT, "make namespaces")                                            \
+    OP(TIME_OFFSETS, time_offsets, INIT, "set time offsets")                                 \
+    OP(FORK, fork, INIT, "start the process inside its namespaces")                          \
+    OP(SESSION, session, INIT, "start a session")                                            \
+    OP(JOIN_CGROUPS, join_cgroups, BOTH, "join cgroups")                                     \
+    OP(SYNC, sync, BOTH, "wait for the runtime")                                             \
+    OP(DUMPABLE, dumpable, INIT, "let the runtime write our id maps")                        \
+    OP(BECOME_ROOT, become_root, INIT, "become root of the user namespace")                  \
+    OP(KEYRING, keyring, INIT, "make a session keyring")                                     \
+    OP(LOOPBACK_UP, loopback_up, INIT, "bring up lo")                                        \
+    OP(HOSTNAME, hostname, INIT, "set hostname")                                             \
+    OP(DOMAINNAME, domainname, INIT, "set domainname")                                       \
+    /* root filesystem */                                                                    \
+    OP(OWN_MOUNTS, own_mounts, INIT, "separate mounts from the host")                        \
+    OP(TAKE_MOUNTS, take_mounts, INIT, "take mounts from the runtime")                       \
+    OP(OPEN_ROOT, open_root, INIT, "open rootfs")                                            \
+    OP(MOUNT_NEW, mount_new, INIT, "mount")                                                  \
+    OP(MOUNT_BIND, mount_bind, INIT, "bind mount")                                           \
+    OP(MOUNT_CHANGE, mount_change, INIT, "change mount attributes")                          \
+    OP(MAKE_DIRECTORY, make_directory, INIT, "make directory")                               \
+    OP(MAKE_NODE, make_node, INIT, "make device")                                            \
+    OP(MAKE_LINK, make_link, INIT, "make symbolic link")                                     \
+    OP(CONSOLE, console, INIT, "set up the terminal")                                        \
+    OP(PIVOT_ROOT, pivot_root, INIT, "switch to the rootfs")                                 \
+    OP(UNMOUNT, unmount, INIT, "unmount")                                                    \
+    OP(MOVE_ROOT, move_root, INIT, "switch to the rootfs (no pivot)")                        \
+    OP(CHANGE_ROOT, change_root, INIT, "switch to the rootfs (chroot)")                      \
+    OP(ROOT_PROPAGATION, root_propagation, INIT, "set rootfs propagation")                   \
+    OP(SYSCTL, sysctl, INIT, "set sysctl")                                                   \
+    OP(READONLY_PATH, readonly_path, INIT, "make path read-only")                            \
+    OP(MASK_PATH, mask_path, INIT, "mask path")                                              \
+    /* process */                                                                            \
+    OP(STDIO, stdio, INIT, "hand over standard streams")                                     \
+    OP(NO_NEW_PRIVILEGES, no_new_privileges, INIT, "set no_new_privs")                       \
+    OP(SCHEDULER, scheduler, INIT, "set scheduler")                                          \
+    OP(AFFINITY, affinity, INIT, "set CPU affinity")                                         \
+    OP(IO_PRIORITY, io_priority, INIT, "set I/O priority")                                   \
+    OP(PERSONALITY, personality, INIT, "set personality")                                    \
+    OP(MEMORY_POLICY, memory_policy, INIT, "set memory policy")                              \
+    OP(ENTER_CWD, enter_cwd, INIT, "change to cwd")                                          \
+    OP(FIND_HOME, find_home, INIT, "look up HOME")                                           \
+    OP(FIND_EXECUTABLE, find_executable, INIT, "find executable")                            \
+    OP(AWAIT_START, await_start, BOTH, "wait for start")                                     \
+    OP(HOOK, hook, INIT, "run hook")                                                         \
+    OP(LABEL, label, INIT, "set security label")                                             \
+    OP(SECCOMP, seccomp, INIT, "load seccomp filter")                                        \
+    OP(BOUNDING, bounding, INIT, "drop capabilities from the bounding set")                  \
+    OP(IDENTITY, identity, INIT, "set user and groups")                                      \
+    OP(CAPABILITIES, capabilities, INIT, "set capabilities")                                 \
+    OP(UMASK, umask, INIT, "set umask")                                                      \
+    OP(CLOSE_FILES, close_files, INIT, "close files")                                        \
+    OP(SUPERVISE, supervise, INIT, "stay as the first process")                              \
+    OP(EXECUTE, execute, INIT, "execute")                                                    \
+    /* watching */                                                                           \
+    OP(TIMED, timed, INIT, "time the steps")                                                 \
+    /* the runtime, from outside */                                                          \
+    OP(NOTE, note, RUNTIME, "write down what will be made")                                  \
+    OP(MAKE_CGROUP, make_cgroup, RUNTIME, "make cgroup")                                     \
+    OP(FILL_CPUSET, fill_cpuset, RUNTIME, "give the cgroup CPUs and memory nodes")           \
+    OP(HAND_DOWN, hand_down, RUNTIME, "enable controllers")                                  \
+    OP(CGROUP_TYPE, cgroup_type, RUNTIME, "join a threaded cgroup")                          \
+    OP(LIMIT, limit, RUNTIME, "set limit")                                                   \
+    OP(LIMIT_AGAIN, limit_again, RUNTIME, "set what was refused beside former limits")       \
+    OP(DELEGATE_CGROUP, delegate_cgroup, RUNTIME, "give the cgroup to the user")             \
+    OP(START_UNIT, start_unit, RUNTIME, "start unit")                                        \
+    OP(DEVICE_RULES, device_rules, RUNTIME, "set device rules")                              \
+    OP(DEVICE_PROGRAM, device_program, RUNTIME, "attach a device program")                   \
+    OP(START_INIT, start_init, RUNTIME, "start init")                                        \
+    OP(RECORD, record, RUNTIME, "write down the process")                                    \
+    OP(UID_MAP, uid_map, RUNTIME, "write uid_map")                                           \
+    OP(GID_MAP, gid_map, RUNTIME, "write gid_map")                                           \
+    OP(SETGROUPS, setgroups, RUNTIME, "write setgroups")                                     \
+    OP(NEWUIDMAP, newuidmap, RUNTIME, "run newuidmap")                                       \
+    OP(NEWGIDMAP, newgidmap, RUNTIME, "run newgidmap")                                       \
+    OP(OOM_SCORE_ADJ, oom_score_adj, RUNTIME, "write oom_score_adj")                         \
+    OP(RESCTRL, resctrl, RUNTIME, "enter a class of service")                                \
+    OP(JOIN_RESCTRL, join_resctrl, RUNTIME, "join the container's class of service")         \
+    OP(NET_DEVICE, net_device, RUNTIME, "move network device")                               \
+    OP(RUNTIME_HOOK, runtime_hook, RUNTIME, "run hook")                                      \
+    OP(RLIMIT, rlimit, RUNTIME, "set resource limit")                                    \
+    OP(READY, ready, RUNTIME, "let it be started")                                           \
+    OP(RELEASE_NETWORK, release_network, RUNTIME, "let go of the network namespace")         \
+    OP(SEND_PIDFD, send_pidfd, RUNTIME, "send the pidfd")                                    \
+    OP(PID_FILE, pid_file, RUNTIME, "write the pid file")                                    \
+    OP(END_PROCESSES, end_processes, RUNTIME, "end what runs")                               \
+    OP(STOP_UNIT, stop_unit, RUNTIME, "stop unit")                                           \
+    OP(REMOVE_CGROUP, remove_cgroup, RUNTIME, "remove cgroup")                               \
+    OP(LEAVE_RESCTRL, leave_resctrl, RUNTIME, "remove the class of service")                 \
+    OP(RETURN_DEVICES, return_devices, RUNTIME, "take network devices back")                 \
+    OP(RELEASE_ROOT, release_root, RUNTIME, "take away the root that CRIU was given")        \
+    OP(REMOVE_STATE, remove_state, RUNTIME, "remove the state")
 /* clang-format on */
 
 #define FIELDS_OPEN_PROC(F)
@@ -156,27 +193,43 @@ struct plan_header {
 #define FIELDS_EXECUTE(F) F(l, args) F(l, env)
 #define FIELDS_TIMED(F)
 
-/* What the runtime does to init from outside, while that waits (the plan for init has none of these) */
-#define PLAN_RUNTIME_OPERATIONS(OP)   \
-    OP(UID_MAP, uid_map)              \
-    OP(GID_MAP, gid_map)              \
-    OP(SETGROUPS, setgroups)          \
-    OP(NEWUIDMAP, newuidmap)          \
-    OP(NEWGIDMAP, newgidmap)          \
-    OP(OOM_SCORE_ADJ, oom_score_adj)  \
-    OP(RESCTRL, resctrl)              \
-    OP(NET_DEVICE, net_device)        \
-    OP(RLIMIT, rlimit)
-
+/* the runtime's; j is plain data of any kind (JSON's), which only Python reads */
+#define FIELDS_NOTE(F)
+#define FIELDS_MAKE_CGROUP(F) F(s, path) F(s, base) F(l, parents) F(i, flags)
+#define FIELDS_FILL_CPUSET(F) F(s, path) F(s, base)
+#define FIELDS_HAND_DOWN(F) F(s, path) F(s, base) F(l, controllers)
+#define FIELDS_CGROUP_TYPE(F) F(s, path) F(i, flags)
+#define FIELDS_LIMIT(F) F(s, path) F(l, choices) F(s, controller) F(i, flags)
+#define FIELDS_LIMIT_AGAIN(F)
+#define FIELDS_DELEGATE_CGROUP(F) F(s, path) F(i, uid)
+#define FIELDS_START_UNIT(F) F(s, unit) F(s, slice) F(i, user) F(j, properties)
+#define FIELDS_DEVICE_RULES(F) F(s, path) F(l, writes)
+#define FIELDS_DEVICE_PROGRAM(F) F(s, path) F(b, program) F(i, flags)
+#define FIELDS_START_INIT(F)
+#define FIELDS_RECORD(F)
 #define FIELDS_UID_MAP(F) F(s, lines)
 #define FIELDS_GID_MAP(F) F(s, lines)
 #define FIELDS_SETGROUPS(F) F(s, word)
 #define FIELDS_NEWUIDMAP(F) F(s, helper) F(l, numbers)
 #define FIELDS_NEWGIDMAP(F) F(s, helper) F(l, numbers)
 #define FIELDS_OOM_SCORE_ADJ(F) F(i, value)
-#define FIELDS_RESCTRL(F) F(s, tree)
-#define FIELDS_NET_DEVICE(F) F(s, name) F(s, target)
+#define FIELDS_RESCTRL(F) F(s, tree) F(s, group) F(i, named) F(s, monitor) F(j, lines)
+#define FIELDS_JOIN_RESCTRL(F) F(j, groups)
+#define FIELDS_NET_DEVICE(F) F(s, name) F(s, target) F(s, path)
+#define FIELDS_RUNTIME_HOOK(F) F(s, kind) F(i, index) F(s, path) F(l, args) F(j, env) F(i, timeout) F(s, status)
 #define FIELDS_RLIMIT(F) F(i, number) F(i, soft) F(i, hard)
+#define FIELDS_READY(F)
+#define FIELDS_RELEASE_NETWORK(F)
+#define FIELDS_SEND_PIDFD(F) F(s, socket) F(s, message)
+#define FIELDS_PID_FILE(F) F(s, path)
+/* what takes back: delete's, and create's when it fails */
+#define FIELDS_END_PROCESSES(F)
+#define FIELDS_STOP_UNIT(F) F(s, unit) F(i, user)
+#define FIELDS_REMOVE_CGROUP(F) F(s, path) F(l, parents)
+#define FIELDS_LEAVE_RESCTRL(F)
+#define FIELDS_RETURN_DEVICES(F)
+#define FIELDS_RELEASE_ROOT(F)
+#define FIELDS_REMOVE_STATE(F)
 
 /* taken: the number of a mount that the runtime has opened for us, in the order of TAKE_MOUNTS, or -1 */
 
@@ -189,7 +242,7 @@ struct plan_header {
     P(SYNC_NETWORK, "network")       /* network devices: init is in its last network namespace */ \
     P(SYNC_LIMITS, "limits")         /* exec: all is set up, the user's limits come now */
 
-/* flags of MOUNT_NEW, MOUNT_BIND, READONLY_PATH, MASK_PATH, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
+/* flags of steps: MOUNT_NEW, MOUNT_BIND, READONLY_PATH, MASK_PATH, MAKE_NODE, MAKE_LINK, CONSOLE, ENTER_CWD and IDENTITY */
 #define PLAN_FLAGS(P)                                                                \
     P(MOUNT_PLAIN_TARGET, 1)  /* no symbolic link may lie on the way: /proc, /sys */ \
     P(MOUNT_KEEP_MODE, 2)     /* tmpfs takes the mode of the directory it covers */  \
@@ -205,7 +258,12 @@ struct plan_header {
     P(LINK_REPLACE, 1)        /* what is there is removed */                         \
     P(CONSOLE_DEVICE, 1)      /* bind it to /dev/console */                          \
     P(CWD_TRY, 1)             /* not yet the user: permission denied is no error */  \
-    P(IDENTITY_NO_GROUPS, 1)  /* setgroups is denied here */
+    P(IDENTITY_NO_GROUPS, 1)  /* setgroups is denied here */ \
+    P(CGROUP_OPTIONAL, 1)     /* MAKE_CGROUP: without the right to make it, do without */ \
+    P(CGROUP_LIMITED, 2)      /* unless limits are asked for */                 \
+    P(CGROUP_OF_SYSTEMD, 4)   /* who may have made it: nobody is asked whether it is in use */ \
+    P(LIMIT_IDLE, 1)          /* LIMIT: its value means «no limit», and without the file nothing is to be done */ \
+    P(DEVICES_TRY, 1)         /* DEVICE_PROGRAM: not to be permitted is no error */
 
 /* what init and runtime say to each other: one record, one packet */
 #define PLAN_TEXT_MAX 3072
@@ -251,9 +309,16 @@ enum plan_sync_point { PLAN_SYNC_POINTS(PLAN_ENUMERATE) SYNC_POINTS };
 enum plan_report_kind { PLAN_REPORTS(PLAN_ENUMERATE) REPORT_KINDS };
 enum plan_call { PLAN_CALLS(PLAN_ENUMERATE) CALLS };
 #define PLAN_NUMBER_OP(name, ...) OP_##name,
-enum plan_operation { PLAN_OPERATIONS(PLAN_NUMBER_OP) OPERATIONS };
-/* numbers of their own, so that none is taken for one of init's */
-enum plan_runtime_operation { OP_RUNTIME = 255, PLAN_RUNTIME_OPERATIONS(PLAN_NUMBER_OP) };
+/* init's come first: it knows no number from OPERATIONS on */
+enum plan_operation { PLAN_OPERATIONS(PLAN_NUMBER_OP) ALL_OPERATIONS };
+#define FOR_INIT_INIT(...) __VA_ARGS__
+#define FOR_INIT_BOTH(...) __VA_ARGS__
+#define FOR_INIT_RUNTIME(...)
+#define FOR_RUNTIME_INIT(...)
+#define FOR_RUNTIME_BOTH(...)
+#define FOR_RUNTIME_RUNTIME(...) __VA_ARGS__
+#define PLAN_COUNT_OP(NAME, name, who, words) FOR_INIT_##who(NUMBER_OF_##NAME,)
+enum plan_init_operations { PLAN_OPERATIONS(PLAN_COUNT_OP) OPERATIONS };
 #define PLAN_NUMBER_FLAG(name, value) PLAN_##name = (value),
 enum plan_flag { PLAN_FLAGS(PLAN_NUMBER_FLAG) };
 

@@ -1,6 +1,8 @@
 """Cgroups of a container: plan() for a new one, load() for one in a state file; both give a Manager.
 
-managers     v1, v2, disabled; systemd (a room of its own)
+compilers    plan_v1, plan_v2, systemd.manager: the steps that make and remove a container's cgroups
+steps        perform: makes them
+managers     v1, v2, disabled, systemd.manager: find, read, freeze, kill and change what is there
 directories  tree, subpath; host: the machine, and the tests' seam
 limits       limits_v1, limits_v2 over compile, settings, settings_v1, settings_v2, convert, devices, bpf, bpf_attach
 reading      stats with stats_v1, stats_v2; mounts
@@ -17,26 +19,29 @@ if TYPE_CHECKING:
     # which it writes 0. All of it is the caller's to close; (-1, []): it must be moved
     from pyoci.cgroups.v1 import Manager as ManagerV1
     from pyoci.cgroups.v2 import Manager as ManagerV2
+    from pyoci.plan.ops import RuntimeStep
 
     class Manager(Protocol):
         """What every driver can do; the methods are explained in v1.py and v2.py.
 
-        A process is made thus: create_early(), a birth in birthplace(), create_late(), then it joins by tasks() or is
-        moved by join(); at last apply().
+        before, birth, joined, undo: of a new container, the steps that make and remove them, as in Plan. A process is
+        born in birthplace(), then it joins by tasks() or is moved by join().
         """
 
         @property
-        def made(self) -> "list[str]": ...
+        def before(self) -> "list[RuntimeStep]": ...
+        @property
+        def birth(self) -> "list[RuntimeStep]": ...
+        @property
+        def joined(self) -> "list[RuntimeStep]": ...
+        @property
+        def undo(self) -> "list[RuntimeStep]": ...
         @property
         def warnings(self) -> "list[str]": ...
         def record(self) -> "dict[str, Any]": ...
-        def create(self) -> None: ...
-        def create_early(self) -> None: ...
-        def create_late(self) -> None: ...
         def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int: ...
         def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]": ...
         def join(self, pid: int) -> None: ...
-        def apply(self) -> None: ...
         def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None: ...
         def update(self, resources: "dict[str, Any]") -> None: ...
         def freeze(self) -> None: ...
@@ -48,8 +53,7 @@ if TYPE_CHECKING:
         def kill(self, number: int) -> None: ...
         def stats(self) -> "dict[str, Any]": ...
         def oom_kills(self) -> "Optional[int]": ...
-        def remove_unused(self) -> bool: ...
-        def destroy(self) -> None: ...
+        def vacate(self) -> None: ...
         def mounts(self, options: "list[str]") -> "list[dict[str, Any]]": ...
 
 
@@ -78,22 +82,25 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
 
 
 def plan_files(
-    host: Host, config: "dict[str, Any]", path: str, container_id: str, resources: "dict[str, Any]"
+    host: Host,
+    config: "dict[str, Any]",
+    path: str,
+    container_id: str,
+    resources: "dict[str, Any]",
+    by_systemd: bool = False,
 ) -> "ManagerV1 | ManagerV2":
     """plan() of the driver that makes the directories itself."""
     layout = host.layout()
     if layout.hierarchies:
-        from pyoci.cgroups import v1
+        from pyoci.cgroups import plan_v1
 
-        return v1.plan(host, layout, path, container_id, resources)
+        return plan_v1.plan(host, layout, path, container_id, resources, by_systemd)
     if not layout.unified or not host.is_v2():
         hint = "mount cgroup2 there, or use the disabled manager"
         raise Error(f"no cgroups are mounted below {host.root}", hint=hint, kind="missing")
-    from pyoci.cgroups import v2
+    from pyoci.cgroups import plan_v2
 
-    manager = v2.plan(host, layout, path, container_id, resources)
-    manager.owner = owner(config)
-    return manager
+    return plan_v2.plan(host, layout, path, container_id, resources, by_systemd, owner(config))
 
 
 def owner(config: "dict[str, Any]") -> "Optional[int]":
@@ -149,13 +156,12 @@ def _is_record(record: "dict[str, Any]") -> bool:
 
 def load_files(host: Host, record: "dict[str, Any]") -> "ManagerV1 | ManagerV2":
     """load() of the driver that makes the directories itself."""
-    made = list(record.get("made") or [])
     if record["version"] == 1:
         from pyoci.cgroups import v1
 
         unified = record.get("unified")
         paths = {**record["cgroup_paths"], v1.UNIFIED: unified} if unified else dict(record["cgroup_paths"])
-        return v1.Manager(host, paths, {}, made)
+        return v1.Manager(host, paths, {})
     from pyoci.cgroups import v2
 
-    return v2.Manager(host, record["cgroup_paths"].get("", ""), made)
+    return v2.Manager(host, record["cgroup_paths"].get("", ""))

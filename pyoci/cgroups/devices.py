@@ -80,7 +80,12 @@ def access_text(access: int) -> str:
 
 def default_rules() -> "list[Rule]":
     """What every container may do, whatever its rules say."""
-    return [Rule(True, *key, access, "the default devices") for key, access in _DEFAULTS.items()]
+    return [Rule(True, *key, access, place_of_default(key, access)) for key, access in _DEFAULTS.items()]
+
+
+def place_of_default(devices: "tuple[str, int, int]", access: int) -> str:
+    """What stands for the place of a default rule, "" for another."""
+    return "the default devices" if _DEFAULTS.get(devices) == access else ""
 
 
 def parse(resources: "dict[str, object]", where: str) -> "list[Rule]":

@@ -6,28 +6,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn, Optional
 
+    from pyoci.plan.ops import RuntimeStep
+
 
 class Manager:
     """No cgroup of the container's own."""
 
-    __slots__ = ("made", "warnings")
+    __slots__ = ("before", "birth", "joined", "undo", "warnings")
 
     def __init__(self) -> None:
-        self.made: "list[str]" = []
+        self.before: "list[RuntimeStep]" = []
+        self.birth: "list[RuntimeStep]" = []
+        self.joined: "list[RuntimeStep]" = []
+        self.undo: "list[RuntimeStep]" = []
         self.warnings: "list[str]" = []
 
     def record(self) -> "dict[str, Any]":
         """For state.json."""
-        return {"driver": "disabled", "version": 0, "cgroup_paths": {}, "made": []}
-
-    def create(self) -> None:
-        """Nothing to make."""
-
-    def create_early(self) -> None:
-        """Nothing to make."""
-
-    def create_late(self) -> None:
-        """Nothing to make."""
+        return {"driver": "disabled", "version": 0, "cgroup_paths": {}}
 
     def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
         """The caller's cgroup is inherited."""
@@ -39,9 +35,6 @@ class Manager:
 
     def join(self, pid: int) -> None:
         """The caller's cgroup is inherited."""
-
-    def apply(self) -> None:
-        """Nothing to limit."""
 
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
         """The caller's cgroup is inherited."""
@@ -86,12 +79,8 @@ class Manager:
         """Refused."""
         self._refuse("update")
 
-    def remove_unused(self) -> bool:
-        """Nothing to remove."""
-        return True
-
-    def destroy(self) -> None:
-        """Nothing to remove."""
+    def vacate(self) -> None:
+        """Nothing: see kill()."""
 
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
         """No cgroup of its own to show."""

@@ -4,14 +4,19 @@ import posix
 
 from pyoci.cgroups import devices
 from pyoci.cgroups.host import Host, read_value
-from pyoci.cgroups.settings import Section, Setting, write_all
+from pyoci.cgroups.settings import Section, Setting
 from pyoci.cgroups.v1 import UNIFIED
 from pyoci.errors import Error
+from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
+
+    from pyoci.plan.ops import RuntimeStep
+
+_DEVICES = "linux.resources.devices"
 
 
 class Limits:
@@ -58,15 +63,47 @@ class Limits:
             base = self.bases["cpuset"]
             check_lists(resources, where, read_value(base + "/cpuset.cpus"), read_value(base + "/cpuset.mems"))
 
-    def write(self, paths: "dict[str, str]", write: "Callable[..., None]" = write_all) -> None:
+    def steps(self, paths: "dict[str, str]") -> "list[RuntimeStep]":
+        """The steps that set the limits, all but the device rules, in the cgroups at `paths`, by controller."""
+        steps: "list[RuntimeStep]" = []
+        if any(setting.controller in self._v2 for setting in self.settings):
+            path, base = paths[UNIFIED], self.bases[UNIFIED]
+            only = tuple(sorted(self._v2))
+            steps.append(ops.hand_down("linux.resources", path=path, base=base, controllers=only))
+        for setting in self.settings:
+            path = paths.get(self._place(setting.controller, paths), "")
+            if path or not setting.idle:
+                steps.append(setting.step(path))
+        if steps:
+            steps.append(ops.limit_again("linux.resources"))
+        return steps
+
+    def rule_steps(self, paths: "dict[str, str]") -> "list[RuntimeStep]":
+        """The steps that set the device rules, those that every container has included. They are many writes and limit
+        no process that waits: they need not be there before it joins, as other limits must, only before it goes on."""
+        path, rules, wanted = paths.get("devices", ""), self.rules or [], self._devices
+        if not path:
+            if not devices.allows_everything(rules + devices.default_rules()) and not self.host.rootless():
+                raise Error("no devices hierarchy is mounted", location="linux.resources.devices", kind="missing")
+            return []
+        places = {(rule.kind, rule.major, rule.minor, rule.access): rule.location for rule in rules}
+        first, other = ("devices.allow", "devices.deny") if wanted.allow else ("devices.deny", "devices.allow")
+        where = places.get(("a", devices.ANY, devices.ANY, devices.EVERY), _DEVICES)
+        groups = {where: [first, "a"]}  # from what it is born with, whatever that is
+        for key, access in wanted.exceptions.items():
+            place = places.get((*key, access)) or devices.place_of_default(key, access) or _DEVICES
+            groups.setdefault(place, []).extend((other, devices.rule_text(key, access)))
+        return [ops.device_rules(where, path=path, writes=tuple(writes)) for where, writes in groups.items()]
+
+    def _place(self, controller: str, paths: "dict[str, str]") -> str:
+        return UNIFIED if controller in self._v2 and controller not in paths else controller
+
+    def write(self, paths: "dict[str, str]", write: "Callable[..., None]") -> None:
         """Write the settings to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
         opened: "dict[str, int]" = {}
 
-        def place(controller: str) -> str:
-            return UNIFIED if controller in self._v2 and controller not in paths else controller
-
         def directory(controller: str) -> int:
-            key = place(controller)
+            key = self._place(controller, paths)
             if key not in paths:
                 raise Error(f"cannot set {controller} limit: container could not join or create cgroup", kind="missing")
             path = paths[key]
@@ -79,7 +116,7 @@ class Limits:
                 from pyoci.cgroups.limits_v2 import enable
 
                 enable(self.host, self.bases[UNIFIED], paths[UNIFIED], self._v2)
-            wanted = [each for each in self.settings if place(each.controller) in paths or not each.idle]
+            wanted = [each for each in self.settings if self._place(each.controller, paths) in paths or not each.idle]
             write(self.host, directory, wanted)
         finally:
             for fd in opened.values():

@@ -6,13 +6,18 @@ import posix
 from pyoci.cgroups import devices, tree
 from pyoci.cgroups.compile import check_lists, check_pages, settings_for_v2
 from pyoci.cgroups.host import Host, read_value
-from pyoci.cgroups.settings import Section, Setting, write_all
+from pyoci.cgroups.settings import Section, Setting
 from pyoci.errors import Error
+from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
+
+    from pyoci.plan.ops import RuntimeStep
+
+_DEVICES = "linux.resources.devices"
 
 
 class Limits:
@@ -39,10 +44,23 @@ class Limits:
             self.warnings.append(f"{memory.at('kernel')} is ignored: kernels no longer limit kernel memory apart")
         self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
 
-    def write(self, path: str, write: "Callable[..., None]" = write_all) -> None:
+    def steps(self, path: str) -> "list[RuntimeStep]":
+        """The steps that set the limits, all but the device rules."""
+        steps = [setting.step(path) for setting in self.settings]
+        if steps:
+            steps.append(ops.limit_again("linux.resources"))
+        return steps
+
+    def rule_steps(self, path: str) -> "list[RuntimeStep]":
+        """The step that sets the device rules."""
+        from pyoci.cgroups.bpf import program
+
+        rules = self.rules or []
+        flags = ops.DEVICES_TRY if self._may_do_without(rules) else 0
+        return [ops.device_program(_DEVICES, path=path, program=program(devices.reduce(rules)), flags=flags)]
+
+    def write(self, path: str, write: "Callable[..., None]") -> None:
         """Write the settings to the cgroup; `write` says how refusals are dealt with."""
-        if not self.settings and write is write_all:
-            return
         if not path:
             if all(setting.idle for setting in self.settings):
                 return
@@ -50,7 +68,7 @@ class Limits:
         enabled = set(read_value(path + "/cgroup.controllers").split())
         for setting in self.settings:
             if setting.controller and setting.controller not in enabled and not setting.idle:
-                raise _not_enabled(setting, path)
+                raise not_enabled(setting.choices[0][0], setting.controller, setting.location, path)
         fd = self.host.open_dir(path)
         try:
             write(self.host, lambda _: fd, self.settings)
@@ -60,30 +78,37 @@ class Limits:
     def write_rules(self, path: str) -> None:
         """Write the device rules."""
         if self.rules is not None:
-            self._attach(self.rules, path)
+            from pyoci.cgroups.bpf import program
 
-    def _attach(self, rules: "list[devices.Rule]", path: str) -> None:
-        from pyoci.cgroups.bpf import program
-        from pyoci.cgroups.bpf_attach import replace
+            attach(self.host, path, program(devices.reduce(self.rules)), self._may_do_without(self.rules))
 
-        fd = self.host.open_dir(path)
-        try:
-            replace(fd, program(devices.reduce(rules)))
-        except OSError as error:
-            if error.errno == errno.EPERM and (self.host.rootless() or devices.allows_everything(rules)):
-                return  # never permitted in a user namespace; there, only the nodes bound in exist
-            hint = "limiting devices with cgroup v2 needs bpf(2)"
-            where = "linux.resources.devices"
-            raise Error(location=where, step="attach a device program", errno=error.errno or 0, hint=hint) from None
-        finally:
-            posix.close(fd)
+    def _may_do_without(self, rules: "list[devices.Rule]") -> bool:
+        """Whether it is no error not to be permitted: never in a user namespace; there only nodes bound in exist."""
+        return self.host.rootless() or devices.allows_everything(rules)
 
 
-def _not_enabled(setting: Setting, path: str) -> Error:
+def attach(host: Host, path: str, program: bytes, tries: bool) -> None:
+    """Attach a device program in the place of those that are there. tries: it is no error not to be permitted."""
+    from pyoci.cgroups.bpf_attach import replace
+
+    fd = host.open_dir(path)
+    try:
+        replace(fd, program)
+    except OSError as error:
+        if error.errno == errno.EPERM and tries:
+            return
+        hint = "limiting devices with cgroup v2 needs bpf(2)"
+        raise Error(location=_DEVICES, step="attach a device program", errno=error.errno or 0, hint=hint) from None
+    finally:
+        posix.close(fd)
+
+
+def not_enabled(file: str, controller: str, where: str, path: str) -> Error:
+    """The error for a limit whose controller the cgroup has not got."""
     parent = path.rpartition("/")[0]
-    text = f"cannot set {setting.choices[0][0]}: controller {setting.controller!r} not available in {path}"
+    text = f"cannot set {file}: controller {controller!r} not available in {path}"
     hint = f"it could not be enabled in {parent}/cgroup.subtree_control"
-    return Error(text, location=setting.location, hint=hint, kind="missing")
+    return Error(text, location=where, hint=hint, kind="missing")
 
 
 def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:

@@ -2,11 +2,14 @@
 
 from pyoci.cgroups.host import Host
 from pyoci.errors import Error
+from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
+
+    from pyoci.plan.ops import RuntimeStep
 
 
 class Setting:
@@ -34,6 +37,12 @@ class Setting:
         self.choices = choices
         self.idle = idle is not None and choices[0][1] == idle
         self.unified = unified
+
+    def step(self, path: str) -> "RuntimeStep":
+        """The step that writes it in a cgroup; "" for one that the container has not."""
+        choices = tuple([text for pair in self.choices for text in pair])
+        flags = ops.LIMIT_IDLE if self.idle else 0
+        return ops.limit(self.location, path=path, choices=choices, controller=self.controller, flags=flags)
 
     def __repr__(self) -> str:
         return f"Setting({self.controller}, {self.location}, {self.choices})"

@@ -8,7 +8,7 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _PATH_MAX = 4096  # the kernel's, limits.h
 MAKE_TRIES = 20  # as often may others remove the parents of what is being made
@@ -282,3 +282,22 @@ def remove_made(host: Host, made: "list[str]") -> None:
 
             if error.errno != errno.EBUSY and not is_gone(error):
                 raise Error(step=f"remove cgroup {path}", errno=error.errno or 0) from None
+
+
+def take_away(host: Host, path: str, parents: "list[str]", vacate: "Callable[[], None]") -> None:
+    """Does REMOVE_CGROUP: removes a cgroup, those below, and the parents we made that are empty.
+
+    path:   "" for one that turned out to be somebody else's
+    vacate: ends what is in it. rmdir(2) itself knows whether that is needed
+    """
+    try:
+        if path:
+            host.rmdir(path)
+    except OSError as error:
+        if is_gone(error):
+            check_gone(path)
+        else:
+            vacate()
+            remove(host, path)
+    if parents:
+        remove_made(host, parents)

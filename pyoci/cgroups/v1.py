@@ -12,77 +12,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
-    from pyoci.cgroups.limits_v1 import Limits
+    from pyoci.plan.ops import RuntimeStep
 
 UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
 FREEZE_SECONDS = 10.0
 SIGKILL = 9
 
 
-def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resources: "dict[str, Any]") -> "Manager":
-    """Decide the paths and the settings; nothing is changed.
-
-    An absolute path starts at each hierarchy's mount point, a relative one at our own cgroup there; without a path
-    the container's id is a relative one. All as runc does it.
-    """
-    names = tree.components(cgroups_path or container_id)
-    if not names:
-        raise Error("names the root of the hierarchies", location="linux.cgroupsPath")
-    absolute = cgroups_path.startswith("/")
-    paths, bases = {}, {}
-    for controller, hierarchy in layout.by_controller().items():
-        paths[controller] = _place(hierarchy.mount, "/" if absolute else hierarchy.own, names)
-        bases[controller] = hierarchy.mount
-    if layout.unified:
-        paths[UNIFIED] = _place(layout.unified, "/" if absolute else layout.unified_own, names)
-        bases[UNIFIED] = layout.unified
-    manager = Manager(host, paths, bases, [])
-    manager.optional = not cgroups_path
-    manager.layout = layout
-    from pyoci.cgroups.limits_v1 import Limits
-
-    manager.limits = Limits(host, bases, resources, "linux.resources")
-    manager.warnings = manager.limits.warnings
-    manager.made = [absent for path, base in manager.directories() for absent in tree.missing(base, path)]
-    manager.check_frozen_parent()
-    manager.check_unused(manager.made, manager.directories())
-    return manager
-
-
-def _place(mount: str, own: str, names: "list[str]") -> str:
-    return tree.join(mount, tree.components(own) + names)
-
-
 class Manager:
-    """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists."""
+    """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists.
 
-    __slots__ = ("bases", "fresh", "host", "layout", "limits", "made", "optional", "paths", "warnings")
+    before, birth, joined, undo: what makes and removes them, as in Plan
+    """
 
-    def __init__(self, host: Host, paths: "dict[str, str]", bases: "dict[str, str]", made: "list[str]") -> None:
+    DENIED = ""
+    VERSION = 1
+
+    __slots__ = ("bases", "before", "birth", "host", "joined", "layout", "paths", "undo", "warnings")
+
+    def __init__(self, host: Host, paths: "dict[str, str]", bases: "dict[str, str]") -> None:
         self.host = host
         self.paths = paths
         self.bases = bases
-        self.made = made  # to be removed with the container; noted before it is made
-        self.fresh: "list[str]" = []  # what make() really made: nobody is in it, and nothing is set
-        self.optional = False
         self.layout: "Optional[Layout]" = None
         self.warnings: "list[str]" = []
-        self.limits: "Optional[Limits]" = None
-
-    def check_frozen_parent(self) -> None:
-        """Refuse a parent that is frozen: a process in it would never run, and we would wait for it for ever."""
-        if "freezer" not in self.paths:
-            return
-        path, base = self.paths["freezer"], self.bases["freezer"]
-        for level in tree.levels(base, path):
-            if level in self.made:
-                return  # from here on down it does not exist yet
-            state = self._state_of(level)
-            if state in ("FROZEN", "FREEZING"):
-                text = "container's cgroup unexpectedly frozen" if level == path else f"cgroup {level} is frozen"
-                raise Error(
-                    text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first", kind="host"
-                )
+        self.before: "list[RuntimeStep]" = []
+        self.birth: "list[RuntimeStep]" = []
+        self.joined: "list[RuntimeStep]" = []
+        self.undo: "list[RuntimeStep]" = []
 
     # record
 
@@ -93,83 +50,42 @@ class Manager:
             "version": 1,
             "cgroup_paths": {name: path for name, path in self.paths.items() if name != UNIFIED},
             "unified": self.paths.get(UNIFIED, ""),
-            "made": self.made,
         }
 
     # life
 
     def directories(self) -> "list[tuple[str, str]]":
-        """(cgroup, mount point) of each hierarchy once; mounted together, two controllers share one."""
+        """(cgroup, mount point) of each hierarchy once; mounted together, two controllers share one. The freezer's is
+        the last, so that it is removed first: when it refuses, vacate() has it still; when it goes, it could not have
+        held a process of another."""
         unique: "dict[str, str]" = {}
         for controller, path in self.paths.items():
             unique[path] = self.bases.get(controller, "")
+        freezer = self.paths.get("freezer", "")
+        if freezer:
+            unique[freezer] = unique.pop(freezer)
         return list(unique.items())
 
-    def create(self) -> None:
-        """create_early() and create_late() in one."""
-        self.create_early()
-        self.create_late()
+    def has(self, path: str) -> bool:
+        """Whether this is a cgroup of the container."""
+        return path in self.paths.values()
 
-    def create_early(self) -> None:
-        """Make what a process is born in: the cgroup in a v2 tree beside v1. Refuses one that somebody uses."""
-        self._make_unused([place for place in self.directories() if place[0] == self.paths.get(UNIFIED)])
+    def without(self, path: str) -> None:
+        """A cgroup could not be made, and the container does without."""
+        self.forget([path])
 
-    def create_late(self) -> None:
-        """Make the other cgroups and set the limits, all but the device rules. Refuses cgroups that somebody uses."""
-        self._make_unused([place for place in self.directories() if place[0] != self.paths.get(UNIFIED)])
-        self._fill_cpuset()
-        self.limit()
+    def forget(self, foreign: "list[str]") -> None:
+        """Cgroups are not the container's."""
+        self.paths = {controller: path for controller, path in self.paths.items() if path not in foreign}
 
-    def _make_unused(self, places: "list[tuple[str, str]]") -> None:
-        self._make(places)
-        try:
-            self.check_unused(self.fresh, places)
-        except Error:
-            self.forget()
-            raise
+    def no_cgroup(self, controller: str) -> Error:
+        """The error for a limit of a container that does without."""
+        return Error(f"cannot set {controller} limit: container could not join or create cgroup", kind="missing")
 
-    def make(self) -> None:
-        """Make the cgroups; afterwards a process can join."""
-        self._make(self.directories())
-        self._fill_cpuset()
-
-    def _make(self, places: "list[tuple[str, str]]") -> None:
-        try:
-            for path, base in places:
-                self._create_one(path, base)
-        finally:
-            self.made += [path for path in self.fresh if path not in self.made]
-
-    def _fill_cpuset(self) -> None:
-        if "cpuset" in self.paths:
-            fill_cpuset(self.host, self.bases["cpuset"], self.paths["cpuset"], self.fresh)
-
-    def limit(self) -> None:
-        """Set the limits, all but the device rules."""
-        if self.limits is not None:
-            self.limits.write(self.paths)
-
-    def _create_one(self, path: str, base: str) -> None:
-        try:
-            tree.make(self.host, base, path, self.fresh)
-        except OSError as error:
-            import errno
-
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and self.optional and self.host.rootless():
-                self.paths = {name: other for name, other in self.paths.items() if other != path}
-                return
-            raise Error(step=f"make cgroup {path}", errno=error.errno or 0, location="linux.cgroupsPath") from None
-
-    def check_unused(self, known: "list[str]", places: "list[tuple[str, str]]") -> None:
-        """Refuse cgroups that somebody uses; of those `known` to be unused nobody is asked."""
-        for path, _ in places:
-            if path not in known:
-                tree.refuse_if_used(self.host, path)
-
-    def forget(self) -> None:
-        """Cgroups turned out to be somebody else's: from now on, leave alone what we did not make ourselves."""
-        self.paths = {controller: path for controller, path in self.paths.items() if path in self.fresh}
-        self.made = list(self.fresh)
+    def vacate(self) -> None:
+        """End every process that is left."""
+        if not self.empty():
+            self.kill(SIGKILL)
 
     def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
         """A descriptor of the cgroup to be born in, which the caller closes: of a v2 tree beside v1, else -1. v1's
@@ -202,12 +118,6 @@ class Manager:
         """Move a process, which must still have one thread only, to every hierarchy."""
         join_all(self.host, self.paths, pid, {})
 
-    def apply(self) -> None:
-        """Set the device rules. They are many writes and limit nobody who waits: they need not be there before the
-        join, as the other limits must, only before the process goes on."""
-        if self.limits is not None:
-            self.limits.write_rules(self.paths)
-
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
         """Move a process of `exec`; `sub` maps a controller, or "" for all, to a path below the container's cgroup."""
         for controller in sub:
@@ -235,7 +145,8 @@ class Manager:
         """Whether no process is left."""
         return not self.pids()
 
-    def _state_of(self, path: str) -> str:
+    def state_of(self, path: str) -> str:
+        """What the freezer says of a cgroup, "" where there is none."""
         try:
             return read_value(path + "/freezer.state").strip()
         except FileNotFoundError:
@@ -247,7 +158,7 @@ class Manager:
 
     def frozen(self) -> bool:
         """Whether the container itself was paused; a frozen parent does not count."""
-        if "freezer" not in self.paths or self._state_of(self.paths["freezer"]) in ("", "THAWED"):
+        if "freezer" not in self.paths or self.state_of(self.paths["freezer"]) in ("", "THAWED"):
             return False
         return read_value(self.paths["freezer"] + "/freezer.self_freezing").strip() == "1"
 
@@ -315,7 +226,7 @@ class Manager:
         """
         if self.empty():
             return
-        if not tree.exists(self.paths.get("freezer", "")):  # none, or remove_unused() found nobody in it
+        if not tree.exists(self.paths.get("freezer", "")):  # none, or nobody was in it when it was removed
             self._signal(number)
             return
         try:
@@ -401,35 +312,6 @@ class Manager:
         self.bases = {name: hierarchy.mount for name, hierarchy in layout.by_controller().items()}
         if layout.unified and self.paths.get(UNIFIED):
             self.bases[UNIFIED] = layout.unified
-
-    def remove_unused(self) -> bool:
-        """destroy() if nobody is in any of the cgroups, and none is below: rmdir(2) itself knows that. False if not:
-        then it takes kill() and destroy().
-
-        The freezer's goes first. When it refuses, kill() has it still; when it goes, it could not have held whoever is
-        in another.
-        """
-        freezer = self.paths.get("freezer")
-        own = sorted((path for path, _ in self.directories()), key=lambda path: path != freezer)
-        for path in own:
-            try:
-                self.host.rmdir(path)
-            except OSError as error:
-                if not tree.is_gone(error):
-                    return False
-                tree.check_gone(path)
-        self._remove_parents(own)
-        return True
-
-    def destroy(self) -> None:
-        """Remove every cgroup of the container, those below, and the parents we made that are empty."""
-        own = [path for path, _ in self.directories()]
-        for path in own:
-            tree.remove(self.host, path)
-        self._remove_parents(own)
-
-    def _remove_parents(self, own: "list[str]") -> None:
-        tree.remove_made(self.host, [path for path in self.made if path not in own])
 
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""

@@ -5,7 +5,7 @@ import posix
 import time
 
 from pyoci.cgroups import tree
-from pyoci.cgroups.host import Host, Layout, read_file, read_value
+from pyoci.cgroups.host import Host, read_file, read_value
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -13,142 +13,73 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
-    from pyoci.cgroups.limits_v2 import Limits
+    from pyoci.plan.ops import RuntimeStep
 
 FREEZE_SECONDS = 10.0
 SIGKILL = 9
 
 
-def plan(host: Host, layout: Layout, cgroups_path: str, container_id: str, resources: "dict[str, Any]") -> "Manager":
-    """Decide the path and the settings; nothing is changed.
-
-    An absolute path starts at the top of the tree; a relative one, or the container's id without any, beside our own
-    cgroup: below it no controller could be enabled while we are in it. All as runc does it.
-    """
-    names = tree.components(cgroups_path or container_id)
-    if not names:
-        raise Error("names the root of the tree", location="linux.cgroupsPath")
-    above = [] if cgroups_path.startswith("/") else tree.components(layout.unified_own)[:-1]
-    path = tree.join(layout.unified, above + names)
-    manager = Manager(host, path, tree.missing(layout.unified, path))
-    manager.base = layout.unified
-    manager.optional = not cgroups_path
-    from pyoci.cgroups.limits_v2 import Limits
-
-    manager.limits = Limits(host, layout.unified, resources, "linux.resources")
-    manager.warnings = manager.limits.warnings
-    manager.check_frozen()
-    if path not in manager.made:
-        tree.refuse_if_used(host, path)
-    return manager
-
-
 class Manager:
-    """A container's v2 cgroup. Made by plan() for a new container, by load() for one that exists."""
+    """A container's v2 cgroup. Made by plan() for a new container, by load() for one that exists.
 
-    __slots__ = ("base", "host", "limits", "made", "optional", "owner", "path", "warnings")
+    path: "" for a rootless container that had to do without
+    before, birth, joined, undo: what makes and removes it, as in Plan
+    """
 
-    def __init__(self, host: Host, path: str, made: "list[str]") -> None:
+    DENIED = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups"
+    VERSION = 2
+
+    __slots__ = ("base", "before", "birth", "host", "joined", "path", "undo", "warnings")
+
+    def __init__(self, host: Host, path: str) -> None:
         self.host = host
-        self.path = path  # "" for a rootless container that had to do without
+        self.path = path
         self.base = host.root
-        self.made = made
-        self.optional = False
-        self.owner: "Optional[int]" = None  # the host's uid that may make cgroups below ours
         self.warnings: "list[str]" = []
-        self.limits: "Optional[Limits]" = None
-
-    def check_frozen(self) -> None:
-        """Refuse a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
-        for level in tree.levels(self.base, self.path):
-            if level in self.made:
-                return  # from here on down it does not exist yet
-            try:
-                frozen = _event(read_value(level + "/cgroup.events"), "frozen")
-            except OSError:
-                return  # nor does it by now
-            if frozen:
-                ours = level == self.path
-                text = "container's cgroup unexpectedly frozen" if ours else f"cgroup {level} is frozen"
-                raise Error(
-                    text, location="linux.cgroupsPath", hint="a process in it could not run; thaw it first", kind="host"
-                )
+        self.before: "list[RuntimeStep]" = []
+        self.birth: "list[RuntimeStep]" = []
+        self.joined: "list[RuntimeStep]" = []
+        self.undo: "list[RuntimeStep]" = []
 
     # record
 
     def record(self) -> "dict[str, Any]":
         """For state.json; complete before create(), so that a killed command's leftovers can be found."""
         paths = {"": self.path} if self.path else {}
-        return {"driver": "cgroupfs", "version": 2, "cgroup_paths": paths, "made": self.made}
+        return {"driver": "cgroupfs", "version": 2, "cgroup_paths": paths}
 
     # life
 
-    def create(self) -> None:
-        """create_early(), after which nothing is left to do."""
-        self.create_early()
+    def directories(self) -> "list[tuple[str, str]]":
+        """(cgroup, mount point), if there is one."""
+        return [(self.path, self.base)] if self.path else []
 
-    def create_late(self) -> None:
-        """Nothing is left to do."""
+    def has(self, path: str) -> bool:
+        """Whether this is the container's cgroup."""
+        return path == self.path
 
-    def create_early(self) -> None:
-        """Make the cgroup, get its controllers enabled from the top down, set the limits, all but the device rules."""
-        fresh: "list[str]" = []
-        try:
-            tree.make(self.host, self.base, self.path, fresh)
-        except OSError as error:
-            self._without_cgroup(error.errno or 0)
-            return
-        finally:
-            self.made += [path for path in fresh if path not in self.made]
-        try:
-            if self.path not in fresh:
-                tree.refuse_if_used(self.host, self.path)
-        except Error:
-            self.forget()
-            self.made = fresh
-            raise
-        self._settle_type()
-        self.limit()
-
-    def limit(self) -> None:
-        """Get the controllers enabled from the top down, set the limits, all but the device rules, and hand the cgroup
-        to the container's user."""
-        from pyoci.cgroups.limits_v2 import delegate, enable
-
-        enable(self.host, self.base, self.path)
-        if self.limits is not None:
-            self.limits.write(self.path)
-        if self.owner is not None:
-            delegate(self.host, self.path, self.owner)
-
-    def _without_cgroup(self, number: int) -> None:
-        """Rootless without delegation: fine for a container that asked for nothing."""
-        denied = number in (errno.EACCES, errno.EPERM, errno.EROFS) and self.host.rootless()
-        asks = self.limits is not None and any(not setting.idle for setting in self.limits.settings)
-        if denied and self.optional and not asks:
-            self.path = ""
-            self.made = []
-            return
-        hint = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups" if denied else ""
-        raise Error(step=f"make cgroup {self.path}", errno=number, location="linux.cgroupsPath", hint=hint)
-
-    def forget(self) -> None:
-        """This cgroup turned out to be somebody else's: from now on, leave it alone."""
+    def without(self, path: str) -> None:
+        """The cgroup could not be made, and the container does without."""
         self.path = ""
-        self.made = []
 
-    def _settle_type(self) -> None:
-        """Below a threaded cgroup ours has to be threaded as well, where only some controllers can be."""
-        if read_value(self.path + "/cgroup.type").strip() != "domain invalid":
-            return
-        domain = {"memory", "io", "cpu", "hugetlb"}
-        limits = self.limits.settings if self.limits else []
-        if any(setting.controller in domain and not setting.idle for setting in limits):
-            text = f'cannot enter cgroupv2 "{self.path}" with domain controllers -- it is in an invalid state'
-            raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded", kind="host")
-        self._write("cgroup.type", "threaded")
+    def forget(self, foreign: "list[str]") -> None:
+        """The cgroup turned out to be somebody else's, if it is among these."""
+        if self.path in foreign:
+            self.path = ""
 
-    def _write(self, name: str, value: str) -> None:
+    def no_cgroup(self, controller: str) -> Error:
+        """The error for a limit of a container that does without."""
+        return Error("the container has no cgroup to limit it with", kind="missing")
+
+    def vacate(self) -> None:
+        """End every process that is left, and wait until they are gone."""
+        if not self.empty():
+            self.kill(SIGKILL)
+        if self.path:
+            waitevent(self.path, "populated", 0, tree.REMOVE_SECONDS)
+
+    def write(self, name: str, value: str) -> None:
+        """Put a value in one of its files."""
         fd = self.host.open_dir(self.path)
         try:
             self.host.write(fd, name, value)
@@ -174,12 +105,7 @@ class Manager:
     def join(self, pid: int) -> None:
         """Move a process there, where it could not be born there."""
         if self.path:
-            self._write("cgroup.procs", str(pid))
-
-    def apply(self) -> None:
-        """Set the device rules, which limit nobody who waits: see v1.py."""
-        if self.limits is not None and self.path:
-            self.limits.write_rules(self.path)
+            self.write("cgroup.procs", str(pid))
 
     def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
         """A descriptor for the clone of an `exec`: the container's cgroup, or `sub[""]` below it."""
@@ -227,7 +153,7 @@ class Manager:
     def empty(self) -> bool:
         """Whether no process is left."""
         try:
-            return not self.path or not _event(read_value(self.path + "/cgroup.events"), "populated")
+            return not self.path or not event(read_value(self.path + "/cgroup.events"), "populated")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV):
                 return True
@@ -247,10 +173,10 @@ class Manager:
     def freeze(self) -> None:
         """Stop every process; returns when all have stopped, of which the kernel notifies us."""
         self._need("freeze the container")
-        self._write("cgroup.freeze", "1")
-        if wait_event(self.path, "frozen", 1, FREEZE_SECONDS):
+        self.write("cgroup.freeze", "1")
+        if waitevent(self.path, "frozen", 1, FREEZE_SECONDS):
             return
-        self._write("cgroup.freeze", "0")
+        self.write("cgroup.freeze", "0")
         raise Error("its processes did not stop in time, it is left running", step="freeze the container", kind="host")
 
     def _need(self, step: str) -> None:
@@ -260,7 +186,7 @@ class Manager:
     def thaw(self) -> None:
         """Let every process run again."""
         self._need("resume the container")
-        self._write("cgroup.freeze", "0")
+        self.write("cgroup.freeze", "0")
 
     def release(self) -> None:
         """Nothing to do: v2 kills frozen processes, too."""
@@ -271,7 +197,7 @@ class Manager:
             return
         try:
             if number == SIGKILL and tree.exists(self.path + "/cgroup.kill"):  # kernel 5.14
-                self._write("cgroup.kill", "1")
+                self.write("cgroup.kill", "1")
             else:
                 self._kill_stopped(number)
         except (Error, OSError):
@@ -290,7 +216,7 @@ class Manager:
     def oom_kills(self) -> "Optional[int]":
         """How many processes the kernel killed for memory; None where that is not counted."""
         try:
-            return _event(read_file(self.path + "/memory.events"), "oom_kill")
+            return event(read_file(self.path + "/memory.events"), "oom_kill")
         except OSError:
             return None
 
@@ -326,30 +252,6 @@ class Manager:
         now = {"quota": -1 if quota == "max" else int(quota), "period": int(period)}
         return {**resources, "cpu": {**cpu, **{key: value for key, value in now.items() if not cpu.get(key)}}}
 
-    def remove_unused(self) -> bool:
-        """destroy() if nobody is in the cgroup, and none is below: rmdir(2) itself knows that. False if not: then it
-        takes kill() and destroy()."""
-        if not self.path:
-            return True
-        try:
-            self.host.rmdir(self.path)
-        except OSError as error:
-            if not tree.is_gone(error):
-                return False
-            tree.check_gone(self.path)
-        self._remove_parents()
-        return True
-
-    def destroy(self) -> None:
-        """Remove the cgroup, those below, and the parents we made that are empty."""
-        if self.path:
-            wait_event(self.path, "populated", 0, tree.REMOVE_SECONDS)
-            tree.remove(self.host, self.path)
-        self._remove_parents()
-
-    def _remove_parents(self) -> None:
-        tree.remove_made(self.host, [path for path in self.made if path != self.path])
-
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
         from pyoci.cgroups.mounts import for_v2
@@ -368,7 +270,7 @@ def _one_sub(sub: "dict[str, str]") -> str:
     return sub.get("", "")
 
 
-def _event(text: str, name: str) -> int:
+def event(text: str, name: str) -> int:
     """One number of a file of `name number` lines."""
     for line in text.splitlines():
         key, _, value = line.partition(" ")
@@ -377,7 +279,7 @@ def _event(text: str, name: str) -> int:
     return 0
 
 
-def wait_event(path: str, name: str, value: int, seconds: float) -> bool:
+def waitevent(path: str, name: str, value: int, seconds: float) -> bool:
     """Wait until cgroup.events says so; the kernel wakes poll(2) at each change. True as well if the cgroup is gone."""
     import select
 
@@ -389,7 +291,7 @@ def wait_event(path: str, name: str, value: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLPRI)
     try:
-        while _event(posix.pread(fd, 4096, 0).decode(), name) != value:
+        while event(posix.pread(fd, 4096, 0).decode(), name) != value:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

@@ -8,14 +8,17 @@ from pyoci.checkpoint import mounts
 from pyoci.checkpoint.criu import Criu, Directories, load_messages
 from pyoci.checkpoint.dump import DESCRIPTORS
 from pyoci.checkpoint.options import CriuOptions, common, joined
+from pyoci.checkpoint.unmount import ROOT, unmount
 from pyoci.container.bundle import read_bundle
 from pyoci.container.create import Created, Creation
 from pyoci.container.files import write_pid_file
+from pyoci.container.perform import perform
 from pyoci.container.state import start_time
 from pyoci.errors import Error
-from pyoci.hooks import hook_state, run_hooks
 from pyoci.host import Host
 from pyoci.init.launch import Process, check
+from pyoci.plan import ops
+from pyoci.plan.hooks import runtime_hooks
 from pyoci.plan.model import Plan
 from pyoci.plan.request import Request
 
@@ -24,11 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
-    from pyoci.container.state import Entry, Store
+    from pyoci.container.state import Store
     from pyoci.options import CreateOptions
-
-ROOT = "criu-root"
-_OWN_MOUNTS = ".criu."  # what the names of its directories begin with
 
 
 def restore(
@@ -52,17 +52,14 @@ def restore(
         text = "a container with devices of the host's network cannot be restored"
         raise Error(text, location="linux.netDevices", hint="give them to its network namespace by a hook")
     manager = cgroups.plan(config, container, driver=driver)
-    plan = _class_of_service(config, container, options.bundle)
+    plan = _compile(config, container, options.bundle, manager)
     directories = Directories(wanted.images, wanted.work)
     try:
         entry = store.make(container)
-        creation = Creation(entry, config, manager, plan, options)
+        creation = Creation(entry, config, manager, plan, options, data)
         try:
-            creation.note(data)
             process = _Restoration(creation, wanted, directories).run()
         except BaseException as problem:
-            if entry.record.get("criu_work"):
-                unmount(entry)
             creation.undo(problem)
             raise
     finally:
@@ -72,33 +69,20 @@ def restore(
     return Created(entry, process, creation.master)
 
 
-def _class_of_service(config: "dict[str, Any]", container: str, bundle: str) -> Plan:
-    """A plan of linux.intelRdt alone: the class is compared, or made, as create would do it."""
+def _compile(config: "dict[str, Any]", container: str, bundle: str, manager: "cgroups.Manager") -> Plan:
+    """The plan of what is made beside the process, as create would do it: CRIU makes that."""
     plan = Plan()
+    plan.before = [ops.note(""), *manager.before]
+    plan.birth, plan.joined = manager.birth, manager.joined
+    plan.undo += [*manager.undo, ops.release_root("root.path")]
+    if config.get("hooks"):
+        plan.hooks = runtime_hooks(config, "prestart") + runtime_hooks(config, "createRuntime")
+        plan.undo[:0] = reversed(runtime_hooks(config, "poststop"))
     if "intelRdt" in (config.get("linux") or {}):
         from pyoci.plan.intel_rdt import compile_intel_rdt
 
         compile_intel_rdt(Request(config, Host(), bundle, container), plan)
     return plan
-
-
-def unmount(entry: "Entry") -> None:
-    """Takes away what CRIU was given as a root, and what it mounts for itself where it works and leaves when killed."""
-    _shim.unpin(entry.fd, ROOT.encode())
-    try:
-        os.rmdir(ROOT, dir_fd=entry.fd)
-    except FileNotFoundError:
-        pass
-    work = os.path.realpath(entry.record.pop("criu_work"))
-    own = f"{work}/{_OWN_MOUNTS}"
-    for mount in reversed(mounts.read("self")):
-        if mount.point.startswith(own):
-            directory, _, name = mount.point.rpartition("/")
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            _shim.unpin(fd, os.fsencode(name))
-            if directory == work:
-                os.rmdir(name, dir_fd=fd)
-            os.close(fd)
 
 
 class _Restoration:
@@ -115,8 +99,8 @@ class _Restoration:
     def run(self) -> Process:
         """Does it; the first process is our child then."""
         creation = self.creation
+        perform(creation.plan.before, creation)
         rootfs: str = creation.entry.record["rootfs"]
-        creation.manager.create()
         creation.entry.record["cgroup"] = creation.manager.record()
         creation.entry.save()
         mounts.make_points(creation.config, rootfs, creation.options.bundle)
@@ -188,10 +172,12 @@ class _Restoration:
     def _on_spawn(self, pid: int) -> None:
         """What CRIU starts is in its cgroups and its class of service: the container's. Under all limits, too: whom it
         restores does not wait for us."""
-        self.creation.manager.join(pid)
-        self.creation.manager.apply()
-        for _, _, (tree,) in self.creation.plan.parent:  # no more than what compile_intel_rdt adds
-            self.creation.enter_class(tree, pid)
+        creation = self.creation
+        creation.process = Process(pid, -1)
+        perform(creation.plan.birth, creation)
+        creation.manager.join(pid)
+        perform(creation.plan.joined, creation)
+        perform(creation.plan.parent, creation)
         with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
             for line in file:
                 number, controllers, path = line.rstrip("\n").split(":", 2)
@@ -204,9 +190,8 @@ class _Restoration:
         creation = self.creation
         if script == "setup-namespaces":
             creation.hooked = True
-            state = hook_state(creation.config, creation.entry.container, creation.options.bundle, "creating", pid)
-            for kind in ("prestart", "createRuntime"):
-                run_hooks(creation.config, kind, state)
+            creation.process = Process(pid, -1)
+            perform(creation.plan.hooks, creation)
         elif script == "post-restore":
             self._remember(pid)
         elif script == "orphan-pts-master" and fd >= 0:

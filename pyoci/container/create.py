@@ -5,11 +5,12 @@ import posix
 import pyoci
 from pyoci import _shim, cgroups
 from pyoci.container.bundle import parse_config, read_bundle
-from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
+from pyoci.container.files import hand_over_console
+from pyoci.container.perform import Work, perform
 from pyoci.container.state import EARLY_SOCKET, NOTIFY, Entry, Store, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
-from pyoci.init.launch import Launch, Process, check, obey
+from pyoci.init.launch import Launch, Process, check
 from pyoci.options import check_terminal
 from pyoci.plan import ops
 from pyoci.plan.compile import compile_create
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from pyoci.cgroups import Manager
     from pyoci.options import CreateOptions
     from pyoci.plan.model import Plan
+    from pyoci.plan.ops import RuntimeStep
     from pyoci.process.streams import Streams
-
-_SIGKILL = 9
 
 
 class Created:
@@ -82,7 +82,31 @@ def compile_config(
         request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))
     plan = compile_create(request, hook_env)
     plan.warnings[:0] = manager.warnings
+    complete(plan, manager, config, options)
     return manager, plan
+
+
+def complete(plan: "Plan", manager: "Manager", config: "dict[str, Any]", options: "CreateOptions") -> None:
+    """Adds to the plan of a container's first process what the runtime does beside it: cgroups, hooks, files."""
+    plan.before = [ops.note(""), *manager.before]
+    plan.birth, plan.joined = manager.birth, manager.joined
+    plan.going.append(ops.record(""))
+    if plan.has(ops.FORK):
+        plan.last.append(ops.record(""))  # the process is another one by then
+    plan.last.append(ops.ready(""))
+    if plan.network:
+        plan.last.append(ops.release_network("linux.netDevices"))
+    if options.pidfd_socket:
+        plan.last.append(ops.send_pidfd("--pidfd-socket", socket=options.pidfd_socket, message="standard"))
+    if options.pid_file:
+        plan.last.append(ops.pid_file("--pid-file", options.pid_file))
+    plan.undo[:0] = manager.undo
+    if config.get("hooks"):
+        from pyoci.plan.hooks import runtime_hooks
+
+        plan.hooks = runtime_hooks(config, "prestart") + runtime_hooks(config, "createRuntime")
+        plan.started = runtime_hooks(config, "poststart")
+        plan.undo[:0] = reversed(runtime_hooks(config, "poststop"))  # undone from the last on, run from the first on
 
 
 def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
@@ -93,17 +117,26 @@ def _halves(state: "dict[str, Any]") -> "tuple[str, str]":
     return head + '"pid":', tail
 
 
-class Creation:
-    """A container being made."""
+class Creation(Work):
+    """A container being made.
 
-    __slots__ = ("config", "entry", "hooked", "manager", "master", "meanwhile", "options", "plan", "streams")
+    data: config.json as it was read
+    """
+
+    __slots__ = ("config", "data", "hooked", "launch", "master", "meanwhile", "options", "plan", "streams")
 
     def __init__(
-        self, entry: Entry, config: "dict[str, Any]", manager: "Manager", plan: "Plan", options: "CreateOptions"
+        self,
+        entry: Entry,
+        config: "dict[str, Any]",
+        manager: "Manager",
+        plan: "Plan",
+        options: "CreateOptions",
+        data: bytes,
     ) -> None:
-        self.entry = entry
+        super().__init__(entry, manager)
         self.config = config
-        self.manager = manager
+        self.data = data
         self.plan = plan
         self.options = options
         self.meanwhile: "Optional[Callable[[], None]]" = None
@@ -111,7 +144,7 @@ class Creation:
         self.master = -1
         self.hooked = False
 
-    def note(self, data: bytes) -> None:
+    def note(self) -> None:
         """Writes down what is going to be made, before it is made: a command killed at any later instant leaves enough
         for `delete --force`."""
         config, options = self.config, self.options
@@ -131,19 +164,20 @@ class Creation:
             "hooks": [kind for kind, hooks in (config.get("hooks") or {}).items() if hooks],
             "own_pids": _has_own_pids(config),
             "cgroup": self.manager.record(),
+            "undo": as_record(self.plan.undo),
         }
         self.entry.save()
-        self.entry.save_config(data)
+        self.entry.save_config(self.data)
         if options.notify_socket:
             posix.mkdir(NOTIFY, 0o755, dir_fd=self.entry.fd)
 
     def make(self) -> Process:
         """Makes cgroups and the process. Errors: Error; then undo() is to be called."""
-        launch = Launch(self.plan)
-        launch.on_birth = lambda process: self._on_birth(process, launch)
+        self.launch = launch = Launch(self.plan)
+        launch.on_birth = self._on_birth
         launch.on_going = self._on_going
         launch.on_sync = {
-            ops.SYNC_NAMESPACES: self._obey,
+            ops.SYNC_NAMESPACES: self._on_namespaces,
             ops.SYNC_HOOKS: self._on_hooks,
             ops.SYNC_CREATED: self._on_created,
             ops.SYNC_NETWORK: self._on_network,
@@ -155,7 +189,7 @@ class Creation:
         launch.extra = check(_shim.listen(self.entry.fd, EARLY_SOCKET.encode()), f"listen in {self.entry.path}")
         try:
             pyoci.mark("cgroup")
-            self.manager.create_early()
+            perform(self.plan.before, self)
             launch.cgroup = self.manager.birthplace({}, 0)
             return launch.run()
         finally:
@@ -164,113 +198,76 @@ class Creation:
 
     def undo(self, problem: BaseException) -> None:
         """Takes back what was made. What goes wrong meanwhile must not hide the reason we are here."""
+        from pyoci.container.delete import take_back
+
         pyoci.mark("undo")
         if self.master >= 0:
             posix.close(self.master)
+        record = self.entry.record
+        if not (self.hooked or (isinstance(problem, Error) and problem.kind == "hook")):
+            record["undo"] = [step for step in record.get("undo", ()) if step[0] != "runtime_hook"]
         try:
-            if not self.manager.empty():
-                self.manager.kill(_SIGKILL)
-            self.manager.destroy()
+            take_back(self.entry, self.manager, lambda text: None)
         except (Error, OSError) as left:
             if isinstance(problem, Error):
                 problem.text += f" (and its cgroup is left behind, for `delete --force`: {left})"
             self._keep()
-            return
-        if self.entry.record.get("network_devices"):
-            from pyoci.network.devices import move_back
-
-            move_back(self.entry)
-        if self.entry.record.get("resctrl"):
-            from pyoci.resctrl import leave
-
-            leave(self.entry)
-        if self.hooked or (isinstance(problem, Error) and problem.kind == "hook"):
-            from pyoci.hooks import hook_state, run_all_hooks
-
-            state = hook_state(self.config, self.entry.container, self.options.bundle, "stopped", 0)
-            run_all_hooks(self.config, "poststop", state)
-        self.entry.remove()
 
     def _keep(self) -> None:
         """Leaves what lives there to be found; not cgroups that turned out to be somebody else's."""
         try:
-            if self.entry.record:
+            if self.entry.record.get("cgroup"):
                 self.entry.record["cgroup"] = self.manager.record()
                 self.entry.save()
         except Error:
             pass  # the record before this one names all, and more
         self.entry.close()
 
-    def _remember(self, process: Process) -> None:
+    def remember(self) -> None:
+        """Writes down which process it is."""
         pyoci.mark("state")
         record = self.entry.record
-        record["init_process_pid"], record["init_process_start"] = process.pid, start_time(process.pid)
+        record["init_process_pid"], record["init_process_start"] = self.process.pid, start_time(self.process.pid)
         self.entry.save()
 
-    def _on_birth(self, process: Process, launch: Launch) -> None:
+    def _on_birth(self, process: Process) -> None:
         """Init makes its namespaces meanwhile. It joins its cgroups by itself where that is possible."""
         pyoci.mark("cgroup")
-        self.manager.create_late()
-        tasks = self.manager.tasks({}, 0, launch.cgroup >= 0)
+        self.process = process
+        perform(self.plan.birth, self)
+        tasks = self.manager.tasks({}, 0, self.launch.cgroup >= 0)
         if tasks is None:
             self.manager.join(process.pid)
         else:
-            launch.tasks = tasks
-        self.manager.apply()
+            self.launch.tasks = tasks
+        perform(self.plan.joined, self)
         self.entry.record["cgroup"] = self.manager.record()  # without privilege some, or all, could not be made
         if not self.plan.mapped:
-            self._obey(process)
+            self._on_namespaces(process)
 
     def _on_going(self, process: Process) -> None:
-        self._remember(process)
+        perform(self.plan.going, self)
         if self.meanwhile is not None:
             self.meanwhile()
 
-    def _obey(self, process: Process) -> None:
+    def _on_namespaces(self, process: Process) -> None:
         pyoci.mark("limits")
-        for step in self.plan.parent:
-            operation, _, fields = step
-            if operation == ops.RESCTRL:
-                self.enter_class(fields[0], process.pid)
-            else:
-                obey(step, process.pid)
-
-    def enter_class(self, path: str, pid: int) -> None:
-        """linux.intelRdt: puts a process, and what it starts, into the container's class of service."""
-        from pyoci.resctrl import Tree, Wish, enter
-
-        enter(self.entry, Tree(path), Wish(self.config["linux"]["intelRdt"], self.entry.container), [pid])
+        self.process = process
+        perform(self.plan.parent, self)
 
     def _on_network(self, process: Process) -> None:
-        from pyoci.network.devices import move_in
-
-        spaces = self.config["linux"]["namespaces"]
-        path = next(space.get("path") or "" for space in spaces if space["type"] == "network")
-        move_in(self.entry, self.plan.network, process.pid, path)
+        self.process = process
+        perform(self.plan.network, self)
 
     def _on_hooks(self, process: Process) -> None:
-        from pyoci.hooks import hook_state, run_hooks
-
+        self.process = process
         self.hooked = True
-        state = hook_state(self.config, self.entry.container, self.options.bundle, "creating", process.pid)
-        run_hooks(self.config, "prestart", state, process.pidfd)
-        run_hooks(self.config, "createRuntime", state, process.pidfd)
+        perform(self.plan.hooks, self)
 
     def _on_created(self, process: Process) -> None:
-        for step in self.plan.last:
-            obey(step, process.pid)
-        if self.entry.record["init_process_pid"] != process.pid:
-            self._remember(process)
+        self.process = process
         pyoci.mark("state")
-        self.entry.ready()
-        if self.plan.network:
-            from pyoci.network.devices import settle
-
-            settle(self.entry)
-        if self.options.pidfd_socket:
-            send_descriptor(self.options.pidfd_socket, "--pidfd-socket", b"standard", process.pidfd)
-        if self.options.pid_file:
-            write_pid_file(self.options.pid_file, process.pid)
+        perform(self.plan.last, self)
 
     def _on_console(self, master: int) -> None:
         if self.streams is not None and not self.options.console_socket:
@@ -284,6 +281,21 @@ class Creation:
         from pyoci.container.memory import TOO_LOW
 
         return TOO_LOW
+
+
+def as_record(steps: "list[RuntimeStep]") -> "list[list[Any]]":
+    """Steps as state.json keeps them, for another version of pyoci as well: by name."""
+    return [[UNDOING[operation], where, [*fields]] for operation, where, fields in steps]
+
+
+UNDOING = {
+    ops.REMOVE_CGROUP: "remove_cgroup",
+    ops.STOP_UNIT: "stop_unit",
+    ops.LEAVE_RESCTRL: "leave_resctrl",
+    ops.RETURN_DEVICES: "return_devices",
+    ops.RELEASE_ROOT: "release_root",
+    ops.RUNTIME_HOOK: "runtime_hook",
+}
 
 
 def create(
@@ -314,11 +326,10 @@ def create(
     entry = store.make(container)
     for keep in plan.later:
         keep()
-    creation = Creation(entry, config, manager, plan, options)
+    creation = Creation(entry, config, manager, plan, options, data)
     creation.meanwhile = meanwhile
     creation.streams = streams
     try:
-        creation.note(data)
         process = creation.make()
     except BaseException as problem:
         creation.undo(problem)

@@ -10,7 +10,7 @@ from pyoci.errors import Error
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Optional
+    from typing import Any, Optional
 
     from pyoci.cgroups import Manager
 
@@ -126,52 +126,87 @@ def destroy(entry: Entry, warn: "Optional[Warn]" = None) -> None:
         hint = "a process that waits for a device cannot be killed: try later"
         raise Error(f"process {pid} does not end", hint=hint, kind="host")
     _reap(entry)
-    pyoci.mark("cgroup")
-    manager = entry.manager()
-    if not manager.remove_unused():
-        if not manager.empty():
-            manager.kill(_SIGKILL)
-        manager.destroy()
-        for text in manager.warnings:
-            (warn or _warn)(text)
-    if entry.record.get("criu_work"):
-        from pyoci.checkpoint.restore import unmount
+    take_back(entry, entry.manager(), warn or _warn)
 
-        unmount(entry)
-    if entry.record.get("network_devices"):
-        _network(entry, warn or _warn)
-    if entry.record.get("resctrl"):
-        _resctrl(entry, warn or _warn)
-    if "poststop" in entry.record["hooks"]:
-        _poststop(entry, warn or _warn)
+
+def take_back(entry: Entry, manager: "Manager", warn: "Warn") -> None:
+    """Walks what was made backwards, and undoes each: what create noted before it made it, and what came to it. A step
+    that finds nothing is content: a command may have been killed before, or in the middle of, its deed. The state goes
+    last, so that the next command finds what this one leaves."""
+    pyoci.mark("cgroup")
+    record = entry.record
+    undo: "list[list[Any]]" = record.get("undo") or []
+    if record and "undo" not in record:
+        from pyoci.container.recovery import undo_of
+
+        undo = undo_of(entry)
+    if record.get("network_devices") or record.get("resctrl") or (undo and undo[-1][0] == "stop_unit"):
+        manager.vacate()  # nobody must use what is taken away
+    record["undo"] = undo
+    while undo:
+        name, where, fields = undo[-1]
+        _UNDOES[name](entry, manager, warn, where, fields)
+        undo.pop()
+    for text in manager.warnings:
+        warn(text)
     entry.remove()
 
 
-def _network(entry: Entry, warn: "Warn") -> None:
+def _remove_cgroup(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
+    from pyoci.cgroups.tree import take_away
+
+    path, parents = fields
+    host = manager.host  # type: ignore[attr-defined]
+    take_away(host, path, parents, manager.vacate)
+
+
+def _stop_unit(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
+    manager.stop()  # type: ignore[attr-defined]
+
+
+def _return_devices(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
+    if not entry.record.get("network_devices"):
+        return
     from pyoci.network.devices import move_back
 
     for problem in move_back(entry):
         warn(str(problem))
 
 
-def _resctrl(entry: Entry, warn: "Warn") -> None:
+def _leave_resctrl(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
+    if not entry.record.get("resctrl"):
+        return
     from pyoci.resctrl import leave
 
     for problem in leave(entry):
         warn(str(problem))
 
 
-def _poststop(entry: Entry, warn: "Warn") -> None:
-    from pyoci.hooks import hook_state, run_all_hooks
+def _poststop(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
+    from pyoci.hooks import run_hook
 
     try:
-        config = entry.config()
-    except Error as lost:
-        warn(str(lost))  # that is no reason to keep what the container made
-        return
-    state = hook_state(config, entry.container, entry.record["bundle"], "stopped", 0)
-    for problem in run_all_hooks(config, "poststop", state):
+        run_hook(entry, 0, -1, where, fields)
+    except Error as problem:
         warn(str(problem))
+
+
+def _release_root(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
+    if not entry.record.get("criu_work"):
+        return
+    from pyoci.checkpoint.unmount import unmount
+
+    unmount(entry)
+
+
+_UNDOES = {
+    "release_root": _release_root,
+    "remove_cgroup": _remove_cgroup,
+    "stop_unit": _stop_unit,
+    "leave_resctrl": _leave_resctrl,
+    "return_devices": _return_devices,
+    "runtime_hook": _poststop,
+}
 
 
 def _warn(text: str) -> None:

@@ -3,11 +3,12 @@
 import posix
 
 import pyoci
-from pyoci.container.files import hand_over_console, send_descriptor, write_pid_file
+from pyoci.container.files import hand_over_console
+from pyoci.container.perform import Work, perform
 from pyoci.container.state import Entry, is_exiting, open_process, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
-from pyoci.init.launch import Launch, Process, obey
+from pyoci.init.launch import Launch, Process
 from pyoci.options import check_terminal
 from pyoci.plan import ops
 from pyoci.plan.compile_exec import compile_exec
@@ -129,7 +130,14 @@ def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pi
     request.no_pivot = entry.record["no_pivot"]
     request.no_new_keyring = entry.record["no_new_keyring"]
     request.keep, request.keep_owner = options.preserve_fds, options.keep_owner
-    return compile_exec(request, pid)
+    plan = compile_exec(request, pid)
+    if entry.record.get("resctrl"):
+        plan.parent.insert(0, ops.join_resctrl("linux.intelRdt", entry.record["resctrl"]))
+    if options.pidfd_socket:
+        plan.started.append(ops.send_pidfd("--pidfd-socket", socket=options.pidfd_socket, message="setns"))
+    if options.pid_file:
+        plan.started.append(ops.pid_file("--pid-file", options.pid_file))
+    return plan
 
 
 def complete(process: "dict[str, Any]", own: "dict[str, Any]") -> "dict[str, Any]":
@@ -148,12 +156,12 @@ def complete(process: "dict[str, Any]", own: "dict[str, Any]") -> "dict[str, Any
     return result
 
 
-class _Execution:
-    __slots__ = ("entry", "init", "master", "options", "plan", "streams")
+class _Execution(Work):
+    __slots__ = ("init", "master", "options", "plan", "streams")
 
     def __init__(self, entry: Entry, options: "ExecOptions", init: int, streams: "Optional[Streams]") -> None:
         self.streams = streams
-        self.entry = entry
+        super().__init__(entry, entry.manager())
         self.options = options
         self.init = init
         self.master = -1
@@ -166,7 +174,7 @@ class _Execution:
             launch.files = self.streams.files
         from pyoci.cgroups.subpath import parse
 
-        sub, manager = parse(self.options.cgroup), self.entry.manager()
+        sub, manager = parse(self.options.cgroup), self.manager
         if not self.options.ignore_paused:  # born into a frozen cgroup it would hold us, too
             launch.cgroup = manager.birthplace(sub, self.init)
 
@@ -177,7 +185,8 @@ class _Execution:
                 manager.exec_join(process.pid, sub, self.init)
             else:
                 launch.tasks = tasks
-            self._obey(process)
+            self.process = process
+            perform(plan.parent, self)
 
         launch.on_birth = on_birth
         launch.on_sync = {ops.SYNC_LIMITS: self._on_limits}
@@ -191,23 +200,13 @@ class _Execution:
             raise
         finally:
             launch.close_files()
-        if self.options.pidfd_socket:
-            send_descriptor(self.options.pidfd_socket, "--pidfd-socket", b"setns", process.pidfd)
-        if self.options.pid_file:
-            write_pid_file(self.options.pid_file, process.pid)
+        self.process = process
+        perform(plan.started, self)
         return Joined(process, self.master)
 
-    def _obey(self, process: Process) -> None:
-        if self.entry.record.get("resctrl"):
-            from pyoci.resctrl import Tree, join
-
-            join(Tree(self.entry.record["resctrl"]["tree"]), self.entry.record["resctrl"], process.pid)
-        for step in self.plan.parent:
-            obey(step, process.pid)
-
     def _on_limits(self, process: Process) -> None:
-        for step in self.plan.last:
-            obey(step, process.pid)
+        self.process = process
+        perform(self.plan.last, self)
 
     def _on_listener(self, process: Process, listener: int) -> None:
         from pyoci.container.listener import send_listener

@@ -120,12 +120,13 @@ def _hand_on(entry: Entry, listener: int) -> None:
 
 def _poststart(entry: Entry) -> None:
     """The container may be deleted while a hook runs, which may outlive the program: then entry is closed."""
-    from pyoci.hooks import hook_state, run_hooks
+    from pyoci.hooks import run_hook
+    from pyoci.plan.hooks import runtime_hooks
 
-    config, pid = entry.config(), entry.record["init_process_pid"]
-    state = hook_state(config, entry.container, entry.record["bundle"], "running", pid)
+    hooks, pid = runtime_hooks(entry.config(), "poststart"), entry.record["init_process_pid"]
     entry.release()
     try:
-        run_hooks(config, "poststart", state)
+        for _, where, fields in hooks:
+            run_hook(entry, pid, -1, where, fields)
     finally:
         entry.regain()

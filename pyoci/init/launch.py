@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from pyoci.plan.model import Plan
-    from pyoci.plan.ops import RuntimeStep
 
 INIT = f"{__file__[: __file__.rindex('/init/')]}/programs/init"
 _SIGKILL = 9
@@ -244,46 +243,6 @@ class Launch:
         problem = Error(text if why else "", location=place, step=why or text, kind="host")
         problem.by_init = True
         return problem
-
-
-# The file in /proc/PID that an operation writes its field to
-_FILES = {
-    ops.UID_MAP: "uid_map",
-    ops.GID_MAP: "gid_map",
-    ops.SETGROUPS: "setgroups",
-    ops.OOM_SCORE_ADJ: "oom_score_adj",
-}
-
-
-def obey(step: "RuntimeStep", pid: int) -> None:
-    """Does one thing to a waiting process from outside. What takes more than the process is done by who has it."""
-    operation, where, fields = step
-    if operation == ops.RLIMIT:
-        number, soft, hard = fields
-        result = _shim.prlimit(pid, number, soft, hard)
-        if result < 0:
-            from pyoci.init.failures import limit
-
-            raise limit(where, number, hard, -result)
-        return
-    if operation in (ops.NEWUIDMAP, ops.NEWGIDMAP):
-        from pyoci.init.map_helper import write_map
-
-        helper, numbers = fields
-        write_map(helper, pid, numbers, where)
-        return
-    _write_proc(f"/proc/{pid}/{_FILES[operation]}", str(fields[0]), where)
-
-
-def _write_proc(path: str, text: str, where: str) -> None:
-    try:
-        fd = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
-        try:
-            posix.write(fd, text.encode())
-        finally:
-            posix.close(fd)
-    except OSError as problem:
-        raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
 
 
 def _memory_file(data: bytes) -> int:

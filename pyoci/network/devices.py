@@ -24,15 +24,14 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from pyoci.container.state import Entry
-    from pyoci.plan.ops import RuntimeStep
 
 PIN = "netns"
 RETURN = "org.pyoci.netDevices.return"  # annotation; "true": back to the host, as they were, when the container goes
 _FILE = posix.O_RDONLY | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
-def move_in(entry: "Entry", steps: "list[RuntimeStep]", pid: int, path: str) -> None:
-    """Moves devices into the network namespace of a waiting process.
+def move_in(entry: "Entry", where: str, name: str, target: str, pid: int, path: str) -> None:
+    """Moves a device into the network namespace of a waiting process. state.json knows of it first.
 
     path: the namespace's in config.json, "" when it was made for this container
     Errors: Error with the device's place in the config; then move_back() puts back what was moved.
@@ -40,17 +39,20 @@ def move_in(entry: "Entry", steps: "list[RuntimeStep]", pid: int, path: str) -> 
     namespace = posix.open(f"/proc/{pid}/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         with Netlink() as here, Netlink(namespace) as there:
-            entry.record["network_path"] = path
-            entry.record["network_devices"] = [_look(here, step) for step in steps]
+            device = _look(here, where, name, target)
+            if "network_path" not in entry.record:
+                entry.record["network_path"] = path
+                entry.record["network_devices"] = []
+                if not path:
+                    entry.save()
+                    _pin(entry, namespace)
+            entry.record["network_devices"].append(device)
             entry.save()
-            if not path:
-                _pin(entry, namespace)
-            for step, device in zip(steps, entry.record["network_devices"]):
-                try:
-                    _move(here, there, namespace, device)
-                except Error as problem:
-                    raise _placed(problem, step) from None
-                entry.save()
+            try:
+                _move(here, there, namespace, device)
+            except Error as problem:
+                raise _placed(problem, where) from None
+            entry.save()
     finally:
         posix.close(namespace)
 
@@ -85,8 +87,7 @@ def move_back(entry: "Entry") -> "list[Error]":
     return problems
 
 
-def _look(here: Netlink, step: "RuntimeStep") -> "dict[str, Any]":
-    _, where, (name, target) = step
+def _look(here: Netlink, where: str, name: str, target: str) -> "dict[str, Any]":
     link = here.find(name)
     if link is None:
         raise Error("no such network device", location=where, kind="missing")
@@ -246,8 +247,8 @@ def _has_others(namespace: int) -> bool:
     return False
 
 
-def _placed(problem: Error, step: "RuntimeStep") -> Error:
-    _, problem.location, _ = step
+def _placed(problem: Error, where: str) -> Error:
+    problem.location = where
     if problem.errno == errno.EACCES:
         problem.hint = "is IPv6 disabled in the container's network namespace?"
     return problem

@@ -1,4 +1,7 @@
-"""The hooks that run inside the container: createContainer and startContainer (config.md, "POSIX-platform Hooks")."""
+"""config.json's hooks → steps (config.md, "POSIX-platform Hooks").
+
+createContainer and startContainer are init's, which runs them inside the container, the others the runtime's.
+"""
 
 from pyoci.plan import ops
 
@@ -7,8 +10,10 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from pyoci.plan.model import Plan
+    from pyoci.plan.ops import RuntimeStep
     from pyoci.plan.request import Request
 
+_STATUS = {"prestart": "creating", "createRuntime": "creating", "poststart": "running", "poststop": "stopped"}
 _LONGEST = (2**31 - 1) // 1000
 
 
@@ -45,3 +50,22 @@ def container_hooks(request: "Request", plan: "Plan", kind: str, status: str, cw
                 state_tail=tail,
             )
         )
+
+
+def runtime_hooks(config: "dict[str, Any]", kind: str) -> "list[RuntimeStep]":
+    """The hooks of a kind that the runtime runs, in its own namespaces."""
+    steps: "list[RuntimeStep]" = []
+    for index, hook in enumerate((config.get("hooks") or {}).get(kind) or []):
+        steps.append(
+            ops.runtime_hook(
+                f"hooks.{kind}[{index}] ({hook['path']})",
+                kind=kind,
+                index=index,
+                path=hook["path"],
+                args=tuple(hook.get("args") or [hook["path"]]),
+                env=hook.get("env"),
+                timeout=milliseconds(hook),
+                status=_STATUS[kind],
+            )
+        )
+    return steps

@@ -18,4 +18,9 @@ def compile_intel_rdt(request: "Request", plan: "Plan") -> None:
         raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint, kind="missing")
     wish = resctrl.Wish(request.linux["intelRdt"], request.container)
     resctrl.check(resctrl.Tree(path), wish)
-    plan.parent.append(ops.resctrl("linux.intelRdt", path))
+    plan.parent.append(
+        ops.resctrl(
+            "linux.intelRdt", tree=path, group=wish.group, named=int(wish.named), monitor=wish.monitor, lines=wish.lines
+        )
+    )
+    plan.undo.append(ops.leave_resctrl("linux.intelRdt"))

@@ -22,10 +22,17 @@ class Plan:
 
     flags:    namespaces (CLONE_NEW*) that init is born into
     made:     what init does, in order: of each step the operation, the place in the config, the fields as in plan.h
-    parent:   what the runtime does to init from outside, before that goes on from JOIN_CGROUPS, or SYNC_NAMESPACES
-    mapped:   whether init stops at SYNC_NAMESPACES: its new user namespace needs maps
-    network:  and at SYNC_NETWORK
+    before:   what the runtime does before init is born; this and the following are in order, too
+    birth:    while init makes its namespaces, before the two meet at JOIN_CGROUPS
+    joined:   to init in its cgroups, before that goes on from there
+    parent:   likewise; to one that stops at SYNC_NAMESPACES, there
+    mapped:   whether it does: its new user namespace needs maps
+    going:    beside what init does next
+    network:  while init waits at SYNC_NETWORK
+    hooks:    and at SYNC_HOOKS
     last:     and at SYNC_CREATED, when all is made; for exec at SYNC_LIMITS
+    started:  once it is the program
+    undo:     what takes all of it back, from the last to the first
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
     sources:  mounts that the runtime opens for init, at SYNC_MOUNTS
     warnings: what was ignored, and why
@@ -34,14 +41,22 @@ class Plan:
     """
 
     __slots__ = (
-        "flags", "keep", "last", "later", "made", "mapped", "missing", "network", "parent", "sources", "warnings",
+        "before", "birth", "flags", "going", "hooks", "joined", "keep", "last", "later", "made", "mapped", "missing",
+        "network", "parent", "sources", "started", "undo", "warnings",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.flags = 0
         self.made: "list[Made]" = []
         self.later: "list[Callable[[], object]]" = []
+        self.before: "list[RuntimeStep]" = []
+        self.birth: "list[RuntimeStep]" = []
+        self.joined: "list[RuntimeStep]" = []
         self.parent: "list[RuntimeStep]" = []
+        self.going: "list[RuntimeStep]" = []
+        self.hooks: "list[RuntimeStep]" = []
+        self.started: "list[RuntimeStep]" = []
+        self.undo: "list[RuntimeStep]" = []
         self.mapped = False
         self.sources: "list[Source]" = []
         self.network: "list[RuntimeStep]" = []

@@ -31,6 +31,7 @@ def compile_net_devices(request: "Request", plan: "Plan") -> None:
     here = request.host.network_devices("")
     taken = request.host.network_devices(path) if path else ["lo"]
     plan.add(ops.sync(_WHERE, ops.SYNC_NETWORK))
+    plan.undo.append(ops.return_devices(_WHERE))
     for name, device in devices.items():
         where = f"{_WHERE}[{name}]"
         target: str = device.get("name") or name
@@ -40,4 +41,4 @@ def compile_net_devices(request: "Request", plan: "Plan") -> None:
         if target in taken and "%d" not in target:
             text = f"the container's network namespace already has a device {target}"
             raise Error(text, location=where, hint="choose another `name`, or one with %d")
-        plan.network.append(ops.net_device(where, name=name, target=target))
+        plan.network.append(ops.net_device(where, name=name, target=target, path=path))

@@ -3,13 +3,13 @@
 from pyoci import kernel
 from pyoci.plan import ops
 from pyoci.plan.step import Step
-from pyoci.plan.words import OPERATIONS, RUNTIME_OPERATIONS, SYNC_POINTS
+from pyoci.plan.words import BOTH, OPERATIONS, RUNTIME_OPERATIONS, SYNC_POINTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pyoci.plan.model import Plan
+    from pyoci.plan.model import Made, Plan
     from pyoci.plan.ops import RuntimeStep
 
 _ATTRIBUTES = (
@@ -50,10 +50,14 @@ _FLAGS = {
     ops.IDENTITY: (ops, "IDENTITY_"),
     ops.READONLY_PATH: (ops, "PROTECT_"),
     ops.MASK_PATH: (ops, "PROTECT_"),
+    ops.MAKE_CGROUP: (ops, "CGROUP_"),
+    ops.CGROUP_TYPE: (ops, "CGROUP_"),
+    ops.LIMIT: (ops, "LIMIT_"),
+    ops.DEVICE_PROGRAM: (ops, "DEVICES_"),
     ops.SECCOMP: (kernel, "SECCOMP_FILTER_FLAG_"),
     ops.SCHEDULER: (kernel, "SCHED_FLAG_"),
 }
-_OPERATIONS = {name for name, _, _ in OPERATIONS}
+_OPERATIONS = {name for name, _, _ in (*OPERATIONS, *RUNTIME_OPERATIONS.values())}
 
 
 def _flags(operation: int, bits: int) -> str:
@@ -95,68 +99,107 @@ def _value(step: Step, name: str, value: "Any") -> str:
     return repr(value) if type(value) in (list, str) else str(value)
 
 
+def _about(operation: int) -> "Any":
+    """What plan.h says of an operation: its name, words and fields."""
+    return RUNTIME_OPERATIONS[operation] if operation >= len(OPERATIONS) else OPERATIONS[operation]
+
+
 def _fields(step: Step) -> "list[tuple[str, Any]]":
-    names = [name for _, name in OPERATIONS[step.operation][2]]
+    names = [name for _, name in _about(step.operation)[2]]
     return list(zip(names, step.fields))
 
 
 def _is_telling(value: "Any") -> bool:
-    return value not in ("", b"", [], 0) or type(value) is bool
+    return value not in ("", b"", [], 0, None) or type(value) is bool
 
 
-def _line(number: int, step: Step) -> str:
-    words = OPERATIONS[step.operation][1]
+def _line(number: int, who: str, step: Step) -> str:
+    words = _about(step.operation)[1]
     values = [f"{n}={_value(step, n, v)}" for n, v in _fields(step) if _is_telling(v)]
     if step.operation == ops.EXECUTE:  # an environment fills screens; `--json` has it
         values = [v for v in values if not v.startswith("env=")]
-    return f"{number:4}  {words:<40} {' '.join(values):<72} {step.where}".rstrip()
+    return f"{number:4}  {who:<7}  {words:<40} {' '.join(values):<72} {step.where}".rstrip()
 
 
 def lines(plan: "Plan") -> "list[str]":
-    """The plan, a step a line: number, what is done, with what, and the place in config.json behind it. Then what would
-    be ignored, and what is missing."""
+    """The plan, a step a line: number, who does it, what is done, with what, and the place in config.json behind it.
+    Then what would be ignored, and what is missing; and what takes it back."""
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
-    for number, step in enumerate(plan.steps):
-        result.append(_line(number, step))
-        for operation, where, fields in _meanwhile(plan, step):
-            text = " ".join(str(field) for field in _flat(fields))
-            result.append(f"   -    {'runtime: ' + RUNTIME_OPERATIONS[operation][1]:<38} {text:<72} {where}".rstrip())
+    result += [_line(number, who, step) for number, (who, step) in enumerate(whole(plan))]
+    if plan.undo:
+        result.append("   -  delete")
+        result += [_line(number, "runtime", step) for number, step in enumerate(undoing(plan.undo))]
     result += [f"   -  warning: {text}" for text in plan.warnings]
     return result + [f"   -  missing: {where}: {text}" for where, text in plan.missing]
 
 
-def _flat(fields: "tuple[Any, ...]") -> "list[Any]":
-    """Fields with those of a list among them."""
-    return [value for field in fields for value in (field if type(field) is tuple else (field,))]
-
-
-def _meanwhile(plan: "Plan", step: Step) -> "list[RuntimeStep]":
-    """What the runtime does while init waits in a step."""
-    if step.operation == ops.AWAIT_START:
-        return plan.last
-    if step.operation == ops.JOIN_CGROUPS and not plan.mapped:
-        return plan.parent
-    if step.operation != ops.SYNC:
+def whole(plan: "Plan") -> "list[tuple[str, Step]]":
+    """Every step of a plan in the order in which it is done, with who does it: init, runtime or both. From one step of
+    both to the next they are at work at the same time; at a point of waiting the runtime's come first."""
+    if not plan.made:
         return []
-    point: "Any" = step.fields[0]
-    acts = ((ops.SYNC_NAMESPACES, plan.parent), (ops.SYNC_NETWORK, plan.network), (ops.SYNC_LIMITS, plan.last))
+    result = _by_runtime([*plan.before, ops.start_init(""), *plan.birth])
+    for made in plan.made:
+        result.append(("both" if OPERATIONS[made[0]][0] in BOTH else "init", Step(*made)))
+        result += _by_runtime(_meanwhile(plan, made))
+    return result + _by_runtime(plan.started)
+
+
+def undoing(undo: "list[RuntimeStep]") -> "list[Step]":
+    """What takes back: the steps of `delete`."""
+    steps = [ops.end_processes(""), *reversed(undo), ops.remove_state("")]
+    return [Step(*step) for step in steps]
+
+
+def _by_runtime(steps: "Any") -> "list[tuple[str, Step]]":
+    return [("runtime", Step(*step)) for step in steps]
+
+
+def _meanwhile(plan: "Plan", made: "Made") -> "list[RuntimeStep]":
+    """What the runtime does while init waits in a step, and after a step at which both have met."""
+    operation, _, fields = made
+    if operation == ops.AWAIT_START:
+        return plan.last
+    if operation == ops.JOIN_CGROUPS:
+        return [*plan.joined, *([] if plan.mapped else plan.parent), *plan.going]
+    if operation != ops.SYNC:
+        return []
+    acts = (
+        (ops.SYNC_NAMESPACES, plan.parent),
+        (ops.SYNC_NETWORK, plan.network),
+        (ops.SYNC_HOOKS, plan.hooks),
+        (ops.SYNC_LIMITS, plan.last),
+    )
+    point: "Any" = fields[0]
     return next((steps for at, steps in acts if at == point), [])
 
 
 def document(plan: "Plan") -> "dict[str, Any]":
-    """The plan as plain JSON: steps of init with named fields, and what the runtime does meanwhile."""
-    steps = [
-        {
-            "operation": OPERATIONS[step.operation][0].lower().replace("_", "-"),
-            "where": step.where,
-            "fields": {n: (v.hex() if type(v) is bytes else v) for n, v in _fields(step)},
-        }
-        for step in plan.steps
-    ]
-    acts = plan.parent + plan.network + plan.last
-    parent = [
-        {"action": RUNTIME_OPERATIONS[o][1], "where": where, "fields": _flat(fields)} for o, where, fields in acts
-    ]
+    """The plan as plain JSON: every step in order, with who does it and named fields, and those that take it back."""
     missing = [{"where": where, "text": text} for where, text in plan.missing]
-    about = {"warnings": plan.warnings, "missing": missing}
-    return {"namespaces": plan.flags, "keep": plan.keep, "steps": steps, "runtime": parent, **about}
+    return {
+        "namespaces": plan.flags,
+        "keep": plan.keep,
+        "steps": [_object(who, step) for who, step in whole(plan)],
+        "delete": [_object("runtime", step) for step in undoing(plan.undo)] if plan.undo else [],
+        "warnings": plan.warnings,
+        "missing": missing,
+    }
+
+
+def _object(who: str, step: Step) -> "dict[str, Any]":
+    return {
+        "actor": who,
+        "operation": _about(step.operation)[0].lower().replace("_", "-"),
+        "where": step.where,
+        "fields": {name: _plain(value) for name, value in _fields(step)},
+    }
+
+
+def _plain(value: "Any") -> "Any":
+    """Without bytes, which JSON does not have."""
+    if type(value) is bytes:
+        return value.hex()
+    if type(value) in (list, tuple):
+        return [_plain(each) for each in value]
+    return value

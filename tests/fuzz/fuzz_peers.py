@@ -14,6 +14,7 @@ from pyoci.container.state import Entry
 from pyoci.errors import Error
 from pyoci.init import launch
 from pyoci.plan import ops
+from pyoci.plan.hooks import runtime_hooks
 from pyoci.plan.model import Plan
 
 
@@ -117,7 +118,10 @@ def _hook(data: bytes) -> None:
         return 0, data[0] << 8 if data else 0, len(data) & 1, data
 
     hooks._shim = SimpleNamespace(hook=hook)  # type: ignore[assignment]
-    hooks.run_hooks({"hooks": {"poststop": [{"path": "/h"}]}}, "poststop", {"bundle": "/"})
+    entry = Entry("c", "c", -1)
+    entry.record = {"oci_version": "1.0.2", "bundle": "/"}
+    for _, where, fields in runtime_hooks({"hooks": {"poststop": [{"path": "/h"}]}}, "poststop"):
+        hooks.run_hook(entry, 0, -1, where, fields)
 
 
 def _notify(data: bytes) -> None:

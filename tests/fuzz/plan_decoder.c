@@ -14,7 +14,7 @@ static void touch(const struct text *text)
 
 static const char kinds[OPERATIONS][PLAN_MAX_FIELDS + 1] = {
 #define KIND(kind, name) #kind
-#define KINDS(NAME, name, words) "" FIELDS_##NAME(KIND),
+#define KINDS(NAME, name, who, words) FOR_INIT_##who("" FIELDS_##NAME(KIND),)
     PLAN_OPERATIONS(KINDS)
 };
 

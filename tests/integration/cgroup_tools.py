@@ -5,8 +5,8 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from pyoci import cgroups
 from pyoci.cgroups.host import Host
+from tests.support import made_cgroups
 
 ROOT = Path("/sys/fs/cgroup")
 V2 = (ROOT / "cgroup.controllers").exists()
@@ -32,7 +32,7 @@ class Group:
         self.tag = _OURS + uuid.uuid4().hex[:10]
         default = f"system.slice:pyoci:{self.tag}" if driver == "systemd" else f"/{self.tag}/inner"
         self.config = {"linux": {"cgroupsPath": path or default, "resources": resources or {}}, **(config or {})}
-        self.manager = cgroups.plan(self.config, self.tag, driver=driver)
+        self.manager = made_cgroups.plan(self.config, self.tag, driver=driver)
         self.processes = []
         self.joined = False
 
@@ -40,8 +40,8 @@ class Group:
         return self
 
     def make(self):
-        """create() and, as a scope needs a process, the first process: asleep."""
-        self.manager.create()
+        """The cgroups and, as a scope needs a process, the first process: asleep."""
+        self.manager.create_early()
         self.run(["sleep", "1000"])
         self.manager.apply()
         return self
@@ -55,6 +55,7 @@ class Group:
         if self.joined:
             self.manager.exec_join(process.pid, {}, self.processes[0].pid)
         else:
+            self.manager.birth(process.pid)
             self.manager.join(process.pid)
             self.joined = True
         os.write(go, b"\n")
@@ -87,6 +88,4 @@ class Group:
 
 def loaded(manager):
     """The manager that another command would have."""
-    import json
-
-    return cgroups.load(json.loads(json.dumps(manager.record())), host=Host())
+    return made_cgroups.load(manager.record(), Host())

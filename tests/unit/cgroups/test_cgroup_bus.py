@@ -4,13 +4,15 @@ import errno
 import os
 import posix
 import socket
+from types import SimpleNamespace
 
 import pytest
 from fake_bus import CLOSE, JOB, NAME, SILENCE, FakeBus, job_removed, refusal
 
-from pyoci import cgroups
 from pyoci.cgroups.systemd import bus
+from pyoci.container.recovery import undo_of
 from pyoci.errors import Error
+from tests.support import made_cgroups
 
 
 @pytest.fixture
@@ -199,7 +201,8 @@ def scope(host, systemd, monkeypatch, tmp_path):
         path = f"{machine.root}/s.slice/c.scope"
         files = {"driver": "systemd", "version": 2, "cgroup_paths": {"": path}, "made": []}
         record = {**files, "unit": "c.scope", "slice": "s.slice", "user": False}
-        return cgroups.load(record, host=machine), machine, fake
+        entry = SimpleNamespace(record={"cgroup": record, "hooks": []})
+        return made_cgroups.load({**record, "undo": undo_of(entry)}, machine), machine, fake
 
     return make
 
@@ -273,7 +276,7 @@ def test_a_users_units_are_looked_for_where_its_manager_has_them(scope, monkeypa
     monkeypatch.setitem(posix.environ, b"XDG_RUNTIME_DIR", os.fsencode(f"{tmp_path}/user"))
     monkeypatch.setitem(posix.environ, b"DBUS_SESSION_BUS_ADDRESS", os.fsencode(f"unix:path={fake.path}"))
     os.makedirs(f"{tmp_path}/user/systemd/transient")
-    manager.user = True
+    manager.manager.user = True
     machine.rmdir(f"{machine.root}/s.slice/c.scope")
     manager.destroy()
     assert fake.calls == []
@@ -286,10 +289,10 @@ def starting(scope, **answers):
     """The start of a scope in a slice that is not there: what systemd is asked to start."""
     manager, machine, fake = scope(**answers)
     manager.inner.path = f"{machine.root}/a.slice/a-b.slice/c.scope"
-    manager.prepare({}, "c", {})
     with open(f"{machine.proc}/devices", "w"):
         pass
-    manager.join(4711)
+    manager.manager.compile({}, "c", {})
+    manager.birth(4711)
     return fake.named("StartTransientUnit"), fake
 
 

@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 from fake_cgroups import V1_FILES
 
-from pyoci import cgroups
 from pyoci.cgroups import host as host_module
 from pyoci.cgroups import limits_v2, subpath, tree
 from pyoci.errors import Error
+from tests.support import made_cgroups
 
 
 def plan(host, path="", container_id="id", resources=None, driver="cgroupfs"):
     config = {"linux": {"cgroupsPath": path, "resources": resources or {}}}
-    manager = cgroups.plan(config, container_id, driver=driver, host=host)
-    if driver == "cgroupfs" and host.is_v2():
-        manager.limits.rules = None  # a device program needs a kernel
-    return manager
+    return made_cgroups.plan(config, container_id, driver=driver, host=host)
+
+
+ALL_DEVICES = {"devices": [{"allow": True, "access": "rwm"}]}  # where no hierarchy of devices is mounted
 
 
 def reload(manager, host):
-    return cgroups.load(json.loads(json.dumps(manager.record())), host=host)
+    return made_cgroups.load(manager.record(), host)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_controllers_mounted_together_share_a_cgroup(host, tmp_path):
         file.write("7:cpu,cpuacct:/\n")
     with open(machine.proc + "/self/mountinfo", "a") as file:
         file.write(f"7 1 0:7 / {machine.root}/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n")
-    manager = plan(machine, "/c")
+    manager = plan(machine, "/c", resources=ALL_DEVICES)
     assert manager.paths["cpu"] == manager.paths["cpuacct"] == machine.root + "/cpu,cpuacct/c"
     assert [path for path, _ in manager.directories()].count(machine.root + "/cpu,cpuacct/c") == 1
-    manager.make()
+    manager.create()
     manager.join(4711)
     assert sorted(place for place, name, _ in machine.written if name == "cgroup.procs") == [
         "/cpu,cpuacct/c",
@@ -81,7 +81,7 @@ def test_a_mount_of_a_subtree_hides_what_is_above(host):
         file.write("1:pids:/docker/abc/inner\n")
     with open(machine.proc + "/self/mountinfo", "w") as file:
         file.write(f"1 1 0:1 /docker/abc {machine.root}/pids rw - cgroup cgroup rw,pids\n")
-    assert plan(machine, "c").paths["pids"] == machine.root + "/pids/inner/c"
+    assert plan(machine, "c", resources=ALL_DEVICES).paths["pids"] == machine.root + "/pids/inner/c"
 
 
 def test_a_hierarchy_that_another_mount_covers_is_not_there(host):
@@ -118,7 +118,7 @@ def test_the_record_from_before_create_finds_every_leftover(host, version):
     manager = plan(machine, "/new/parent/c")
     record = json.dumps(manager.record())
     manager.create()
-    cgroups.load(json.loads(record), host=machine).destroy()
+    made_cgroups.load(json.loads(record), machine).destroy()
     assert machine.directories() == before
 
 
@@ -549,7 +549,8 @@ def test_a_parent_that_went_meanwhile_is_made_and_noted(host, version):
     ours = plan(machine, "/parent/c")
     assert theirs.remove_unused()
     ours.create()
-    assert any(path.endswith("/parent") for path in ours.record()["made"])
+    parents = [path for _, _, (_, above) in ours.record()["undo"] for path in above]
+    assert any(path.endswith("/parent") for path in parents)
     assert ours.remove_unused()
     assert machine.directories() == before
 
@@ -825,7 +826,7 @@ def test_the_options_of_exec():
 
 def test_without_cgroups(host):
     manager = plan(host(1), driver="disabled")
-    manager = cgroups.load(manager.record())
+    manager = reload(manager, None)
     manager.create()
     manager.join(1)
     assert (manager.birthplace({}, 0), manager.tasks({}, 0, False)) == (-1, None)

@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from pyoci import cgroups
 from pyoci.cgroups import compile as compiler
 from pyoci.cgroups.convert import huge_page_names, swap_only, weight_from_shares
 from pyoci.errors import Error
+from tests.support import made_cgroups
 
 DEVICE = {"major": 8, "minor": 16}
 
@@ -133,8 +133,9 @@ LIMITS = ("memory.", "cpu.", "cpuset.", "pids.", "blkio.", "io.", "hugetlb.", "r
 
 def created(host, resources, path="/a/c"):
     """What create() writes besides devices and the cpuset that v1 needs in any case."""
-    manager = cgroups.plan({"linux": {"cgroupsPath": path, "resources": resources}}, "id", driver="cgroupfs", host=host)
-    manager.limits.rules = None
+    manager = made_cgroups.plan(
+        {"linux": {"cgroupsPath": path, "resources": resources}}, "id", driver="cgroupfs", host=host
+    )
     if host.is_v2():
         manager.create()
         return host.values(*LIMITS)
@@ -183,7 +184,9 @@ def test_what_cannot_be_applied_is_refused_before_anything_is_made(host, resourc
     machine = host(version)
     before = machine.directories()
     with pytest.raises(Error) as caught:
-        cgroups.plan({"linux": {"cgroupsPath": "/c", "resources": resources}}, "id", driver="cgroupfs", host=machine)
+        made_cgroups.plan(
+            {"linux": {"cgroupsPath": "/c", "resources": resources}}, "id", driver="cgroupfs", host=machine
+        )
     assert caught.value.location == f"linux.resources.{place}"
     assert text in str(caught.value)
     assert machine.directories() == before
@@ -208,9 +211,9 @@ def test_a_missing_controller_matters_only_to_a_limit(host, resources, refused):
     config = {"linux": {"cgroupsPath": "/c", "resources": resources}}
     if refused:
         with pytest.raises(Error, match="not available on this machine"):
-            cgroups.plan(config, "id", driver="cgroupfs", host=machine)
+            made_cgroups.plan(config, "id", driver="cgroupfs", host=machine)
     else:
-        cgroups.plan(config, "id", driver="cgroupfs", host=machine).create()
+        made_cgroups.plan(config, "id", driver="cgroupfs", host=machine).create()
 
 
 def test_a_missing_file_is_named_with_the_place_that_asked(host):
@@ -240,7 +243,7 @@ def test_a_neighbour_that_must_go_first_goes_first(host):
 
 def test_a_limit_below_what_is_used_says_how_much_is_used(host):
     machine = host(1)
-    manager = cgroups.plan(
+    manager = made_cgroups.plan(
         {"linux": {"cgroupsPath": "/c", "resources": {"memory": {"limit": 2048}}}},
         "id",
         driver="cgroupfs",
@@ -261,7 +264,7 @@ class Always(dict):
 def test_hybrid_sets_a_controller_of_the_v2_tree_there(host):
     resources = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}], "pids": {"limit": 5}}
     machine = host(12, controllers=("pids", "devices", "freezer"))
-    cgroups.plan(
+    made_cgroups.plan(
         {"linux": {"cgroupsPath": "/c", "resources": resources}}, "id", driver="cgroupfs", host=machine
     ).create()
     assert ("/unified/c", "hugetlb.2MB.max", "4194304") in machine.written

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pyoci import cgroups
 from pyoci.cli.update import from_flags
 from pyoci.container.update import update
 from pyoci.errors import Error
+from tests.support import made_cgroups
 
 PAGE = Path(__file__).parents[3] / "docs" / "cgroups.md"
 DEVICE = {"major": 8, "minor": 16}
@@ -74,8 +74,7 @@ class Kernel(dict):
 def written(machine, resources, version):
     """The values that a new container's cgroup gets."""
     config = {"ociVersion": version, "linux": {"cgroupsPath": "/c", "resources": resources}}
-    manager = cgroups.plan(config, "id", driver="cgroupfs", host=machine)
-    manager.limits.rules = None
+    manager = made_cgroups.plan(config, "id", driver="cgroupfs", host=machine)
     manager.create()
     return [value for file, value in machine.values(*LIMITS) if not file.startswith("cpuset.")]
 
@@ -140,7 +139,7 @@ def test_without_a_cgroup_no_limit_is_what_there_is(host, resources, version):
     names = ("pids", "memory", "cpu", "cpuset", "blkio", "devices", "freezer", "hugetlb", "rdma", "net_cls", "net_prio")
     machine.denied = dict.fromkeys(("", "systemd", *names), errno.EACCES)
     config = {"ociVersion": "1.2.0", "linux": {"resources": resources}}
-    manager = cgroups.plan(config, "id", driver="cgroupfs", host=machine)
+    manager = made_cgroups.plan(config, "id", driver="cgroupfs", host=machine)
     manager.create()
     assert manager.record()["cgroup_paths"] == {}
     if resources != UNLIMITED[0]:  # in an update it can mean 1
@@ -197,7 +196,7 @@ class Entry:
 def test_update_to_zero(host, version, asked, shown):
     machine = host(2)
     config = {"ociVersion": version, "linux": {"cgroupsPath": "/c", "resources": {"pids": {"limit": 20}}}}
-    manager = cgroups.plan(config, "id", driver="cgroupfs", host=machine)
+    manager = made_cgroups.plan(config, "id", driver="cgroupfs", host=machine)
     manager.create()
     entry = Entry(manager, version)
     update(entry, asked)

@@ -148,9 +148,11 @@ def test_ranges_take_the_helpers() -> None:
         ops.newuidmap(U, helper="/usr/bin/newuidmap", numbers=words),
         ops.newgidmap(G, helper="/usr/bin/newgidmap", numbers=words),
     ]
-    assert f"runtime: newuidmap                     /usr/bin/newuidmap {' '.join(words)} " in "\n".join(plan.lines())
-    shown: Any = plan.document()["runtime"]
-    assert shown[0] == {"action": "newuidmap", "where": U, "fields": ["/usr/bin/newuidmap", *words]}
+    told = f"helper='/usr/bin/newuidmap' numbers={list(words)}"
+    assert any("runtime  run newuidmap" in line and told in line for line in plan.lines())
+    shown: Any = [step for step in plan.document()["steps"] if step["operation"] == "newuidmap"]  # type: ignore[attr-defined]
+    given = {"helper": "/usr/bin/newuidmap", "numbers": list(words)}
+    assert shown == [{"actor": "runtime", "operation": "newuidmap", "where": U, "fields": given}]
     assert fields(plan, ops.IDENTITY)[0][4] == 0
 
 

@@ -75,10 +75,10 @@ def test_network_devices_stop_init_after_its_namespaces() -> None:
     stop = [(step.operation, step.fields) for step in plan.steps].index((ops.SYNC, (ops.SYNC_NETWORK,)))
     assert order.index(ops.LOOPBACK_UP) < stop < order.index(ops.OWN_MOUNTS)
     assert plan.network == [
-        ops.net_device("linux.netDevices[eth0]", name="eth0", target="eth0"),
-        ops.net_device("linux.netDevices[eth1]", name="eth1", target="in%d"),
+        ops.net_device("linux.netDevices[eth0]", name="eth0", target="eth0", path=""),
+        ops.net_device("linux.netDevices[eth1]", name="eth1", target="in%d", path=""),
     ]
-    assert "runtime: net_device" in "\n".join(plan.lines())
+    assert "runtime  move network device" in "\n".join(plan.lines())
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,16 @@ def test_classes_of_service(tmp_path: Path) -> None:
     assert "no resctrl filesystem is mounted" in refused(host, intelRdt={})
     host.resctrl_path = str(tmp_path)
     plan = compiled(small(linux={"intelRdt": {"schemata": ["L3:0=f"]}}), host)
-    assert plan.parent == [ops.resctrl("linux.intelRdt", str(tmp_path))]
+    assert plan.parent == [
+        ops.resctrl(
+            "linux.intelRdt",
+            tree=str(tmp_path),
+            group="box",
+            named=0,
+            monitor="",
+            lines=[("schemata[0]", "L3:0=f")],
+        )
+    ]
     assert list(tmp_path.iterdir()) == []  # the compiler changes nothing
     (tmp_path / "gold").mkdir()
     (tmp_path / "gold" / "schemata").write_text("    MB:0=100\n    L3:0=00f;1=0f0\n")

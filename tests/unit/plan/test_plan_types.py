@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from plan_samples import request_of, small
 
-from pyoci.init import launch
+from pyoci.cgroups import perform as of_cgroups
+from pyoci.container import create, delete, perform
 from pyoci.plan import ops, rootfs
 from pyoci.plan.compile_exec import compile_exec
 from pyoci.plan.model import Plan
@@ -150,18 +151,20 @@ def test_the_plan_of_exec_in_words() -> None:
     plan = compile_exec(request, 77)
     lines = plan.lines()
     (stop,) = [n for n, line in enumerate(lines) if "point=limits" in line]
-    assert re.fullmatch(r" +- +runtime: rlimit +7 11 12 +process\.rlimits\[0\] \(RLIMIT_NOFILE\)", lines[stop + 1])
+    shows = r" +\d+  runtime  set resource limit +number=7 soft=11 hard=12 +process\.rlimits\[0\] \(RLIMIT_NOFILE\)"
+    assert re.fullmatch(shows, lines[stop + 1])
     (joins,) = [n for n, line in enumerate(lines) if "join cgroups" in line]
-    assert "runtime: oom_score_adj" in lines[joins + 1]
+    assert "runtime  write oom_score_adj" in lines[joins + 1]
     shown: Any = plan.document()
-    assert [act["action"] for act in shown["runtime"]] == ["oom_score_adj", "rlimit"]
+    acts = [step["operation"] for step in shown["steps"] if step["actor"] == "runtime"]
+    assert acts == ["start-init", "oom-score-adj", "rlimit"]
 
 
 def test_every_sync_point_can_be_told_in_words() -> None:
     plan = Plan()
     for number in range(len(SYNC_POINTS)):
         plan.add((ops.SYNC, "", (number,)))
-    shown = [line.partition("point=")[2] for line in plan.lines()]
+    shown = [line.partition("point=")[2] for line in plan.lines() if "wait for the runtime" in line]
     assert shown == ["", *SYNC_POINTS[1:]]  # fields that are 0 are left out
 
 
@@ -173,9 +176,13 @@ def test_fields_that_are_taken_by_their_number() -> None:
     assert names[ops.MOUNT_BIND][1] == "source"
 
 
-def test_what_is_written_to_procfs_is_there() -> None:
-    """Each operation of the runtime's has somebody who does it; that of most is a file of /proc/PID, of its name."""
-    elsewhere = {ops.RLIMIT, ops.NEWUIDMAP, ops.NEWGIDMAP, ops.RESCTRL, ops.NET_DEVICE}
-    files = {number: name for number, (_, name, _) in RUNTIME_OPERATIONS.items() if number not in elsewhere}
-    assert files == launch._FILES
-    assert all(Path("/proc/self", file).exists() for file in files.values())
+def test_every_operation_of_the_runtime_has_somebody_who_does_it() -> None:
+    undoing = {number for number, name in create.UNDOING.items() if name in delete._UNDOES}
+    assert len(undoing) == len(delete._UNDOES)
+    rest = {ops.START_INIT, ops.END_PROCESSES, ops.REMOVE_STATE}  # the frame of create, and of delete
+    done = {*perform._DOES, *of_cgroups.DOES}
+    assert {number for number in RUNTIME_OPERATIONS if number not in rest} == done | undoing
+    assert done & undoing == {ops.RUNTIME_HOOK}
+    written = [words for _, words, _ in RUNTIME_OPERATIONS.values() if words.startswith("write ") and "_" in words]
+    assert len(written) >= 3
+    assert all(Path("/proc/self", words.removeprefix("write ")).exists() for words in written)

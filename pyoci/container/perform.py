@@ -1,0 +1,187 @@
+"""Does the runtime's steps of a plan: the twin of init's table in csrc/init/init.c.
+
+What a step needs beside its fields is in the Work that it is done for. Steps on cgroups: pyoci/cgroups/perform.py.
+"""
+
+import posix
+
+from pyoci import _shim
+from pyoci.errors import Error
+from pyoci.plan import ops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pyoci.cgroups import Manager
+    from pyoci.container.state import Entry
+    from pyoci.init.launch import Process
+    from pyoci.plan.ops import RuntimeStep
+
+
+class Work:
+    """What steps are done for, and what one leaves to the next.
+
+    entry:   the container's, whose record is written as they say
+    manager: its cgroups, as far as they are made
+    process: that is being made, or None before it is born
+    enabled: controllers that the cgroup of v2 has got
+    refused: limits that wait for their neighbours, see LIMIT_AGAIN
+    fresh:   cgroups that were not there before
+    """
+
+    __slots__ = ("enabled", "entry", "fresh", "manager", "process", "refused")
+
+    process: "Process"
+
+    def __init__(self, entry: "Entry", manager: "Manager") -> None:
+        self.entry = entry
+        self.manager = manager
+        self.enabled: "set[str]" = set()
+        self.refused: "list[tuple[str, str, tuple[str, ...], int]]" = []
+        self.fresh: "list[str]" = []
+
+    def note(self) -> None:
+        """Does NOTE: writes down what is going to be made."""
+
+    def remember(self) -> None:
+        """Does RECORD: writes down the process."""
+
+
+def perform(steps: "Iterable[RuntimeStep]", work: Work) -> None:
+    """Does steps, in order. Errors: Error of the first that fails."""
+    for operation, where, fields in steps:
+        (_DOES.get(operation) or _in_cgroups(operation))(work, where, fields)
+
+
+def _in_cgroups(operation: int) -> "Any":
+    from pyoci.cgroups.perform import DOES
+
+    return DOES[operation]
+
+
+# The file in /proc/PID that an operation writes its field to
+
+
+def _uid_map(work: Work, where: str, fields: "Any") -> None:
+    write_proc(work.process.pid, "uid_map", fields[0], where)
+
+
+def _gid_map(work: Work, where: str, fields: "Any") -> None:
+    write_proc(work.process.pid, "gid_map", fields[0], where)
+
+
+def _setgroups(work: Work, where: str, fields: "Any") -> None:
+    write_proc(work.process.pid, "setgroups", fields[0], where)
+
+
+def _oom_score_adj(work: Work, where: str, fields: "Any") -> None:
+    write_proc(work.process.pid, "oom_score_adj", str(fields[0]), where)
+
+
+def write_proc(pid: int, name: str, text: str, where: str) -> None:
+    """Writes a file of a process's directory in procfs."""
+    path = f"/proc/{pid}/{name}"
+    try:
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(fd, text.encode())
+        finally:
+            posix.close(fd)
+    except OSError as problem:
+        raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
+
+
+def _map_by_helper(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.init.map_helper import write_map
+
+    helper, numbers = fields
+    write_map(helper, work.process.pid, numbers, where)
+
+
+def _rlimit(work: Work, where: str, fields: "Any") -> None:
+    number, soft, hard = fields
+    result = _shim.prlimit(work.process.pid, number, soft, hard)
+    if result < 0:
+        from pyoci.init.failures import limit
+
+        raise limit(where, number, hard, -result)
+
+
+def _resctrl(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.resctrl import enter_step
+
+    enter_step(work.entry, fields, work.process.pid)
+
+
+def _join_resctrl(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.resctrl import Tree, join
+
+    (groups,) = fields
+    join(Tree(groups["tree"]), groups, work.process.pid)
+
+
+def _net_device(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.network.devices import move_in
+
+    name, target, path = fields
+    move_in(work.entry, where, name, target, work.process.pid, path)
+
+
+def _hook(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.hooks import run_hook
+
+    run_hook(work.entry, work.process.pid, work.process.pidfd, where, fields)
+
+
+def _note(work: Work, where: str, fields: "Any") -> None:
+    work.note()
+
+
+def _record(work: Work, where: str, fields: "Any") -> None:
+    work.remember()
+
+
+def _ready(work: Work, where: str, fields: "Any") -> None:
+    work.entry.ready()
+
+
+def _release_network(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.network.devices import settle
+
+    settle(work.entry)
+
+
+def _send_pidfd(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.files import send_descriptor
+
+    socket, message = fields
+    send_descriptor(socket, "--pidfd-socket", message.encode(), work.process.pidfd)
+
+
+def _pid_file(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.files import write_pid_file
+
+    write_pid_file(fields[0], work.process.pid)
+
+
+_DOES = {
+    ops.NOTE: _note,
+    ops.RECORD: _record,
+    ops.UID_MAP: _uid_map,
+    ops.GID_MAP: _gid_map,
+    ops.SETGROUPS: _setgroups,
+    ops.NEWUIDMAP: _map_by_helper,
+    ops.NEWGIDMAP: _map_by_helper,
+    ops.OOM_SCORE_ADJ: _oom_score_adj,
+    ops.RESCTRL: _resctrl,
+    ops.JOIN_RESCTRL: _join_resctrl,
+    ops.NET_DEVICE: _net_device,
+    ops.RUNTIME_HOOK: _hook,
+    ops.RLIMIT: _rlimit,
+    ops.READY: _ready,
+    ops.RELEASE_NETWORK: _release_network,
+    ops.SEND_PIDFD: _send_pidfd,
+    ops.PID_FILE: _pid_file,
+}

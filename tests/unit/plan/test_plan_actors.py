@@ -1,0 +1,180 @@
+"""One plan for two actors: every wish of a config is a step, at its place, with who does it; and what takes it back."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from plan_samples import FakeHost, compiled, small
+
+from pyoci import cgroups
+from pyoci.cgroups.systemd import manager as systemd
+from pyoci.container.create import as_record, complete
+from pyoci.container.delete import _UNDOES
+from pyoci.options import CreateOptions
+from pyoci.plan import ops
+from pyoci.plan.model import Plan
+from pyoci.plan.show import undoing, whole
+from pyoci.plan.words import OPERATIONS, RUNTIME_OPERATIONS
+from tests.unit.cgroups.fake_cgroups import FakeHost as CgroupHost
+
+INSIDE = ("createContainer", "startContainer")
+KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+RESOURCES: "dict[str, Any]" = {
+    "memory": {"limit": 64 << 20},
+    "pids": {"limit": 20},
+    "cpu": {"cpus": "0-1"},
+    "devices": [
+        {"allow": False, "access": "rwm"},
+        {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "r"},
+    ],
+}
+
+
+class Machine(FakeHost):
+    tree = ""
+
+    def network_devices(self, path: str) -> "list[str]":
+        return ["lo", "eth0"]
+
+    def resctrl(self) -> str:
+        return self.tree
+
+
+def rich(path: str = "/p/c") -> "dict[str, Any]":
+    """A config with something of everything that the runtime does."""
+    config = small(
+        process={"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}], "oomScoreAdj": 5},
+        linux={
+            "namespaces": [{"type": "mount"}, {"type": "network"}, {"type": "pid"}],
+            "cgroupsPath": path,
+            "resources": RESOURCES,
+            "netDevices": {"eth0": {"name": "in0"}},
+            "intelRdt": {"schemata": ["L3:0=f"]},
+        },
+    )
+    config["hooks"] = {kind: [{"path": f"/{kind}"}] for kind in KINDS}
+    return config
+
+
+class Bus:
+    """As much of systemd as a compiler asks."""
+
+    def property(self, name: str) -> str:
+        return {"Version": "252", "ControlGroup": "/user.slice"}[name]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(params=["v1", "v2", "hybrid", "systemd on v1", "systemd on v2"])
+def plan(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """The plan of the rich config on a machine of each kind."""
+    by_systemd = request.param.startswith("systemd")
+    machine = CgroupHost(str(tmp_path), {"v1": 1, "v2": 2, "hybrid": 12}[request.param.split(" ")[-1]])
+    machine.run = str(tmp_path / "run")
+    Path(machine.run, "systemd/system").mkdir(parents=True)
+    (Path(machine.proc) / "devices").write_text("Character devices:\n136 pts\n\nBlock devices:\n")
+    monkeypatch.setattr(systemd.Manager, "_bus", lambda self: Bus())
+    config = rich("a.slice:pre:c" if by_systemd else "/p/c")
+    before = machine.directories()
+    manager = cgroups.plan(config, "c", driver="systemd" if by_systemd else "cgroupfs", host=machine)
+    host = Machine()
+    host.tree = str(tmp_path / "resctrl")
+    Path(host.tree).mkdir()
+    made = compiled(config, host)
+    options = CreateOptions("/bundle")
+    options.pid_file, options.pidfd_socket = "/pid", "/socket"
+    complete(made, manager, config, options)
+    assert machine.directories() == before and machine.written == []  # it changes nothing
+    return made
+
+
+def names(plan: Plan) -> "list[tuple[str, str, str]]":
+    """Of each step who does it, what, and the place that asked."""
+    known: Any = {**dict(enumerate(OPERATIONS)), **RUNTIME_OPERATIONS}
+    return [(who, known[step.operation][0].lower(), step.where) for who, step in whole(plan)]
+
+
+def test_every_wish_is_a_step(plan: Plan, request: pytest.FixtureRequest) -> None:
+    found = names(plan)
+    asked = {where for who, _, where in found if who == "runtime"}
+    resources = {f"linux.resources.{name}" for name in ("memory.limit", "pids.limit", "cpu.cpus")}
+    hooks = {f"hooks.{kind}[0] (/{kind})" for kind in KINDS if kind not in (*INSIDE, "poststop")}
+    rest = {"linux.netDevices[eth0]", "linux.intelRdt", "process.oomScoreAdj", "process.rlimits[0] (RLIMIT_NOFILE)"}
+    assert resources | hooks | rest | {"linux.cgroupsPath", "--pid-file", "--pidfd-socket"} <= asked
+    assert {name for _, name, _ in found} & {"device_rules", "device_program"}
+    assert {("init", "hook", f"hooks.{kind}[0] (/{kind})") for kind in INSIDE} <= set(found)
+    assert [step.where for step in undoing(plan.undo)].count("hooks.poststop[0] (/poststop)") == 1
+
+
+ORDER = [
+    [("runtime", "note"), ("runtime", "make_cgroup"), ("both", "join_cgroups"), ("init", "open_root")],
+    [("runtime", "note"), ("runtime", "start_unit"), ("both", "join_cgroups")],
+    [("runtime", "start_init"), ("both", "join_cgroups"), ("runtime", "resctrl"), ("runtime", "record")],
+    [("runtime", "limit"), ("runtime", "oom_score_adj"), ("runtime", "net_device")],
+    [("both", "join_cgroups"), ("runtime", "device_rules"), ("init", "open_root")],
+    [("both", "join_cgroups"), ("runtime", "device_program"), ("init", "open_root")],
+    [("runtime", "net_device"), ("runtime", "runtime_hook"), ("init", "hook"), ("both", "await_start")],
+    [
+        ("both", "await_start"),
+        ("runtime", "rlimit"),
+        ("runtime", "ready"),
+        ("runtime", "pid_file"),
+        ("init", "execute"),
+    ],
+]
+
+
+def test_the_order_is_that_of_doing(plan: Plan) -> None:
+    found = [(who, name) for who, name, _ in names(plan)]
+    for order in ORDER:
+        places = [found.index(each) for each in order if each in found]
+        assert len(places) > 1 and places == sorted(places)
+    last = [number for number, each in enumerate(found) if each == ("runtime", "runtime_hook")][-1]
+    assert last > found.index(("init", "execute"))  # poststart
+
+
+def test_what_is_made_is_taken_back(plan: Plan) -> None:
+    """By name, in state.json: each deed that lasts has its counterpart, which `delete` finds somebody for."""
+    record = json.loads(json.dumps(as_record(plan.undo)))
+    assert {name for name, _, _ in record} <= set(_UNDOES)
+    made = [
+        step.fields[0] for _, step in whole(plan) if RUNTIME_OPERATIONS.get(step.operation, ("",))[0] == "MAKE_CGROUP"
+    ]
+    removed = [fields[0] for name, _, fields in record if name == "remove_cgroup"]
+    assert set(made) <= set(removed)
+    steps = {step.operation for _, step in whole(plan)}
+    taken = {name for name, _, _ in record}
+    assert {"leave_resctrl", "return_devices", "runtime_hook", "remove_cgroup"} <= taken
+    assert (ops.START_UNIT in steps) == ("stop_unit" in taken)
+    assert record[0][0] == "runtime_hook"  # poststop hooks run when all else is gone
+
+
+def test_the_plan_in_words_and_as_json(plan: Plan) -> None:
+    lines = plan.lines()
+    told = "\n".join(lines)
+    for where in (
+        "linux.resources.memory.limit",
+        "hooks.createRuntime[0]",
+        "hooks.poststop[0]",
+        "linux.netDevices[eth0]",
+    ):
+        assert where in told
+    document: Any = json.loads(json.dumps(plan.document()))
+    assert {step["actor"] for step in document["steps"]} == {"init", "runtime", "both"}
+    assert len(document["steps"]) + len(document["delete"]) == sum(line[:4].strip().isdigit() for line in lines)
+    (limit,) = [step for step in document["steps"] if step["where"] == "linux.resources.memory.limit"]
+    assert str(64 << 20) in limit["fields"]["choices"]
+
+
+def test_walk_is_from_the_last_to_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyoci.container import delete
+
+    seen: "list[str]" = []
+    stub: Any = SimpleNamespace(record={"undo": [[n, "", []] for n in "abc"]}, remove=lambda: seen.append("state"))
+    monkeypatch.setattr(delete, "_UNDOES", {n: lambda e, m, w, where, f, n=n: seen.append(n) for n in "abc"})
+    nobody: Any = SimpleNamespace(warnings=[])
+    delete.take_back(stub, nobody, print)
+    assert seen == ["c", "b", "a", "state"]
