@@ -266,6 +266,20 @@ class Runtime:
             plan.missing.append((dotted(path), f"{text} ({hint})" if hint else text))
         return plan
 
+    def plan_exec(self, container: str, process: "dict[str, Any]", options: "ExecOptions") -> "Plan":
+        """What exec would do, without doing it."""
+        from pyoci.container.exec import plan_exec
+
+        with self.store.look(container).load() as entry:
+            return plan_exec(entry, process, options)
+
+    def plan_delete(self, container: str) -> "Plan":
+        """What delete would do, without doing it."""
+        from pyoci.container.delete import plan_delete
+
+        with self.store.look(container).load() as entry:
+            return plan_delete(entry)
+
 
 def _passing(options: "Options", count: int) -> "Options":
     """The options, with so many descriptors to be handed on."""

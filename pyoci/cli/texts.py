@@ -136,11 +136,18 @@ COMMANDS = {
     "pause": ("ID", "freeze a container", "Freezes every process of a container until `resume`.", {}),
     "plan": (
         "[option...]",
-        "print what create would do, and do nothing",
-        "Compiles the bundle and prints each step with the place in config.json that asked for it, then what would be\n"
+        "print what create, exec or delete would do, and do nothing",
+        "Compiles the bundle and prints each step in order: who does it (`init`, the `runtime`, or `both`, where they\n"
+        "meet), what, and the place in config.json that asked for it; then the steps of `delete`, what would be\n"
         "ignored, and what this host or the bundle lacks (`missing`). What lacks does not change the exit status: the\n"
-        "plan is there. `validate --host` has a status that tells.",
-        {"json": ("", "print it as JSON")},
+        "plan is there. `validate --host` has a status that tells. With --exec or --delete: the plan of that command\n"
+        "for a container that exists.",
+        {
+            "exec": ("ID", "print what `exec` would do in this container"),
+            "process": ("FILE", "with --exec: the process (default: the container's own)"),
+            "delete": ("ID", "print what `delete` would do to this container"),
+            "json": ("", "print it as JSON"),
+        },
     ),
     "ps": (
         "[option...] ID [PS-OPTION...]",

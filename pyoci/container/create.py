@@ -6,7 +6,7 @@ import pyoci
 from pyoci import _shim, cgroups
 from pyoci.container.bundle import parse_config, read_bundle
 from pyoci.container.files import hand_over_console
-from pyoci.container.perform import Work, perform
+from pyoci.container.perform import Work, as_record, perform
 from pyoci.container.state import EARLY_SOCKET, NOTIFY, Entry, Store, start_time
 from pyoci.errors import Error
 from pyoci.host import Host
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pyoci.cgroups import Manager
     from pyoci.options import CreateOptions
     from pyoci.plan.model import Plan
-    from pyoci.plan.ops import RuntimeStep
     from pyoci.process.streams import Streams
 
 
@@ -281,21 +280,6 @@ class Creation(Work):
         from pyoci.container.memory import TOO_LOW
 
         return TOO_LOW
-
-
-def as_record(steps: "list[RuntimeStep]") -> "list[list[Any]]":
-    """Steps as state.json keeps them, for another version of pyoci as well: by name."""
-    return [[UNDOING[operation], where, [*fields]] for operation, where, fields in steps]
-
-
-UNDOING = {
-    ops.REMOVE_CGROUP: "remove_cgroup",
-    ops.STOP_UNIT: "stop_unit",
-    ops.LEAVE_RESCTRL: "leave_resctrl",
-    ops.RETURN_DEVICES: "return_devices",
-    ops.RELEASE_ROOT: "release_root",
-    ops.RUNTIME_HOOK: "runtime_hook",
-}
 
 
 def create(

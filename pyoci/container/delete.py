@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from pyoci.cgroups import Manager
+    from pyoci.plan.model import Plan
 
     Warn = Callable[[str], None]
 
@@ -134,12 +135,7 @@ def take_back(entry: Entry, manager: "Manager", warn: "Warn") -> None:
     that finds nothing is content: a command may have been killed before, or in the middle of, its deed. The state goes
     last, so that the next command finds what this one leaves."""
     pyoci.mark("cgroup")
-    record = entry.record
-    undo: "list[list[Any]]" = record.get("undo") or []
-    if record and "undo" not in record:
-        from pyoci.container.recovery import undo_of
-
-        undo = undo_of(entry)
+    record, undo = entry.record, _undo(entry)
     if record.get("network_devices") or record.get("resctrl") or (undo and undo[-1][0] == "stop_unit"):
         manager.vacate()  # nobody must use what is taken away
     record["undo"] = undo
@@ -150,6 +146,24 @@ def take_back(entry: Entry, manager: "Manager", warn: "Warn") -> None:
     for text in manager.warnings:
         warn(text)
     entry.remove()
+
+
+def _undo(entry: Entry) -> "list[list[Any]]":
+    if entry.record and "undo" not in entry.record:
+        from pyoci.container.recovery import undo_of
+
+        return undo_of(entry)
+    return entry.record.get("undo") or []
+
+
+def plan_delete(entry: Entry) -> "Plan":
+    """What `delete` would do."""
+    from pyoci.container.perform import of_record
+    from pyoci.plan.model import Plan
+
+    plan = Plan()
+    plan.undo = of_record(_undo(entry))
+    return plan
 
 
 def _remove_cgroup(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:

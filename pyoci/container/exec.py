@@ -108,6 +108,13 @@ def execute(
         posix.close(pidfd)
 
 
+def plan_exec(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -> "Plan":
+    """What `exec` would do. Errors: as of execute()."""
+    pid = _running(entry, options)
+    check_process(process)
+    return _compile(entry, process, options, pid)
+
+
 def _running(entry: Entry, options: "ExecOptions") -> int:
     status = entry.status()
     if status == "paused" and not options.ignore_paused:

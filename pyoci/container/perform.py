@@ -185,3 +185,27 @@ _DOES = {
     ops.SEND_PIDFD: _send_pidfd,
     ops.PID_FILE: _pid_file,
 }
+
+
+# Of the steps that take back, which state.json keeps by name, for another version of pyoci as well. Who does them:
+# pyoci/container/delete.py
+UNDOING = {
+    ops.REMOVE_CGROUP: "remove_cgroup",
+    ops.STOP_UNIT: "stop_unit",
+    ops.LEAVE_RESCTRL: "leave_resctrl",
+    ops.RETURN_DEVICES: "return_devices",
+    ops.RELEASE_ROOT: "release_root",
+    ops.RUNTIME_HOOK: "runtime_hook",
+}
+
+
+def as_record(steps: "Iterable[RuntimeStep]") -> "list[list[Any]]":
+    """Steps as state.json keeps them."""
+    return [[UNDOING[operation], where, [*fields]] for operation, where, fields in steps]
+
+
+def of_record(record: "list[list[Any]]") -> "list[RuntimeStep]":
+    """The same steps again."""
+    numbers: "dict[str, Any]" = {name: operation for operation, name in UNDOING.items()}
+    steps: "Any" = [(numbers[name], where, tuple(fields)) for name, where, fields in record]
+    return steps  # type: ignore[no-any-return]

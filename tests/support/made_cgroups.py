@@ -7,9 +7,8 @@ from typing import Any, Optional
 
 from pyoci import cgroups
 from pyoci.cgroups.host import Host
-from pyoci.container.create import as_record
 from pyoci.container.delete import _UNDOES
-from pyoci.container.perform import Work, perform
+from pyoci.container.perform import Work, as_record, perform
 
 
 class InUse(Exception):

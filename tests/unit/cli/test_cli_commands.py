@@ -292,6 +292,13 @@ def test_plan_prints_lines_or_a_document(cli, runtime):
     assert cli("plan", "--bundle", "/")[1] == "1. mount proc\n2. pivot\n"
     assert json.loads(cli("plan", "--json", "-b", "/")[1]) == {"steps": []}
     assert [call[1].bundle for call in runtime.calls] == ["/", "/"]
+    runtime.answers |= {"plan_exec": runtime.answers["plan"], "plan_delete": runtime.answers["plan"]}
+    runtime.calls.clear()
+    for words in (("--exec", "c1"), ("--delete", "c1")):
+        assert cli("plan", *words)[1] == "1. mount proc\n2. pivot\n"
+    assert [call[0] for call in runtime.calls] == ["config", "plan_exec", "plan_delete"]
+    for wrong in (("--exec", "a", "--delete", "b"), ("--process", "f"), ("--delete", "a", "--process", "f")):
+        assert "plans of their own" in cli("plan", *wrong)[2]
 
 
 @pytest.mark.parametrize("command", ["checkpoint", "restore"])

@@ -10,8 +10,9 @@ from plan_samples import FakeHost, compiled, small
 
 from pyoci import cgroups
 from pyoci.cgroups.systemd import manager as systemd
-from pyoci.container.create import as_record, complete
+from pyoci.container.create import complete
 from pyoci.container.delete import _UNDOES
+from pyoci.container.perform import as_record
 from pyoci.options import CreateOptions
 from pyoci.plan import ops
 from pyoci.plan.model import Plan

@@ -12,7 +12,7 @@ import pytest
 from plan_samples import request_of, small
 
 from pyoci.cgroups import perform as of_cgroups
-from pyoci.container import create, delete, perform
+from pyoci.container import delete, perform
 from pyoci.plan import ops, rootfs
 from pyoci.plan.compile_exec import compile_exec
 from pyoci.plan.model import Plan
@@ -177,7 +177,7 @@ def test_fields_that_are_taken_by_their_number() -> None:
 
 
 def test_every_operation_of_the_runtime_has_somebody_who_does_it() -> None:
-    undoing = {number for number, name in create.UNDOING.items() if name in delete._UNDOES}
+    undoing = {number for number, name in perform.UNDOING.items() if name in delete._UNDOES}
     assert len(undoing) == len(delete._UNDOES)
     rest = {ops.START_INIT, ops.END_PROCESSES, ops.REMOVE_STATE}  # the frame of create, and of delete
     done = {*perform._DOES, *of_cgroups.DOES}
