@@ -153,7 +153,12 @@ def _undo(entry: Entry) -> "list[list[Any]]":
         from pyoci.container.recovery import undo_of
 
         return undo_of(entry)
-    return entry.record.get("undo") or []
+    undo: "list[list[Any]]" = entry.record.get("undo") or []
+    for step in undo:
+        if type(step) is not list or len(step) != 3 or type(step[2]) is not list or step[0] not in _UNDOES:
+            hint = "the container was made by another version of pyoci: use that one"
+            raise Error(f"{entry.path}/state.json has a step {step} that is none", hint=hint, kind="version")
+    return undo
 
 
 def plan_delete(entry: Entry) -> "Plan":

@@ -33,7 +33,7 @@ _SHAPE = {
 }  # fmt: skip
 _MORE = {
     "annotations": dict, "owner": str, "notify": bool, "started": bool, "network_path": str,
-    "network_devices": list, "resctrl": dict,
+    "network_devices": list, "resctrl": dict, "undo": list,
 }  # fmt: skip
 _LAST_PID = 2**31 - 1
 _EROFS = 30

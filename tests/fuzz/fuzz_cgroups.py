@@ -3,6 +3,7 @@ the end or refused, whatever they hold."""
 
 import os
 import tempfile
+from types import SimpleNamespace
 from typing import Any
 
 from fake_cgroups import V1_FILES, FakeHost
@@ -10,7 +11,9 @@ from fake_cgroups import V1_FILES, FakeHost
 from pyoci import cgroups
 from pyoci.cgroups import host as machine
 from pyoci.cgroups import stats, stats_v1, stats_v2
+from pyoci.cgroups.systemd import manager as systemd
 from pyoci.errors import Error
+from pyoci.plan import ops
 
 _HOSTS: "list[FakeHost]" = []
 _OWN = b"12:cpu,cpuacct:/a\n1:name=systemd:/a/b\n0::/\n"
@@ -36,8 +39,11 @@ def _plan(which: int, path: str) -> None:
     config: "dict[str, Any]" = {"linux": {"cgroupsPath": path}}
     driver = "systemd" if which >= 128 else "cgroupfs"
     host.run = host.root  # for systemd: something is there
-    record = cgroups.plan(config, "c", driver=driver, host=host).record()
-    for place in [*record["cgroup_paths"].values(), *record["made"]]:
+    systemd.Manager._bus = lambda self: SimpleNamespace(property=lambda name: "252", close=lambda: None)  # type: ignore[method-assign, assignment, return-value]
+    manager = cgroups.plan(config, "c", driver=driver, host=host)
+    record = manager.record()
+    removed = [fields for operation, _, fields in manager.undo if operation == ops.REMOVE_CGROUP]
+    for place in [*record["cgroup_paths"].values(), *(path for own, parents in removed for path in (own, *parents))]:
         assert place.startswith(host.root + "/"), place
         assert not {"", ".", ".."} & set(place[len(host.root) + 1 :].split("/")), place
     cgroups.load(record, host)

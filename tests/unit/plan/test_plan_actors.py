@@ -13,6 +13,8 @@ from pyoci.cgroups.systemd import manager as systemd
 from pyoci.container.create import complete
 from pyoci.container.delete import _UNDOES
 from pyoci.container.perform import as_record
+from pyoci.container.recovery import undo_of
+from pyoci.errors import Error
 from pyoci.options import CreateOptions
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
@@ -168,6 +170,38 @@ def test_the_plan_in_words_and_as_json(plan: Plan) -> None:
     assert len(document["steps"]) + len(document["delete"]) == sum(line[:4].strip().isdigit() for line in lines)
     (limit,) = [step for step in document["steps"] if step["where"] == "linux.resources.memory.limit"]
     assert str(64 << 20) in limit["fields"]["choices"]
+
+
+@pytest.mark.parametrize("step", ["x", ["nosuch", "", []], ["remove_cgroup", ""], ["remove_cgroup", "", "x"]])
+def test_a_step_of_another_version_is_refused_before_anything_is_taken_back(step: Any) -> None:
+    from pyoci.container import delete
+
+    stub: Any = SimpleNamespace(record={"undo": [["remove_cgroup", "", ["/x", []]], step]}, path="/run/c")
+    nobody: Any = None
+    with pytest.raises(Error, match="that is none") as told:
+        delete.take_back(stub, nobody, print)
+    assert told.value.kind == "version"
+
+
+OLD: "dict[str, Any]" = {
+    "cgroup": {
+        "driver": "cgroupfs",
+        "version": 1,
+        "cgroup_paths": {"cpu": "/cg/cpu/p/c", "cpuacct": "/cg/cpu/p/c", "pids": "/cg/pids/p/c"},
+        "unified": "/cg/unified/p/c",
+        "made": ["/cg/pids/p", "/cg/pids/p/c", "/cg/cpu/p/c"],
+    },
+    "hooks": [],
+}
+
+
+def test_a_container_of_the_version_before_is_taken_back() -> None:
+    """It has no list, and had its parents of cgroups in the cgroup's record."""
+    entry: Any = SimpleNamespace(record=OLD)
+    steps = undo_of(entry)
+    assert {name for name, _, _ in steps} <= set(_UNDOES)
+    removed = [fields for name, _, fields in steps if name == "remove_cgroup"]
+    assert removed == [["/cg/cpu/p/c", []], ["/cg/pids/p/c", ["/cg/pids/p"]], ["/cg/unified/p/c", []]]
 
 
 def test_walk_is_from_the_last_to_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
