@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import density, goals, in_process, instructions, machine, memory, phases, plot, scale, wall
+from bench import density, goals, in_process, instructions, machine, memory, phases, plot, sandbox, scale, wall
 from bench.compiler import HERE
 from bench.report import Chart, Result
 from bench.world import World
@@ -54,6 +54,7 @@ def _benchmarks() -> "dict[str, Callable[[World, argparse.Namespace], Result]]":
     return {
         **{case.name: of_case(case) for case in wall.CASES},
         "in-process": lambda world, given: in_process.measure(world, 5 if given.quick else 60),
+        "sandbox": lambda world, given: sandbox.measure(world, 5 if given.quick else 60),
         "instructions": lambda world, given: instructions.measure(world),
         "phases": lambda world, given: phases.measure(world, 2 if given.quick else 15),
         "memory": lambda world, given: memory.peaks(world, 1 if given.quick else 3),

@@ -26,6 +26,7 @@ GOALS = [
     Goal("instructions of `create`: of the bare start", "instructions", "create", 1.10),
     Goal("in-process create + start + delete: of the floor", "in-process", "of floor", 2.0),
     Goal("in-process create + start + delete: of crun's commands", "in-process", "of crun", 1.0),
+    Goal("`pyoci.run`: of bubblewrap's whole process", "sandbox", "of bubblewrap", 2.0),
     Goal("peak memory of any command: of runc's", "memory", "largest share of runc's", 1.0),
     Goal("the 1000th container: of the first", "scale", "pyoci: last of first", 1.3),
     Goal("`list` of 1000, seconds", "scale", "pyoci: list, s", 0.3),

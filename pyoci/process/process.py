@@ -5,7 +5,6 @@ import select
 import signal as _signal
 import threading
 import weakref
-from typing import NamedTuple
 
 import pyoci
 from pyoci import _shim
@@ -30,11 +29,14 @@ if TYPE_CHECKING:
 UNKNOWN = 255  # what engines report for a status that was lost
 
 
-class Text(NamedTuple):
+class Text:
     """How pipes are read and written as text."""
 
-    encoding: "Optional[str]"
-    errors: "Optional[str]"
+    __slots__ = ("encoding", "errors")
+
+    def __init__(self, encoding: "Optional[str]", errors: "Optional[str]") -> None:
+        self.encoding = encoding
+        self.errors = errors
 
 
 class Process:

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import threading
-from typing import NamedTuple
 
 from pyoci.errors import Error
 from pyoci.options import CreateOptions, ExecOptions
@@ -29,7 +28,7 @@ _LIMITS = {"memory": "memory is", "cpu": "cpus are", "pids": "pids are"}
 _SWEPT: "set[str]" = set()
 
 
-class Usage(NamedTuple):
+class Usage:
     """What a sandbox has used.
 
     cpu_time:    seconds, of all its processes
@@ -38,9 +37,15 @@ class Usage(NamedTuple):
     oom_kills:   how often the kernel has killed for memory
     """
 
-    cpu_time: float
-    peak_memory: "Optional[int]"
-    oom_kills: int
+    __slots__ = ("cpu_time", "oom_kills", "peak_memory")
+
+    def __init__(self, cpu_time: float, peak_memory: "Optional[int]", oom_kills: int) -> None:
+        self.cpu_time = cpu_time
+        self.peak_memory = peak_memory
+        self.oom_kills = oom_kills
+
+    def __repr__(self) -> str:
+        return f"Usage(cpu_time={self.cpu_time}, peak_memory={self.peak_memory}, oom_kills={self.oom_kills})"
 
 
 class CompletedProcess(subprocess.CompletedProcess):  # type: ignore[type-arg]

@@ -1,7 +1,6 @@
 """What a caller wants of a sandbox, read and checked."""
 
 import os
-from typing import NamedTuple
 
 from pyoci.errors import Error
 
@@ -40,12 +39,15 @@ def size(value: "Size", name: str) -> int:
     return found
 
 
-class Mount(NamedTuple):
+class Mount:
     """A path of the host in the sandbox."""
 
-    source: str
-    destination: str
-    writable: bool
+    __slots__ = ("destination", "source", "writable")
+
+    def __init__(self, source: str, destination: str, writable: bool) -> None:
+        self.source = source
+        self.destination = destination
+        self.writable = writable
 
 
 class Wishes:

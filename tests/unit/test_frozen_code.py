@@ -1,5 +1,6 @@
 """Code in the interpreter's program, where it is C data (csrc/build/frozen.py), is the code that was compiled."""
 
+import ast
 import importlib.util
 import math
 import runpy
@@ -169,3 +170,17 @@ def test_what_has_no_place_is_said() -> None:
     for source in ("1j", "1e999"):
         with pytest.raises(BUILD["Unknown"]):
             BUILD["Frozen"]().add(compile(source, "<source>", "eval"))
+
+
+def test_no_class_is_made_of_its_annotations() -> None:
+    """The build leaves annotations out: named tuples and data classes would have no fields then."""
+    home = HOME / "pyoci"
+    found = []
+    for path in home.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                made_of = [*node.bases, *node.decorator_list]
+                names = {ast.unparse(part).partition("(")[0].rpartition(".")[2] for part in made_of}
+                if names & {"NamedTuple", "TypedDict", "dataclass"}:
+                    found.append(f"{path.relative_to(home)}: {node.name}")
+    assert found == []
