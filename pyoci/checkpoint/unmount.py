@@ -1,19 +1,18 @@
 """What a restore mounts for CRIU, and takes away: restore itself, or `delete` when that was killed."""
 
+from __future__ import annotations
+
 import os
 
 from pyoci import _shim
 from pyoci.checkpoint import mounts
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pyoci.container.state import Entry
+from pyoci.container.state import Entry
 
 ROOT = "criu-root"
 _OWN_MOUNTS = ".criu."  # what the names of its directories begin with
 
 
-def unmount(entry: "Entry") -> None:
+def unmount(entry: Entry) -> None:
     """Takes away what CRIU was given as a root, and what it mounts for itself where it works and leaves when killed."""
     _shim.unpin(entry.fd, ROOT.encode())
     try:
