@@ -92,6 +92,16 @@ OPTIONS: "Table" = {
     10: ("criu_image_path", TEXT, None),
     11: ("criu_work_path", TEXT, None),
 }
+# What containerd 1.6's client has for older shims, and sends to all that it does not know: the same with other numbers
+OLD_OPTIONS: "Table" = {
+    1: ("no_pivot_root", BOOL, None),
+    8: ("no_new_keyring", BOOL, None),
+    9: ("shim_cgroup", TEXT, None),
+    10: ("io_uid", UINT, None),
+    11: ("io_gid", UINT, None),
+    12: ("criu_work_path", TEXT, None),
+    13: ("criu_image_path", TEXT, None),
+}
 CHECKPOINT_OPTIONS: "Table" = {
     1: ("exit", BOOL, None),
     2: ("open_tcp", BOOL, None),

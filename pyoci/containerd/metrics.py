@@ -55,6 +55,8 @@ _V1: "Table" = {
     5: ("blkio", MESSAGE, {number: (name, MESSAGE | MANY, _DEVICE) for number, name in enumerate(_BLKIO_NAMES, 1)}),
 }
 
+_V1[9] = ("memory_oom_control", MESSAGE, _numbers("oom_kill_disable", "under_oom", "oom_kill"))
+
 # Version 2 (cgroup2/stats/metrics.proto)
 _MEMORY_2 = (
     "anon", "file", "kernel_stack", "slab", "sock", "shmem", "file_mapped", "file_dirty", "file_writeback", "anon_thp",
@@ -90,7 +92,11 @@ def metrics(entry: "Entry") -> "Message":
     manager = entry.manager()
     stats, paths = manager.stats(), manager.record().get("cgroup_paths") or {}
     if "memory" in paths or "cpu" in paths or "pids" in paths:
-        return {"type_url": "io.containerd.cgroups.v1.Metrics", "value": encode(_V1, version_1(stats))}
+        from pyoci.cgroups.stats import pairs
+
+        found = version_1(stats)
+        found["memory_oom_control"] = pairs(f"{paths['memory']}/memory.oom_control") if "memory" in paths else None
+        return {"type_url": "io.containerd.cgroups.v1.Metrics", "value": encode(_V1, found)}
     return {"type_url": "io.containerd.cgroups.v2.Metrics", "value": encode(_V2, version_2(stats, paths.get("", "")))}
 
 

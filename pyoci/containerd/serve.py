@@ -106,6 +106,7 @@ def serve(wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool
     """Serves until there is no container left."""
     _shim.prctl(_CHILD_SUBREAPER, 1)
     _name()
+    _retitle(wish)
     _settle(wish)
     for name in list(posix.environ):
         if name not in (b"PATH", b"HOME", b"TZ", b"XDG_RUNTIME_DIR", b"DBUS_SESSION_BUS_ADDRESS"):
@@ -127,6 +128,22 @@ def _name() -> None:
         posix.write(fd, b"containerd-shim")
         posix.close(fd)
     except OSError:
+        pass
+
+
+def _retitle(wish: "Wish") -> None:
+    """What `ps` shows: the words that containerd's own shim has. Where it cannot be changed, how we were started."""
+    words = f"containerd-shim-pyoci-v1 -namespace {wish.namespace} -id {wish.container} -address {wish.address}"
+    try:
+        fd = posix.open("/proc/self/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+        fields = posix.read(fd, 4096).rpartition(b")")[2].split()
+        posix.close(fd)
+        start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end: 48 and 49, counted from 1 with pid and name
+        title = words.replace(" ", "\0").encode("utf-8", "surrogateescape")[: end - start - 1]
+        fd = posix.open("/proc/self/mem", posix.O_WRONLY | posix.O_CLOEXEC)
+        posix.pwrite(fd, title + bytes(end - start - len(title)), start)
+        posix.close(fd)
+    except (OSError, ValueError, IndexError):
         pass
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Steps = Generator[Any, Any, Optional[Message]]
 
 SERVICES = ("containerd.task.v2.Task", "containerd.task.v3.Task")
+_OPTIONS = {
+    "containerd.runc.v1.Options": messages.OPTIONS,
+    "containerd.linux.runc.CreateOptions": messages.OLD_OPTIONS,
+}
 _OK, _UNKNOWN, _INVALID, _NOT_FOUND, _EXISTS, _WRONG_STATE = 0, 2, 3, 5, 6, 9
 _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 12, 13, 14
 
@@ -138,6 +142,7 @@ class Service:
             raise
         member.born(child)
         task.is_ready = True
+        task.watch_memory()
         if not request["checkpoint"]:
             io = {"stdin": uris[0], "stdout": uris[1], "stderr": uris[2], "terminal": request["terminal"]}
         else:
@@ -150,12 +155,12 @@ class Service:
         if given is None or not given["type_url"]:
             return decode(messages.OPTIONS, b"")
         name = given["type_url"].rpartition("/")[2]
-        if name not in ("containerd.runc.v1.Options", "containerd.linux.runc.CreateOptions"):
-            if name == "runtimeoptions.v1.Options":
-                return decode(messages.OPTIONS, b"")  # a path of a file, which is none of ours
+        if name == "runtimeoptions.v1.Options":
+            return decode(messages.OPTIONS, b"")  # a path of a file, which is none of ours
+        if name not in _OPTIONS:
             raise Refusal(_INVALID, f"options of the type {name[:200]} are unknown")
         try:
-            options = decode(messages.OPTIONS, given["value"])
+            options = {**decode(messages.OPTIONS, b""), **decode(_OPTIONS[name], given["value"])}
         except Malformed as problem:
             raise Refusal(_INVALID, f"the options are malformed: {problem}") from None
         if options["binary_name"] and options["binary_name"] not in ("runc", "pyoci"):
@@ -248,7 +253,6 @@ class Service:
         yield run
         member.status = RUNNING
         self.publisher.publish("/tasks/start", {"container_id": task.id, "pid": member.pid})
-        task.watch_memory()
 
     def _start_exec(self, member: Member) -> "Generator[Any, Any, None]":
         task, streams = member.task, member.streams

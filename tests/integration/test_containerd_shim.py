@@ -355,6 +355,29 @@ def test_another_user_cannot_connect(shim: Shim) -> None:
     assert os.stat(os.path.dirname(path)).st_mode & 0o077 == 0
 
 
+def test_what_ps_shows(shim: Shim) -> None:
+    shim.running("sleep", "100")
+    words = Path(f"/proc/{next(iter(shim.pids))}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    assert words[:5] == [b"containerd-shim-pyoci-v1", b"-namespace", shim.namespace.encode(), b"-id", b"c"]
+
+
+def test_options_of_an_old_client(shim: Shim) -> None:
+    """Their numbers are others: 13 is a path where there is none in the new ones, 8 no new keyring."""
+    value = b"\x40\x01\x50\xe8\x07\x6a\x04/img"
+    client = shim.created("true", options={"type_url": "containerd.linux.runc.CreateOptions", "value": value})
+    assert client("State", id="c")["status"] == 1
+
+
+def test_out_of_memory_is_an_event(shim: Shim) -> None:
+    bundle = shim.box.bundle("c").args("sh", "-c", "x=$(head -c 100000000 /dev/zero | tr '\\0' x); sleep 100")
+    bundle.linux.setdefault("resources", {})["memory"] = {"limit": 16 << 20, "swap": 16 << 20}
+    bundle.write()
+    client = shim.begin(bundle)
+    client("Create", id="c", bundle=str(bundle.path))
+    client("Start", id="c")
+    shim.events.wait_for("oom", container_id="c")
+
+
 def test_the_same_under_both_names(shim: Shim) -> None:
     client = shim.running("sleep", "100")
     client.service = "containerd.task.v3.Task"

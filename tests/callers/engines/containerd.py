@@ -18,7 +18,7 @@ from tests.support import leftovers
 
 IMAGE = "docker.io/library/bb:latest"
 BUILT = str(Path(compare.PYOCI).parent)  # where containerd-shim-pyoci-v1 is
-SHIMS = re.compile(rb"containerd-shim-runc-v2|--containerd-shim")
+SHIMS = re.compile(rb"containerd-shim-(?:runc-v2|pyoci-v1)")
 
 _CONF = """version = 2
 root = "{directory}/root"
