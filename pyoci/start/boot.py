@@ -8,6 +8,7 @@ sys._xoptions["started"] is when the launcher was started: CLOCK_MONOTONIC, nano
 
 import _frozen_importlib
 import _imp
+import _thread
 import builtins
 import gc
 import posix
@@ -32,12 +33,26 @@ EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios", "_socket",
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib
+lock = _thread.RLock()
 python_import: "Callable[[str, Any], ModuleType]" = importlib._find_and_load
 python_from: "Callable[..., ModuleType]" = importlib._handle_fromlist
 
 
 def find_and_load(name: str, importer: "Any") -> "ModuleType":
     """Imports a module that is not in sys.modules. Python's own function of this name costs 100,000 instructions."""
+    with lock:  # another thread may be at it
+        module = sys.modules.get(name)
+        return load(name, importer) if module is None else module
+
+
+def wait_for(_name: str) -> None:
+    """Python asks for this where a module is in sys.modules and has not run to its end: another thread runs it, or we."""
+    with lock:
+        pass
+
+
+def load(name: str, importer: "Any") -> "ModuleType":
+    """The same without the lock."""
     found: "Found" = _pyoci.find(name)
     if _pyoci.TREE and name.startswith("pyoci"):
         found = current(name, found)
@@ -66,7 +81,8 @@ def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
             return sys.modules[name]
     code, is_package, _ = found
     module: "ModuleType" = Module(name)
-    module.__spec__ = complete_spec(Spec(name, None, is_package=is_package))
+    module.__spec__ = spec = Spec(name, None, is_package=is_package)
+    spec._initializing = True
     place = place_of(name)
     if is_package:
         module.__package__, module.__path__, module.__file__ = name, [place], f"{place}/__init__.py"
@@ -78,6 +94,7 @@ def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
     except BaseException:
         del sys.modules[name]
         raise
+    complete_spec(spec)
     if parent:
         setattr(sys.modules[parent], leaf, module)
     return module
@@ -200,6 +217,7 @@ def start() -> None:
         if module.__spec__ is not None:
             complete_spec(module.__spec__)
     importlib._find_and_load, importlib._handle_fromlist = find_and_load, from_package
+    importlib._lock_unlock_module = wait_for
     if _pyoci.HALVES:
         sys._xoptions = {"started": _pyoci.argv[1]}
         for name in ("stdin", "stdout", "stderr"):
