@@ -46,7 +46,7 @@ def find_and_load(name: str, importer: "Any") -> "ModuleType":
 
 
 def wait_for(_name: str) -> None:
-    """Python asks for this where a module is in sys.modules and has not run to its end: another thread runs it, or we."""
+    """Python asks for it where a module in sys.modules has not run to its end: another thread runs it, or we do."""
     with lock:
         pass
 
