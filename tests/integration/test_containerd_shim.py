@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import leftovers
-from support.box import Box
-from support.bundle import Bundle
-from support.shim_client import Client, Events, Status, delete, start
 
 from pyoci.containerd import messages
 from pyoci.containerd.codec import encode
 from pyoci.containerd.ttrpc import MAX_LENGTH, REQUEST, frame
 from pyoci.json.document import dump
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.bundle import Bundle
+from tests.support.shim_client import Client, Events, Status, delete, start
 
 pytestmark = pytest.mark.root
 PROCESS = {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]}
