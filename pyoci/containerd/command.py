@@ -120,7 +120,7 @@ class Wish:
 
         given = parse(data, name="standard input")
         if not isinstance(given, dict):
-            raise Error("standard input is no JSON object")
+            raise Error("standard input is not a JSON object", kind="refused")
         self.is_json = True
         for name in ("instance_id", "namespace", "containerd_ttrpc_address", "containerd_grpc_address"):
             head, *tail = name.split("_")
@@ -143,7 +143,7 @@ class Wish:
             else:
                 self._take_options(decode(messages.ANY, data))
         except Malformed as problem:
-            raise Error(f"standard input is malformed: {problem}") from None
+            raise Error(f"standard input is malformed: {problem}", kind="refused") from None
 
     def _take(self, name: str, value: str) -> None:
         if value:
@@ -321,7 +321,7 @@ def _info() -> int:
     try:
         request = decode(messages.RUNTIME_REQUEST, read_all(0, _MAX_INPUT))
     except Malformed as problem:
-        raise Error(f"standard input is malformed: {problem}") from None
+        raise Error(f"standard input is malformed: {problem}", kind="refused") from None
     kind = "types.containerd.io/opencontainers/runtime-spec/1/features/Features"
     info = {
         "name": NAME,

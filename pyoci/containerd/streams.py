@@ -69,7 +69,7 @@ class Streams:
         path = self.uris[number]
         kind, _, rest = path.partition("://")
         if rest and kind not in ("fifo", "file"):
-            raise Error(f"{_NAMES[number]}: {kind} is no known kind of stream", step="streams")
+            raise Error(f"{_NAMES[number]}: {kind} is not a known kind of stream", step="streams", kind="refused")
         path = rest or path
         if not path:
             if not self.is_terminal:
@@ -312,8 +312,10 @@ def _start(path: str, args: "list[str]", ends: "list[int]", environment: "dict[s
 def _await_logger(ready: int, kind: str) -> None:
     try:
         if not select.select([ready], [], [], _LOGGER_PATIENCE)[0]:
-            raise Error(f"the logger does not say that it is ready within {_LOGGER_PATIENCE:.0f} s", step="streams")
+            raise Error(
+                f"the logger does not say that it is ready within {_LOGGER_PATIENCE:.0f} s", step="streams", kind="host"
+            )
         if not posix.read(ready, 1) and kind == "binary-v2":
-            raise Error("the logger has ended before it was ready", step="streams")
+            raise Error("the logger has ended before it was ready", step="streams", kind="host")
     finally:
         posix.close(ready)

@@ -18,6 +18,7 @@ AT_HAND = {
     "_json",
     "_pyoci",
     "_signal",
+    "_thread",
     "builtins",
     "errno",
     "fcntl",

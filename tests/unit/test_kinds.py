@@ -19,6 +19,8 @@ TOLD_AGAIN = {
     ("pyoci/init/failures.py", "_known"),  # kind and path of a namespace in a place, likewise
     ("pyoci/init/failures.py", "_known_by_plan"),  # whose the step is: the config's place is the fact itself
     ("pyoci/init/failures.py", "_hook_error"),  # KIND and N of a place
+    ("pyoci/sandbox/sandbox.py", "_give_up"),  # which limit: likewise
+    ("pyoci/sandbox/sandbox.py", "_is_of_limits"),
     ("pyoci/trace.py", "step"),  # two numbers
 }
 
