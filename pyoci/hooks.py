@@ -3,7 +3,7 @@
 import posix
 
 import pyoci
-from pyoci import _shim
+from pyoci import _shim, kernel
 from pyoci.errors import Error
 from pyoci.json.document import dump
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyoci.container.state import Entry
-
-_OWNER_ENDED = 2  # csrc/shared/hook.h
 
 
 def environment() -> "list[str]":
@@ -83,7 +81,7 @@ def _run(
         raise Error("start it", errno=-result, kind="hook")
     if not ending and status == 0:
         return
-    if ending == _OWNER_ENDED:
+    if ending == kernel.HOOK_OWNER_ENDED:
         text = "killed, since the container's first process has ended meanwhile"
     elif ending:
         text = f"hook ran past specified timeout of {timeout / 1000:.1f}s"

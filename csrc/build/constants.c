@@ -2,6 +2,7 @@
  * (pyoci/plan/ops.py, to which build/ops.py adds the functions that make steps), and the words for them
  * (pyoci/plan/words.py), for which only errors and `pyoci plan` have a use.
  * It is compiled and never run: build/generate.py reads the object, which may be another machine's. */
+#include "shared/hook.h"
 #include "shared/kernel.h"
 #include "shared/plan.h"
 
@@ -68,6 +69,7 @@ struct line {
     K(SOCK_STREAM) K(SOCK_SEQPACKET) K(SOCK_DGRAM)                                                              \
     K(LOCK_EX) K(LOCK_SH) K(LOCK_NB) K(LOCK_UN)                                                                            \
     K(PR_SET_DUMPABLE) K(PR_SET_CHILD_SUBREAPER)                                                                \
+    K(HOOK_TIMED_OUT) K(HOOK_OWNER_ENDED) /* ours: how a hook was ended */                                      \
     K(BPF_F_ALLOW_MULTI) K(BPF_F_REPLACE)
 
 #define CAPABILITIES(K)                                                                                        \

@@ -3,6 +3,7 @@
 import posix
 import time
 
+from pyoci import paths
 from pyoci.cgroups.host import Host, read_file
 from pyoci.errors import Error
 
@@ -19,14 +20,7 @@ def components(path: str) -> "list[str]":
     """The names in a path, `.` and `..` resolved without ever leaving the top (as a chroot would)."""
     if "\0" in path or "\n" in path or len(path) >= _PATH_MAX:
         raise _no_path(path)
-    names: "list[str]" = []
-    for name in path.split("/"):
-        if name == "..":
-            if names:
-                names.pop()
-        elif name not in ("", "."):
-            names.append(name)
-    return names
+    return paths.components(path)
 
 
 def _no_path(path: str) -> Error:

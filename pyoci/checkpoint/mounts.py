@@ -9,6 +9,7 @@ from pyoci import _shim, kernel
 from pyoci.errors import Error
 from pyoci.fileio import read_file
 from pyoci.mountinfo import Mount, mounts
+from pyoci.paths import clean
 
 Config = dict[str, Any]
 
@@ -49,9 +50,7 @@ def binds(config: Config, bundle: str) -> list[tuple[str, str]]:
 
 
 def _point(mount: dict[str, Any]) -> str:
-    # normpath(3posix) keeps two slashes at the beginning
-    destination: str = mount["destination"]
-    return os.path.normpath("/" + destination.lstrip("/"))
+    return clean(mount["destination"])
 
 
 def hierarchies(config: Config, parts: list[dict[str, Any]]) -> list[tuple[str, str]]:

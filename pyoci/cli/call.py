@@ -7,6 +7,7 @@ result with `pyoci.cli.output.show`, and raises pyoci.errors.Error for everythin
 import posix
 
 from pyoci.errors import Error
+from pyoci.paths import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,15 +155,7 @@ def absolute(path: str) -> str:
             path = f"{posix.getcwd()}/{path}"
         except FileNotFoundError:
             raise Error(f'cannot resolve "{path}": the working directory no longer exists', kind="host") from None
-    if "//" not in path and "/." not in path and path[-1:] != "/":
-        return path
-    parts: "list[str]" = []
-    for part in path.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)
+    return clean(path)
 
 
 def default_root() -> str:

@@ -116,12 +116,13 @@ def check(process: "dict[str, Any]") -> "dict[str, Any]":
         raise Error("Cwd property must not be empty", location="process.cwd")
     if cwd[0] != "/":
         raise Error("Cwd must be an absolute path", location="process.cwd")
+    from pyoci.validate.musts import variable_problem
+
     variables = process.get("env") or []
     if not isinstance(variables, list) or not all(isinstance(variable, str) for variable in variables):
         raise Error("every variable must be a string", location="process.env")
     for index, variable in enumerate(variables):
-        if "=" not in variable or variable[0] == "=":
-            from pyoci.validate.musts import no_variable
-
-            raise Error(no_variable(variable), location=f"process.env[{index}]")
+        problem = variable_problem(variable)
+        if problem:
+            raise Error(problem, location=f"process.env[{index}]")
     return process

@@ -44,10 +44,8 @@ class Streams:
         self.uris = uris
         self.is_terminal = is_terminal
         self.given = [-1, -1, -1]
-        self.logger = 0  # its pid
         self._held: "dict[int, list[int]]" = {0: [], 1: [], 2: []}  # our ends, by stream
         self._copiers: "list[Copier]" = []
-        self._closed_input = False
 
     def open(self, owner: "Optional[Owner]", environment: "dict[str, str]") -> None:
         """Opens all. To be called in a thread: a FIFO's file system, or a logger, may not answer. Raises Error."""
@@ -127,7 +125,7 @@ class Streams:
         ready, told = posix.pipe2(posix.O_CLOEXEC)
         ends.append(told)
         try:
-            self.logger = _start(path, args, ends, environment)
+            _start(path, args, ends, environment)
         finally:
             for fd in ends:
                 posix.close(fd)

@@ -2,10 +2,10 @@
 
 from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.paths import clean
 from pyoci.plan import ops
 from pyoci.plan.mount_sources import NOT_TAKEN
 from pyoci.plan.mounts import covers_dev
-from pyoci.plan.request import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

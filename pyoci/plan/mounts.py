@@ -3,9 +3,10 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.mount_options import Options
+from pyoci.paths import clean
 from pyoci.plan import ops
 from pyoci.plan.mount_sources import NOT_TAKEN, take, take_mapped
-from pyoci.plan.request import clean, from_bundle
+from pyoci.plan.request import from_bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
+from pyoci.validate.musts import variable_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,11 +207,10 @@ def environment(request: "Request") -> "list[str]":
 def _environment(process: "dict[str, Any]") -> "dict[str, str]":
     names: "dict[str, str]" = {}
     for index, entry in enumerate(process.get("env") or []):
-        name, equals, value = entry.partition("=")
-        if not equals or not name:
-            from pyoci.validate.musts import no_variable
-
-            raise Error(no_variable(entry), location=f"process.env[{index}]")
+        problem = variable_problem(entry)
+        if problem:
+            raise Error(problem, location=f"process.env[{index}]")
+        name, _, value = entry.partition("=")
         names[name] = value
     return names
 

@@ -1,11 +1,12 @@
 """What a compilation starts from: the config, the host, and what the command line adds."""
 
+from pyoci.host import Host
+from pyoci.paths import clean
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
-
-    from pyoci.host import Host
 
 
 class Request:
@@ -82,18 +83,3 @@ def from_bundle(bundle: str, path: str) -> str:
     if path.startswith("/"):
         return clean(path)
     return clean(f"{bundle}/{path}")
-
-
-def clean(path: str) -> str:
-    """An absolute path without `.`, `..` and doubled slashes, by its text alone."""
-    path = "/" + path.lstrip("/")
-    if "//" not in path and "/." not in path and path[-1] != "/":
-        return path
-    parts: "list[str]" = []
-    for part in path.split("/"):
-        if part == "..":
-            if parts:
-                parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)

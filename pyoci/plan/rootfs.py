@@ -3,9 +3,9 @@
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.names import PROPAGATION
+from pyoci.paths import clean
 from pyoci.plan import ops
 from pyoci.plan.mount_sources import take
-from pyoci.plan.request import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -105,16 +105,17 @@ def hooks(kinds: "Json", out: "list[Finding]") -> None:
 def environment(entries: "list[str]", path: "Path", out: "list[Finding]") -> None:
     """The variables of a process or a hook."""
     for number, entry in enumerate(entries):
-        if "=" not in entry or entry[0] == "=":
+        problem = variable_problem(entry)
+        if problem:
             code = "env-name-empty" if entry[:1] == "=" else "env-format"
-            out.append((code, (*path, number), no_variable(entry), ""))
+            out.append((code, (*path, number), problem, ""))
 
 
-def no_variable(entry: str) -> str:
-    """Why that is no entry of an environment, in words that scripts know from runc."""
+def variable_problem(entry: str) -> str:
+    """Why that is not NAME=value, in words that scripts know from runc; "" where it is."""
     if entry[:1] == "=":
         return f'environment variable name can\'t be empty: "{entry}"'
-    return f"invalid environment variable: \"{entry}\": missing '='"
+    return "" if "=" in entry else f"invalid environment variable: \"{entry}\": missing '='"
 
 
 def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding]") -> None:

@@ -14,7 +14,7 @@ from pyoci.cli.log import one_line
 from pyoci.errors import Error
 from pyoci.mount_options import Options
 from pyoci.options import check_id
-from pyoci.plan.request import clean
+from pyoci.paths import clean
 from pyoci.resctrl import Wish
 
 

@@ -87,7 +87,8 @@ def no_bus():
     subprocess.run(["systemctl", "try-restart", "systemd-logind.service", "user@*.service"], check=True)
 
 
-def test_the_bus_is_stopped(scoped: Scoped, no_bus: None) -> None:
+@pytest.mark.usefixtures("no_bus")
+def test_the_bus_is_stopped(scoped: Scoped) -> None:
     """root reaches systemd by its private socket."""
     place = scoped.started(pids={"limit": 20})
     assert (place / "pids.max").read_text() == "20\n"

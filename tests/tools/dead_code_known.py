@@ -36,3 +36,13 @@ user_options
 boolean_options
 initialize_options
 finalize_options
+SHIM
+
+# Our own interpreter, where it starts
+_._IOBase
+_._native
+_._lock_unlock_module
+__dir__
+
+# Of the API, as subprocess has it
+_.terminate

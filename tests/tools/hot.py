@@ -16,6 +16,8 @@ from csrc.build import hot  # noqa: E402
 
 FOLLOWED = """
 import sys
+import pyoci
+pyoci.is_command = True
 from pyoci.cli import main
 status = main(sys.argv[3:])
 with open(sys.argv[1], "a") as file:

@@ -29,7 +29,7 @@ LAYERS = """
     options kinds
     ids json start
     mount_options
-    fileio mountinfo names number_list spelling sysctl
+    fileio mountinfo names number_list paths spelling sysctl
     errors
     _native _shim commit kernel pyoci
 """

@@ -1,7 +1,6 @@
 """containerd with a private root, state and socket: `$C` is ctr, `$K` is `ctr run` with the runtime, `$I` the image."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -18,7 +17,6 @@ from tests.support import leftovers
 
 IMAGE = "docker.io/library/bb:latest"
 BUILT = str(Path(compare.PYOCI).parent)  # where containerd-shim-pyoci-v1 is
-SHIMS = re.compile(rb"containerd-shim-(?:runc-v2|pyoci-v1)")
 
 _CONF = """version = 2
 root = "{directory}/root"
@@ -132,20 +130,6 @@ class Containerd(Engine):
     def after(self, script: Any) -> None:
         if not isinstance(script, str) or "c1" in script:
             self.script("$C task kill -s SIGKILL -a c1; $C task rm -f c1; $C c rm c1")
-
-    def shims(self) -> set[int]:
-        """Pids of this containerd's shims."""
-        found = set()
-        mark = f"{self.directory}/".encode()
-        for pid in leftovers.descendants():
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    line = file.read()
-            except OSError:
-                continue
-            if SHIMS.search(line) and mark in line:
-                found.add(pid)
-        return found
 
     def stop(self) -> None:
         self.script("for c in $($C c ls -q); do $C task kill -s SIGKILL -a $c; $C task rm -f $c; $C c rm $c; done")

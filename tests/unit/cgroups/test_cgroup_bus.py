@@ -51,6 +51,7 @@ def test_the_private_socket_is_no_bus(systemd):
     connection.close()
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -59,7 +60,7 @@ def test_the_private_socket_is_no_bus(systemd):
         pytest.param({"Hello": [SILENCE]}, id="it-is-stopped"),
     ],
 )
-def test_a_bus_that_does_not_lead_to_systemd_is_passed_over(systemd, impatient, fault):
+def test_a_bus_that_does_not_lead_to_systemd_is_passed_over(systemd, fault):
     ill, well = systemd("ill", **fault), systemd("well")
     connection = bus.Bus((ill.path, private(well)))
     assert connection.property("Version") == "252"
@@ -74,7 +75,8 @@ def test_a_bus_that_believes_nobody_is_passed_over(systemd):
         bus.Bus((ill.path,))
 
 
-def test_nobody_answers(systemd, impatient, tmp_path):
+@pytest.mark.usefixtures("impatient")
+def test_nobody_answers(systemd, tmp_path):
     with pytest.raises(Error) as caught:
         bus.Bus((f"{tmp_path}/nothing", f"{tmp_path}/systemd/private"))
     assert (caught.value.step, caught.value.errno) == (f"connect to systemd at {tmp_path}/nothing", errno.ENOENT)
@@ -86,14 +88,16 @@ def test_nobody_answers(systemd, impatient, tmp_path):
     deaf.close()
 
 
-def test_a_reply_that_never_comes(systemd, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_a_reply_that_never_comes(systemd):
     connection = bus.Bus((systemd(StopUnit=[SILENCE]).path,))
     with pytest.raises(Error, match=r"systemd: systemd did not answer StopUnit within 0 seconds"):
         connection.manager("StopUnit", "ss", "c.scope", "replace")
     connection.close()
 
 
-def test_a_job_that_never_ends(systemd, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_never_ends(systemd):
     connection = bus.Bus((systemd(StopUnit=[("o", (JOB,))]).path,))
     with pytest.raises(Error, match=r"the job for unit c.scope did not finish"):
         connection.wait(connection.manager("StopUnit", "ss", "c.scope", "replace")[0], "c.scope", active=False)

@@ -8,9 +8,9 @@ from plan_samples import FakeHost, compiled, request_of, small
 from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.mount_options import ATTRIBUTES, Options, all_options
+from pyoci.paths import clean
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
-from pyoci.plan.request import clean
 from pyoci.sysctl import path_of
 
 
