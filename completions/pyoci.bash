@@ -50,6 +50,8 @@ _pyoci() {
       COMPREPLY=($(compgen -f -- "$current")); return ;;
     create:--preserve-fds)
       COMPREPLY=(); return ;;
+    doctor:--format|doctor:-f)
+      COMPREPLY=($(compgen -W "human json" -- "$current")); return ;;
     events:--interval)
       COMPREPLY=(); return ;;
     exec:--console-socket)
@@ -194,10 +196,11 @@ _pyoci() {
       COMPREPLY=($(compgen -d -- "$current")); return ;;
   esac
   case "$command" in
-    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
+    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
     checkpoint) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --parent-path --leave-running --tcp-skip-in-flight --link-remap --status-fd --page-server --pre-dump --help -h" ;;
     create) word="--bundle -b --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --detach --help -h" ;;
     delete) word="--force -f --help -h" ;;
+    doctor) word="--format -f --help -h" ;;
     events) word="--interval --stats --help -h" ;;
     exec) word="--console-socket --pidfd-socket --cwd --env -e --tty -t --user -u --additional-gids -g --process -p --detach -d --pid-file --process-label --apparmor --no-new-privs --cap -c --preserve-fds --cgroup --ignore-paused --help -h" ;;
     features) word="--help -h" ;;
@@ -223,7 +226,7 @@ _pyoci() {
   case "$command" in
     checkpoint|delete|events|exec|kill|pause|ps|resume|start|state|stats|update)
       [[ $current == -* ]] || word="$(pyoci list --quiet 2>/dev/null)" ;;
-    help) [[ $current == -* ]] || word="checkpoint create delete events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
+    help) [[ $current == -* ]] || word="checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
   esac
   [[ $command == kill && $COMP_CWORD -gt $((index + 1)) && $current != -* ]] && word="TERM KILL HUP INT QUIT USR1 USR2 STOP CONT WINCH"
   COMPREPLY=($(compgen -W "$word" -- "$current"))

@@ -2,7 +2,7 @@
 complete -c pyoci -f
 complete -c pyoci -n '__fish_seen_subcommand_from checkpoint delete events exec kill pause ps resume start state stats update' -a '(pyoci list --quiet 2>/dev/null)'
 complete -c pyoci -n '__fish_seen_subcommand_from kill' -a 'TERM KILL HUP INT QUIT USR1 USR2 STOP CONT WINCH'
-complete -c pyoci -n '__fish_seen_subcommand_from help' -a 'checkpoint create delete events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version'
+complete -c pyoci -n '__fish_seen_subcommand_from help' -a 'checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -F
 complete -c pyoci -n '__fish_use_subcommand' -l debug -d 'write more to the log, and the traceback of an internal error'
 complete -c pyoci -n '__fish_use_subcommand' -l log -r -d 'append errors to FILE, one line each'
@@ -47,6 +47,9 @@ complete -c pyoci -n '__fish_seen_subcommand_from create' -l help -s h -d 'show 
 complete -c pyoci -n __fish_use_subcommand -a delete -d 'remove what a stopped container holds'
 complete -c pyoci -n '__fish_seen_subcommand_from delete' -l force -s f -d 'end the container first; an unknown ID is no error'
 complete -c pyoci -n '__fish_seen_subcommand_from delete' -l help -s h -d 'show help'
+complete -c pyoci -n __fish_use_subcommand -a doctor -d 'tell what this host can do for containers, and what it lacks'
+complete -c pyoci -n '__fish_seen_subcommand_from doctor' -l format -s f -x -a 'human json' -d 'human or json (default: human)'
+complete -c pyoci -n '__fish_seen_subcommand_from doctor' -l help -s h -d 'show help'
 complete -c pyoci -n __fish_use_subcommand -a events -d 'print events of a container as they happen'
 complete -c pyoci -n '__fish_seen_subcommand_from events' -l interval -x -d 'time between two statistics, such as 5s or 1m30s (default: 5s)'
 complete -c pyoci -n '__fish_seen_subcommand_from events' -l stats -d 'print the statistics once and end'

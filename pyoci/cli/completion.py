@@ -15,6 +15,7 @@ _CHOICES = {
     ("", "rootless"): "true false auto",
     ("list", "format"): "table json",
     ("ps", "format"): "table json",
+    ("doctor", "format"): "human json",
     ("stats", "format"): "table json openmetrics",
     ("validate", "format"): "human json sarif",
     ("validate", "kind"): "config process state features",

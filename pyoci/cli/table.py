@@ -49,6 +49,7 @@ COMMANDS = {
         " detach",
     ),
     "delete": ("lifecycle", "delete", 1, 1, "mixed", "force/f"),
+    "doctor": ("doctor", "main", 0, 0, "mixed", "format/f:text"),
     "events": ("events", "main", 1, 1, "mixed", "interval:duration stats"),
     "exec": ("exec", "main", 1, -1, "first",
         "console-socket:text pidfd-socket:text cwd:text env/e:list tty/t user/u:text additional-gids/g:list"

@@ -83,6 +83,14 @@ COMMANDS = {
         "Runs the poststop hooks and removes the cgroup and the state of a container that has stopped.",
         {"force": ("", "end the container first; an unknown ID is no error")},
     ),
+    "doctor": (
+        "[option...]",
+        "tell what this host can do for containers, and what it lacks",
+        "Tries it with containers that are created and removed: namespaces, limits, ranges of ids, mapped mounts,\n"
+        "filters, systemd, CRIU, engines. What does not work comes with what to do about it. The exit status is 1\n"
+        "where something that every container needs does not work.",
+        {"format": ("FORMAT", "human or json (default: human)")},
+    ),
     "events": (
         "[option...] ID",
         "print events of a container as they happen",

@@ -15,7 +15,7 @@ LAYERS = """
     start.boot
     __main__
     cli containerd
-    sandbox
+    doctor sandbox
     runtime
     process hostcheck
     checkpoint

@@ -1,0 +1,57 @@
+"""Ranges of ids: who may map more than one's own."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterator
+
+from pyoci.doctor.check import Check, tried
+from pyoci.doctor.kernel import userns_cure
+from pyoci.doctor.trial import Json, Trial, own_ids
+from pyoci.errors import Error
+from pyoci.host import Host
+
+
+def checks(host: Host, trial: Trial) -> Iterator[Check]:
+    """What is asked about mappings."""
+    if not host.confined():
+        yield Check("ids", "ranges", True, "root maps any ids")
+        return
+    name = _name(host.euid)
+    for helper, file in (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid")):
+        path = host.helper(helper)
+        yield Check("ids", helper, path is not None, path or "not installed", cure="install it (Debian: uidmap)")
+        found = _range(host, file, name, host.euid)
+        detail = f"{found[1]} ids from {found[0]}" if found else f"{file} grants {name} nothing"
+        flag = "uids" if helper == "newuidmap" else "gids"
+        yield Check("ids", file, found is not None, detail, cure=f"usermod --add-sub{flag} 100000-165535 {name}")
+    cure = userns_cure(host) or "see the lines above"
+    yield tried("ids", "a container with ranges", lambda: _mapped(host, trial, name), cure=cure)
+
+
+def _mapped(host: Host, trial: Trial, name: str) -> str:
+    ids = own_ids(host.euid, host.egid)
+    for key, file in (("uidMappings", "/etc/subuid"), ("gidMappings", "/etc/subgid")):
+        found = _range(host, file, name, host.euid)
+        if found is None:
+            raise Error(f"{file} grants {name} nothing", kind="missing")
+        mappings: list[Json] = ids[key]
+        mappings.append({"containerID": 1, "hostID": found[0], "size": found[1]})
+    trial.create(ids=ids)
+    return "created"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _range(host: Host, file: str, name: str, uid: int) -> tuple[int, int] | None:
+    """First id and number of the first range that a user is granted (subuid(5))."""
+    for line in (host.read(file) or "").split("\n"):
+        fields = line.split(":")
+        if len(fields) == 3 and fields[0] in (name, str(uid)) and fields[1].isdecimal() and fields[2].isdecimal():
+            return int(fields[1]), int(fields[2])
+    return None
