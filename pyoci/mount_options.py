@@ -7,7 +7,7 @@ _RDONLY, _NOSUID, _NODEV = kernel.MOUNT_ATTR_RDONLY, kernel.MOUNT_ATTR_NOSUID, k
 _NOEXEC, _NODIRATIME = kernel.MOUNT_ATTR_NOEXEC, kernel.MOUNT_ATTR_NODIRATIME
 _NOSYMFOLLOW, _ATIME = kernel.MOUNT_ATTR_NOSYMFOLLOW, kernel.MOUNT_ATTR__ATIME
 
-# option: (set, clear). The access time is not a bit but a field: whoever sets it clears all of it first.
+# option: (set, clear). The access time is not a bit but a field: to set it, all of it is cleared first.
 ATTRIBUTES = {
     "ro": (_RDONLY, 0),
     "rw": (0, _RDONLY),

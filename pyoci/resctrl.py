@@ -1,7 +1,8 @@
 """linux.intelRdt: classes of service and monitoring groups of resctrl (kernel: Documentation/filesystems/resctrl.rst).
 
 The compiler checks and decides (Wish), create makes and joins, exec joins, update writes new schemata, delete removes
-what was made for the container alone: a class that closID names stays, whoever made it (config-linux.md, "IntelRdt").
+what was made for the container alone: a class that closID names stays, even one that we made (config-linux.md,
+"IntelRdt").
 """
 
 import errno
@@ -119,7 +120,7 @@ def check(tree: Tree, wish: Wish) -> None:
     hardware does not have.
     """
     if wish.group in _RESERVED:
-        raise Error(f"{wish.group} is no name of a class", location=f"{_WHERE}.closID")
+        raise Error(f"{wish.group} is not a name of a class", location=f"{_WHERE}.closID")
     for key, line in wish.lines:
         _check_resource(tree, key, line)
     there = tree.exists(wish.group)
@@ -135,7 +136,7 @@ def check(tree: Tree, wish: Wish) -> None:
         current = tree.read(f"{wish.group}/schemata".lstrip("/"))
         for key, line in wish.lines:
             if key[0] != "s" and not _matches(tree, line, current):
-                text = f"class {wish.group or '/'} exists, and has not {line!r}"
+                text = f"class {wish.group or '/'} exists without the line {line!r}"
                 raise Error(text, location=f"{_WHERE}.{key}", hint=f"it has {' '.join(current.split())}")
 
 
@@ -156,7 +157,7 @@ def _matches(tree: Tree, line: str, current: str) -> bool:
 
 
 def _parse(line: str) -> "tuple[str, dict[str, int]]":
-    """`L3:0=f;1=f` as ("L3", {"0": 15, "1": 15}); what is no number is -1."""
+    """`L3:0=f;1=f` as ("L3", {"0": 15, "1": 15}); what is not a number is -1."""
     name, _, rest = line.strip().partition(":")
     base = 10 if name == "MB" else 16
     values = {}

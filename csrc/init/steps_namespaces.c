@@ -146,7 +146,7 @@ int step_join_cgroups(struct context *c, const struct step *step)
 }
 
 /* A process that nobody may look at belongs to root in /proc: there a runtime without privilege could not write our maps.
- * Whoever has its user could have done the same; as soon as we are somebody else we hide again. */
+ * Any process of that user could have done the same; as soon as we are another user we hide again. */
 int step_dumpable(struct context *c, const struct step *step)
 {
     (void)step;

@@ -337,7 +337,7 @@ static int ask_for_signals(struct context *c)
 }
 
 /* The container is created; its state is on disk when the runtime says go. From here on only `start` speaks to us.
- * Whoever wants to know our state connects and says nothing: that is no start. */
+ * A command that only asks for our state connects and says nothing: that is not a start. */
 int step_await_start(struct context *c, const struct step *step)
 {
     (void)step;
@@ -619,7 +619,7 @@ int step_close_files(struct context *c, const struct step *step)
     int stays[2] = { listener < c->report ? listener : c->report, listener < c->report ? c->report : listener };
     unsigned first = 3 + (unsigned)f->keep.i;
 
-    /* the program outlives whoever started it: the setting would survive exec */
+    /* the program outlives the runtime: the setting would survive exec */
     TRY(c, "outlive the runtime", prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
     for (int n = 0; n < 2; n++) {
         unsigned fd = (unsigned)stays[n];

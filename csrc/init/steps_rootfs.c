@@ -108,7 +108,7 @@ int step_open_root(struct context *c, const struct step *step)
     return 0;
 }
 
-/* The place of a mount. Nothing may be put on procfs, where it would lie to whoever reads there, but for the few
+/* The place of a mount. Nothing may be put on procfs, where it would lie to its readers, but for the few
  * files that the compiler let through. */
 static int mount_target(struct context *c, const char *path, enum target_kind kind, int64_t flags)
 {
@@ -444,7 +444,7 @@ int step_console(struct context *c, const struct step *step)
     for (int n = 0; n < 3; n++)
         TRY(c, "make it a standard stream", dup2(tty, n));
     TRY(c, "make it the controlling terminal", ioctl(0, TIOCSCTTY, 0));
-    c->doing = "send the pty"; /* last: whoever has it may resize it at once, or close it, which hangs it up */
+    c->doing = "send the pty"; /* last: its receiver may resize it at once, or close it, which hangs it up */
     error = report_send(c, REPORT_CONSOLE, 0, master);
     return error ? error : report_await(c, REPORT_GO); /* the program finds it as the runtime makes it ready */
 }

@@ -1,4 +1,4 @@
-/* walk.c: the one way to a path inside the rootfs. The image and whoever shares a volume with us are hostile: each
+/* walk.c: the one way to a path inside the rootfs. The image and other containers that share a volume are hostile: each
  * component is looked up by the kernel below the root's descriptor, and what is missing is made in a directory that is
  * held open. See openat2(2).
  *

@@ -517,7 +517,7 @@ int shim_user_namespace(const char *uid_map, const char *gid_map)
         return failure();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else its maps are root's, whom we need not be */
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else its maps belong to root, and we need not be root */
         for (;;)
             pause();
     }

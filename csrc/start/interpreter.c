@@ -45,7 +45,7 @@ PyStatus __wrap__PyGC_Init(PyInterpreterState *interpreter)
     return status;
 }
 
-/* Codecs and what is done about characters that one does not know belong to the second half: whoever wants them before
+/* Codecs and what is done about characters that one does not know belong to the second half: code that wants them before
  * gets that first. From 3.13 on Python would crash. */
 static int codecs_may_come(void);
 

@@ -201,8 +201,8 @@ class Manager:
             posix.close(fd)
 
     def release(self) -> None:
-        """Let whoever was sent SIGKILL die: v1 does not deliver it to frozen processes. Cgroups below, too, may be
-        frozen, by an engine inside or by the container itself."""
+        """Lets processes that were sent SIGKILL die: v1 does not deliver it to frozen processes. Cgroups below may
+        be frozen, too, by an engine inside or by the container itself."""
         path = self.paths.get("freezer", "")
         try:
             if self.frozen():

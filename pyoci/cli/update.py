@@ -52,7 +52,7 @@ def main(call: "Call") -> int:
 
 
 def from_flags(call: "Call") -> "dict[str, Any]":
-    """linux.resources of the flags that were given. Raises Error for what is no number or size."""
+    """linux.resources of the flags that were given. Raises Error for what is not a number or size."""
     resources: "dict[str, Any]" = {}
     for table, read in ((_SIZES, size), (_NUMBERS, number), (_TEXTS, text)):
         for flag, (section, key) in table.items():

@@ -60,7 +60,7 @@ def _lacks(name: str, path: str, raw: bytes, call: Call) -> list[Problem]:
 
     if name == "-":
         hint = "--host looks into the bundle"
-        raise Error("standard input is no bundle", hint=hint, kind="refused")
+        raise Error("standard input is not a bundle", hint=hint, kind="refused")
     options = CreateOptions(os.path.dirname(os.path.abspath(path)))
 
     def compile_plan(config: dict[str, Any], without_cgroups: bool) -> Plan:

@@ -52,7 +52,10 @@ def delete_by_force(store: Store, container: str, warn: "Optional[Warn]" = None)
 
 
 def _end_early(store: Store, container: str) -> None:
-    """Whoever holds the lock may be waiting for this very process. What goes wrong here does so again with the lock."""
+    """The command that holds the lock may be waiting for this very process.
+
+    What goes wrong here does so again with the lock.
+    """
     try:
         with store.look(container).load() as entry:
             end(entry)

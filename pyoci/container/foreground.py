@@ -55,7 +55,7 @@ class Foreground:
             if master < 0:
                 return self._loop(process, None)
             return self._relay(process, master)
-        except BaseException:  # whoever can no longer watch it must not leave it to nobody
+        except BaseException:  # a command that can no longer watch it must not leave it alone
             _shim.pidfd_signal(process.pidfd, _signal.SIGKILL)
             raise
 

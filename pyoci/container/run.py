@@ -94,7 +94,7 @@ def _listen(created: "Created", notify_socket: str) -> "Notify":
 
 
 def _start(created: "Created", notify_socket: str, foreground: "Optional[Foreground]") -> None:
-    """A container that cannot be started is of no use to whoever ran it. In the foreground it is notified of later."""
+    """A container that cannot be started is of no use to its caller. In the foreground it is notified of later."""
     from pyoci.container.start import start_and_wait, start_created
 
     try:

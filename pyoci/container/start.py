@@ -39,7 +39,7 @@ def _refusal(entry: Entry, status: str) -> Error:
 
 
 def start_created(entry: Entry, left_alone: bool = False) -> None:
-    """The same for one whose process is known to be alive, by whoever has just made it.
+    """The same for one whose process is known to be alive, by the command that has just made it.
 
     left_alone: nobody of ours waits for its end, so this is the last who can tell that memory did not suffice for it
     """
@@ -101,15 +101,17 @@ def _go(entry: Entry) -> None:
     except Error:
         from pyoci.container.delete import end
 
-        end(entry)  # init is about to: whoever asks next is to find it stopped, and may delete it
+        end(entry)  # init is about to: the next command is to find it stopped, and may delete it
         raise
     finally:
         posix.close(peer)
 
 
 def _hand_on(entry: Entry, listener: int) -> None:
-    """The filter is loaded by whom we start, so its listener comes to us. The state is the one that agents know: runc
-    loads filters during create."""
+    """The process that we start loads the filter, so its listener comes to us.
+
+    The state is the one that agents know: runc loads filters during create.
+    """
     from pyoci.container.listener import send_listener
     from pyoci.hooks import hook_state
 

@@ -121,7 +121,7 @@ class Store:
         hint = ""
         try:
             if posix.stat(self.path).st_mode & 0o170000 != 0o040000:
-                hint = f"{self.path} is no directory: is --root the right one?"
+                hint = f"{self.path} is not a directory: is --root the right one?"
         except (FileNotFoundError, NotADirectoryError):
             hint = f"there is no {self.path}: is --root the right one?"
         except OSError:
@@ -217,7 +217,7 @@ class Entry:
         """load() for who removes a container: where state.json cannot be read its copy says what there is. False where
         neither was ever written: then nothing else was made.
 
-        Errors: Error when one of them was, and cannot be read: somebody may live of whom only it knows.
+        Errors: Error when one of them was, and cannot be read: there may be a live process that only it names.
         """
         try:
             self._load()
@@ -237,7 +237,7 @@ class Entry:
             raise Error(f"list {self.path}", errno=problem.errno or 0) from None
         if left and not left & {_STATE, _COPY, _CONFIG, SOCKET}:
             raise Error(
-                f"{self.path} is no container's: {min(left)} is in it",
+                f"{self.path} is not a container's: {min(left)} is in it",
                 hint="is --root the right one?",
                 kind="damaged",
             )
@@ -361,7 +361,7 @@ class Entry:
         try:
             found = posix.fstat(fd)
             if found.st_mode & 0o170000 != 0o100000:
-                raise Error(f"{self.path}/{name} is no file", kind="damaged")
+                raise Error(f"{self.path}/{name} is not a regular file", kind="damaged")
             if found.st_size > _LARGEST:
                 raise Error(f"{self.path}/{name} is larger than {_LARGEST >> 20} MiB", kind="damaged")
             return posix.read(fd, found.st_size)

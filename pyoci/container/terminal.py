@@ -17,7 +17,7 @@ class Terminal:
     """Copies between standard streams and a pty's master, which it owns. It never waits in a read or a write: signals
     have to be passed on meanwhile.
 
-    pending: for the container; waiting: for the caller, or rather whoever reads our output
+    pending: for the container; waiting: for the reader of our output
     window:  the caller's terminal, from which the size is taken; -1 for none
     out:     where output goes to; -1 when nobody reads it any more: then it is thrown away, and the container goes on
     """

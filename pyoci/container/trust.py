@@ -29,7 +29,7 @@ def refuse_shared(path: str) -> None:
         place = _step(place, rest.pop(0))
     hint = "choose another --root, or make this one mode 700 and your own"
     if rest:
-        hint = f"who can write there can put something else in the place of {path}; choose another --root"
+        hint = f"a user who can write there can replace {path}; choose another --root"
     text = f"others can write to {place or '/'}: its owner is {found.st_uid}, its mode {found.st_mode & 0o7777:o}"
     raise Error(text, hint=hint, kind="refused")
 

@@ -53,7 +53,7 @@ def _put(message: "Message", field: "tuple[str, int, Any]", wire: int, value: "A
                 message[name].append(number)
             return
         if wire != 0:
-            raise Malformed(f"{name} is no number")
+            raise Malformed(f"{name} is not a number")
         value = value != 0 if plain == BOOL else value
     elif wire != 2:
         raise Malformed(f"{name} has no length")

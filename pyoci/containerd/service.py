@@ -123,7 +123,7 @@ class Service:
         container, bundle = request["id"], request["bundle"]
         check_id(container)
         if not bundle.startswith("/"):
-            raise Refusal(_INVALID, f"the bundle {bundle[:300]!r} is no absolute path")
+            raise Refusal(_INVALID, f"the bundle {bundle[:300]!r} is not an absolute path")
         if container in self.tasks:
             raise Refusal(_EXISTS, f"container {container} already exists: already exists")
         options = self._options(request["options"])
@@ -166,7 +166,7 @@ class Service:
         if options["binary_name"] and options["binary_name"] not in ("runc", "pyoci"):
             self.log.info(f"the option binary_name ({options['binary_name']}) is ignored: this shim is the runtime")
         if options["root"] and not options["root"].startswith("/"):
-            raise Refusal(_INVALID, "the option root is no absolute path")
+            raise Refusal(_INVALID, "the option root is not an absolute path")
         return options
 
     def _make(self, task: Task, request: "Message") -> children.Child:

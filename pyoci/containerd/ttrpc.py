@@ -101,7 +101,7 @@ class Connection:
         if kind != REQUEST:
             return  # no method of ours has a stream of data
         if not stream & 1 or stream <= self._last:
-            self._refuse(stream, INVALID_ARGUMENT, f"stream {stream} is no new odd number")
+            self._refuse(stream, INVALID_ARGUMENT, f"stream {stream} is not a new odd number")
             return
         self._last = stream
         if body is None:

@@ -21,7 +21,7 @@ _PROCESS = {"args": ["/"], "cwd": "/", "user": {"uid": 0, "gid": 0}}
 
 
 class _Same(tuple):  # type: ignore[type-arg]
-    """The device that is asked for, whichever that is."""
+    """Equal to any device that is asked for."""
 
     __slots__ = ()
 

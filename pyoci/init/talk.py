@@ -70,7 +70,7 @@ def _checked(data: bytes, passed: int) -> Message:
     if has != (passed >= 0) or len(data) < ops.REPORT_HEAD or message.operation > ops.OPERATION_COUNT:
         if passed >= 0:
             posix.close(passed)
-        raise Error("init sent what is no report", kind="internal")
+        raise Error("init sent something that is not a report", kind="internal")
     return message
 
 

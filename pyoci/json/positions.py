@@ -205,7 +205,7 @@ class _Reader:
             offset = getattr(problem, "pos", start)
             raise self.syntax(_words(getattr(problem, "msg", str(problem))), offset) from None
         if _SURROGATE.search(value):
-            self.problem("json-surrogate", "half of a surrogate pair is no character", start)
+            self.problem("json-surrogate", "half of a surrogate pair is not a character", start)
         return str(value)
 
     def scalar(self) -> object:

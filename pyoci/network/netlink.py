@@ -17,7 +17,7 @@ _HEAD = "=IHHII"  # struct nlmsghdr: length, type, flags, sequence, port
 _LINK = "=BxHiII"  # struct ifinfomsg: family, type, index, flags, which flags change
 _ADDRESS = "=BBBBI"  # struct ifaddrmsg: family, prefix, flags, scope, index
 _ROOM = 1 << 16
-# What of an address is set by whoever adds it; the rest of its flags is the kernel's own account of it
+# What of an address is set when it is added; the rest of its flags is the kernel's own account of it
 _OWN_FLAGS = (
     kernel.IFA_F_NODAD | kernel.IFA_F_HOMEADDRESS | kernel.IFA_F_MANAGETEMPADDR | kernel.IFA_F_NOPREFIXROUTE
     | kernel.IFA_F_MCAUTOJOIN

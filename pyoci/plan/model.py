@@ -66,7 +66,7 @@ class Plan:
         self.missing: "list[tuple[str, str]]" = []
 
     def tell(self, warn: "Optional[Callable[[str], None]]") -> None:
-        """Tells what was ignored, to the one who wants to know."""
+        """Tells the caller what was ignored."""
         if warn is not None:
             for warning in self.warnings:
                 warn(warning)

@@ -114,7 +114,7 @@ def make_unbindable(mounts: "list[Mount]", plan: "Plan") -> None:
 
 
 def covers_dev(mounts: "list[Mount]") -> bool:
-    """Whether /dev is a bind mount: then its devices are whoever's made it."""
+    """Whether /dev is a bind mount: then its devices belong to its source."""
     for mount in mounts:
         if mount.destination == "/dev":
             return mount.options.bind

@@ -93,7 +93,7 @@ def enter_at_birth(request: "Request", spaces: Spaces, plan: "Plan") -> None:
 
 def make(spaces: Spaces, plan: "Plan", *without: str) -> None:
     """Makes the new namespaces, those `without` excepted. In a user namespace this comes after its maps: files that the
-    kernel makes for the others (/proc/net, /sys/class/net, mqueue) belong to whoever is root there by then."""
+    kernel makes for the others (/proc/net, /sys/class/net, mqueue) belong to the root of that namespace."""
     types = spaces.flags("user", "cgroup", *without)
     if types:
         plan.add(ops.unshare("linux.namespaces", types))

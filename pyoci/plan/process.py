@@ -225,7 +225,7 @@ def _check_ids(user: "dict[str, Any]") -> None:
     for key in ("uid", "gid", "additionalGids"):
         value = user.get(key) or 0
         if 2**32 - 1 in (value if type(value) is list else (value,)):
-            raise Error(f"{2**32 - 1} is no id", location=f"process.user.{key}", hint=f"the highest is {2**32 - 2}")
+            raise Error(f"{2**32 - 1} is not an id", location=f"process.user.{key}", hint=f"the highest is {2**32 - 2}")
 
 
 def _identity_flags(request: "Request", user: "dict[str, Any]") -> int:

@@ -1,4 +1,4 @@
-"""A step of a plan as an object, for whoever reads plans; the compiler and the encoding have no use for it."""
+"""A step of a plan as an object, for readers of plans; the compiler and the encoding have no use for it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ class Exchange:
         stdin = self.process.stdin
         if stdin is None or stdin.closed:
             if self.pending:
-                raise ValueError("input is given, but stdin is no open pipe")
+                raise ValueError("input is given, but stdin is not an open pipe")
             return -1
         try:
             stdin.flush()

@@ -17,7 +17,7 @@ _FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 def _open(container: "Container", path: str, flags: int, mode: int = 0) -> int:
     """A regular file below the root that the sandbox's first process has."""
     if not path.startswith("/"):
-        raise Error(f"{path!r} is no absolute path", location="path")
+        raise Error(f"{path!r} is not an absolute path", location="path")
     assert container.process is not None
     try:
         root = os.open(f"/proc/{container.process.pid}/root", kernel.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -34,7 +34,7 @@ def _open(container: "Container", path: str, flags: int, mode: int = 0) -> int:
         raise Error(f"open {path}", errno=-fd)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise Error(f"{path} is no regular file", kind="refused")
+        raise Error(f"{path} is not a regular file", kind="refused")
     return fd
 
 

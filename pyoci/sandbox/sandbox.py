@@ -419,7 +419,7 @@ class Call:
         self.streams.setdefault("stdin", DEVNULL)
 
     def exchange(self, running: "Process") -> Exchange:
-        """What is written to it and read from it. Its end is the end, whoever has the pipes still."""
+        """What is written to it and read from it. It ends with its process, even if others still have the pipes."""
         return Exchange(running, self.input, self.limit, whole=False)
 
     def result(

@@ -33,9 +33,9 @@ def size(value: "Size", name: str) -> int:
         try:
             found = int(float(number) * _UNITS[unit])
         except (ValueError, OverflowError):
-            raise Error(f"{value!r} is no size", location=name, hint="a number of bytes, or 256M, 1G …") from None
+            raise Error(f"{value!r} is not a size", location=name, hint="a number of bytes, or 256M, 1G …") from None
     if found <= 0:
-        raise Error(f"{value!r} is no size above zero", location=name)
+        raise Error(f"{value!r} is not a size above zero", location=name)
     return found
 
 
@@ -73,7 +73,7 @@ class Wishes:
     ) -> None:
         self.rootfs = None if rootfs is None else os.path.realpath(os.fspath(rootfs))
         if self.rootfs is not None and not os.path.isdir(self.rootfs):
-            raise Error(f"{self.rootfs} is no directory", location="rootfs")
+            raise Error(f"{self.rootfs} is not a directory", location="rootfs")
         self.memory = None if memory is None else size(memory, "memory")
         self.cpus = None if cpus is None else _positive(cpus, "cpus")
         self.pids = None if pids is None else int(_positive(pids, "pids"))
@@ -101,14 +101,14 @@ class Wishes:
 
 def _positive(value: "Any", name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1 << 31:
-        raise Error(f"{value!r} is no number above zero", location=name)
+        raise Error(f"{value!r} is not a number above zero", location=name)
     return value
 
 
 def _absolute(path: str, name: str) -> str:
     clean = os.path.normpath(path)
     if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        raise Error(f"{path!r} is no absolute path", location=name)
+        raise Error(f"{path!r} is not an absolute path", location=name)
     return "/" + clean.lstrip("/")
 
 

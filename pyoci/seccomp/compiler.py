@@ -91,7 +91,7 @@ class Library:
         return bool(self._token(architecture))
 
     def knows_call(self, name: str) -> bool:
-        """Whether it knows a system call of this name, of whichever machine."""
+        """Whether it knows a system call of this name on any machine."""
         return bool(self.number(name) != self.call.NR_SCMP_ERROR)
 
     def number(self, name: str) -> int:

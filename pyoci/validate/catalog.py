@@ -87,7 +87,7 @@ CATALOG = {
     "sysctl-no-namespace": (RUNTIME, "config-linux.md#sysctl", "a sysctl without its namespace"),
     "sysctl-hostname": (RUNTIME, "config-linux.md#sysctl", "the host name as a sysctl"),
     "seccomp-errno-action": (MUST, _SECCOMP, "an errno for an action without"),
-    "seccomp-errno-range": (MUST, _SECCOMP, "a number that is no errno"),
+    "seccomp-errno-range": (MUST, _SECCOMP, "a number that is not an errno"),
     "seccomp-notify-default": (RUNTIME, _SECCOMP, "SCMP_ACT_NOTIFY as the default"),
     "seccomp-notify-write": (RUNTIME, _SECCOMP, "SCMP_ACT_NOTIFY for write"),
     "seccomp-notify-no-listener": (MUST, _SECCOMP, "SCMP_ACT_NOTIFY without a listener"),

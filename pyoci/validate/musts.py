@@ -156,7 +156,7 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
         if target == "linux" and "type" in entry and not (kind[:7] == "RLIMIT_" and hasattr(kernel, kind)):
             from pyoci.names import rlimits
 
-            sentence = f'wrong rlimit value: "{kind}" is no resource of getrlimit(2)'
+            sentence = f'wrong rlimit value: "{kind}" is not a resource of getrlimit(2)'
             out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, rlimits())))
         soft, hard = entry.get("soft", 0), entry.get("hard", 2**64)
         if soft > hard:

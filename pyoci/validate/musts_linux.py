@@ -98,7 +98,7 @@ def _mount(mount: "Json", user_namespace: bool, path: "Path", out: "list[Finding
         if not mount.get("source") and "remount" not in options:
             out.append(("mount-bind-source", path, "a bind mount needs a source", ""))
     elif not mount.get("type") and "remount" not in options and not _propagates(options):
-        sentence = "a mount that is no bind mount needs a type"
+        sentence = "a mount that is not a bind mount needs a type"
         out.append(("mount-type-required", path, sentence, 'or "bind" among its options'))
 
 
@@ -137,7 +137,7 @@ def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None
 
     path = path_of(key)
     if not path:
-        return "sysctl-name", f'sysctl "{key}" is not in a separate kernel namespace: it is no name of a sysctl', ""
+        return "sysctl-name", f'sysctl "{key}" is not in a separate kernel namespace: it is not a name of a sysctl', ""
     if path == "kernel/hostname":
         sentence = f'sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field'
         return "sysctl-hostname", sentence, "use hostname"
@@ -181,7 +181,7 @@ def _errno(action: str, name: str, holder: "Json", path: "Path", out: "list[Find
         sentence = f"errno value specified for action {action}, which takes none"
         out.append(("seccomp-errno-action", (*path, name), sentence, "only SCMP_ACT_ERRNO and SCMP_ACT_TRACE do"))
     elif holder[name] > (4095 if action == "SCMP_ACT_ERRNO" else 65535):
-        out.append(("seccomp-errno-range", (*path, name), f"{holder[name]} is no errno", ""))
+        out.append(("seccomp-errno-range", (*path, name), f"{holder[name]} is not an errno", ""))
 
 
 def resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -> None:

@@ -46,7 +46,7 @@ def rare_resource_rules(resources: "Json", path: "Path", out: "list[Finding]") -
             out.append(("rdma-empty", (*path, "rdma", name), sentence, ""))
     for name in resources.get("unified", ()):
         if "/" in name or "." not in name or name.startswith("."):
-            sentence = f'"{name}" is no file of a cgroup'
+            sentence = f'"{name}" is not a file of a cgroup'
             out.append(("unified-name", (*path, "unified", name), sentence, "such as memory.high or cgroup.freeze"))
 
 

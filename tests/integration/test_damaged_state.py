@@ -170,7 +170,7 @@ def test_a_directory_that_is_no_containers(box: Box) -> None:
     (box.root / "home" / "file").write_text("mine")
     (box.root / "home" / "sub" / "file").write_text("mine")
     result = box.call("delete", "--force", "home")
-    assert result.status == 1 and "is no container's: file is in it" in result.err, result
+    assert result.status == 1 and "is not a container's: file is in it" in result.err, result
     assert (box.root / "home" / "file").read_text() == (box.root / "home" / "sub" / "file").read_text() == "mine"
     shutil.rmtree(box.root / "home")
 

@@ -57,7 +57,7 @@ def test_programs(words: "list[str]", status: int, out: str) -> None:
     ("words", "said"),
     [
         (["no-such-program"], "executable file not found"),
-        (["--memory", "lots", "true"], "'lots' is no size"),
+        (["--memory", "lots", "true"], "'lots' is not a size"),
         (["--cpus", "many", "true"], 'invalid value "many" for flag -cpus'),
         (["--bind", "/no/such", "true"], "/no/such does not exist"),
         (["--bind", "a:b:c:d", "true"], 'invalid value "a:b:c:d" for flag -bind'),

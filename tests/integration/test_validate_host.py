@@ -222,7 +222,7 @@ def fault(bundle: Bundle) -> "dict[str, str]":
     return {
         "process.args[0]": "has no nosuch", "process.cwd": "is not a directory",
         "process.rlimits[0].hard": "fs.nr_open", "mounts[4].source": "does not exist",
-        "mounts[6].source": "is no directory", "linux.devices[0]": "another file",
+        "mounts[6].source": "is not a directory", "linux.devices[0]": "another file",
         "hooks.createRuntime[0].path": "does not exist", "hooks.createRuntime[1].path": "is not executable",
         "hooks.startContainer[0].path": "of the rootfs",
         "linux.namespaces[4].path": "is no namespace", "linux.namespaces[5].path": "not a directory",

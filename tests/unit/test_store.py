@@ -84,7 +84,7 @@ def test_an_id_of_which_there_is_nothing_where_there_is_no_root(tmp_path: Path) 
     hints = {
         "root": "",
         "none": f" (there is no {tmp_path}/none: is --root the right one?)",
-        "file": f" ({tmp_path}/file is no directory: is --root the right one?)",
+        "file": f" ({tmp_path}/file is not a directory: is --root the right one?)",
         "file/below": f" (there is no {tmp_path}/file/below: is --root the right one?)",
     }
     for name, hint in hints.items():

@@ -138,7 +138,7 @@ class _Reader:
             try:
                 return chr(int(digits, 16))
             except (ValueError, OverflowError):
-                self.refuse(f"\\{code}{digits} is no character")
+                self.refuse(f"\\{code}{digits} is not a character")
         return _ESCAPES.get(code, code)
 
     def items(self, close: str, wanted: "list[str]") -> "list[tuple[str, Any]]":

@@ -122,7 +122,7 @@ def test_classes_of_service(tmp_path: Path) -> None:
     (tmp_path / "gold").mkdir()
     (tmp_path / "gold" / "schemata").write_text("    MB:0=100\n    L3:0=00f;1=0f0\n")
     assert compiled(small(linux={"intelRdt": {"closID": "gold", "l3CacheSchema": "L3:1=f0;0=f"}}), host).parent
-    assert "exists, and has not 'L3:0=7'" in refused(host, intelRdt={"closID": "gold", "l3CacheSchema": "L3:0=7"})
+    assert "exists without the line 'L3:0=7'" in refused(host, intelRdt={"closID": "gold", "l3CacheSchema": "L3:0=7"})
     assert "must be pre-created" in refused(host, intelRdt={"closID": "none"})
 
 
