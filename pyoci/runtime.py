@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional, TypeVar
 
     from pyoci.checkpoint.options import CriuOptions
+    from pyoci.container.create import Created
     from pyoci.options import CreateOptions, ExecOptions
     from pyoci.plan.model import Plan
     from pyoci.process.process import Process
@@ -237,9 +238,13 @@ class Runtime:
 
     def restore(self, container: str, options: "CreateOptions", wanted: "CriuOptions") -> int:
         """Makes a container of such files; unless detached, waits, removes it, and returns the exit status."""
+        from pyoci.checkpoint.restore import restore
         from pyoci.container.run import run_restored
 
-        return run_restored(self.store, container, options, wanted, self.cgroup_manager, self.warn)
+        def restored() -> "Created":
+            return restore(self.store, container, options, wanted, self.cgroup_manager, self.warn)
+
+        return run_restored(restored, options, self.warn)
 
     def stats(self, container: str) -> "dict[str, Any]":
         """What a running container has used, in the shape of runc's events."""

@@ -8,7 +8,7 @@ limits       limits_v1, limits_v2 over compile, settings, settings_v1, settings_
 reading      stats with stats_v1, stats_v2; mounts
 """
 
-from pyoci.cgroups.host import Host
+from pyoci.cgroups.host import UNIFIED, Host
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
     if driver == "systemd":
         from pyoci.cgroups.systemd import manager
 
-        return manager.plan(host, config, path, container_id, resources)
+        return manager.plan(host, config, path, container_id, resources, plan_files)
     return plan_files(host, config, path, container_id, resources)
 
 
@@ -135,7 +135,7 @@ def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> "Manager":
     if record["driver"] == "systemd":
         from pyoci.cgroups.systemd import manager
 
-        return manager.load(host, record)
+        return manager.load(host, record, load_files(host, record))
     return load_files(host, record)
 
 
@@ -160,7 +160,7 @@ def load_files(host: Host, record: "dict[str, Any]") -> "ManagerV1 | ManagerV2":
         from pyoci.cgroups import v1
 
         unified = record.get("unified")
-        paths = {**record["cgroup_paths"], v1.UNIFIED: unified} if unified else dict(record["cgroup_paths"])
+        paths = {**record["cgroup_paths"], UNIFIED: unified} if unified else dict(record["cgroup_paths"])
         return v1.Manager(host, paths, {})
     from pyoci.cgroups import v2
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
 _FILE = posix.O_WRONLY | posix.O_NOFOLLOW
+UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
 _PAGE = 4096  # what the kernel gives of a list at once, at most
 
 

@@ -3,9 +3,8 @@
 import posix
 
 from pyoci.cgroups import devices
-from pyoci.cgroups.host import Host, read_value
+from pyoci.cgroups.host import UNIFIED, Host, read_value
 from pyoci.cgroups.settings import Section, Setting
-from pyoci.cgroups.v1 import UNIFIED
 from pyoci.errors import Error
 from pyoci.plan import ops
 

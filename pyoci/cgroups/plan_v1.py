@@ -1,9 +1,9 @@
 """linux.cgroupsPath and linux.resources → steps, on a machine with hierarchies of v1."""
 
 from pyoci.cgroups import tree
-from pyoci.cgroups.host import Host, Layout
+from pyoci.cgroups.host import UNIFIED, Host, Layout
 from pyoci.cgroups.limits_v1 import Limits
-from pyoci.cgroups.v1 import UNIFIED, Manager
+from pyoci.cgroups.v1 import Manager
 from pyoci.errors import Error
 from pyoci.plan import ops
 

@@ -4,7 +4,7 @@ import posix
 import time
 
 from pyoci.cgroups import tree
-from pyoci.cgroups.host import Host, Layout, read_file, read_value
+from pyoci.cgroups.host import UNIFIED, Host, Layout, read_file, read_value
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from pyoci.plan.ops import RuntimeStep
 
-UNIFIED = ""  # the key of the v2 tree among the paths of a hybrid machine
 FREEZE_SECONDS = 10.0
 SIGKILL = 9
 

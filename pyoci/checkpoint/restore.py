@@ -8,9 +8,9 @@ from pyoci.checkpoint import mounts
 from pyoci.checkpoint.criu import Criu, Directories, load_messages
 from pyoci.checkpoint.dump import DESCRIPTORS
 from pyoci.checkpoint.options import CriuOptions, common, joined
-from pyoci.checkpoint.unmount import ROOT, unmount
 from pyoci.container.bundle import read_bundle
 from pyoci.container.create import Created, Creation
+from pyoci.container.criu_mounts import ROOT, unmount
 from pyoci.container.files import write_pid_file
 from pyoci.container.perform import perform
 from pyoci.container.state import start_time

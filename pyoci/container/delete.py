@@ -216,7 +216,7 @@ def _poststop(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields
 def _release_root(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
     if not entry.record.get("criu_work"):
         return
-    from pyoci.checkpoint.unmount import unmount
+    from pyoci.container.criu_mounts import unmount
 
     unmount(entry)
 

@@ -116,7 +116,8 @@ def _resctrl(work: Work, where: str, fields: "Any") -> None:
 
 
 def _join_resctrl(work: Work, where: str, fields: "Any") -> None:
-    from pyoci.resctrl import Tree, join
+    from pyoci.plan.intel_rdt import Tree
+    from pyoci.resctrl import join
 
     (groups,) = fields
     join(Tree(groups["tree"]), groups, work.process.pid)

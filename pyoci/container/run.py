@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Optional
 
-    from pyoci.checkpoint.options import CriuOptions
     from pyoci.container.create import Created
     from pyoci.container.foreground import Foreground
     from pyoci.container.notify import Notify
@@ -59,18 +58,16 @@ def _load_all() -> None:
 
 
 def run_restored(
-    store: "Store",
-    container: str,
+    restore: "Callable[[], Created]",
     options: "CreateOptions",
-    wanted: "CriuOptions",
-    driver: str,
     warn: "Optional[Callable[[str], None]]" = None,
 ) -> int:
-    """Restores a container, and unless detached waits for and removes it; returns the exit status."""
-    from pyoci.checkpoint.restore import restore
+    """Restores a container, and unless detached waits for and removes it; returns the exit status.
 
+    restore: does it
+    """
     if options.detach:
-        restored = restore(store, container, options, wanted, driver, warn)
+        restored = restore()
         restored.process.close()
         restored.entry.close()
         return 0
@@ -79,7 +76,7 @@ def run_restored(
     with Foreground() as foreground:
         if pyoci.is_command and not options.no_subreaper:  # it is a setting of the whole process
             _shim.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        restored = restore(store, container, options, wanted, driver, warn)
+        restored = restore()
         restored.entry.release()
         status = _watch(foreground, restored)
         _tell_of_end(restored.entry, status, warn)

@@ -15,7 +15,7 @@ from pyoci.errors import Error
 from pyoci.mount_options import Options
 from pyoci.options import check_id
 from pyoci.paths import clean
-from pyoci.resctrl import Wish
+from pyoci.plan.intel_rdt import Wish
 
 
 def _is_clean(path: str) -> bool:

@@ -161,8 +161,11 @@ def test_exec_joins_too(resctrl: Resctrl) -> None:
     [
         ({"closID": "none"}, "linux.intelRdt.closID: clos dir not accessible (must be pre-created when"),
         ({"closID": "gold", "l3CacheSchema": L3}, "linux.intelRdt.l3CacheSchema: class gold exists without the line"),
-        ({"closID": "gold", "memBwSchema": "MB:0=50"}, "linux.intelRdt.memBwSchema: class gold exists without the line"),
-        ({"closID": "info"}, "no name of a class"),
+        (
+            {"closID": "gold", "memBwSchema": "MB:0=50"},
+            "linux.intelRdt.memBwSchema: class gold exists without the line",
+        ),
+        ({"closID": "info"}, "not a name of a class"),
         ({"closID": "../x"}, "no name of a directory"),
         ({"schemata": ["L2:0=f"]}, "linux.intelRdt.schemata[0]: this hardware has no allocation of L2"),
         ({"memBwSchema": "0=50"}, "linux.intelRdt.memBwSchema"),

@@ -50,6 +50,7 @@ def main() -> int:
     from pyoci import resctrl
     from pyoci.cli import main as command
     from pyoci.host import Host
+    from pyoci.plan import intel_rdt
 
     tree = sys.argv[1]
 
@@ -84,7 +85,7 @@ def main() -> int:
             posix.stat(path)
             shutil.rmtree(path)
 
-    resctrl.posix = Kernel()  # type: ignore[assignment, attr-defined]
+    resctrl.posix = intel_rdt.posix = Kernel()  # type: ignore[assignment, attr-defined]
     Host.resctrl = lambda self: tree  # type: ignore[method-assign]
     return command(sys.argv[2:])
 

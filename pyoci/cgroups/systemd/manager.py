@@ -11,6 +11,7 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Optional
 
     from pyoci.cgroups.host import Host
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
 
 
 def plan(
-    host: "Host", config: "dict[str, Any]", cgroups_path: str, container_id: str, resources: "dict[str, Any]"
+    host: "Host",
+    config: "dict[str, Any]",
+    cgroups_path: str,
+    container_id: str,
+    resources: "dict[str, Any]",
+    plan_files: "Callable[..., ManagerV1 | ManagerV2]",
 ) -> "Manager":
-    """Decide unit, slice and paths; nothing is changed. `cgroupsPath` is slice:prefix:name."""
+    """Decides unit, slice and paths; nothing is changed. `cgroupsPath` is slice:prefix:name.
+
+    plan_files: pyoci.cgroups.plan_files, for the files in the unit's cgroup
+    """
     user = host.rootless()
     slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
     if not tree.exists(host.run + "/systemd/system"):
         raise Error("systemd not running on this host, cannot use systemd cgroups manager", kind="missing")
-    from pyoci.cgroups import plan_files
-
     manager = Manager(host, unit, slice_name, user)
     above = manager.own_group() if user else ""
     manager.inner = plan_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources, True)
@@ -39,12 +46,10 @@ def plan(
     return manager
 
 
-def load(host: "Host", record: "dict[str, Any]") -> "Manager":
-    """From what record() gave."""
-    from pyoci.cgroups import load_files
-
+def load(host: "Host", record: "dict[str, Any]", inner: "ManagerV1 | ManagerV2") -> "Manager":
+    """From what record() gave, and the manager of its files."""
     manager = Manager(host, record["unit"], record["slice"], record["user"])
-    manager.inner = load_files(host, record)
+    manager.inner = inner
     return manager
 
 

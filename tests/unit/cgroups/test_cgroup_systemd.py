@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyoci.cgroups import devices
+from pyoci.cgroups import devices, plan_files
 from pyoci.cgroups.systemd import gvariant, manager, properties
 from pyoci.errors import Error
 
@@ -42,7 +42,7 @@ def test_without_systemd_the_driver_is_refused(host):
     machine = host(2)
     machine.run = machine.root + "/nothing"
     with pytest.raises(Error, match="systemd not running on this host"):
-        manager.plan(machine, {}, "", "id", {})
+        manager.plan(machine, {}, "", "id", {}, plan_files)
 
 
 def test_nobody_is_born_in_a_unit(host):

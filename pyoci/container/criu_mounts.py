@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from pyoci import _shim
-from pyoci.checkpoint import mounts
 from pyoci.container.state import Entry
+from pyoci.fileio import read_file
+from pyoci.mountinfo import mounts
 
 ROOT = "criu-root"
 _OWN_MOUNTS = ".criu."  # what the names of its directories begin with
@@ -21,7 +22,7 @@ def unmount(entry: Entry) -> None:
         pass
     work = os.path.realpath(entry.record.pop("criu_work"))
     own = f"{work}/{_OWN_MOUNTS}"
-    for mount in reversed(mounts.read("self")):
+    for mount in reversed(list(mounts(read_file("/proc/self/mountinfo")))):
         if mount.point.startswith(own):
             directory, _, name = mount.point.rpartition("/")
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
