@@ -200,16 +200,23 @@ class _Execution(Work):
         launch.on_console = self._on_console
         launch.on_listener = lambda fd: self._on_listener(launch.process, fd)
         try:
-            process = launch.run()
+            self.process = process = launch.run()
+            self._tell(process)
         except BaseException:
             if self.master >= 0:
                 posix.close(self.master)
             raise
         finally:
             launch.close_files()
-        self.process = process
-        perform(plan.started, self)
         return Joined(process, self.master)
+
+    def _tell(self, process: Process) -> None:
+        """A process that its caller is not told of would be nobody's."""
+        try:
+            perform(self.plan.started, self)
+        except BaseException:
+            process.kill()
+            raise
 
     def _on_limits(self, process: Process) -> None:
         self.process = process

@@ -17,10 +17,14 @@ def write_pid_file(path: str, pid: int) -> None:
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
         fd = posix.open(scratch, flags, 0o644)
         try:
-            posix.write(fd, str(pid).encode())
-        finally:
-            posix.close(fd)
-        posix.rename(scratch, path)
+            try:
+                posix.write(fd, str(pid).encode())
+            finally:
+                posix.close(fd)
+            posix.rename(scratch, path)
+        except OSError:
+            posix.unlink(scratch)
+            raise
     except OSError as problem:
         raise Error(f"write {path}", location="--pid-file", errno=problem.errno or 0) from None
 

@@ -276,3 +276,14 @@ def test_a_terminal_needs_one_who_takes_it(running: Box, words: list[str], messa
     assert "process.terminal" in result.err and message in result.err, result
     assert not (running.path / "b1" / "rootfs" / "was-here").exists()
     assert leftovers.descendants() == before
+
+
+@pytest.mark.parametrize("flag", ["--pid-file", "--pidfd-socket"])
+@pytest.mark.parametrize("detach", [["--detach"], []], ids=["detached", "foreground"])
+def test_a_process_of_which_the_caller_is_not_told_is_ended(running: Box, flag: str, detach: "list[str]") -> None:
+    place = running.path / "taken"
+    place.mkdir()
+    result = running.call("exec", *detach, flag, str(place), "c", "sleep", "1000")
+    assert result.status == 255 and flag in result.err, result
+    assert json.loads(running.ok("ps", "--format", "json", "c").out) == [running.state()["pid"]]
+    assert not (running.path / ".taken").exists()
