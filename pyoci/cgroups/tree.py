@@ -260,6 +260,12 @@ def check_gone(path: str) -> None:
         raise Error("it is out of sight", step=f"remove cgroup {path}", hint=hint, kind="host")
 
 
+def _check_cgroup(path: str) -> None:
+    """What is below another directory is not removed. Errors: Error for such a one."""
+    if not exists(f"{path}/cgroup.procs") and exists(path):
+        raise Error("it is no cgroup", step=f"remove cgroup {path}", hint="who changed state.json?", kind="damaged")
+
+
 def _not_removed(host: Host, path: str, number: int) -> Error:
     left = all_pids(host, path)
     hint = f"still in it: {', '.join(map(str, left[:10]))}" if left else ""
@@ -291,6 +297,7 @@ def take_away(host: Host, path: str, parents: "list[str]", vacate: "Callable[[],
         if is_gone(error):
             check_gone(path)
         else:
+            _check_cgroup(path)
             vacate()
             remove(host, path)
     if parents:

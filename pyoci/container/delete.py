@@ -139,8 +139,8 @@ def take_back(entry: Entry, manager: "Manager", warn: "Warn") -> None:
     last, so that the next command finds what this one leaves."""
     pyoci.mark("cgroup")
     record, undo = entry.record, _undo(entry)
-    if record.get("network_devices") or record.get("resctrl") or (undo and undo[-1][0] == "stop_unit"):
-        manager.vacate()  # nobody must use what is taken away
+    if record.get("network_devices") or record.get("resctrl") or any(step[0] == "stop_unit" for step in undo):
+        manager.vacate()  # nobody must use what is taken away; systemd would send SIGTERM, and wait for its effect
     record["undo"] = undo
     while undo:
         name, where, fields = undo[-1]
@@ -158,10 +158,26 @@ def _undo(entry: Entry) -> "list[list[Any]]":
         return undo_of(entry)
     undo: "list[list[Any]]" = entry.record.get("undo") or []
     for step in undo:
-        if type(step) is not list or len(step) != 3 or type(step[2]) is not list or step[0] not in _UNDOES:
+        if not _is_step(entry, step):
             hint = "the container was made by another version of pyoci: use that one"
             raise Error(f"{entry.path}/state.json has a step {step} that is none", hint=hint, kind="version")
     return undo
+
+
+def _is_step(entry: Entry, step: "Any") -> bool:
+    """Whether it is one of ours, with the fields that it has, and its container has what it takes back."""
+    if type(step) is not list or len(step) != 3:
+        return False
+    name, where, fields = step
+    if type(name) is not str or name not in _UNDOES or type(where) is not str or type(fields) is not list:
+        return False
+    kinds = _FIELDS.get(name, ())
+    if len(fields) != len(kinds) or (name in _DRIVERS and entry.record["cgroup"].get("driver") not in _DRIVERS[name]):
+        return False
+    for kind, field in zip(kinds, fields):
+        if type(field) not in kind or (type(field) is list and not all(type(text) is str for text in field)):
+            return False
+    return True
 
 
 def plan_delete(entry: Entry) -> "Plan":
@@ -229,6 +245,13 @@ _UNDOES = {
     "return_devices": _return_devices,
     "runtime_hook": _poststop,
 }
+_LIST = (list, tuple)  # as state.json gives it, and the compiler
+_FIELDS = {
+    "remove_cgroup": ((str,), _LIST),
+    "stop_unit": ((str,), (int,)),
+    "runtime_hook": ((str,), (int,), (str,), _LIST, (*_LIST, type(None)), (int,), (str,)),
+}
+_DRIVERS = {"remove_cgroup": ("cgroupfs", "systemd"), "stop_unit": ("systemd",)}  # that have such a thing
 
 
 def _warn(text: str) -> None:

@@ -221,3 +221,20 @@ def delete_failing(box: Box, call: str, number: int) -> Result:
     log = str(box.path / "log")
     inject = ["-e", f"inject={call}:error={CALLS[call]}:when={number}+", "-e", f"trace={call}"]
     return run(["strace", "-qq", "-o", log, *inject, *box.words("delete", "--force", "c")])
+
+
+def test_what_is_no_cgroup_is_not_removed(running: Box) -> None:
+    """A list of undoing that names a directory of somebody's, by a hand that changed it."""
+    place = running.path / "home"
+    (place / "empty" / "below").mkdir(parents=True)
+    file = running.root / "c" / "state.json"
+    text, pid = file.read_text(), running.state()["pid"]
+    running.rewrite_state({**json.loads(text), "undo": [["remove_cgroup", "", [str(place), []]]]})
+    result = running.call("delete", "--force", "c")
+    assert result.status == 1 and "it is no cgroup" in result.err, result
+    assert (place / "empty" / "below").is_dir()
+    assert not alive(pid)
+    file.write_text(text)
+    running.ok("delete", "--force", "c")
+    running.ok("delete", "--force", "other")
+    assert running.left() == []

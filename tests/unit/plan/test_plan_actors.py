@@ -172,11 +172,32 @@ def test_the_plan_in_words_and_as_json(plan: Plan) -> None:
     assert str(64 << 20) in limit["fields"]["choices"]
 
 
-@pytest.mark.parametrize("step", ["x", ["nosuch", "", []], ["remove_cgroup", ""], ["remove_cgroup", "", "x"]])
+STRANGE: "list[Any]" = [
+    "x",
+    ["nosuch", "", []],
+    [[], "", []],
+    ["release_root", 5, []],
+    ["release_root", "", ["more"]],
+    ["remove_cgroup", ""],
+    ["remove_cgroup", "", "x"],
+    ["remove_cgroup", "", []],
+    ["remove_cgroup", "", ["/x"]],
+    ["remove_cgroup", "", ["/x", 0]],
+    ["remove_cgroup", "", [5, []]],
+    ["remove_cgroup", "", ["", [5]]],
+    ["remove_cgroup", "", ["/x", [], "more"]],
+    ["stop_unit", "", ["of another driver", 0]],
+    ["runtime_hook", "", []],
+    ["runtime_hook", "", ["poststop", 0, 5, ["true"], None, -1, "stopped"]],
+]
+
+
+@pytest.mark.parametrize("step", STRANGE, ids=repr)
 def test_a_step_of_another_version_is_refused_before_anything_is_taken_back(step: Any) -> None:
     from pyoci.container import delete
 
-    stub: Any = SimpleNamespace(record={"undo": [["remove_cgroup", "", ["/x", []]], step]}, path="/run/c")
+    record = {"cgroup": {"driver": "cgroupfs"}, "undo": [["remove_cgroup", "", ["/x", []]], step]}
+    stub: Any = SimpleNamespace(record=record, path="/run/c")
     nobody: Any = None
     with pytest.raises(Error, match="that is none") as told:
         delete.take_back(stub, nobody, print)
@@ -213,3 +234,19 @@ def test_walk_is_from_the_last_to_the_first(monkeypatch: pytest.MonkeyPatch) -> 
     nobody: Any = SimpleNamespace(warnings=[])
     delete.take_back(stub, nobody, print)
     assert seen == ["c", "b", "a", "state"]
+
+
+@pytest.mark.parametrize("steps", [["stop_unit"], ["stop_unit", "release_root"], ["stop_unit", "return_devices"]])
+def test_a_unit_is_stopped_when_nobody_is_left_in_it(monkeypatch: pytest.MonkeyPatch, steps: "list[str]") -> None:
+    """Whatever else is taken back before: systemd sends SIGTERM, and waits for a minute and a half."""
+    from pyoci.container import delete
+
+    seen: "list[str]" = []
+    undo = [[name, "", ["c.scope", 0] if name == "stop_unit" else []] for name in steps]
+    record = {"cgroup": {"driver": "systemd"}, "undo": undo}
+    stub: Any = SimpleNamespace(record=record, remove=lambda: None)
+    manager: Any = SimpleNamespace(
+        warnings=[], vacate=lambda: seen.append("vacate"), stop=lambda: seen.append("stop_unit")
+    )
+    delete.take_back(stub, manager, print)
+    assert seen == ["vacate", "stop_unit"]
