@@ -54,7 +54,12 @@ def compile_bundle(
     else:
         from pyoci.json.document import dump
 
-        data, config = parse_config(dump(options.config).encode())
+        try:
+            text = dump(options.config).encode()
+        except UnicodeEncodeError as problem:
+            near = problem.object[max(0, problem.start - 20) : problem.end + 20]
+            raise Error(f"config: {near!r} is no UTF-8 text, as config.json is", kind="refused") from None
+        data, config = parse_config(text)
     return (data, config, *compile_config(store, container, options, driver, config))
 
 

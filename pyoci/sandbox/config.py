@@ -4,7 +4,7 @@ import pyoci
 from pyoci.errors import Error
 from pyoci.sandbox.place import host_directories
 from pyoci.sandbox.profile import profile
-from pyoci.sandbox.wishes import DEFAULT_TMPFS, HOME
+from pyoci.sandbox.wishes import DEFAULT_TMPFS, HOME, check_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def config(wishes: "Wishes", root: str, args: "list[str]", cgroup: str) -> "Conf
     root:   its root filesystem
     cgroup: where its cgroups are made, if there is something to limit
     """
+    check_text("args", *args)
     linux: "Config" = {
         "namespaces": _namespaces(wishes),
         "maskedPaths": [f"/proc/{name}" for name in _MASKED.split()],

@@ -83,15 +83,27 @@ class Place:
         """A root filesystem in which the host's system can be mounted; shared by the sandboxes that are like it, which
         cannot write to it."""
         key = (wishes.uid, wishes.gid, wishes.hostname, wishes.network, wishes.cwd)
-        key += tuple(mount.destination for mount in wishes.binds), tuple(wishes.tmpfs)  # type: ignore[assignment]
+        binds = tuple((mount.destination, os.path.isdir(mount.source)) for mount in wishes.binds)
+        key += binds, tuple(wishes.tmpfs)  # type: ignore[assignment]
         with self.lock:
             if key not in self.roots:
-                path = f"{self.directory}/{len(self.roots)}"
-                os.mkdir(path, 0o755)
-                os.chmod(path, 0o755)
-                fill(path, wishes)
-                self.roots[key] = path
+                self.roots[key] = self._make(f"{self.directory}/{len(self.roots)}", wishes)
             return self.roots[key]
+
+    def _make(self, path: str, wishes: "Wishes") -> str:
+        """A new one; what could not be finished is removed, for the next one has the same name."""
+        try:
+            os.mkdir(path, 0o755)
+            os.chmod(path, 0o755)
+            fill(path, wishes)
+        except OSError as problem:
+            shutil.rmtree(path, ignore_errors=True)
+            place = str(problem.filename or path).removeprefix(path)
+            raise Error(f"make {place or path} in the sandbox's root", errno=problem.errno or 0) from None
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return path
 
     def sweep(self, runtime: "Runtime") -> None:
         """Removes what programs have left that are no more."""
@@ -200,8 +212,11 @@ def host_directories() -> "list[str]":
 
 
 def _point(root: str, path: str, is_directory: bool) -> None:
-    """Where something is to be mounted, unless that lies in what the host has, or in another mount."""
+    """Where something is to be mounted, unless that lies in what the host has, or in another mount. A link at the top
+    leads to what the host has, too: followed from here it could lead out of the root."""
     if any(path == place or path.startswith(f"{place}/") for place in (*host_directories(), "/tmp", HOME)):
+        return
+    if os.path.islink(f"{root}/{path.split('/')[1]}"):
         return
     if is_directory:
         _directory(root, path[1:])

@@ -49,13 +49,17 @@ _LOCKS_AND_TIME = """
 """
 _TALK = """
     accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg
-    sendto setsockopt shutdown socketpair mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink
+    sendto setsockopt shutdown mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink
     msgctl msgget msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget
 """
 # linux/sched.h: CLONE_NEW* that clone(2) takes
 _NAMESPACES = 0x7E020000
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _NETLINK_ROUTE = 0
+_KIND = 0xF  # of socket(2)'s type; the other bits are flags
+_STREAM, _DATAGRAM = 1, 2
+# The type's own protocol, TCP, UDP, and ICMP as ping without privileges has it
+_INTERNET = ((_STREAM, 0), (_STREAM, 6), (_DATAGRAM, 0), (_DATAGRAM, 17), (_DATAGRAM, 1), (_DATAGRAM, 58))
 
 
 def profile() -> "dict[str, Any]":
@@ -65,7 +69,13 @@ def profile() -> "dict[str, Any]":
     rules.append(_allow(["clone"], [_is(0, _NAMESPACES, "SCMP_CMP_MASKED_EQ", 0)]))
     # its flags lie in memory, where no filter can look: C libraries use clone where the kernel has no clone3
     rules.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS})
-    rules += [_allow(["socket"], [_is(0, family)]) for family in (_UNIX, _INET, _INET6)]
+    rules += [_allow(["socket", "socketpair"], [_is(0, _UNIX)])]
+    # For other types and protocols the kernel would load modules (SCTP, DCCP, L2TP, SMC …), and few programs need them
+    for family in (_INET, _INET6):
+        for kind, protocol in _INTERNET:
+            rules.append(
+                _allow(["socket"], [_is(0, family), _is(1, _KIND, "SCMP_CMP_MASKED_EQ", kind), _is(2, protocol)])
+            )
     rules.append(_allow(["socket"], [_is(0, _NETLINK), _is(2, _NETLINK_ROUTE)]))
     rules += [_allow(["personality"], [_is(0, value)]) for value in (0, 0xFFFFFFFF)]
     return {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": errno.EPERM, "syscalls": rules}

@@ -92,11 +92,24 @@ class Wishes:
         self.warnings: "list[str]" = []
         self.data: "Optional[int]" = None  # where best_effort found no limit for all processes together: for each
         places = [mount.destination for mount in self.binds] + list(self.tmpfs)
+        check_text("hostname", self.hostname)
+        check_text("cwd", self.cwd)
+        check_text("env", *self.env, *self.env.values())
+        check_text("rootfs", self.rootfs or "")
+        check_text("binds", *places, *[mount.source for mount in self.binds])
         for place in places:
             if place in _RESERVED or place.startswith(("/proc/", "/dev/", "/sys/")):
                 raise Error("this place is the sandbox's own", location=place)
             if places.count(place) > 1:
                 raise Error("asked for twice", location=place)
+
+
+def check_text(location: str, *values: str) -> None:
+    """config.json is UTF-8, which names of files and words of a command line need not be. Raises Error."""
+    try:
+        "".join(values).encode()
+    except UnicodeEncodeError as problem:
+        raise Error(f"{problem.object!r} is no UTF-8 text, as config.json is", location=location) from None
 
 
 def _positive(value: "Any", name: str) -> float:

@@ -93,6 +93,40 @@ def test_binds_and_fresh_places(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "copy").read_text() == "read mea file"
 
 
+def test_words_that_are_no_text() -> None:
+    with pytest.raises(pyoci.Error) as refused:
+        pyoci.run(["echo", "\udcff"])
+    assert refused.value.location == "args"
+    with pyoci.Sandbox() as box:
+        assert box.run(["echo", "\udcff"], capture_output=True).stdout == b"\xff\n"
+
+
+def test_a_root_that_cannot_be_made_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(pyoci.Error, match="make /etc in the sandbox's root"):
+        pyoci.run(["true"], binds={str(tmp_path / "file"): ("/etc", "ro")})
+    done = pyoci.run(["cat", "/x1"], binds={str(tmp_path / "file"): ("/x1", "ro")}, capture_output=True)
+    assert done.returncode == 0, done
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    done = pyoci.run(["ls", "/x1"], binds={str(tmp_path / "file"): ("/x1", "ro")}, capture_output=True)
+    assert done.returncode == 0, done
+
+
+def test_links_of_the_hosts_root_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyoci.sandbox import place as module
+    from pyoci.sandbox.wishes import Wishes
+
+    (tmp_path / "host").mkdir()
+    (tmp_path / "root").mkdir()
+    real = os.readlink
+    monkeypatch.setattr(module.os, "readlink", lambda path: str(tmp_path / "host") if path == "/bin" else real(path))
+    is_link = os.path.islink
+    monkeypatch.setattr(module.os.path, "islink", lambda path: path == "/bin" or is_link(path))
+    module.fill(str(tmp_path / "root"), Wishes(binds={"/etc": ("/bin/x", "ro")}))
+    assert os.listdir(tmp_path / "host") == []
+
+
 def test_a_root_filesystem_of_ones_own(tmp_path: Path) -> None:
     for name in ("bin", "proc", "dev", "tmp"):
         (tmp_path / name).mkdir()
@@ -135,6 +169,10 @@ def test_the_hosts_network() -> None:
         ({"user": -1}, "user"),
         ({"user": (1, 2, 3)}, "user"),
         ({"cwd": "here"}, "cwd"),
+        ({"hostname": "\udcff"}, "hostname"),
+        ({"cwd": "/\udcff"}, "cwd"),
+        ({"env": {"A": "\udcff"}}, "env"),
+        ({"binds": {"/etc": ("/\udcff", "ro")}}, "binds"),
     ],
 )
 def test_what_is_refused(wishes: "dict[str, object]", place_: str) -> None:

@@ -116,6 +116,14 @@ print("held")
 strange = (2, 3, 1), (17, 3, 0), (16, 3, 9), (16, 3, 15), (38, 5, 0), (40, 1, 0), (29, 3, 1), (31, 3, 1)
 for family, kind, number in strange:
     tried(lambda: socket.socket(family, kind, number), {DENIED})
+for kind, number in (6, 0), (5, 0), (1, 132), (1, 262), (2, 136), (2, 115):  # the kernel loads modules for such ones
+    for family in (2, 10):
+        tried(lambda: socket.socket(family, kind, number), errno.EPERM)
+for family in (2, 10, 16, 30, 40):
+    tried(lambda: socket.socketpair(family, 1), errno.EPERM)
+for kind, number in (1, 0), (1, 6), (2 | 0o4000, 0), (2, 17):
+    socket.socket(2, kind, number).close()
+socket.socketpair()
 print("held")
 """
     ),
