@@ -73,9 +73,12 @@ def _put(message: "Message", field: "tuple[str, int, Any]", wire: int, value: "A
 
 def _text(value: bytes, name: str) -> str:
     try:
-        return value.decode()
+        text = value.decode()
     except UnicodeDecodeError:
         raise Malformed(f"{name} is no UTF-8") from None
+    if "\0" in text:  # it names something, and no name can have one
+        raise Malformed(f"{name} has a NUL")
+    return text
 
 
 def _varint(data: bytes, at: int) -> "tuple[int, int]":

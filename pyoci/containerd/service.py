@@ -33,6 +33,7 @@ _OPTIONS = {
 }
 _OK, _UNKNOWN, _INVALID, _NOT_FOUND, _EXISTS, _WRONG_STATE = 0, 2, 3, 5, 6, 9
 _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 12, 13, 14
+_SIGKILL = 9
 
 
 class Refusal(Exception):
@@ -136,11 +137,15 @@ class Service:
         self.tasks[container] = task
         try:
             child = yield lambda: self._make(task, request)
+            try:
+                member.born(child)
+            except BaseException:
+                yield lambda: self._unmake(task)
+                raise
         except BaseException:
             del self.tasks[container]
             task.close()
             raise
-        member.born(child)
         task.is_ready = True
         task.watch_memory()
         if not request["checkpoint"]:
@@ -203,6 +208,15 @@ class Service:
                 unmount(f"{task.bundle}/rootfs")
             _forget(task)
             raise
+
+    def _unmake(self, task: Task) -> None:
+        """In a thread: what was made is taken back."""
+        from pyoci.containerd.mounts import unmount
+
+        task.runtime.delete(task.id, force=True)
+        if task.has_mounts:
+            unmount(f"{task.bundle}/rootfs")
+        _forget(task)
 
     def _note(self, task: Task) -> None:
         """For `delete`, which may have to do without this process."""
@@ -272,7 +286,12 @@ class Service:
         except BaseException:
             member.abandon(children.LOST)
             raise
-        member.born(child)
+        try:
+            member.born(child)
+        except BaseException:
+            child.signal(_SIGKILL)
+            member.abandon(children.LOST)
+            raise
         member.status = RUNNING
         fields = {"container_id": task.id, "exec_id": member.id, "pid": member.pid}
         self.publisher.publish("/tasks/exec-started", fields)
@@ -301,16 +320,7 @@ class Service:
     def _delete_first(self, member: Member) -> "Generator[Any, Any, None]":
         task = member.task
         task.forget_memory()
-
-        def run() -> None:
-            from pyoci.containerd.mounts import unmount
-
-            task.runtime.delete(task.id, force=True)
-            if task.has_mounts:
-                unmount(f"{task.bundle}/rootfs")
-            _forget(task)
-
-        yield run
+        yield lambda: self._unmake(task)
         if member.status == CREATED and member.child is not None:
             member.child.poll()
         if member.status != STOPPED:

@@ -80,6 +80,10 @@ class Streams:
             self._give(number, posix.open(path, flags | posix.O_CLOEXEC, 0o644))
             return
         if posix.stat(path).st_mode & _TYPE != _FIFO:
+            if self.is_terminal and number == 0:
+                if path == "/dev/null":
+                    return
+                raise Error(f"{path}: a terminal's input is a FIFO", step="streams", kind="refused")
             flags = posix.O_RDONLY if number == 0 else posix.O_WRONLY | posix.O_APPEND
             self._give(number, posix.open(path, flags | posix.O_CLOEXEC))
             return

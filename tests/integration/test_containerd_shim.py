@@ -314,6 +314,8 @@ def test_pause_limits_figures(shim: Shim) -> None:
         ("Kill", {"id": "c", "signal": 0}, 3),
         ("Kill", {"id": "c", "signal": 70}, 3),
         ("Update", {"id": "c"}, 3),
+        ("Create", {"id": "b", "bundle": "/x", "stdout": "a\0b"}, 3),
+        ("Create", {"id": "b", "bundle": "/x\0"}, 3),
         ("Nonsense", {}, 12),
         ("Wait", {"id": "x" * 100_000}, 5),
     ],
@@ -325,6 +327,18 @@ def test_bad_requests_are_a_status(shim: Shim, method: str, fields: "dict[str, A
     assert refused.value.code == code
     assert "Traceback" not in refused.value.text
     assert client("State", id="c")["status"] == 2
+
+
+def test_a_terminal_whose_input_is_no_fifo(shim: Shim) -> None:
+    bundle = shim.bundle("sleep", "100", name="c")
+    bundle.config["process"]["terminal"] = True
+    bundle.write()
+    client = shim.begin(bundle, "c")
+    with pytest.raises(Status, match="a terminal's input is a FIFO"):
+        client("Create", id="c", bundle=str(bundle.path), terminal=True, stdin="/etc/passwd")
+    client("Create", id="c", bundle=str(bundle.path), terminal=True, stdin="/dev/null", stdout="/dev/null")
+    assert client("State", id="c")["status"] == 1
+    client("Delete", id="c")
 
 
 def test_garbage_on_the_socket(shim: Shim) -> None:
