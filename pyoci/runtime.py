@@ -6,7 +6,6 @@ runtime.start("web")
 print(runtime.state("web")["status"])
 """
 
-import pyoci
 from pyoci.container.state import Store
 from pyoci.errors import Error
 
@@ -71,10 +70,6 @@ class Runtime:
         pass_fds: descriptors that become its 3, 4 and so on
         """
         from pyoci.container.create import create
-
-        if pyoci.is_command and not pass_fds:  # it ends next, and has nothing to give the process or to ask of it
-            create(self.store, container, options, self.cgroup_manager, self.warn)
-            return None  # type: ignore[return-value]
         from pyoci.process.process import hold
         from pyoci.process.streams import Streams
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import pyoci
 from pyoci.cgroups.host import Host as Cgroups
 from pyoci.cli.call import Call
 from pyoci.cli.installation import check as missing
@@ -26,7 +25,6 @@ def main(call: Call) -> int:
     form = call.text("format") or "human"
     if form not in FORMATS:
         raise Error(f'unknown format "{form}"', hint="--format is one of human, json", kind="refused")
-    pyoci.is_command = False  # it goes on after each create
     found = list(_checks(call.criu))
     works = all(check.works for check in found if check.needed)
     if form == "json":

@@ -75,6 +75,21 @@ def test_the_import_alone_loads_nothing() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.root
+def test_a_command_may_go_on_after_create(box: Box) -> None:
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.write()
+    code = (
+        "import sys, pyoci\npyoci.is_command = True\nruntime = pyoci.Runtime(sys.argv[1])\n"
+        "process = runtime.create('c', pyoci.CreateOptions(sys.argv[2], detach=True))\n"
+        "runtime.delete('c', force=True)\nprint(process.wait())\n"
+    )
+    words = ["timeout", "-s", "KILL", "20", sys.executable, "-c", code, str(box.root), str(bundle.path)]
+    environment = {**os.environ, "PYTHONPATH": str(TREE)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "-9\n"), done.stderr
+
+
 def test_a_service_is_left_with_no_zombies(box: Box) -> None:
     bundle = box.bundle().args("true")
     bundle.write()
