@@ -169,14 +169,17 @@ def _is_step(entry: Entry, step: "Any") -> bool:
     if type(step) is not list or len(step) != 3:
         return False
     name, where, fields = step
-    if type(name) is not str or name not in _UNDOES or type(where) is not str or type(fields) is not list:
+    if type(name) is not str or name not in _FIELDS or type(where) is not str or type(fields) is not list:
         return False
-    kinds = _FIELDS.get(name, ())
-    if len(fields) != len(kinds) or (name in _DRIVERS and entry.record["cgroup"].get("driver") not in _DRIVERS[name]):
+    if tuple(map(type, fields)) not in _FIELDS[name]:
         return False
-    for kind, field in zip(kinds, fields):
-        if type(field) not in kind or (type(field) is list and not all(type(text) is str for text in field)):
-            return False
+    if name in _DRIVERS and entry.record["cgroup"].get("driver") not in _DRIVERS[name]:
+        return False
+    for field in fields:
+        if type(field) is list:
+            for text in field:
+                if type(text) is not str:
+                    return False
     return True
 
 
@@ -245,11 +248,16 @@ _UNDOES = {
     "return_devices": _return_devices,
     "runtime_hook": _poststop,
 }
-_LIST = (list, tuple)  # as state.json gives it, and the compiler
-_FIELDS = {
-    "remove_cgroup": ((str,), _LIST),
-    "stop_unit": ((str,), (int,)),
-    "runtime_hook": ((str,), (int,), (str,), _LIST, (*_LIST, type(None)), (int,), (str,)),
+_NONE: "tuple[tuple[type, ...], ...]" = ((),)
+_FIELDS = {  # what types they may have: lists are tuples before they are written down
+    "release_root": _NONE,
+    "remove_cgroup": ((str, list), (str, tuple)),
+    "stop_unit": ((str, int),),
+    "leave_resctrl": _NONE,
+    "return_devices": _NONE,
+    "runtime_hook": tuple(
+        [(str, int, str, args, env, int, str) for args in (list, tuple) for env in (list, type(None))]
+    ),
 }
 _DRIVERS = {"remove_cgroup": ("cgroupfs", "systemd"), "stop_unit": ("systemd",)}  # that have such a thing
 

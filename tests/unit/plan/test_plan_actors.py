@@ -231,6 +231,7 @@ def test_walk_is_from_the_last_to_the_first(monkeypatch: pytest.MonkeyPatch) -> 
     seen: "list[str]" = []
     stub: Any = SimpleNamespace(record={"undo": [[n, "", []] for n in "abc"]}, remove=lambda: seen.append("state"))
     monkeypatch.setattr(delete, "_UNDOES", {n: lambda e, m, w, where, f, n=n: seen.append(n) for n in "abc"})
+    monkeypatch.setattr(delete, "_FIELDS", dict.fromkeys("abc", ((),)))
     nobody: Any = SimpleNamespace(warnings=[])
     delete.take_back(stub, nobody, print)
     assert seen == ["c", "b", "a", "state"]
