@@ -195,12 +195,12 @@ def test_programs_that_cannot_be_run() -> None:
 
 def test_limits_that_the_host_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where no cgroup may be made. Refused, or by best_effort left out, which is said."""
-    from pyoci.cgroups.v1 import Manager
+    from pyoci.cgroups import tree
 
     def no(*_: object) -> None:
-        raise pyoci.Error("make cgroup", errno=13, location="linux.cgroupsPath")
+        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Manager, "create_early", no)
+    monkeypatch.setattr(tree, "make", no)
     for wishes in ({"memory": "64M"}, {"cpus": 1}, {"pids": 9}):
         with pytest.raises(pyoci.Error) as refused:
             pyoci.run(["true"], **wishes)
