@@ -2,7 +2,7 @@
 
 from pyoci.errors import Error
 
-MOST = 8192  # the most CPUs that a kernel can be built for
+MOST = 65536  # more CPUs than any kernel can be built for
 
 
 def parse(text: str, where: str, what: str = "numbers", most: int = MOST) -> int:

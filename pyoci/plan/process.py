@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyoci.plan.model import Plan
     from pyoci.plan.request import Request
 
-_MOST_CPUS = 8192  # of number_list.py, which most containers do not need
+_MOST_CPUS = 8192  # what kernels are configured for at most
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFY_DIRECTORY = "/run/notify"
 
@@ -52,7 +52,9 @@ def affinity(plan: "Plan", cpus: str, where: str) -> None:
     if cpus:
         from pyoci.number_list import parse
 
-        mask = parse(cpus, where, "CPUs", _MOST_CPUS)
+        mask = parse(cpus, where, "CPUs") & (1 << _MOST_CPUS) - 1
+        if not mask:
+            raise Error(f"no kernel has CPUs {cpus}", location=where, kind="missing")
     plan.add(ops.affinity(where, (mask or (1 << _MOST_CPUS) - 1).to_bytes(_MOST_CPUS // 8, "little")))
 
 

@@ -62,8 +62,10 @@ def answers(text: str) -> "dict[str, bool]":
         try:
             read()
             found[name] = True
-        except (AssertionError, Error):
+        except AssertionError:
             found[name] = False
+        except Error as problem:
+            found[name] = problem.kind == "missing"  # a list, but of what the host has not
     return found
 
 
