@@ -79,6 +79,14 @@ class Runtime:
             created.entry.close()
             return hold(container, created, streams, text, encoding, errors)
 
+    def create_detached(self, container: str, options: "CreateOptions") -> None:
+        """Creates a container whose process the caller has no use for, as the command does: nothing is given back."""
+        from pyoci.container.create import create
+
+        created = create(self.store, container, options, self.cgroup_manager, self.warn)
+        created.process.close()
+        created.entry.close()
+
     def start(self, container: str, notify_socket: str = "") -> None:
         """Lets a created container's process run its program.
 

@@ -14,10 +14,7 @@ def create(call: "Call") -> int:
     wanted = create_options(call)
     wanted.detach = True
     _keep_root(call)
-    from pyoci.container.create import create as make  # and not Runtime's: nobody here wants the process in hand
-
-    runtime = call.runtime()
-    make(runtime.store, name, wanted, runtime.cgroup_manager, runtime.warn)
+    call.runtime().create_detached(name, wanted)
     return 0
 
 

@@ -109,7 +109,7 @@ def _mount(look: _Look, number: int, mount: Json) -> None:
         return
     target = look.find(mount["destination"], number)
     if target and os.path.isdir(target) != os.path.isdir(source):
-        kinds = ("a directory", "no directory") if os.path.isdir(source) else ("no directory", "a directory")
+        kinds = ("a directory", "not a directory") if os.path.isdir(source) else ("not a directory", "a directory")
         look.add((*path, "source"), f"{source} is {kinds[0]}, {mount['destination']} of the rootfs {kinds[1]}")
 
 

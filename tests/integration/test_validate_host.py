@@ -163,7 +163,7 @@ def test_standard_input_is_no_bundle(box: Box) -> None:
     bundle.write()
     with open(bundle.path / "config.json", "rb") as file:
         result = box.call("validate", "--host", "-", stdin=file)
-    assert result.status == 2 and "no bundle" in result.err, result
+    assert result.status == 2 and "not a bundle" in result.err, result
 
 
 def test_places() -> None:

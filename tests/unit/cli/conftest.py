@@ -35,10 +35,10 @@ class FakeRuntime:
 
     def __getattr__(self, name):
         def method(*arguments):
-            self.calls.append((name, *arguments))
+            self.calls.append((name.removesuffix("_detached"), *arguments))
             if self.warning:
                 self.warn(self.warning)
-            answer = self.answers.get(name)
+            answer = self.answers.get(name.removesuffix("_detached"))
             if isinstance(answer, BaseException):
                 raise answer
             return answer
