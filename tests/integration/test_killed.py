@@ -65,9 +65,10 @@ def run_killed(box: Box, words: list[str], instant: Instant) -> Result:
 
 
 def draw(command: str, part: int, among: list[Instant]) -> list[Instant]:
-    """This part's share of the instants."""
+    """This part's share of the instants: more than are needed, since how often a command waits, polls or is told
+    something is not the same each time, and an instant that does not come kills nobody."""
     assert len(among) > INSTANTS, "hardly anything was traced"
-    return random.Random(command).sample(among, INSTANTS)[part::PARTS]
+    return random.Random(command).sample(among, min(len(among), 2 * INSTANTS))[part::PARTS]
 
 
 def check_cleanable(box: Box, what: str) -> None:
@@ -87,6 +88,8 @@ def test_create_killed(box: Box, part: int) -> None:
     for instant in draw("create", part, among):
         killed += run_killed(box, words, instant).status != 0
         check_cleanable(box, f"create killed at {instant}")
+        if killed == INSTANTS // PARTS:
+            break
     assert killed >= 8, "the tracer hit too few"
     box.ok(*words)
 
@@ -105,6 +108,8 @@ def test_start_killed(box: Box, part: int) -> None:
         killed += run_killed(box, ["start", "c"], instant).status != 0
         assert box.state()["status"] in ("created", "running"), instant
         check_cleanable(box, f"start killed at {instant}")
+        if killed == INSTANTS // PARTS:
+            break
     assert killed >= 8, "the tracer hit too few"
 
 
