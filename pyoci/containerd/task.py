@@ -69,6 +69,7 @@ class Member:
             return
         self.status = STOPPED
         self.streams.let_go()
+        self.task.tell_killed()
         fields = {"container_id": self.task.id, "id": self.id or self.task.id, "pid": self.pid, **self.ending()}
         self.task.publisher.publish("/tasks/exit", fields)
         self._answer()
@@ -147,9 +148,10 @@ class Task:
         except Exception:
             return  # nobody counts it
         if self.notices.fd >= 0:
-            self.loop.watch(self.notices.fd, self.notices.mask, lambda _: self._killed())
+            self.loop.watch(self.notices.fd, self.notices.mask, lambda _: self.tell_killed())
 
-    def _killed(self) -> None:
+    def tell_killed(self) -> None:
+        """Events for kills that were not told yet: v1 gives notice before it counts, so an end asks again."""
         if self.notices is not None:
             for _ in range(self.notices.take()):
                 self.publisher.publish("/tasks/oom", {"container_id": self.id})
@@ -157,7 +159,7 @@ class Task:
     def forget_memory(self) -> None:
         """No more events: the cgroup goes, which would be one, too."""
         if self.notices is not None:
-            self._killed()
+            self.tell_killed()
             self.loop.forget(self.notices.fd)
             self.notices.close()
             self.notices = None

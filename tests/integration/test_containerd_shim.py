@@ -80,7 +80,8 @@ class Shim:
         for pid in self.pids:
             try:
                 os.kill(pid, 9)
-            except ProcessLookupError:
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
                 pass
         if os.path.isdir(self.root):
             for name in os.listdir(self.root):
