@@ -5,9 +5,7 @@ Tests subclass Host over a directory of plain files; everything else in the pack
 
 import posix
 
-from pyoci.fileio import read_all
-from pyoci.fileio import read_file as read_file  # for the other modules of this room
-from pyoci.mountinfo import mounts
+from pyoci.fileio import read_all, read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,6 +111,8 @@ class Host:
 
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
         """(type, root, mount point, superblock options) of the cgroup mounts in sight below `root`."""
+        from pyoci.mountinfo import mounts
+
         found = []
         for mount in mounts(read_file(self.proc + "/self/mountinfo"), "cgroup"):
             if mount.point.startswith(self.root + "/") and self.is_in_sight(mount.point, mount.device):

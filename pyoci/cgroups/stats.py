@@ -4,7 +4,7 @@ Times are nanoseconds, sizes bytes. What the kernel does not count stays 0, or i
 """
 
 from pyoci.cgroups.convert import decimal
-from pyoci.cgroups.host import read_file
+from pyoci.fileio import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

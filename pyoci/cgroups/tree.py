@@ -4,8 +4,9 @@ import posix
 import time
 
 from pyoci import paths
-from pyoci.cgroups.host import Host, read_file
+from pyoci.cgroups.host import Host
 from pyoci.errors import Error
+from pyoci.fileio import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

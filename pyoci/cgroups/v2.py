@@ -5,8 +5,9 @@ import posix
 import time
 
 from pyoci.cgroups import tree
-from pyoci.cgroups.host import Host, read_file, read_value
+from pyoci.cgroups.host import Host, read_value
 from pyoci.errors import Error
+from pyoci.fileio import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

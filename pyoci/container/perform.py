@@ -61,25 +61,6 @@ def _in_cgroups(operation: int) -> "Any":
     return DOES[operation]
 
 
-# The file in /proc/PID that an operation writes its field to
-
-
-def _uid_map(work: Work, where: str, fields: "Any") -> None:
-    write_proc(work.process.pid, "uid_map", fields[0], where)
-
-
-def _gid_map(work: Work, where: str, fields: "Any") -> None:
-    write_proc(work.process.pid, "gid_map", fields[0], where)
-
-
-def _setgroups(work: Work, where: str, fields: "Any") -> None:
-    write_proc(work.process.pid, "setgroups", fields[0], where)
-
-
-def _oom_score_adj(work: Work, where: str, fields: "Any") -> None:
-    write_proc(work.process.pid, "oom_score_adj", str(fields[0]), where)
-
-
 def write_proc(pid: int, name: str, text: str, where: str) -> None:
     """Writes a file of a process's directory in procfs."""
     path = f"/proc/{pid}/{name}"
@@ -91,6 +72,11 @@ def write_proc(pid: int, name: str, text: str, where: str) -> None:
             posix.close(fd)
     except OSError as problem:
         raise Error(f"write {path}", location=where, errno=problem.errno or 0) from None
+
+
+def _writes(name: str) -> "Any":
+    """What does an operation whose one field goes into that file of the process's directory in procfs."""
+    return lambda work, where, fields: write_proc(work.process.pid, name, str(fields[0]), where)
 
 
 def _map_by_helper(work: Work, where: str, fields: "Any") -> None:
@@ -170,12 +156,12 @@ def _pid_file(work: Work, where: str, fields: "Any") -> None:
 _DOES = {
     ops.NOTE: _note,
     ops.RECORD: _record,
-    ops.UID_MAP: _uid_map,
-    ops.GID_MAP: _gid_map,
-    ops.SETGROUPS: _setgroups,
+    ops.UID_MAP: _writes("uid_map"),
+    ops.GID_MAP: _writes("gid_map"),
+    ops.SETGROUPS: _writes("setgroups"),
     ops.NEWUIDMAP: _map_by_helper,
     ops.NEWGIDMAP: _map_by_helper,
-    ops.OOM_SCORE_ADJ: _oom_score_adj,
+    ops.OOM_SCORE_ADJ: _writes("oom_score_adj"),
     ops.RESCTRL: _resctrl,
     ops.JOIN_RESCTRL: _join_resctrl,
     ops.NET_DEVICE: _net_device,

@@ -6,8 +6,9 @@ import pyoci
 from pyoci import _shim
 from pyoci.containerd import messages
 from pyoci.containerd.codec import Malformed, decode, encode
-from pyoci.containerd.files import OPTIONS_FILE, STATE_ROOT, bundle_config, read_all
+from pyoci.containerd.files import OPTIONS_FILE, STATE_ROOT, bundle_config
 from pyoci.errors import Error
+from pyoci.fileio import read_all, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def main(words: "list[str]") -> int:
 
 def _run(words: Words) -> int:
     if words.switches & {"v", "version"}:
-        _say(f"containerd-shim-pyoci-v1:\n  Version:  {pyoci.__version__}\n  Runtime:  {NAME}\n".encode())
+        write_all(1, f"containerd-shim-pyoci-v1:\n  Version:  {pyoci.__version__}\n  Runtime:  {NAME}\n".encode())
         return 0
     if "info" in words.switches:
         return _info()
@@ -80,12 +81,6 @@ def _run(words: Words) -> int:
         kind="usage",
         hint="containerd starts this program: with `start` or `delete`",
     )
-
-
-def _say(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[posix.write(1, view) :]
 
 
 def _variable(name: str) -> str:
@@ -167,7 +162,7 @@ def _start(words: Words) -> int:
     if listener >= 0 and _fork() == 0:
         _serve(wish, listener, bundle, f"{SOCKETS}/{name}", group != wish.container)
     _write(f"{bundle}/address", address.encode())
-    _say(_answer(wish, address))
+    write_all(1, _answer(wish, address))
     return 0
 
 
@@ -272,7 +267,7 @@ def _delete(words: Words) -> int:
     if problem:
         posix.write(2, f"containerd-shim-pyoci-v1: {problem}\n".encode("utf-8", "replace"))
     deleted = {"exit_status": _KILLED, "exited_at": messages.timestamp(time.time_ns())}
-    _say(encode(messages.DELETED, deleted))
+    write_all(1, encode(messages.DELETED, deleted))
     return 0
 
 
@@ -329,5 +324,5 @@ def _info() -> int:
         "options": request["options"],
         "features": {"type_url": kind, "value": dump(document()).encode()},
     }
-    _say(encode(messages.RUNTIME_INFO, info))
+    write_all(1, encode(messages.RUNTIME_INFO, info))
     return 0

@@ -8,6 +8,7 @@ import posix
 import pyoci
 from pyoci import _shim
 from pyoci.errors import Error
+from pyoci.fileio import write_all
 from pyoci.init.talk import receive, send
 from pyoci.plan import ops
 
@@ -251,14 +252,8 @@ def _memory_file(data: bytes) -> int:
     except OSError as problem:
         hint = "a seccomp filter over pyoci itself may forbid memfd_create"
         raise Error(step="make a memory file for init's plan", errno=problem.errno or 0, hint=hint) from None
-    _write(fd, data)
+    write_all(fd, data)
     return fd
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[posix.write(fd, view) :]
 
 
 def _spawn_hint(number: int) -> str:

@@ -68,19 +68,12 @@ class Tree:
 
     def read(self, name: str) -> str:
         """A file's text, "" where there is none."""
+        from pyoci.fileio import read_file
+
         try:
-            fd = posix.open(f"{self.path}/{name}", posix.O_RDONLY | posix.O_CLOEXEC)
+            return read_file(f"{self.path}/{name}")
         except OSError:
             return ""
-        try:
-            parts: "list[bytes]" = []
-            while part := posix.read(fd, 65536):
-                parts.append(part)
-            return b"".join(parts).decode("ascii", "replace")
-        except OSError:
-            return ""
-        finally:
-            posix.close(fd)
 
     def write(self, name: str, text: str, key: str) -> None:
         """Writes a file in one call: the kernel takes a line, or all lines, or nothing."""

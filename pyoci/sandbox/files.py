@@ -5,12 +5,12 @@ import stat
 
 from pyoci import _shim, kernel
 from pyoci.errors import Error
+from pyoci.fileio import read_all, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.sandbox.sandbox import Container
 
-_PIECE = 1 << 16
 _FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
@@ -43,9 +43,7 @@ def put(container: "Container", path: str, data: bytes, mode: int) -> None:
     fd = _open(container, path, os.O_WRONLY | os.O_CREAT, mode & 0o777)
     try:
         os.ftruncate(fd, 0)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view[:_PIECE]) :]
+        write_all(fd, data)
         if os.geteuid() == 0:
             os.fchown(fd, container.wishes.uid, container.wishes.gid)
         os.fchmod(fd, mode & 0o777)
@@ -58,16 +56,12 @@ def put(container: "Container", path: str, data: bytes, mode: int) -> None:
 def get(container: "Container", path: str, limit: int) -> bytes:
     """Sandbox.get()."""
     fd = _open(container, path, os.O_RDONLY)
-    parts: "list[bytes]" = []
-    left = limit
     try:
-        while part := os.read(fd, _PIECE):
-            left -= len(part)
-            if left < 0:
-                raise Error(f"{path} has more than {limit} bytes", location="limit", kind="refused")
-            parts.append(part)
+        data = read_all(fd, limit + 1)
     except OSError as problem:
         raise Error(f"read {path}", errno=problem.errno or 0) from None
     finally:
         os.close(fd)
-    return b"".join(parts)
+    if len(data) > limit:
+        raise Error(f"{path} has more than {limit} bytes", location="limit", kind="refused")
+    return data

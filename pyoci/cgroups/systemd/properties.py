@@ -162,7 +162,7 @@ def _device_name(rule: "devices.Rule", groups: "dict[str, str]") -> str:
 
 def device_groups(proc: str) -> "dict[str, str]":
     """``char 136`` to ``pts``, from /proc/devices."""
-    from pyoci.cgroups.host import read_file
+    from pyoci.fileio import read_file
 
     groups: "dict[str, str]" = {}
     kind = ""
