@@ -116,6 +116,6 @@ fuzz: tools build
 	$(RUN) tests/fuzz/run.py --corpus build/fuzz/corpus $(or $(SECONDS),600)
 
 clean:
-	rm -rf build pyoci/programs pyoci/_native*.so pyoci/kernel.py pyoci/commit.py pyoci/plan/ops.py \
+	rm -rf build pyoci/programs pyoci/_native*.so pyoci/linux/kernel.py pyoci/commit.py pyoci/plan/ops.py \
 		pyoci/plan/ops.pyi pyoci/plan/words.py pyoci/seccomp/_library.py pyoci/validate/_accept*.py
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

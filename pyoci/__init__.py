@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def mark(phase: str) -> None:
-    """What the command does from here on. Nobody listens: `--trace` puts its own function here (pyoci/trace.py)."""
+    """What the command does from here on. Nobody listens: `--trace` puts its own function here (pyoci/cli/trace.py)."""
 
 
 is_command = False  # whether this is the command `pyoci`, which ends when its work is done

@@ -135,7 +135,7 @@ class Host:
 
     def resctrl(self) -> str:
         """Where resctrl is mounted, "" where it is not, or only beneath another mount."""
-        from pyoci.mountinfo import mounts
+        from pyoci.linux.mountinfo import mounts
 
         for mount in mounts(self.read_all("/proc/self/mountinfo"), "resctrl"):
             major, _, minor = mount.device.partition(":")
@@ -148,7 +148,7 @@ class Host:
 
     def full_proc_mounts(self, root: str) -> "list[str]":
         """Where procfs and sysfs are mounted outside of a directory: what a chroot would leave within reach."""
-        from pyoci.mountinfo import mounts
+        from pyoci.linux.mountinfo import mounts
 
         every = [mount for mount in mounts(self.read_all("/proc/self/mountinfo")) if mount.kind in ("proc", "sysfs")]
         return [mount.point for mount in every if mount.point != root and not mount.point.startswith(root + "/")]

@@ -1,4 +1,4 @@
-/* constants.c: what only the C compiler knows, as Python: the kernel's constants (pyoci/kernel.py), the list of operations
+/* constants.c: what only the C compiler knows, as Python: the kernel's constants (pyoci/linux/kernel.py), the list of operations
  * (pyoci/plan/ops.py, to which build/ops.py adds the functions that make steps), and the words for them
  * (pyoci/plan/words.py), for which only errors and `pyoci plan` have a use.
  * It is compiled and never run: build/generate.py reads the object, which may be another machine's. */

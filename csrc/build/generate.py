@@ -9,7 +9,7 @@ import tempfile
 from . import libseccomp, ops
 from .compiler import PROJECT, compile_c, source, write
 
-FILES = {"kernel": "kernel.py", "operations": "plan/ops.py", "words": "plan/words.py"}  # constants.c's sections
+FILES = {"kernel": "linux/kernel.py", "operations": "plan/ops.py", "words": "plan/words.py"}  # constants.c's sections
 LINE = 512  # bytes of its struct line
 NUMBER = 8
 

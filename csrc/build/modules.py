@@ -45,7 +45,7 @@ def _makes_slots(line):
     return isinstance(line, ast.Assign) and any(getattr(name, "id", "") == "__slots__" for name in line.targets)
 
 
-CONSTANTS = ("pyoci.kernel", "pyoci.plan.ops")  # modules of nothing else but steps' functions
+CONSTANTS = ("pyoci.linux.kernel", "pyoci.plan.ops")  # modules of nothing else but steps' functions
 
 
 class Folded(ast.NodeTransformer):

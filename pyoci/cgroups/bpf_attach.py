@@ -1,6 +1,7 @@
 """bpf(2) for device programs: load one, put it in the place of what a cgroup had."""
 
-from pyoci import _shim, kernel
+from pyoci import _shim
+from pyoci.linux import kernel
 
 _MANY = 64  # programs on one cgroup that we ask for; the kernel allows as many
 

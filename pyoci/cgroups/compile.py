@@ -74,7 +74,7 @@ def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
 
 def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -> None:
     """Refuse CPUs or memory nodes outside of `cpus` and `mems`, the lists of the machine."""
-    from pyoci.number_list import parse, ranges
+    from pyoci.linux.number_list import parse, ranges
 
     section = Section(resources, where).section("cpu")
     for key, have in (("cpus", cpus), ("mems", mems)):

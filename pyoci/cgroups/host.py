@@ -111,7 +111,7 @@ class Host:
 
     def _mounts(self) -> "list[tuple[str, str, str, list[str]]]":
         """(type, root, mount point, superblock options) of the cgroup mounts in sight below `root`."""
-        from pyoci.mountinfo import mounts
+        from pyoci.linux.mountinfo import mounts
 
         found = []
         for mount in mounts(read_file(self.proc + "/self/mountinfo"), "cgroup"):

@@ -56,7 +56,7 @@ def pairs(path: str) -> "dict[str, int]":
 
 def numbers_in(listed: str) -> "list[int]":
     """0-2,5 as [0, 1, 2, 5]."""
-    from pyoci.number_list import numbers, parse
+    from pyoci.linux.number_list import numbers, parse
 
     return numbers(parse(listed, ""))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.fileio import read_file
-from pyoci.mountinfo import Mount, mounts
+from pyoci.linux import kernel
+from pyoci.linux.mountinfo import Mount, mounts
 from pyoci.paths import clean
 
 Config = dict[str, Any]

@@ -105,7 +105,7 @@ def _begin_trace(call: Call, argv: "list[str]") -> None:
     import time
 
     began = time.monotonic_ns()
-    from pyoci.trace import Trace
+    from pyoci.cli.trace import Trace
 
     call.trace = Trace(call.trace_path, argv, began)
 

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
+    from pyoci.cli.trace import Trace
     from pyoci.runtime import Runtime
-    from pyoci.trace import Trace
 
 _MANAGERS = ("cgroupfs", "systemd", "disabled")
 

@@ -80,7 +80,7 @@ def compile_config(
     request.listen_fds, request.listen_fdnames = options.listen_fds, options.listen_fdnames
     hook_env: "list[str]" = []
     if config.get("hooks"):
-        from pyoci.hooks import environment, hook_state
+        from pyoci.container.hooks import environment, hook_state
 
         hook_env = environment()
         request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))

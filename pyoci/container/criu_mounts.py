@@ -7,7 +7,7 @@ import os
 from pyoci import _shim
 from pyoci.container.state import Entry
 from pyoci.fileio import read_file
-from pyoci.mountinfo import mounts
+from pyoci.linux.mountinfo import mounts
 
 ROOT = "criu-root"
 _OWN_MOUNTS = ".criu."  # what the names of its directories begin with

@@ -217,14 +217,14 @@ def _return_devices(entry: Entry, manager: "Manager", warn: "Warn", where: str, 
 def _leave_resctrl(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
     if not entry.record.get("resctrl"):
         return
-    from pyoci.resctrl import leave
+    from pyoci.container.resctrl import leave
 
     for problem in leave(entry):
         warn(str(problem))
 
 
 def _poststop(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
-    from pyoci.hooks import run_hook
+    from pyoci.container.hooks import run_hook
 
     try:
         run_hook(entry, 0, -1, where, fields)

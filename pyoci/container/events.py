@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pyoci import resctrl
+from pyoci.container import resctrl
 from pyoci.container.state import Entry
 from pyoci.errors import Error
 

@@ -223,8 +223,8 @@ class _Execution(Work):
         perform(self.plan.last, self)
 
     def _on_listener(self, process: Process, listener: int) -> None:
+        from pyoci.container.hooks import hook_state
         from pyoci.container.listener import send_listener
-        from pyoci.hooks import hook_state
 
         config = self.entry.config()
         state = hook_state(config, self.entry.container, self.entry.record["bundle"], "running", self.init)

@@ -2,8 +2,9 @@
 
 import posix
 
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
+from pyoci.linux import kernel
 
 
 def write_pid_file(path: str, pid: int) -> None:

@@ -96,14 +96,14 @@ def _rlimit(work: Work, where: str, fields: "Any") -> None:
 
 
 def _resctrl(work: Work, where: str, fields: "Any") -> None:
-    from pyoci.resctrl import enter_step
+    from pyoci.container.resctrl import enter_step
 
     enter_step(work.entry, fields, work.process.pid)
 
 
 def _join_resctrl(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.resctrl import join
     from pyoci.plan.intel_rdt import Tree
-    from pyoci.resctrl import join
 
     (groups,) = fields
     join(Tree(groups["tree"]), groups, work.process.pid)
@@ -117,7 +117,7 @@ def _net_device(work: Work, where: str, fields: "Any") -> None:
 
 
 def _hook(work: Work, where: str, fields: "Any") -> None:
-    from pyoci.hooks import run_hook
+    from pyoci.container.hooks import run_hook
 
     run_hook(work.entry, work.process.pid, work.process.pidfd, where, fields)
 

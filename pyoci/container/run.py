@@ -1,8 +1,9 @@
 """run, and restore in the foreground: they stay until the process has ended."""
 
 import pyoci
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.container.create import create
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -112,8 +112,8 @@ def _hand_on(entry: Entry, listener: int) -> None:
 
     The state is the one that agents know: runc loads filters during create.
     """
+    from pyoci.container.hooks import hook_state
     from pyoci.container.listener import send_listener
-    from pyoci.hooks import hook_state
 
     config, pid = entry.config(), entry.record["init_process_pid"]
     state = hook_state(config, entry.container, entry.record["bundle"], "creating", pid)
@@ -122,7 +122,7 @@ def _hand_on(entry: Entry, listener: int) -> None:
 
 def _poststart(entry: Entry) -> None:
     """The container may be deleted while a hook runs, which may outlive the program: then entry is closed."""
-    from pyoci.hooks import run_hook
+    from pyoci.container.hooks import run_hook
     from pyoci.plan.hooks import runtime_hooks
 
     hooks, pid = runtime_hooks(entry.config(), "poststart"), entry.record["init_process_pid"]

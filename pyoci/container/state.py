@@ -7,10 +7,11 @@ is doing is asked of the kernel at every call, never read from the file.
 import posix
 
 import pyoci
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.fileio import write_all
 from pyoci.json.document import dump, parse
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

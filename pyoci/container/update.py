@@ -45,7 +45,7 @@ def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:
     """
     if entry.status() == "stopped":
         raise Error("container not running", kind="not_running")
-    from pyoci import resctrl
+    from pyoci.container import resctrl
     from pyoci.host import Host
     from pyoci.json.document import dump
 

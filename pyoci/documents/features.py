@@ -10,9 +10,9 @@ from typing import Any
 
 import pyoci
 from pyoci.errors import Error
-from pyoci.kernel import CAPABILITIES
-from pyoci.mount_options import all_options
-from pyoci.names import HOOKS, NAMESPACES
+from pyoci.linux.kernel import CAPABILITIES
+from pyoci.linux.mount_options import all_options
+from pyoci.linux.names import HOOKS, NAMESPACES
 from pyoci.plan.memory_policy import FLAGS, MODES
 from pyoci.plan.seccomp import FLAGS as FILTER_FLAGS
 from pyoci.plan.seccomp import is_supported

@@ -12,18 +12,18 @@ import resource
 import stat
 from typing import TYPE_CHECKING
 
-from pyoci import kernel
 from pyoci.cgroups.host import Host as Cgroups
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.init.failures import limit_cause, open_files_most
-from pyoci.names import HOOKS
+from pyoci.linux import kernel
+from pyoci.linux.names import HOOKS
+from pyoci.linux.sysctl import path_of
 from pyoci.plan.namespaces import FLAGS
 from pyoci.plan.process import DEFAULT_PATH
 from pyoci.plan.request import Request, from_bundle
 from pyoci.plan.seccomp import listens
 from pyoci.seccomp.compiler import Library
-from pyoci.sysctl import path_of
 
 if TYPE_CHECKING:
     from pyoci.validate.musts import Finding, Json, Path

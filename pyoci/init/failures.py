@@ -2,8 +2,8 @@
 
 import errno
 
-from pyoci import kernel
 from pyoci.errors import Error, errno_text
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.words import OPERATIONS
 
@@ -173,7 +173,7 @@ def _known(message: "Message") -> "tuple[str, str]":
             return f"namespace path: lstat {path}", ""
         return f"failed to setns into {kind} namespace", message.text
     if message.operation == ops.SYSCTL and message.call in (ops.CALL_OPEN, ops.CALL_WRITE):  # linux.sysctl[KEY]
-        from pyoci.sysctl import path_of
+        from pyoci.linux.sysctl import path_of
 
         doing = "open" if message.call == ops.CALL_OPEN else "write"
         return f"{doing} /proc/sys/{path_of(message.where[len('linux.sysctl[') : -1])}", ""

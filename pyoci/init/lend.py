@@ -2,9 +2,10 @@
 
 import posix
 
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.init.talk import packet
+from pyoci.linux import kernel
 from pyoci.plan import ops
 
 TYPE_CHECKING = False

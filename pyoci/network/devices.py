@@ -14,8 +14,9 @@ import errno
 import posix
 from itertools import chain, count
 
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.network.netlink import Address, Link, Netlink
 
 TYPE_CHECKING = False

@@ -6,8 +6,9 @@ Only for configs with linux.netDevices; no other command loads it.
 import posix
 from struct import pack, pack_into, unpack_from
 
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

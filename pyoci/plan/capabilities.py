@@ -1,6 +1,6 @@
 """process.capabilities → masks; names this kernel lacks are left out with a warning (config.md, "capabilities")."""
 
-from pyoci import kernel
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

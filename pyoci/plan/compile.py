@@ -3,7 +3,7 @@
 Looks at the host, changes nothing. The order is explained in docs/design.md, "The order of steps".
 """
 
-from pyoci import kernel
+from pyoci.linux import kernel
 from pyoci.plan import ops, process, rootfs
 from pyoci.plan.devices import compile_devices
 from pyoci.plan.host_names import compile_names

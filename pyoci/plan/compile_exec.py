@@ -1,7 +1,7 @@
 """process → plan: the order of everything that is done to make one more process in a running container."""
 
-from pyoci import kernel
-from pyoci.names import NAMESPACES
+from pyoci.linux import kernel
+from pyoci.linux.names import NAMESPACES
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
 from pyoci.plan.namespaces import FLAGS, become_root

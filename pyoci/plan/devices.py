@@ -1,7 +1,7 @@
 """linux.devices and the default devices (config-linux.md, "Devices" and "Default Devices") → steps."""
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.paths import clean
 from pyoci.plan import ops
 from pyoci.plan.mount_sources import NOT_TAKEN

@@ -1,7 +1,7 @@
 """hostname and domainname → steps; what would be the host's is refused."""
 
 from pyoci.errors import Error
-from pyoci.names import NAMESPACES
+from pyoci.linux.names import NAMESPACES
 from pyoci.plan import ops
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""linux.intelRdt → the class of service that the runtime puts the process into; pyoci/resctrl.py does it."""
+"""linux.intelRdt → the class of service that the runtime puts the process into; pyoci/container/resctrl.py does it."""
 
 import errno
 import posix

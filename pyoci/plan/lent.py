@@ -1,8 +1,8 @@
 """A mount that the runtime opens for init (sources.py says why), its propagation and its id map."""
 
-from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.names import PROPAGATION
+from pyoci.linux import kernel
+from pyoci.linux.names import PROPAGATION
 from pyoci.plan.id_maps import lines
 
 TYPE_CHECKING = False

@@ -1,7 +1,7 @@
 """linux.memoryPolicy → the step that sets the NUMA memory policy (set_mempolicy(2)); inherited by all that follows."""
 
-from pyoci import kernel, number_list
 from pyoci.errors import Error
+from pyoci.linux import kernel, number_list
 from pyoci.plan import ops
 
 TYPE_CHECKING = False

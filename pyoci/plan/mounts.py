@@ -1,8 +1,8 @@
 """mounts[] → steps. The compiler settles what kind of mount each is; where it lands is for init to find (walk.c)."""
 
-from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.mount_options import Options
+from pyoci.linux import kernel
+from pyoci.linux.mount_options import Options
 from pyoci.paths import clean
 from pyoci.plan import ops
 from pyoci.plan.mount_sources import NOT_TAKEN, take, take_mapped

@@ -5,8 +5,8 @@ or made stepwise (stages.py), init joins and unshares by itself and starts a chi
 time_namespaces(7): only children enter). See docs/design.md, "Two ways in".
 """
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.plan import ops
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 import sys
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.capabilities import capability_masks
 from pyoci.validate.musts import variable_problem
@@ -50,7 +50,7 @@ def affinity(plan: "Plan", cpus: str, where: str) -> None:
     """
     mask = 0
     if cpus:
-        from pyoci.number_list import parse
+        from pyoci.linux.number_list import parse
 
         mask = parse(cpus, where, "CPUs") & (1 << _MOST_CPUS) - 1
         if not mask:

@@ -1,8 +1,8 @@
 """root, rootfsPropagation, maskedPaths, readonlyPaths → steps around the switch of the root."""
 
-from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.names import PROPAGATION
+from pyoci.linux import kernel
+from pyoci.linux.names import PROPAGATION
 from pyoci.paths import clean
 from pyoci.plan import ops
 from pyoci.plan.mount_sources import take

@@ -1,7 +1,7 @@
 """process.scheduler, process.ioPriority, linux.personality → steps."""
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.plan import ops
 
 TYPE_CHECKING = False

@@ -1,6 +1,6 @@
 """linux.seccomp → the step that loads the filter."""
 
-from pyoci import kernel
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.seccomp import program
 

@@ -1,6 +1,6 @@
 """A plan in words: what `pyoci plan` prints."""
 
-from pyoci import kernel
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.step import Step
 from pyoci.plan.words import BOTH, OPERATIONS, RUNTIME_OPERATIONS, SYNC_POINTS

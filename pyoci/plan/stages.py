@@ -1,6 +1,6 @@
 """The longer way into namespaces (docs/design.md, "Two ways in"): one by one, and with a child inside."""
 
-from pyoci import kernel
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.namespaces import await_maps, become_root, join, make, open_all, open_procfs
 

@@ -1,9 +1,9 @@
 """linux.sysctl → steps; what would reach the host is refused."""
 
 from pyoci.errors import Error
+from pyoci.linux.sysctl import namespace_of, path_of, refusal
 from pyoci.plan import ops
 from pyoci.plan.host_names import is_own
-from pyoci.sysctl import namespace_of, path_of, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 import os
 import stat
 
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.fileio import read_all, write_all
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

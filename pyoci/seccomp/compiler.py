@@ -3,8 +3,8 @@
 import errno
 import posix
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.seccomp.newer import unknown_calls
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ calls of the profile gets ENOSYS, as on a kernel of the profile's age.
 import errno
 from struct import pack
 
-from pyoci import kernel
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -89,7 +89,7 @@ def annotations(entries: "Json", path: "Path", out: "list[Finding]") -> None:
 
 def hooks(kinds: "Json", out: "list[Finding]") -> None:
     """The hooks of the kinds that the spec knows."""
-    from pyoci.names import HOOKS
+    from pyoci.linux.names import HOOKS
 
     for kind, entries in kinds.items():
         if kind not in HOOKS:
@@ -144,7 +144,7 @@ def process_rules(process: "Json", target: str, path: "Path", out: "list[Finding
 
 
 def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Finding]") -> None:
-    from pyoci import kernel
+    from pyoci.linux import kernel
 
     seen = set()
     for number, entry in enumerate(entries):
@@ -154,7 +154,7 @@ def _rlimits(entries: "list[Json]", target: str, path: "Path", out: "list[Findin
             out.append(("rlimit-duplicate", (*path, number), sentence, "keep one of the entries"))
         seen.add(kind)
         if target == "linux" and "type" in entry and not (kind[:7] == "RLIMIT_" and hasattr(kernel, kind)):
-            from pyoci.names import rlimits
+            from pyoci.linux.names import rlimits
 
             sentence = f'wrong rlimit value: "{kind}" is not a resource of getrlimit(2)'
             out.append(("rlimit-unknown", (*path, number, "type"), sentence, nearest(kind, rlimits())))

@@ -63,7 +63,7 @@ def _namespaces(entries: "list[Json]", out: "list[Finding]") -> None:
             sentence = f'the path of a namespace must be absolute, "{target}" is not'
             out.append(("namespace-path-relative", (*path, "path"), sentence, "leave path out for a new namespace"))
         elif target.startswith("/proc/") and "/ns/" in target:
-            from pyoci.names import namespace_of
+            from pyoci.linux.names import namespace_of
 
             other = namespace_of(target.rpartition("/ns/")[2])
             if other and kind and other != kind:
@@ -119,7 +119,7 @@ def _hidden_paths(paths: "list[str]", name: str, own_mounts: bool, out: "list[Fi
 
 
 def _propagates(options: "list[str]") -> bool:
-    from pyoci.names import PROPAGATION
+    from pyoci.linux.names import PROPAGATION
 
     return any(word in PROPAGATION or (word[:1] == "r" and word[1:] in PROPAGATION) for word in options)
 
@@ -133,7 +133,7 @@ def _sysctls(entries: "Json", namespaces: "Json", out: "list[Finding]") -> None:
 
 def sysctl_problem(key: str, namespaces: "Json") -> "tuple[str, str, str] | None":
     """Why a sysctl cannot be set for one container alone: code, sentence, hint."""
-    from pyoci.sysctl import namespace_of, path_of, refusal
+    from pyoci.linux.sysctl import namespace_of, path_of, refusal
 
     path = path_of(key)
     if not path:

@@ -128,7 +128,7 @@ def _deadline(scheduler: "Json", path: "Path", out: "list[Finding]") -> None:
 
 def number_list(text: str, path: "Path", out: "list[Finding]") -> None:
     """A list of CPUs or memory nodes."""
-    from pyoci.number_list import parse
+    from pyoci.linux.number_list import parse
 
     try:
         parse(text, "")

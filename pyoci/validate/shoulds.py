@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pyoci.kernel import CAPABILITIES
-from pyoci.mount_options import Options, all_options
-from pyoci.names import HOOKS
+from pyoci.linux.kernel import CAPABILITIES
+from pyoci.linux.mount_options import Options, all_options
+from pyoci.linux.names import HOOKS
 from pyoci.validate.musts import SUPPORTED, nearest, platform, semver
 
 if TYPE_CHECKING:

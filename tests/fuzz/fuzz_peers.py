@@ -7,9 +7,8 @@ import struct
 from types import SimpleNamespace
 from typing import Any
 
-from pyoci import hooks
 from pyoci.cli.log import one_line
-from pyoci.container import files, notify, start
+from pyoci.container import files, hooks, notify, start
 from pyoci.container.state import Entry
 from pyoci.errors import Error
 from pyoci.init import launch

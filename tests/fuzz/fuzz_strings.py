@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pyoci import number_list
 from pyoci.cgroups import subpath, tree
 from pyoci.cgroups.systemd import manager
 from pyoci.cli import duration, exec_process, kill, update
 from pyoci.cli.call import absolute
 from pyoci.cli.log import one_line
 from pyoci.errors import Error
-from pyoci.mount_options import Options
+from pyoci.linux import number_list
+from pyoci.linux.mount_options import Options
 from pyoci.options import check_id
 from pyoci.paths import clean
 from pyoci.plan.intel_rdt import Wish

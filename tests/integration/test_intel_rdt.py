@@ -242,7 +242,7 @@ def test_where_there_is_no_resctrl(box: Box) -> None:
 
 def test_all_threads_of_a_process_go_over() -> None:
     """update's way: writing a process's id to tasks moves its first thread alone."""
-    from pyoci.resctrl import threads
+    from pyoci.container.resctrl import threads
 
     ended = threading.Event()
     second = threading.Thread(target=ended.wait)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pyoci.errors import Error
-from pyoci.number_list import numbers, parse
+from pyoci.linux.number_list import numbers, parse
 
 LISTS = ["0-1", "0,,1", ",0", "", "0 1", "0-1:1/2", "1-0", "a", "0-", "-1", "0-99999", "0-1:2", "0-1:3/2", "0-1:1/0"]
 LISTS += ["0:1/2", "0x1", "+1", "0 - 1", "²"]

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from pyoci import kernel
 from pyoci.errors import Error
 from pyoci.init.launch import Launch, Process
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.plan.words import OPERATIONS

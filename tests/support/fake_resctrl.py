@@ -47,8 +47,8 @@ def main() -> int:
     import posix
 
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    from pyoci import resctrl
     from pyoci.cli import main as command
+    from pyoci.container import resctrl
     from pyoci.host import Host
     from pyoci.plan import intel_rdt
 

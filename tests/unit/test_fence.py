@@ -29,7 +29,7 @@ AT_HAND = {
 AT_HAND |= {"itertools", "select", "struct", "sys", "termios", "time"}
 # `make build` writes these
 GENERATED = {
-    "pyoci._shim", "pyoci.commit", "pyoci.kernel", "pyoci.plan.ops", "pyoci.plan.words", "pyoci.seccomp._library",
+    "pyoci._shim", "pyoci.commit", "pyoci.linux.kernel", "pyoci.plan.ops", "pyoci.plan.words", "pyoci.seccomp._library",
     "pyoci.validate._accept", "pyoci.validate._accept_rest",
 }  # fmt: skip
 # Being mended: none may be added

@@ -21,7 +21,7 @@ TOLD_AGAIN = {
     ("pyoci/init/failures.py", "_hook_error"),  # KIND and N of a place
     ("pyoci/sandbox/sandbox.py", "_give_up"),  # which limit: likewise
     ("pyoci/sandbox/sandbox.py", "_is_of_limits"),
-    ("pyoci/trace.py", "step"),  # two numbers
+    ("pyoci/cli/trace.py", "step"),  # two numbers
 }
 
 

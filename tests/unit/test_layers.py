@@ -20,18 +20,18 @@ LAYERS = """
     process hostcheck
     checkpoint
     container
-    documents trace
-    cgroups hooks init resctrl
+    documents
+    cgroups init
     plan
     seccomp validate
     host
     network
     options kinds
     ids json start
-    mount_options
-    fileio mountinfo names number_list paths spelling sysctl
+    linux
+    fileio paths spelling
     errors
-    _native _shim commit kernel pyoci
+    _native _shim commit pyoci
 """
 LEVELS = {name: level for level, line in enumerate(reversed(LAYERS.split("\n"))) for name in line.split()}
 

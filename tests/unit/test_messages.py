@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from pyoci import kernel
 from pyoci.cli.call import Call
 from pyoci.cli.log import describe
 from pyoci.errors import Error
 from pyoci.host import Host
 from pyoci.hostcheck import lacks
 from pyoci.init import failures, launch
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.spelling import closest, distance

@@ -10,7 +10,7 @@ from pyoci.cgroups import stats
 from pyoci.cgroups.compile import check_lists
 from pyoci.cgroups.systemd.properties import bit_mask
 from pyoci.errors import Error
-from pyoci.number_list import MOST, numbers, parse, ranges
+from pyoci.linux.number_list import MOST, numbers, parse, ranges
 from pyoci.plan.model import Plan
 from pyoci.plan.process import affinity
 from pyoci.validate.musts_rare import number_list

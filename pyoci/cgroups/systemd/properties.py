@@ -40,7 +40,7 @@ def quota_per_second(quota: int, period: int) -> int:
 
 def bit_mask(listed: str, where: str) -> bytes:
     """A list of CPUs or memory nodes as systemd takes it: a bit each, lowest first."""
-    from pyoci.number_list import parse
+    from pyoci.linux.number_list import parse
 
     mask = parse(listed, where)
     return mask.to_bytes((mask.bit_length() + 7) // 8, "little")

@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("google.protobuf", reason="needs the Python library protobuf")
 
-from pyoci import mountinfo
 from pyoci.checkpoint import dump, messages, mounts
 from pyoci.checkpoint.criu import Criu, Directories
 from pyoci.checkpoint.options import CriuOptions, common, joined
 from pyoci.errors import Error
+from pyoci.linux import mountinfo
 
 
 def test_bytes_of_a_request() -> None:

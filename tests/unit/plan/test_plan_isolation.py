@@ -5,8 +5,8 @@ from typing import Any, Optional
 import pytest
 from plan_samples import FakeHost, compiled, small
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from plan_samples import FakeHost, compiled, request_of, small
 
-from pyoci import kernel
 from pyoci.errors import Error
-from pyoci.mount_options import ATTRIBUTES, Options, all_options
+from pyoci.linux import kernel
+from pyoci.linux.mount_options import ATTRIBUTES, Options, all_options
+from pyoci.linux.sysctl import path_of
 from pyoci.paths import clean
 from pyoci.plan import ops, process
 from pyoci.plan.model import Plan
-from pyoci.sysctl import path_of
 
 
 def steps(plan: Plan, operation: int) -> list[tuple[Any, ...]]:

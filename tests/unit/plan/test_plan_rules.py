@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from plan_samples import CALLERS, DATA, FakeHost, compiled, small
 
-from pyoci import kernel
+from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
 from pyoci.plan.namespaces import FLAGS

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from plan_samples import compiled, small
 
 from pyoci.errors import Error
-from pyoci.names import NAMESPACES
+from pyoci.linux.names import NAMESPACES
 from pyoci.validate.musts_linux import sysctl_problem
 
 PARTS = (

@@ -7,8 +7,8 @@ import pytest
 from bpf import Call, decode, run
 from reference import NATIVE, SETS, numbers
 
-from pyoci import kernel
 from pyoci.errors import Error
+from pyoci.linux import kernel
 from pyoci.plan import ops, seccomp
 from pyoci.plan.model import Plan
 from pyoci.plan.request import Request

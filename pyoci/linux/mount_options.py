@@ -1,7 +1,7 @@
 """The mount options of config.json (the spec's table in config.md, "Linux mount options") → attributes of a mount."""
 
-from pyoci import kernel
-from pyoci.names import PROPAGATION
+from pyoci.linux import kernel
+from pyoci.linux.names import PROPAGATION
 
 _RDONLY, _NOSUID, _NODEV = kernel.MOUNT_ATTR_RDONLY, kernel.MOUNT_ATTR_NOSUID, kernel.MOUNT_ATTR_NODEV
 _NOEXEC, _NODIRATIME = kernel.MOUNT_ATTR_NOEXEC, kernel.MOUNT_ATTR_NODIRATIME

@@ -1,6 +1,6 @@
 """Words of the specification that several parts need. What the kernel's headers name as well is in kernel.py."""
 
-from pyoci import kernel
+from pyoci.linux import kernel
 
 # In the order in which they are run (config.md, "POSIX-platform Hooks")
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")

@@ -3,9 +3,10 @@
 import posix
 
 import pyoci
-from pyoci import _shim, kernel
+from pyoci import _shim
 from pyoci.errors import Error
 from pyoci.json.document import dump
+from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
