@@ -174,10 +174,10 @@ RARE = ["pyoci.validate.musts_rare"]  # linux.devices, id mappings; kernel: rlim
 @pytest.mark.parametrize(
     "name, more",
     [
-        ("podman58-run", ["pyoci.linux.kernel"]),
-        ("docker28-privileged", ["pyoci.linux.sysctl", *RARE]),
-        ("containerd21-cri-runp", ["pyoci.linux.sysctl"]),
-        ("buildah-run-userns", ["pyoci.linux.kernel", "pyoci.linux.sysctl", *RARE]),
+        ("podman58-run", ["pyoci.linux", "pyoci.linux.kernel"]),
+        ("docker28-privileged", ["pyoci.linux", "pyoci.linux.sysctl", *RARE]),
+        ("containerd21-cri-runp", ["pyoci.linux", "pyoci.linux.sysctl"]),
+        ("buildah-run-userns", ["pyoci.linux", "pyoci.linux.kernel", "pyoci.linux.sysctl", *RARE]),
     ],
 )
 def test_accepting_loads_nothing_of_the_library(name: str, more: "list[str]") -> None:
