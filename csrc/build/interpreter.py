@@ -188,6 +188,7 @@ class Builder:
         macros = [*places(), f'-DPYOCI_START="{start}"', *self.flags]
         found = [
             self.compiled(f"interpreter-{start}", source("start/interpreter.c"), *macros),
+            self.compiled("import", source("start/import.c")),
             self.compiled("_native", shim.write_module(self.scratch)),
         ]
         found += [self.compiled("shim", source("shim/shim.c")), self.compiled("hook", source("shared/hook.c"))]

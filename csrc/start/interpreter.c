@@ -64,7 +64,7 @@ static PyObject *argv_list; /* sys.argv is made by the second half only */
 
 static int compare(const void *name, const void *entry) { return strcmp(name, ((const struct module *)entry)->name); }
 
-static PyObject *load(const char *name, const struct module **entry)
+PyObject *module_code_of(const char *name, const struct module **entry)
 {
     const struct module *m = *entry = bsearch(name, modules, module_count, sizeof *modules, compare);
 
@@ -85,7 +85,7 @@ static PyObject *find(PyObject *self, PyObject *name)
     (void)self;
     if (!text)
         return NULL;
-    code = load(text, &entry);
+    code = module_code_of(text, &entry);
     if (code)
         return Py_BuildValue("(NOL)", code, entry->is_package ? Py_True : Py_False, entry->changed);
     if (entry)
@@ -148,8 +148,8 @@ static PyObject *make_module(void)
 {
     PyObject *module = PyModule_Create(&definition);
 
-    if (!module || PyModule_AddObject(module, "argv", argv_list) < 0 ||
-        PyModule_AddIntConstant(module, "HALVES", HALVES) < 0 ||
+    if (!module || PyModule_AddFunctions(module, import_functions) < 0 ||
+        PyModule_AddObject(module, "argv", argv_list) < 0 || PyModule_AddIntConstant(module, "HALVES", HALVES) < 0 ||
         PyModule_AddStringConstant(module, "START", PYOCI_START) < 0 ||
         PyModule_AddStringConstant(module, "TREE", PYOCI_IN_TREE) < 0 ||
         PyModule_AddStringConstant(module, "PACKAGES", PYOCI_PACKAGES) < 0 ||
@@ -212,7 +212,7 @@ static void configure(int argc, char **argv)
 static int boot(void)
 {
     const struct module *entry;
-    PyObject *main = PyImport_AddModule("__main__"), *code = load("pyoci.start.boot", &entry);
+    PyObject *main = PyImport_AddModule("__main__"), *code = module_code_of("pyoci.start.boot", &entry);
     PyObject *globals = main ? PyModule_GetDict(main) : NULL;
 
     if (globals && code && PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0)

@@ -16,4 +16,10 @@ extern const struct module modules[]; /* sorted by name */
 extern const size_t module_count;
 extern const char module_code[];
 
+/* interpreter.c: the code of a module, and its entry in the table, or NULL; without an error when it has none */
+PyObject *module_code_of(const char *name, const struct module **entry);
+
+/* import.c */
+extern PyMethodDef import_functions[];
+
 #endif

@@ -8,7 +8,6 @@ sys._xoptions["started"] is when the launcher was started: CLOCK_MONOTONIC, nano
 
 import _frozen_importlib
 import _imp
-import _thread
 import builtins
 import gc
 import posix
@@ -33,71 +32,31 @@ EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios", "_socket",
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib
-lock = _thread.RLock()
 python_import: "Callable[[str, Any], ModuleType]" = importlib._find_and_load
 python_from: "Callable[..., ModuleType]" = importlib._handle_fromlist
 
 
-def find_and_load(name: str, importer: "Any") -> "ModuleType":
-    """Imports a module that is not in sys.modules. Python's own function of this name costs 100,000 instructions."""
-    with lock:  # another thread may be at it
-        module = sys.modules.get(name)
-        return load(name, importer) if module is None else module
-
-
-def wait_for(_name: str) -> None:
-    """Python asks for it where a module in sys.modules has not run to its end: another thread runs it, or we do."""
-    with lock:
-        pass
-
-
 def load(name: str, importer: "Any") -> "ModuleType":
-    """The same without the lock."""
+    """A module that is not of the program, or in a checkout any (csrc/start/import.c); one thread at a time."""
     found: "Found" = _pyoci.find(name)
     if _pyoci.TREE and name.startswith("pyoci"):
         found = current(name, found)
     if found is not None:
-        return own(name, found)
+        code, is_package, _ = found
+        module: "ModuleType" = _pyoci.own(name, code, is_package)
+        return module
     if name in EXTENSIONS:
         origin = extension(name)
         if origin:
             spec = Spec(name, None, origin=origin)
-            module = create_cffi(spec) if name == CFFI else _imp.create_dynamic(spec)
-            return finish(module, spec, _imp.exec_dynamic)
+            extension_module = create_cffi(spec) if name == CFFI else _imp.create_dynamic(spec)
+            return finish(extension_module, spec, _imp.exec_dynamic)
     if _imp.is_builtin(name):
         spec = Spec(name, importlib.BuiltinImporter, origin="built-in")
         return finish(_imp.create_builtin(spec), spec, _imp.exec_builtin)
     complete()
     known = sys.modules.get(name)
     return python_import(name, importer) if known is None else known
-
-
-def own(name: str, found: "tuple[Any, bool, int]") -> "ModuleType":
-    """Makes a module from its code."""
-    parent, _, leaf = name.rpartition(".")
-    if parent and parent not in sys.modules:
-        __import__(parent)
-        if name in sys.modules:
-            return sys.modules[name]
-    code, is_package, _ = found
-    module: "ModuleType" = Module(name)
-    module.__spec__ = spec = Spec(name, None, is_package=is_package)
-    spec._initializing = True
-    place = place_of(name)
-    if is_package:
-        module.__package__, module.__path__, module.__file__ = name, [place], f"{place}/__init__.py"
-    else:
-        module.__package__, module.__file__ = parent, f"{place}.py"
-    sys.modules[name] = module
-    try:
-        exec(code, module.__dict__)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    complete_spec(spec)
-    if parent:
-        setattr(sys.modules[parent], leaf, module)
-    return module
 
 
 def complete_spec(spec: "Any") -> "Any":
@@ -139,7 +98,7 @@ def from_package(package: "ModuleType", names: "tuple[str, ...]", importer: "Any
         if name not in package.__dict__:
             module = f"{package.__name__}.{name}"
             try:
-                find_and_load(module, importer)
+                _pyoci.find_and_load(module, importer)
             except ModuleNotFoundError as problem:
                 if problem.name != module:
                     raise  # else it is an attribute that the package finds by itself, or there is none
@@ -216,8 +175,9 @@ def start() -> None:
     for module in sys.modules.values():
         if module.__spec__ is not None:
             complete_spec(module.__spec__)
-    importlib._find_and_load, importlib._handle_fromlist = find_and_load, from_package
-    importlib._lock_unlock_module = wait_for
+    _pyoci.begin(Spec, vars(Spec("", None)), f"{OURS}/", f"{_pyoci.STDLIB}/", load, from_package, bool(_pyoci.TREE))
+    importlib._find_and_load, importlib._handle_fromlist = _pyoci.find_and_load, _pyoci.from_package
+    importlib._lock_unlock_module = _pyoci.wait_for
     if _pyoci.HALVES:
         sys._xoptions = {"started": _pyoci.argv[1]}
         for name in ("stdin", "stdout", "stderr"):

@@ -47,7 +47,7 @@ def main() -> int:
         Path(headers).mkdir()
         compiler.kernel_headers(headers)
         for source in sources(scratch):
-            extra = EXTRA if source.stem in ("launcher", "interpreter", "_native") else []
+            extra = EXTRA if source.stem in ("launcher", "interpreter", "import", "_native") else []
             for name in ("gcc", "clang"):
                 output = ["-c", "-o", f"{scratch}/object", str(source)]
                 good &= run(f"{name} {source.name}", name, *FLAGS, *extra, *output)
