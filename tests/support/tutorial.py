@@ -8,7 +8,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 SETUP = "Before you begin"
-_BLOCK = re.compile(r"^```console *([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_NEEDS = re.compile(r"^<!-- The commands of this chapter need (\w+)\. -->$", re.MULTILINE)
 
 
 @dataclass
@@ -50,12 +51,10 @@ def chapters(page: str = "") -> list[Chapter]:
     """The chapters that have commands, in order; the first one prepares for each of the others."""
     found = []
     for section in re.split(r"^## ", page or PAGE.read_text(), flags=re.MULTILINE)[1:]:
-        blocks = _BLOCK.findall(section)
-        engines = {words.removeprefix("engine=") for words, _ in blocks}
-        if blocks:
-            assert len(engines) == 1, f"blocks with and without an engine below one heading: {section.splitlines()[0]}"
-            shown = [command for _, block in blocks for command in commands(block)]
-            found.append(Chapter(section.splitlines()[0], engines.pop(), shown))
+        needed = _NEEDS.search(section)
+        shown = [command for block in _BLOCK.findall(section) for command in commands(block)]
+        if shown:
+            found.append(Chapter(section.splitlines()[0], needed[1] if needed else "", shown))
     return found
 
 
