@@ -9,7 +9,7 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 SOURCES := $(wildcard csrc/*/*.c csrc/*/*.h csrc/*/*.py csrc/*/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
 .PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
-	test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz clean
+	test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz docs clean
 
 all: build
 
@@ -114,6 +114,15 @@ bench: tools build peers
 # Every fuzz target for so long, on from what earlier runs have found: make fuzz SECONDS=3600
 fuzz: tools build
 	$(RUN) tests/fuzz/run.py --corpus build/fuzz/corpus $(or $(SECONDS),600)
+
+# The documentation as a site: build/site/html. A link that leads nowhere ends it
+docs: build/site-venv/.requirements
+	build/site-venv/bin/python docs/site/build.py
+
+build/site-venv/.requirements: docs/site/requirements.txt | setup
+	$(PYTHON) -m venv build/site-venv
+	build/site-venv/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 clean:
 	rm -rf build pyoci/programs pyoci/_native*.so pyoci/linux/kernel.py pyoci/commit.py pyoci/plan/ops.py \
