@@ -2,19 +2,19 @@
 
 import argparse
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Optional
 
 from conformance import SPEC_VERSION, host
 from conformance.builder import NoProbe, build_probe
+from conformance.place import Place, leftovers, sweep
 from conformance.report import FORMATS
 from conformance.requirements import Requirement, chosen
 from conformance.results import UNOBSERVABLE, UNTESTED, Run, merged_rounds, read_records, summary, summed_up
@@ -23,10 +23,12 @@ from conformance.verdict import ERROR, FAIL, PASS, SKIP
 
 PACKAGE = Path(__file__).parent
 NO_TEST, PYTEST_INTERRUPTED = 5, 2
+INTERRUPTED = 130
 
 EPILOG = """\
 Exit status: 0 when nothing that was judged failed, nothing was left behind on the host, and all rounds came to
-the same verdicts; 1 otherwise; 2 for wrong usage; 3 when the suite could not be run. With --level must only MUST and
+the same verdicts; 1 otherwise; 2 for wrong usage; 3 when the suite could not be run;
+130 when it was interrupted: what had been judged until then is reported. With --level must only MUST and
 MUST NOT count.
 
 examples:
@@ -103,7 +105,9 @@ def main(arguments: Sequence[str]) -> int:
     if problem:
         print(f"pyoci-conformance: {problem}", file=sys.stderr)
         return 2
-    runs = []
+    runs: list[Run] = []
+    signal.signal(signal.SIGTERM, interrupt)
+    sweep()
     for runtime in options.runtime:
         try:
             run = run_rounds(options, shutil.which(runtime) or runtime, wanted)
@@ -114,9 +118,18 @@ def main(arguments: Sequence[str]) -> int:
             return 3
         runs.append(run)
         tell(run, options.verbose)
+        if run.interrupted:
+            break
     if options.report:
         write_report(FORMATS[options.report](runs), options.output)
+    if runs[-1].interrupted:
+        return INTERRUPTED
     return 0 if all(run.passed(options.level) for run in runs) else 1
+
+
+def interrupt(number: int, frame: object) -> None:
+    """SIGTERM is an interrupt key."""
+    raise KeyboardInterrupt
 
 
 def wrong_usage(options: argparse.Namespace, wanted: dict[str, Requirement]) -> str:
@@ -142,13 +155,6 @@ def list_requirements(wanted: dict[str, Requirement]) -> int:
     return 0
 
 
-def make_place() -> Path:
-    """The directory for everything that one run makes."""
-    place = Path(tempfile.mkdtemp(prefix="cf-"))
-    place.chmod(0o711)  # ids of user namespaces have to come through
-    return place
-
-
 def run_rounds(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
     """One runtime through all chosen tests, as often as asked."""
     rounds: list[Run] = []
@@ -157,6 +163,8 @@ def run_rounds(options: argparse.Namespace, runtime: str, wanted: dict[str, Requ
         if run is None:
             return None
         rounds.append(run)
+        if run.interrupted:
+            break
         if options.repeat > 1:
             failed = len(run.failures())
             print(f"round {number} of {options.repeat}: {failed} failed, {run.seconds:.0f} s", file=sys.stderr)
@@ -165,25 +173,34 @@ def run_rounds(options: argparse.Namespace, runtime: str, wanted: dict[str, Requ
 
 def run_suite(options: argparse.Namespace, runtime: str, wanted: dict[str, Requirement]) -> Optional[Run]:
     """One runtime through all chosen tests, in a directory that is gone afterwards."""
-    place = make_place()
+    place = Place()
     try:
-        build_probe(place / "probe")
-        begin = time.monotonic()
-        status = call_pytest(options, runtime, place)
+        build_probe(place.path / "probe")
+        begun, begin = datetime.now(UTC), time.monotonic()
+        status = call_pytest(options, runtime, place.path)
         seconds = time.monotonic() - begin
-        records = read_records(place / "results")
-        if status not in (0, 1, NO_TEST) or (not records and status != NO_TEST):
+        records = read_records(place.path / "results")
+        interrupted = status == PYTEST_INTERRUPTED
+        if status not in (0, 1, NO_TEST, PYTEST_INTERRUPTED) or (not records and status in (0, 1)):
             print(f"pyoci-conformance: the tests could not be run (pytest's status {status})", file=sys.stderr)
             return None
-        left = leftovers(place)
         if options.test:
             seen = {verdict["requirement"] for record in records for verdict in record["verdicts"]}
             wanted = {name: one for name, one in wanted.items() if name in seen}
         return Run(
-            runtime, version_of(runtime), seconds, records, summed_up(records, wanted), left, options.cgroup_manager
+            runtime,
+            version_of(runtime),
+            seconds,
+            records,
+            summed_up(records, wanted),
+            [] if interrupted else leftovers(place.path),
+            options.cgroup_manager,
+            begun=begun.strftime("%Y-%m-%d %H:%M UTC"),
+            host=host.description(),
+            interrupted=interrupted,
         )
     finally:
-        clean_up(place)
+        place.remove()
 
 
 def pytest_arguments(options: argparse.Namespace, runtime: str, place: Path) -> list[str]:
@@ -199,8 +216,6 @@ def pytest_arguments(options: argparse.Namespace, runtime: str, place: Path) -> 
         words.append("--oci-rootless")
     if options.keep:
         words += ["--oci-keep", os.path.abspath(options.keep)]
-    if sys.stderr.isatty():
-        words.append("--oci-progress")
     if options.jobs > 1 and not options.test:
         words += ["-p", "xdist", "-n", str(options.jobs), "--dist", "load"]
     return words + ([str(PACKAGE / test) for test in options.test] or [str(PACKAGE / "suite")])
@@ -211,14 +226,28 @@ def call_pytest(options: argparse.Namespace, runtime: str, place: Path) -> int:
     if options.keep:
         Path(options.keep).mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "pytest", *pytest_arguments(options, runtime, place)]
+    words += ["--oci-progress", "terminal" if sys.stderr.isatty() else "lines"]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": python_path()}
     environment[PATIENCE_VARIABLE] = str(options.patience)
-    process = subprocess.Popen(words, env=environment, stdout=sys.stderr)
+    # A session of its own: the interrupt key reaches us alone, and pytest is told once, by us
+    process = subprocess.Popen(
+        words,
+        env=environment,
+        stdout=sys.stderr,
+        start_new_session=True,
+        preexec_fn=host.die_with_parent,  # noqa: PLW1509 - there are no threads
+    )
     try:
         return process.wait()
     except KeyboardInterrupt:
+        print("\npyoci-conformance: interrupted; once more for an end without waiting", file=sys.stderr)
         process.send_signal(signal.SIGINT)
-        return process.wait() or PYTEST_INTERRUPTED
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.kill()
+        process.wait()
+    return PYTEST_INTERRUPTED
 
 
 def python_path() -> str:
@@ -230,68 +259,6 @@ def python_path() -> str:
 def version_of(runtime: str) -> str:
     result = subprocess.run([runtime, "--version"], capture_output=True, text=True, check=False)
     return result.stdout.strip() or result.stderr.strip()
-
-
-def suite_cgroups(place: Path) -> list[Path]:
-    """Directories of this run in the cgroup hierarchies, deepest first."""
-    found = []
-    for point in host.cgroup_mounts().values():
-        top = point / place.name
-        if top.is_dir():
-            found += [path for path in [top, *top.rglob("*")] if path.is_dir()]
-    return sorted(found, key=lambda path: len(path.parts), reverse=True)
-
-
-def leftovers(place: Path) -> list[str]:
-    """What the runtime left on the host after every container was deleted."""
-    root = place / "root"
-    left = [
-        f"container record {path.name}"
-        for path in (sorted(root.iterdir()) if root.is_dir() else [])
-        if "cf-" in path.name
-    ]
-    left += [f"mount {point}" for point in host.mounts_below(str(place))]
-    left += [
-        f"cgroup {path}" for path in suite_cgroups(place) if path.name != place.name and (path.name.startswith("gw"))
-    ]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                target = os.readlink(entry / "root")
-            except OSError:
-                continue
-            if target.startswith(str(place)):
-                left.append(f"process {entry.name} in {target}")
-    return left
-
-
-def clean_up(place: Path) -> None:
-    """Takes away all of the run's: processes, mounts, cgroups, the directory."""
-    end_processes(place)
-    try:
-        host.unmount_below(str(place))
-    except OSError as error:  # the verdicts are there, and must be told
-        print(f"pyoci-conformance: {error.filename} stays: {error.strerror}", file=sys.stderr)
-    for path in suite_cgroups(place):
-        try:
-            path.rmdir()
-        except OSError as error:
-            print(f"pyoci-conformance: {path} stays: {error.strerror}", file=sys.stderr)
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def end_processes(place: Path) -> None:
-    """Ends what still runs in the run's own cgroups or root filesystems, and waits for its end."""
-    found = {int(word) for path in suite_cgroups(place) for word in (path / "cgroup.procs").read_text().split()}
-    found |= {int(thing.split()[1]) for thing in leftovers(place) if thing.startswith("process ")}
-    for pid in found - {os.getpid()}:
-        try:
-            descriptor = os.pidfd_open(pid)
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        select.select([descriptor], [], [], 5)
-        os.close(descriptor)
 
 
 def tell(run: Run, verbose: bool) -> None:
@@ -310,7 +277,8 @@ def tell(run: Run, verbose: bool) -> None:
     for unsteady in run.unsteady:
         print(f"UNSTEADY {unsteady}", file=out)
     version = (run.version or "no version").splitlines()[0]
-    print(f"{run.runtime}: {version}, {len(run.tests)} tests, {run.seconds:.0f} s", file=out)
+    ended = "interrupted after " if run.interrupted else ""
+    print(f"{run.runtime}: {version}, {ended}{len(run.tests)} tests, {run.seconds:.0f} s", file=out)
     if run.rounds > 1:
         print(f"  {run.rounds} rounds, {len(run.unsteady)} verdicts that were not the same in all of them", file=out)
     for row in summary(run):

@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+import platform
+import signal
 from functools import cache
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 MNT_DETACH = 2
 
 
@@ -75,6 +77,28 @@ def become_subreaper() -> None:
     """Makes orphans below this process its children, as engines do, so that a container's exit status can be seen."""
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def die_with_parent() -> None:
+    """Has this process killed when the thread that started it ends: between fork and exec, or in a worker."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def description() -> str:
+    """This host in a line: distribution, kernel, processors, cgroups, who judges."""
+    try:
+        system = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        system = ""
+    kernel = f"Linux {os.uname().release} {os.uname().machine}"
+    who = "root" if os.geteuid() == 0 else "an ordinary user"
+    return ", ".join(filter(None, (system, kernel, f"{os.cpu_count()} processors", _cgroups(), who)))
+
+
+def _cgroups() -> str:
+    if any(name and not name.startswith("name=") for name in cgroup_mounts()):
+        return "cgroup v1" + (" and v2" if "" in cgroup_mounts() else "")
+    return "cgroup v2" if "" in cgroup_mounts() else "no cgroups"
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:

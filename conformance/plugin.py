@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Optional
@@ -32,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--oci-cgroup-manager", default="cgroupfs", help="cgroupfs, systemd or disabled")
     group.addoption("--oci-rootless", action="store_true", help="run as an ordinary user")
     group.addoption("--oci-keep", help="directory that keeps the bundles")
-    group.addoption("--oci-progress", action="store_true", help="show progress on standard error")
+    group.addoption("--oci-progress", choices=["terminal", "lines"], help="show progress on standard error")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,6 +71,8 @@ def session(request: pytest.FixtureRequest) -> Generator[Session, None, None]:
     if not runtime_path:
         pytest.skip("no runtime given: these tests are run by pyoci-conformance")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        host.die_with_parent()  # the command may be killed, and what it started must end with it
     own_place = "" if config.getoption("oci_place") else tempfile.mkdtemp(prefix="cf-")
     place = Path(config.getoption("oci_place") or own_place)
     try:
@@ -126,18 +129,15 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         path = config.getoption("oci_results")
         self.file = open(path, "a", encoding="utf-8") if path else None
-        self.progress = config.getoption("oci_progress")
-        self.total = 0
-        self.done = 0
-        self.failed = 0
+        self.progress = Progress(config.getoption("oci_progress"), Path(config.getoption("oci_runtime") or "").name)
         self.broken = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.total = max(self.total, len(session.items))
+        self.progress.total = max(self.progress.total, len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
-        self.total = max(self.total, len(ids))
+        self.progress.total = max(self.progress.total, len(ids))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -149,10 +149,8 @@ class Recorder:
         if verdicts is None:
             return
         if report.when == "call" or not report.passed:
-            self.done += report.when != "teardown"
-            self.failed += bool(report.failed)
             self.write(report, verdicts)
-            self.show(report)
+            self.progress.count(report.nodeid, report.when != "teardown", report.failed)
 
     @staticmethod
     def verdicts(report: pytest.TestReport) -> Optional[list[dict[str, Any]]]:
@@ -180,14 +178,37 @@ class Recorder:
             self.file.write(json.dumps(line) + "\n")
             self.file.flush()
 
-    def show(self, report: pytest.TestReport) -> None:
-        if self.progress:
-            name = report.nodeid.rpartition("/")[2]
-            line = f"\r\x1b[K{self.done}/{self.total} tests, {self.failed} failed  {name[:70]}"
-            print(line, end="", file=sys.stderr, flush=True)
-
     def pytest_sessionfinish(self) -> None:
-        if self.progress:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self.progress.end()
         if self.file:
             self.file.close()
+
+
+class Progress:
+    """How far the run is, on standard error: on a terminal in one line that changes, else ten lines a run."""
+
+    def __init__(self, kind: Optional[str], name: str) -> None:
+        self.kind, self.name = kind, name
+        self.total = self.done = self.failed = 0
+        self.begin = time.monotonic()
+
+    def count(self, test: str, whole: bool, failed: bool) -> None:
+        """A test has ended (or, when it is not whole, its teardown has failed)."""
+        tenth = self.done * 10 // max(self.total, 1)
+        self.done += whole
+        self.failed += failed
+        if self.kind == "terminal":
+            width = shutil.get_terminal_size().columns - 1
+            print("\r\x1b[K" + self.line(test.rpartition("/")[2])[:width], end="", file=sys.stderr, flush=True)
+        elif self.kind == "lines" and self.done * 10 // max(self.total, 1) > tenth:
+            print(self.line(), file=sys.stderr, flush=True)
+
+    def line(self, test: str = "") -> str:
+        """The runtime, how much of it, and how long the rest may take."""
+        rest = (time.monotonic() - self.begin) / max(self.done, 1) * (self.total - self.done)
+        told = f"{self.name}: {self.done}/{self.total} tests, {self.failed} failed"
+        return f"{told}, {rest:.0f} s to go  {test}".rstrip()
+
+    def end(self) -> None:
+        if self.kind == "terminal":
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

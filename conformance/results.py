@@ -45,6 +45,9 @@ class Run:
     left:     what the run found left behind on the host after all tests
     rounds:   how many times all tests were run
     unsteady: verdicts that differ among the rounds
+    begun:    when it was, for people
+    host:     what it was on
+    interrupted: it was ended before all tests had run
     """
 
     runtime: str
@@ -56,6 +59,15 @@ class Run:
     cgroup_manager: str = "cgroupfs"
     rounds: int = 1
     unsteady: list[Unsteady] = field(default_factory=list)
+    begun: str = ""
+    host: str = ""
+    interrupted: bool = False
+
+    @property
+    def circumstances(self) -> str:
+        """When and on what it was, and whether to its end."""
+        end = f"interrupted after {len(self.tests)} tests" if self.interrupted else ""
+        return "; ".join(filter(None, (self.begun, self.host, end)))
 
     @property
     def name(self) -> str:
@@ -79,14 +91,16 @@ class Run:
         judged = self.findings.values()
         if level == "must":
             judged = [one for one in judged if one.requirement.level in MUST_LEVELS]  # type: ignore[assignment]
-        return not self.left and not self.unsteady and not any(one.result in (FAIL, ERROR) for one in judged)
+        whole = not self.left and not self.unsteady and not self.interrupted
+        return whole and not any(one.result in (FAIL, ERROR) for one in judged)
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The plugin's JSON lines."""
+    """The plugin's JSON lines; one that a kill has cut short is none."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
 
 
 def summed_up(records: list[dict[str, Any]], chosen: dict[str, Requirement]) -> dict[str, Finding]:
@@ -140,6 +154,9 @@ def merged_rounds(rounds: list[Run]) -> Run:
         left=[thing for one in rounds for thing in one.left],
         cgroup_manager=first.cgroup_manager,
         rounds=len(rounds),
+        begun=first.begun,
+        host=first.host,
+        interrupted=rounds[-1].interrupted,
         unsteady=[row for row in rows if len(set(row.results)) > 1],
     )
 

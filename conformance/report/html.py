@@ -38,7 +38,18 @@ pre { background:var(--pane); border:1px solid var(--line); border-radius:6px; p
 .bar label { white-space:nowrap; cursor:pointer }
 .level { color:var(--faint); font-size:.8rem; white-space:nowrap }
 table.matrix td { overflow-wrap:anywhere }
-@media (max-width: 45rem) { col.id { width:9rem } col.r { width:4rem } body { padding:.6rem } }
+tr.runtime td { background:var(--pane); overflow-wrap:anywhere } .when { color:var(--faint) }
+@media (max-width: 45rem) {
+  body { padding:.7rem; font-size:14px } .bar { gap:.3rem .9rem; padding:.6rem }
+  table.counts { font-size:12px } .counts th { white-space:normal } .counts td,.counts th { padding:.3rem }
+  table.matrix, table.matrix tbody { display:block } table.matrix thead, table.matrix colgroup { display:none }
+  tr.group { display:block } tr.group td { display:block }
+  tr.req { display:flex; flex-wrap:wrap; border-bottom:1px solid var(--line); padding:.3rem 0 }
+  tr.req td { border:0; padding:.15rem .3rem } tr.req td.id, tr.req td.what { flex:1 1 100% }
+  tr.req td.r { flex:0 1 auto; text-align:left; padding-right:1rem }
+  tr.req td.r::before { content:attr(data-name) " "; color:var(--faint); font-weight:400 }
+  tr.req.hide, tr.group.hide { display:none }
+}
 tr.group td { background:var(--pane); font-weight:600; cursor:default }
 details { margin:.15rem 0 } summary { cursor:pointer; color:var(--faint) }
 details[open] > summary { margin-bottom:.4rem }
@@ -105,27 +116,32 @@ def text(value: object) -> str:
 
 
 def counts(runs: list[Run]) -> str:
-    columns = (*WEIGHT, UNTESTED, UNOBSERVABLE)
-    head = "".join(f'<th class="n">{column}</th>' for column in columns)
-    rows = []
-    for run in runs:
-        version = " · ".join(run.version.splitlines()[:2])
-        told = f"<b>{text(run.name)}</b> <code>{text(run.runtime)}</code><br>{text(version)}"
-        told += f" · {run.rounds} rounds of" if run.rounds > 1 else " ·"
-        told += f" {run.seconds:.0f} s" + "".join(
-            f'<br><span class="left">left behind: {text(one)}</span>' for one in run.left
-        )
-        unsteady = f"not the same in all {run.rounds} rounds"
-        told += "".join(f'<br><span class="left">{unsteady}: {text(row)}</span>' for row in run.unsteady)
-        groups = summary(run)
-        for index, row in enumerate(groups):
-            first = f'<td rowspan="{len(groups)}">{told}</td>' if index == 0 else ""
-            cells = "".join(f'<td class="n {column if row[column] else ""}">{row[column]}</td>' for column in columns)
-            rows.append(f'<tr>{first}<td>{row["group"]}</td><td class="n">{row["requirements"]}</td>{cells}</tr>')
+    """A heading for each runtime and a row for each level; a column that is empty everywhere is left out."""
+    groups = [summary(run) for run in runs]
+    columns = [one for one in (*WEIGHT, UNTESTED, UNOBSERVABLE) if any(row[one] for rows in groups for row in rows)]
+    head = "".join(f'<th class="n">{"un&shy;observable" if one == UNOBSERVABLE else one}</th>' for one in columns)
+    lines = []
+    for run, rows in zip(runs, groups):
+        lines.append(f'<tr class="runtime"><td colspan="{len(columns) + 2}">{about(run)}</td></tr>')
+        for row in rows:
+            cells = "".join(f'<td class="n {one if row[one] else ""}">{row[one]}</td>' for one in columns)
+            lines.append(f'<tr><td>{row["group"]}</td><td class="n">{row["requirements"]}</td>{cells}</tr>')
     return (
-        f'<table><thead><tr><th>runtime</th><th>level</th><th class="n">requirements</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f'<table class="counts"><thead><tr><th>level</th><th class="n">require&shy;ments</th>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table>"
     )
+
+
+def about(run: Run) -> str:
+    """What was judged, when, on what, and what was amiss with the run."""
+    version = " · ".join(run.version.splitlines()[:2])
+    rounds = f"{run.rounds} rounds of " if run.rounds > 1 else ""
+    told = f"<b>{text(run.name)}</b> <code>{text(run.runtime)}</code><br>{text(version)}"
+    told += f'<br><span class="when">{text(run.begun)} · {rounds}{run.seconds:.0f} s · {text(run.host)}</span>'
+    amiss = [f"interrupted after {len(run.tests)} tests: the others are untested"] if run.interrupted else []
+    amiss += [f"left behind: {one}" for one in run.left]
+    amiss += [f"not the same in all {run.rounds} rounds: {row}" for row in run.unsteady]
+    return told + "".join(f'<br><span class="left">{text(one)}</span>' for one in amiss)
 
 
 def filters(runs: list[Run]) -> str:
@@ -170,7 +186,10 @@ def matrix(runs: list[Run]) -> str:
 def requirement_row(runs: list[Run], findings: "list[Finding | None]") -> str:
     requirement = next(one.requirement for one in findings if one)
     results = [one.result if one else UNTESTED for one in findings]
-    cells = "".join(f'<td class="r {result}" title="{result}">{MARKS[result]} {result}</td>' for result in results)
+    cells = "".join(
+        f'<td class="r {result}" data-name="{text(run.name)}">{MARKS[result]} {result}</td>'
+        for run, result in zip(runs, results)
+    )
     link = (
         f'<a href="{text(requirement.link)}">{text(requirement.place)}</a>'
         if requirement.link
@@ -185,7 +204,7 @@ def requirement_row(runs: list[Run], findings: "list[Finding | None]") -> str:
         f'<tr class="req" data-level="{requirement.level}" data-results="{" ".join(results)}"'
         f' data-text="{text(searched)}"><td class="id"><code>{text(requirement.id)}</code><br>'
         f'<span class="level">{requirement.level}{since}</span></td>'
-        f'<td>{text(requirement.text)}<br><span class="level">{link}</span>{details}</td>{cells}</tr>'
+        f'<td class="what">{text(requirement.text)}<br><span class="level">{link}</span>{details}</td>{cells}</tr>'
     )
 
 

@@ -15,7 +15,10 @@ def render(runs: list[Run]) -> str:
             {
                 "runtime": run.runtime,
                 "version": run.version,
+                "begun": run.begun,
+                "host": run.host,
                 "seconds": run.seconds,
+                "interrupted": run.interrupted,
                 "left": run.left,
                 "rounds": run.rounds,
                 "unsteady": [asdict(row) for row in run.unsteady],

@@ -20,6 +20,9 @@ def render(runs: list[Run]) -> str:
             skipped=str(sum(result in (SKIP, UNTESTED, UNOBSERVABLE) for result in results)),
             time=f"{run.seconds:.3f}",
         )
+        properties = tree.SubElement(suite, "properties")
+        for name, value in (("begun", run.begun), ("host", run.host), ("interrupted", run.interrupted)):
+            tree.SubElement(properties, "property", name=name, value=clean(str(value)))
         for finding in run.findings.values():
             add_case(suite, finding)
         if run.unsteady:

@@ -16,6 +16,9 @@ def render(runs: list[Run]) -> str:
             lines.append(f"| {run.name} | {row['group']} | {row['requirements']} | {counts} |")
     for run in runs:
         lines += ["", f"## {run.name}", "", f"`{run.runtime}`, {first_line(run.version)}; {run.seconds:.0f} s."]
+        lines += ["", f"{run.circumstances}."] if run.circumstances else []
+        if run.left or run.unsteady:
+            lines.append("")
         lines += [f"* **left behind**: {escape(thing)}" for thing in run.left]
         lines += [f"* **not the same in all {run.rounds} rounds**: {escape(str(row))}" for row in run.unsteady]
         lines.append("")

@@ -23,6 +23,7 @@ def render(runs: list[Run]) -> str:
                 lines += [f"  test: {quoted(verdict['test'])}", "  ..."]
                 break
     for run in runs:
+        lines.append(f"# {run.name}: {one_line(run.circumstances)}")
         told = f"# not the same in all {run.rounds} rounds: {run.name}"
         lines += [f"{told}: {one_line(str(row))}" for row in run.unsteady]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from conformance import cli
 from conformance.builder import build_probe
+from conformance.place import Place
 from conformance.requirements import chosen, load, matches
 from conformance.results import Run, read_records, summed_up
 from conformance.verdict import ERROR, FAIL, PASS
@@ -90,10 +91,10 @@ def judge_all(names: list[str], runtime: str, good: Broken, jobs: int) -> dict[s
     import pytest
 
     outcomes: dict[str, str] = {}
-    working: dict[int, tuple[str, Path]] = {}
+    working: dict[int, tuple[str, Place]] = {}
     waiting = list(names)
-    probe_place = cli.make_place()
-    build_probe(probe_place / "probe")
+    probe_place = Place()
+    build_probe(probe_place.path / "probe")
     while waiting or working:
         while waiting and len(working) < jobs:
             name = waiting.pop(0)
@@ -101,9 +102,9 @@ def judge_all(names: list[str], runtime: str, good: Broken, jobs: int) -> dict[s
             if not tests:
                 outcomes[name] = NOT_APPLICABLE
                 continue
-            place = cli.make_place()
-            os.link(probe_place / "probe", place / "probe")
-            arguments = arguments_for(name, runtime, place, tests)
+            place = Place()
+            os.link(probe_place.path / "probe", place.path / "probe")
+            arguments = arguments_for(name, runtime, place.path, tests)
             pid = os.fork()
             if pid == 0:
                 os._exit(int(pytest.main(arguments)))
@@ -112,10 +113,10 @@ def judge_all(names: list[str], runtime: str, good: Broken, jobs: int) -> dict[s
             pid, status = os.wait()
             if pid in working:
                 name, place = working.pop(pid)
-                outcomes[name] = outcome_of(name, place, good, os.waitstatus_to_exitcode(status))
+                outcomes[name] = outcome_of(name, place.path, good, os.waitstatus_to_exitcode(status))
                 print(f"{outcomes[name]:14} {name}", flush=True)
-                cli.clean_up(place)
-    cli.clean_up(probe_place)
+                place.remove()
+    probe_place.remove()
     return outcomes
 
 

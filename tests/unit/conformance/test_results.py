@@ -1,14 +1,16 @@
 """From verdicts to findings, and from findings to the five reports."""
 
 import json
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from conformance.plugin import Progress
 from conformance.report import FORMATS
 from conformance.requirements import load
-from conformance.results import Run, merged_rounds, summary, summed_up
+from conformance.results import Run, merged_rounds, read_records, summary, summed_up
 from conformance.verdict import Verdict, explain
 
 IDS = [
@@ -116,6 +118,51 @@ def test_html_is_self_contained_and_escaped(two_runs: "list[Run]") -> None:
     for forbidden in ("src=", "@import", "<link", "url("):
         assert forbidden not in text
     assert text.count('class="req"') == len(IDS)
+
+
+def test_every_report_says_when_and_where_it_was(two_runs: "list[Run]") -> None:
+    for made in two_runs:
+        made.begun, made.host = "2026-01-02 03:04 UTC", "Some Linux, 2 processors"
+    for name in FORMATS:
+        text = FORMATS[name](two_runs)
+        assert "2026-01-02 03:04 UTC" in text and "Some Linux, 2 processors" in text, name
+        assert "interrupted after" not in text
+    two_runs[1].interrupted = True
+    assert not two_runs[1].passed("must")
+    for name in FORMATS:
+        whole = '"interrupted": true' if name == "json" else 'name="interrupted" value="True"'
+        assert (whole if name in ("json", "junit") else "interrupted after 1 tests") in FORMATS[name](two_runs), name
+
+
+def test_counts_of_the_page_have_no_empty_columns(two_runs: "list[Run]") -> None:
+    counted = FORMATS["html"](two_runs).partition('<table class="counts">')[2].partition("</thead>")[0]
+    assert ">fail<" in counted and ">untested<" in counted and ">error<" not in counted
+
+
+def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text(json.dumps(record("t")) + '\n{"test": "u", "ver')
+    assert [one["test"] for one in read_records(tmp_path / "results")] == ["t"]
+
+
+def test_progress_without_a_terminal_is_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress("lines", "some-runtime")
+    progress.total = 25
+    for number in range(25):
+        progress.count(f"suite/test_x.py::test_{number}", True, number == 3)
+    progress.end()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10 and "\r" not in "".join(lines)
+    assert lines[0].startswith("some-runtime: 3/25 tests, 0 failed, ") and lines[-1].startswith("some-runtime: 25/25")
+
+
+def test_progress_on_a_terminal_keeps_to_its_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    progress = Progress("terminal", "some-runtime")
+    progress.total = 2
+    progress.count("suite/test_x.py::test_with_a_long_name", True, False)
+    assert capsys.readouterr().err == "\r\x1b[Ksome-runtime: 1/2 tests, 0 fa"
 
 
 def test_an_explanation_has_everything() -> None:
