@@ -1,6 +1,7 @@
 """The command line: `python -m bench [--quick] [BENCHMARK]...`."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +26,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results", help="where the pages are written")
     parser.add_argument("--peers", type=Path, default=HERE.parent / "build/peers/bin", help="newer runtimes to compare")
     parser.add_argument("--machines", type=int, default=10, help="density: how many applications")
+    parser.add_argument("--draw", action="store_true", help="measure nothing: draw the pictures of the results again")
     given = parser.parse_args()
+    if given.draw:
+        _draw_again(given.results)
+        return
     unknown = set(given.benchmark) - set(known)
     if unknown:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
@@ -62,6 +67,12 @@ def _benchmarks() -> "dict[str, Callable[[World, argparse.Namespace], Result]]":
         "scale": lambda world, given: scale.measure(world, 10 if given.quick else 1000),
         "density": lambda world, given: density.measure(world, given.machines),
     }
+
+
+def _draw_again(directory: Path) -> None:
+    for path in sorted(directory.glob("*.json")):
+        for kept in json.loads(path.read_text())["charts"]:
+            plot.draw(Chart(**kept), directory)
 
 
 def _draw(chart: Chart, directory: Path) -> None:

@@ -21,6 +21,7 @@ pyoci. This host has no hardware virtualization, QEMU emulates the processor: th
 times longer than they would be with it, and costs them some memory; a container has no such handicap. Memory is
 what all their processes hold when all answer, shared pages counted once; disk is the image or rootfs, which all
 share, and what they write; idle is processor time of all together in {idle} seconds without a request."""
+EMULATED = "virtual machines, emulated"
 IDLE = 20
 MACHINE = 384  # MiB of memory of a virtual machine
 PAGE = "pyoci-bench.html"
@@ -43,7 +44,7 @@ class Host(NamedTuple):
 def measure(world: World, count: int) -> Result:
     about = ABOUT.format(count=count, idle=IDLE, machine=MACHINE)
     result = Result("density", "As virtual machines and as containers", about)
-    found = {"virtual machines": _machines(world, count), "containers": _containers(world, count)}
+    found = {EMULATED: _machines(world, count), "containers": _containers(world, count)}
     rows = [[measure, *(f"{values[n]:.1f}" for values in found.values())] for n, measure in enumerate(MEASURES)]
     result.tables.append(Table(f"{count} applications", ["", *found], rows))
     result.charts.append(Chart("density", f"{count} applications", "", "panels", MEASURES, found))

@@ -54,9 +54,10 @@ class Result:
         return "\n".join(parts)
 
     def write(self, directory: Path, known: machine.Facts) -> None:
-        """Writes the page, and beside it the figures for the overview."""
+        """Writes the page, and beside it the figures for the overview and for drawing the pictures again."""
         (directory / f"{self.name}.md").write_text(self.markdown(known))
-        kept = {"title": self.title, "facts": known, "figures": self.figures}
+        charts = [chart._asdict() for chart in self.charts]
+        kept = {"title": self.title, "facts": known, "figures": self.figures, "charts": charts}
         (directory / f"{self.name}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 

@@ -8,6 +8,7 @@ import pytest
 from bench.clock import Sample, turns
 from bench.goals import GOALS, overview
 from bench.memory import smallest_limit
+from bench.plot import COLOURS, COMMANDS, colour
 from bench.report import Chart, Result, Table, timed_rows
 
 FACTS = {"date": "today", "load before": "0.10", "commit": "abc", "runc": ""}
@@ -39,6 +40,24 @@ def test_ratios_are_formed_pair_by_pair() -> None:
 def test_the_smallest_limit(need: int) -> None:
     found = smallest_limit(lambda limit: limit >= need)
     assert found >= need and found - need < (64 << 10) + (0 if need > 64 << 10 else 64 << 10)
+
+
+def test_a_command_has_one_colour_and_no_runtime_has_it() -> None:
+    assert colour("create", 0) == colour("create", 7)
+    assert len({colour(name, 0) for name in (*COLOURS, *COMMANDS)}) >= len(COMMANDS) + len({*COLOURS.values()})
+    assert colour("runc", 0) != colour("runc-1.3.6", 4) != colour("runc-1.4.3", 5) != colour("runc", 1)
+
+
+def test_the_pictures_that_are_kept() -> None:
+    """Each is made of what is kept beside it, so that it can be drawn again; that of the machines says "emulated"."""
+    results = Path(__file__).parents[2] / "bench" / "results"
+    charts = [Chart(**kept) for path in results.glob("*.json") for kept in json.loads(path.read_text())["charts"]]
+    assert {chart.name for chart in charts} == {path.stem for path in results.glob("*.svg")}
+    for chart in charts:
+        picture = (results / f"{chart.name}.svg").read_text()
+        missing = [name for name in chart.series if not any(word in picture for word in name.split(", "))]
+        assert missing == [], f"{chart.name}: python -m bench --draw"
+    assert ">emulated<" in (results / "density.svg").read_text()
 
 
 def test_pages(tmp_path: Path) -> None:
