@@ -217,7 +217,7 @@ _pyoci() {
     spec) word="--bundle -b --rootless --help -h" ;;
     start) word="--help -h" ;;
     state) word="--help -h" ;;
-    stats) word="--all -a --format -f --interval --once --help -h" ;;
+    stats) word="--all -a --format -f --graph --interval --once --help -h" ;;
     update) word="--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --kernel-memory --kernel-memory-tcp --memory --memory-reservation --memory-swap --cpu-idle --pids-limit --l3-cache-schema --mem-bw-schema --help -h" ;;
     validate) word="--format -f --strict --start --host --kind --bundle -b --help -h" ;;
     version) word="--check --help -h" ;;

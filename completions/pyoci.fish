@@ -159,6 +159,7 @@ complete -c pyoci -n '__fish_seen_subcommand_from state' -l help -s h -d 'show h
 complete -c pyoci -n __fish_use_subcommand -a stats -d 'show what containers use'
 complete -c pyoci -n '__fish_seen_subcommand_from stats' -l all -s a -d 'show stopped containers too'
 complete -c pyoci -n '__fish_seen_subcommand_from stats' -l format -s f -x -a 'table json openmetrics' -d 'table, json or openmetrics (default: table)'
+complete -c pyoci -n '__fish_seen_subcommand_from stats' -l graph -d 'draw what they use on the terminal until the named ones have stopped'
 complete -c pyoci -n '__fish_seen_subcommand_from stats' -l interval -x -d 'time between two readings, such as 1s'
 complete -c pyoci -n '__fish_seen_subcommand_from stats' -l once -d 'print one reading and end'
 complete -c pyoci -n '__fish_seen_subcommand_from stats' -l help -s h -d 'show help'

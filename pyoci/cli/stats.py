@@ -1,20 +1,27 @@
-"""The command stats: what containers use, as a live table, as JSON lines, or for a metrics collector."""
+"""The command stats: what containers use, as a live table, as graphs, as JSON lines, or for a metrics collector."""
 
 from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 from pyoci.cli.call import Call
 from pyoci.cli.openmetrics import exposition
 from pyoci.cli.output import STDOUT, show
+from pyoci.cli.units import size
 from pyoci.container.stats import Rates, Reading, read
 from pyoci.errors import Error
 from pyoci.ids import check_id
 from pyoci.json.document import dump
 
+if TYPE_CHECKING:
+    from pyoci.cli.graph import History, Look
+
 _FORMATS = ("table", "json", "openmetrics")
-_CLEAR = "\x1b[H\x1b[J"  # to the top left corner, and the rest of the screen away
+_HOME = "\x1b[H"  # to the top left corner
+_CLEAR = _HOME + "\x1b[J"  # and the rest of the screen away
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"  # the cursor
 
 
 def main(call: Call) -> int:
@@ -26,8 +33,13 @@ def main(call: Call) -> int:
     interval = call.seconds("interval", 1.0)
     if interval <= 0:
         raise Error("duration interval must be greater than 0", location="--interval")
+    if call.yes("graph"):
+        _check_graph(call)
     try:
-        _print(call, names, form, interval)
+        if call.yes("graph"):
+            _draw(call, names, interval)
+        else:
+            _print(call, names, form, interval)
     except KeyboardInterrupt:
         pass
     return 0
@@ -53,6 +65,53 @@ def _print(call: Call, names: list[str], form: str, interval: float) -> None:
         show(clear + table(readings, rates) if form == "table" else _json(readings, rates))
         if once or (names and all(reading.stats is None for reading in readings)):
             return
+
+
+def _check_graph(call: Call) -> None:
+    """Raises Error where no graph can be drawn."""
+    if call.yes("once") or call.text("format"):
+        raise Error("--graph goes with neither --once nor --format", kind="refused")
+    if not _terminal() or os.environ.get("TERM") == "dumb":
+        hint = "--format json is for programs and files"
+        raise Error("--graph needs a terminal as standard output", hint=hint, kind="refused")
+
+
+def _draw(call: Call, names: list[str], interval: float) -> None:
+    """Draws until interrupted, or until all named containers have stopped; anew when the terminal changes its size."""
+    import signal
+
+    from pyoci.cli.graph import History, Look
+
+    look = Look.here()
+    histories: dict[str, History] = {}
+    # Blocked, a change of size waits for sigtimedwait, which ends early for it
+    signal.signal(signal.SIGWINCH, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGWINCH,))
+    show(_HIDE)
+    try:
+        while True:
+            readings = _read(call, names)
+            histories = {now.container: histories.get(now.container) or History() for now in readings}
+            for now in readings:
+                histories[now.container].add(now)
+            _show_frame(list(histories.values()), look)
+            if names and all(reading.stats is None for reading in readings):
+                return
+            due = time.monotonic() + interval
+            while (rest := due - time.monotonic()) > 0 and signal.sigtimedwait((signal.SIGWINCH,), rest):
+                _show_frame(list(histories.values()), look)
+    finally:
+        show(_SHOW)
+
+
+def _show_frame(histories: list[History], look: Look) -> None:
+    """Draws over what is there; a line is cleared to its end, so that nothing flickers."""
+    from pyoci.cli.graph import frame
+
+    columns, rows = os.get_terminal_size(STDOUT)
+    # A line that fills its row would wrap on some terminals; the last row is the cursor's
+    lines = frame(histories, (columns or 80) - 1, (rows or 24) - 1, look)
+    show(_HOME + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
 
 
 def _read(call: Call, names: list[str]) -> list[Reading]:
@@ -125,12 +184,3 @@ def _row(reading: Reading, rates: Rates | None) -> tuple[str, ...]:
         "-" if rates is None else size(rates.write),
         *("-" if share is None else f"{share:.1f}" for share in waits),
     )
-
-
-def size(count: float) -> str:
-    """Bytes for people: 0B, 17.3KiB, 1.5GiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f}{unit}" if unit == "B" else f"{count:.1f}{unit}"
-        count /= 1024
-    return f"{count:.1f}TiB"

@@ -80,7 +80,7 @@ COMMANDS = {
     "spec": ("show", "spec", 0, 0, "mixed", "bundle/b:text rootless"),
     "start": ("lifecycle", "start", 1, 1, "mixed", ""),
     "state": ("lifecycle", "state", 1, 1, "mixed", ""),
-    "stats": ("stats", "main", 0, -1, "mixed", "all/a format/f:text interval:duration once"),
+    "stats": ("stats", "main", 0, -1, "mixed", "all/a format/f:text graph interval:duration once"),
     "update": ("update", "main", 1, 1, "mixed",
         "resources/r:text blkio-weight:text cpu-period:text cpu-quota:text cpu-burst:text cpu-share:text"
         " cpu-rt-period:text cpu-rt-runtime:text cpuset-cpus:text cpuset-mems:text kernel-memory:text"

@@ -223,6 +223,7 @@ COMMANDS = {
         {
             "all": ("", "show stopped containers too"),
             "format": ("FORMAT", "table, json or openmetrics (default: table)"),
+            "graph": ("", "draw what they use on the terminal until the named ones have stopped"),
             "interval": ("TIME", "time between two readings, such as 1s"),
             "once": ("", "print one reading and end"),
         },

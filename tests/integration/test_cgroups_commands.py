@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -649,3 +651,55 @@ def test_delete_does_not_forget_a_cgroup_that_is_out_of_sight(box: Box) -> None:
     assert box.names() == ["c"]
     box.ok("delete", "--force", "c")
     assert box.left() == []
+
+
+# stats --graph
+
+
+def graph(box: Box, *words: str, columns: int = 60, rows: int = 14) -> Interactive:
+    """The command on a terminal."""
+    return Interactive(box.words("stats", "--graph", "--interval", "100ms", *words), rows=rows, columns=columns)
+
+
+def test_a_graph_follows_the_terminal_and_ends_with_the_container(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle(memory={"limit": 64 * MEGA}).shell("while :; do :; done"), "busy")
+    command = graph(box, "busy")
+    screen = command.screen
+    screen.expect(r"busy  running  1 processes")
+    screen.expect(r"CPU [1-9][0-9.]* %  \(top: \d+ %\)\x1b\[K")
+    screen.expect("█")
+    screen.expect(r"memory [0-9.]+[KM]iB of 64.0MiB")
+    screen.resize(rows=6, columns=12)
+    os.kill(command.process.pid, signal.SIGWINCH)  # as the terminal tells the programs in front of it
+    screen.expect(r"\x1b\[Hbusy  runni\x1b\[K")
+    drawn = screen.expect(r"(?s)\x1b\[H(.*?)\x1b\[J")[1]
+    lines = re.sub(r"\x1b\[[0-9;]*[mK]", "", drawn).split("\r\n")
+    assert len(lines) <= 6 and max(map(len, lines)) <= 11
+    box.ok("kill", "busy", "KILL")
+    screen.expect(r"busy  stopp")
+    assert command.wait() == 0
+    assert screen.expect(r"\x1b\[\?25h"), "the cursor is there again"
+    command.close()
+
+
+def test_a_graph_of_all_ends_with_the_interrupt_key(box: Box) -> None:
+    command = graph(box)
+    command.screen.expect("no container is running")
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle().args(*SLEEP), "later")
+    command.screen.expect("later  running")
+    box.ok("delete", "--force", "later")
+    command.screen.type("\x03")
+    assert command.wait() == 0
+    assert command.screen.expect(r"\x1b\[\?25h")
+    command.close()
+
+
+def test_a_graph_wants_a_terminal(box: Box) -> None:
+    refused = box.call("stats", "--graph")
+    assert refused.status == 1 and "--graph needs a terminal as standard output" in refused.err
+    assert "--format json is for programs" in refused.err
+    for words in (["--once"], ["--format", "json"]):
+        assert "--graph goes with neither --once nor --format" in box.call("stats", "--graph", *words).err
