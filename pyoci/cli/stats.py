@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from typing import TYPE_CHECKING
 
 from pyoci.cli.call import Call
+from pyoci.cli.graph import History, Look, frame
 from pyoci.cli.openmetrics import exposition
 from pyoci.cli.output import STDOUT, show
 from pyoci.cli.units import size
@@ -14,9 +15,6 @@ from pyoci.container.stats import Rates, Reading, read
 from pyoci.errors import Error
 from pyoci.ids import check_id
 from pyoci.json.document import dump
-
-if TYPE_CHECKING:
-    from pyoci.cli.graph import History, Look
 
 _FORMATS = ("table", "json", "openmetrics")
 _HOME = "\x1b[H"  # to the top left corner
@@ -78,10 +76,6 @@ def _check_graph(call: Call) -> None:
 
 def _draw(call: Call, names: list[str], interval: float) -> None:
     """Draws until interrupted, or until all named containers have stopped; anew when the terminal changes its size."""
-    import signal
-
-    from pyoci.cli.graph import History, Look
-
     look = Look.here()
     histories: dict[str, History] = {}
     # Blocked, a change of size waits for sigtimedwait, which ends early for it
@@ -106,8 +100,6 @@ def _draw(call: Call, names: list[str], interval: float) -> None:
 
 def _show_frame(histories: list[History], look: Look) -> None:
     """Draws over what is there; a line is cleared to its end, so that nothing flickers."""
-    from pyoci.cli.graph import frame
-
     columns, rows = os.get_terminal_size(STDOUT)
     # A line that fills its row would wrap on some terminals; the last row is the cursor's
     lines = frame(histories, (columns or 80) - 1, (rows or 24) - 1, look)
