@@ -146,6 +146,32 @@ _pyoci() {
       COMPREPLY=($(compgen -d -- "$current")); return ;;
     spec:--bundle|spec:-b)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
+    spec:--rootfs)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    spec:--args)
+      COMPREPLY=(); return ;;
+    spec:--env|spec:-e)
+      COMPREPLY=(); return ;;
+    spec:--cwd)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    spec:--user|spec:-u)
+      COMPREPLY=(); return ;;
+    spec:--cap|spec:-c)
+      COMPREPLY=(); return ;;
+    spec:--hostname)
+      COMPREPLY=(); return ;;
+    spec:--net)
+      COMPREPLY=($(compgen -W "host none" -- "$current")); return ;;
+    spec:--bind)
+      COMPREPLY=(); return ;;
+    spec:--tmpfs)
+      COMPREPLY=(); return ;;
+    spec:--memory)
+      COMPREPLY=(); return ;;
+    spec:--cpus)
+      COMPREPLY=(); return ;;
+    spec:--pids)
+      COMPREPLY=(); return ;;
     stats:--format|stats:-f)
       COMPREPLY=($(compgen -W "table json openmetrics" -- "$current")); return ;;
     stats:--interval)
@@ -214,7 +240,7 @@ _pyoci() {
     resume) word="--help -h" ;;
     run) word="--bundle -b --console-socket --pidfd-socket --pid-file --detach -d --keep --no-subreaper --no-pivot --no-new-keyring --preserve-fds --help -h" ;;
     sandbox) word="--rootfs --memory --cpus --pids --timeout --network --bind --tmpfs --user -u --env -e --cwd --hostname --tty -t --best-effort --bundle -b --help -h" ;;
-    spec) word="--bundle -b --rootless --help -h" ;;
+    spec) word="--bundle -b --rootless --rootfs --readonly --writable --args --env -e --cwd --user -u --cap -c --tty -t --no-tty --hostname --net --bind --tmpfs --memory --cpus --pids --help -h" ;;
     start) word="--help -h" ;;
     state) word="--help -h" ;;
     stats) word="--all -a --format -f --graph --interval --once --help -h" ;;

@@ -19,6 +19,7 @@ _CHOICES = {
     ("stats", "format"): "table json openmetrics",
     ("validate", "format"): "human json sarif",
     ("validate", "kind"): "config process state features",
+    ("spec", "net"): "host none",
     ("checkpoint", "manage-cgroups-mode"): "soft full strict ignore",
     ("restore", "manage-cgroups-mode"): "soft full strict ignore",
     ("checkpoint", "empty-ns"): "network",
@@ -169,6 +170,8 @@ def _zsh_arguments(name: str) -> str:
         return f"'1:container:_pyoci_containers' '2:signal:({_SIGNALS})'"
     if name == "exec":
         return "'1:container:_pyoci_containers' '*::command:_normal'"
+    if name in ("sandbox", "spec"):
+        return "'*::command:_normal'"
     if name == "stats":
         return "'*:container:_pyoci_containers'"
     if name == "help":

@@ -4,7 +4,7 @@ import os
 import select
 import signal
 
-from pyoci.cli.parse import Usage
+from pyoci.cli.wishes import bind, decimal, tmpfs, variable
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
@@ -65,50 +65,19 @@ def _wishes(call: "Call") -> "dict[str, Any]":
     return {
         "rootfs": call.path("rootfs") or None,
         "memory": call.text("memory") or None,
-        "cpus": _decimal(call.text("cpus")) if call.text("cpus") else None,
+        "cpus": decimal(call, "cpus"),
         "pids": call.number("pids") or None,
         "network": call.yes("network"),
-        "binds": dict(map(_bind, call.texts("bind"))),
-        "tmpfs": dict(map(_tmpfs, call.texts("tmpfs"))),
+        "binds": dict(bind(call, text) for text in call.texts("bind")),
+        "tmpfs": dict(map(tmpfs, call.texts("tmpfs"))),
         "user": call.text("user") or None,
-        "env": dict(map(_variable, call.texts("env"))),
+        "env": dict(variable(call, text) for text in call.texts("env")),
         "cwd": call.text("cwd") or None,
         "hostname": call.text("hostname", "sandbox"),
         "terminal": call.yes("tty"),
         "best_effort": call.yes("best-effort"),
         "cgroup_manager": call.cgroup_manager,
     }
-
-
-def _decimal(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise Usage(f'invalid value "{text}" for flag -cpus: parse error', command="sandbox") from None
-
-
-def _bind(text: str) -> "tuple[str, tuple[str, str]]":
-    """Reads SOURCE[:DESTINATION][:ro|:rw]."""
-    parts = text.split(":")
-    mode = parts.pop() if len(parts) > 1 and parts[-1] in ("ro", "rw") else "ro"
-    if not 1 <= len(parts) <= 2:
-        raise Usage(f'invalid value "{text}" for flag -bind: parse error', command="sandbox")
-    from pyoci.cli.call import absolute
-
-    source = absolute(parts[0])
-    return source, (parts[1] if len(parts) == 2 else source, mode)
-
-
-def _tmpfs(text: str) -> "tuple[str, str]":
-    path, _, size = text.partition(":")
-    return path, size or "64M"
-
-
-def _variable(text: str) -> "tuple[str, str]":
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise Usage(f'invalid value "{text}" for flag -env: parse error', command="sandbox")
-    return name, value
 
 
 def _on_terminal(call: "Call", wishes: "dict[str, Any]", timeout: "float | None") -> int:

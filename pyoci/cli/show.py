@@ -1,15 +1,12 @@
-"""The commands that only print or write a document: features, spec, plan."""
+"""The commands that only print a document: features, plan."""
 
 from __future__ import annotations
-
-import os
 
 from pyoci.cli.call import Call
 from pyoci.cli.exec_process import from_file
 from pyoci.cli.lifecycle import create_options
-from pyoci.cli.output import show, write
+from pyoci.cli.output import show
 from pyoci.documents import features as known
-from pyoci.documents import spec_template
 from pyoci.errors import Error
 from pyoci.json.document import dump_pretty
 from pyoci.options import ExecOptions, check_id
@@ -19,30 +16,6 @@ from pyoci.plan.model import Plan
 def features(call: Call) -> int:
     """Prints what this runtime can do (runtime-spec features.md)."""
     show(dump_pretty(known.document(), "    ") + "\n")
-    return 0
-
-
-def spec(call: Call) -> int:
-    """Writes a config.json to start from."""
-    directory = call.path("bundle")
-    path = f"{directory}/config.json" if directory else "config.json"
-    config = spec_template.config()
-    if call.yes("rootless"):
-        config = spec_template.rootless(config, os.geteuid(), os.getegid())
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        fd = os.open(path, flags, 0o666)
-    except FileExistsError:
-        raise Error("File config.json exists. Remove it first", kind="exists") from None
-    except OSError as problem:
-        raise Error(f"open {path}", errno=problem.errno or 0) from None
-    try:
-        write(fd, dump_pretty(config, "\t") + "\n")
-    except OSError as problem:
-        os.unlink(path)
-        raise Error(f"write {path}", errno=problem.errno or 0) from None
-    finally:
-        os.close(fd)
     return 0
 
 

@@ -77,7 +77,10 @@ COMMANDS = {
         "rootfs:text memory:text cpus:text pids:number timeout:duration network bind:list tmpfs:list user/u:text"
         " env/e:list cwd:text hostname:text tty/t best-effort bundle/b:text",
     ),
-    "spec": ("show", "spec", 0, 0, "mixed", "bundle/b:text rootless"),
+    "spec": ("spec", "main", 0, -1, "first",
+        "bundle/b:text rootless rootfs:text readonly writable args:text env/e:list cwd:text user/u:text cap/c:list"
+        " tty/t no-tty hostname:text net:text bind:list tmpfs:list memory:text cpus:text pids:number",
+    ),
     "start": ("lifecycle", "start", 1, 1, "mixed", ""),
     "state": ("lifecycle", "state", 1, 1, "mixed", ""),
     "stats": ("stats", "main", 0, -1, "mixed", "all/a format/f:text graph interval:duration once"),
