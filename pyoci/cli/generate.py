@@ -1,4 +1,4 @@
-"""Writes the man page, the completions and the docs' page of commands.
+"""Writes the man pages, the completions and the docs' page of commands.
 
     python3 -m pyoci.cli.generate [DIR]
 
@@ -16,7 +16,7 @@ from pyoci.cli import completion, pages
 def files() -> dict[str, str]:
     """Every generated file: its path below the project's directory, and its text."""
     return {
-        "man/pyoci.8": pages.man_page(),
+        **{f"man/{name}": text for name, text in pages.man_pages().items()},
         "completions/pyoci.bash": completion.bash(),
         "completions/_pyoci": completion.zsh(),
         "completions/pyoci.fish": completion.fish(),

@@ -55,6 +55,7 @@ def of_command(name: str) -> str:
             f"USAGE:\n   {texts.PROGRAM} {name} {usage}".rstrip() + "\n",
             f"DESCRIPTION:\n{_indented(description)}\n",
             f"OPTIONS:\n{_columns(options(name, table.flags_of(name)))}\n",
+            f"EXAMPLE:\n{_indented(texts.EXAMPLES[name])}\n",
         ]
     )
 

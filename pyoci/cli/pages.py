@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyoci
 from pyoci.cli import table, texts
 from pyoci.cli.completion import names
 from pyoci.cli.help import options
@@ -19,25 +20,66 @@ def _roff_options(rows: Sequence[tuple[str, str]]) -> str:
     return "".join(f".TP\n.B {_roff(left)}\n{_roff(right)}\n" for left, right in rows)
 
 
+def _head(name: str, summary: str) -> str:
+    """The first lines of every page."""
+    note = '.\\" Made by pyoci.cli.generate from the table of commands: do not edit.\n'
+    title = f'.TH {_roff(name.upper())} 8 "" "pyoci {pyoci.__version__}" "System administration"\n'
+    return f"{note}{title}.SH NAME\n{_roff(name)} \\- {_roff(summary)}\n"
+
+
+def _as_written(text: str) -> str:
+    return f".nf\n{_roff(text)}\n.fi\n"
+
+
+def man_pages() -> dict[str, str]:
+    """A page for the program and one for each command, by their files' names."""
+    pages = {"pyoci.8": man_page(), "containerd-shim-pyoci-v1.8": _shim_page()}
+    return {**pages, **{f"pyoci-{name}.8": command_page(name) for name in names()}}
+
+
 def man_page() -> str:
     """The page pyoci(8)."""
-    parts = [
-        '.\\" Made by pyoci.cli.generate from the table of commands: do not edit.\n',
-        '.TH PYOCI 8 "" "pyoci" "System administration"\n',
-        f".SH NAME\npyoci \\- {_roff(texts.SUMMARY)}\n",
-        ".SH SYNOPSIS\n.B pyoci\n[global option...] command [option...] [argument...]\n",
-        f".SH DESCRIPTION\n.nf\n{_roff(texts.ABOUT)}\n.fi\n",
-        ".SH GLOBAL OPTIONS\n",
-        _roff_options(options("", table.GLOBAL)),
-        ".SH COMMANDS\n",
-    ]
-    for name in names():
-        usage, _, description, _ = texts.COMMANDS[name]
-        parts.append(f".SS {name}\n.B pyoci {_roff(f'{name} {usage}'.rstrip())}\n.PP\n{_roff(description)}\n")
-        rows = options(name, tuple(flag for flag in table.flags_of(name) if flag != table.HELP))
-        parts.append(_roff_options(rows))
-    parts.append(_roff_end())
-    return "".join(parts)
+    rows = "".join(f".TP\n.BR pyoci\\-{name} (8)\n{_roff(texts.COMMANDS[name][1])}\n" for name in names())
+    return "".join(
+        [
+            _head("pyoci", texts.SUMMARY),
+            ".SH SYNOPSIS\n.B pyoci\n[global option...] command [option...] [argument...]\n",
+            f".SH DESCRIPTION\n{_as_written(texts.ABOUT)}",
+            f".SH COMMANDS\n{rows}",
+            f".SH GLOBAL OPTIONS\n{_roff_options(options('', table.GLOBAL))}",
+            _roff_end(),
+            ".SH SEE ALSO\n.BR namespaces (7),\n.BR cgroups (7),\n.BR capabilities (7)\n",
+        ]
+    )
+
+
+def command_page(name: str) -> str:
+    """The page of a command: what its --help says."""
+    usage, summary, description, _ = texts.COMMANDS[name]
+    forms = [f"{name} {usage}".rstrip() for usage in usage.split(f"  |  {name} ")]
+    return "".join(
+        [
+            _head(f"pyoci-{name}", summary),
+            ".SH SYNOPSIS\n",
+            ".br\n".join(f".B pyoci {_roff(form)}\n" for form in forms),
+            f".SH DESCRIPTION\n{_roff(description)}\n",
+            f".SH OPTIONS\n{_roff_options(options(name, table.flags_of(name)))}",
+            f".SH EXAMPLE\n{_as_written(texts.EXAMPLES[name])}",
+            ".SH SEE ALSO\n.BR pyoci (8)\nhas the global options, the exit statuses and the files.\n",
+        ]
+    )
+
+
+def _shim_page() -> str:
+    return "".join(
+        [
+            _head("containerd-shim-pyoci-v1", texts.SHIM_SUMMARY),
+            ".SH SYNOPSIS\n.B containerd\\-shim\\-pyoci\\-v1\n[option...] start|delete\n",
+            f".SH DESCRIPTION\n{_roff(texts.SHIM_ABOUT)}\n",
+            f".SH EXAMPLE\n{_as_written(texts.SHIM_EXAMPLE)}",
+            ".SH SEE ALSO\n.BR pyoci (8)\n",
+        ]
+    )
 
 
 def _roff_end() -> str:
@@ -110,6 +152,7 @@ def markdown() -> str:
         usage, _, description, _ = texts.COMMANDS[name]
         parts.append(f"\n## {name}\n\n    pyoci {f'{name} {usage}'.rstrip()}\n\n{description}\n\n")
         parts.append(_markdown_rows(options(name, table.flags_of(name))))
+        parts.append(f"\nExample:\n\n    {texts.EXAMPLES[name]}\n")
     return "".join(parts)
 
 

@@ -295,6 +295,39 @@ COMMANDS = {
     ),
 }
 
+# A command line for each command; tests read them all and run them: the bundle is /srv/web, the container web
+EXAMPLES = {
+    "checkpoint": "pyoci checkpoint --image-path /var/tmp/web --leave-running web",
+    "create": "pyoci create --bundle /srv/web --pid-file /run/web.pid web",
+    "delete": "pyoci delete --force web",
+    "doctor": "pyoci doctor --format json",
+    "events": "pyoci events --stats web",
+    "exec": "pyoci exec --env DEBUG=1 --cwd /tmp web sh -c 'echo $DEBUG; pwd'",
+    "features": "pyoci features",
+    "help": "pyoci help exec",
+    "kill": "pyoci kill web KILL",
+    "list": "pyoci list --format json",
+    "pause": "pyoci pause web",
+    "plan": "pyoci plan --bundle /srv/web",
+    "ps": "pyoci ps web -o pid,args",
+    "restore": "pyoci restore --image-path /var/tmp/web --bundle /srv/web --detach web",
+    "resume": "pyoci resume web",
+    "run": "pyoci run --bundle /srv/web web",
+    "sandbox": "pyoci sandbox --memory 256M --pids 64 --timeout 5s python3 -c 'print(6 * 7)'",
+    "spec": "pyoci spec --bundle /srv/web --no-tty --memory 64M --pids 20 --tmpfs /run:1M sleep 1000",
+    "start": "pyoci start web",
+    "state": "pyoci state web",
+    "stats": "pyoci stats --once web",
+    "update": "pyoci update --memory 128M --pids-limit 30 web",
+    "validate": "pyoci validate --host /srv/web",
+    "version": "pyoci version --check",
+}
+
+SHIM_SUMMARY = "containerd's runtime plugin: shim and OCI runtime in one process"
+SHIM_ABOUT = """containerd starts it by the name io.containerd.pyoci.v1 of a runtime, and asks it by ttrpc for the
+containers of a pod or of a namespace. It is not called by hand; its options are those that containerd gives."""
+SHIM_EXAMPLE = "ctr run --rm --runtime io.containerd.pyoci.v1 docker.io/library/busybox:latest hello echo hello"
+
 
 def of_flag(command: str, name: str) -> tuple[str, str]:
     """The placeholder and the text of a command's flag; the command "" has the global flags."""

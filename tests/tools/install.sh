@@ -37,6 +37,8 @@ crun /usr/bin/crun
 clang /usr/bin/clang
 llvm /usr/bin/llvm-cov
 valgrind /usr/bin/valgrind
+zsh /usr/bin/zsh
+man-db /usr/bin/man
 LIST
 }
 

@@ -2,6 +2,9 @@
 
 import ast
 import importlib.util
+import os
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +13,8 @@ import pytest
 
 import pyoci
 from pyoci.cli import generate, table, texts
-from pyoci.cli.help import of_command, of_program
+from pyoci.cli.help import of_command, of_program, options
+from pyoci.cli.parse import parse
 
 HOME = Path(pyoci.__file__).parent.parent
 OTHERS = {"validate", "stats", "events", "update"}
@@ -178,14 +182,82 @@ def test_the_shells_can_read_their_completions(shell, file):
     subprocess.run([shell, "-n", str(HOME / "completions" / file)], check=True)
 
 
-def test_the_man_page_has_no_errors(tmp_path):
-    if not shutil.which("groff"):
-        pytest.skip("groff is not installed")
-    done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-P-cbou", "-ww", str(HOME / "man" / "pyoci.8")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def zsh_offers(tmp_path: Path, line: str) -> str:
+    """What zsh's completion prints for a line and two tabs: its terminal is a pty of zsh's own."""
+    script = f"""
+zmodload zsh/zpty
+zpty shell 'TERM=dumb zsh -f -i'
+zpty -w shell 'PS1=; stty cols 300; setopt listpacked; LISTMAX=1000'
+zpty -w shell 'fpath=({HOME}/completions $fpath); autoload -Uz compinit; compinit -u -d {tmp_path}/dump'
+zpty -w shell 'pyoci() {{ print c1; print c2 }}'
+zpty -w shell 'echo rea''dy'
+zpty -r shell said '*ready*'
+zpty -n -w shell $'{line}\\t\\t'
+zpty -w shell $'\\C-u'
+zpty -w shell 'echo en''ded'
+zpty -r shell said '*ended*'
+print -r -- $said
+"""
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""
-    assert "--no-new-keyring" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("pyoci sta", ["start", "state", "stats"]),
+        ("pyoci --log-f", ["--log-format="]),
+        ("pyoci list --format=", ["table", "json"]),
+        ("pyoci spec --net=", ["host", "none"]),
+        ("pyoci delete ", ["c1", "c2"]),
+        ("pyoci exec ", ["c1", "c2"]),
+    ],
+)
+def test_zsh_completes(tmp_path, line, offered):
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    said = zsh_offers(tmp_path, line)
+    assert [word for word in offered if word not in said] == [], said
+
+
+def pages():
+    return sorted(path.name for path in (HOME / "man").glob("*.8"))
+
+
+def test_every_command_has_its_page_and_no_other_is_there():
+    commands = [f"pyoci-{name}.8" for name in table.COMMANDS]
+    assert pages() == sorted(["pyoci.8", "containerd-shim-pyoci-v1.8", *commands])
+
+
+@pytest.mark.parametrize("page", pages())
+def test_man_shows_a_page_without_a_warning(page):
+    if not shutil.which("man"):
+        pytest.skip("man is not installed")
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "200", "TERM": "dumb"}
+    words = ["man", "--warnings", "--nh", "--nj", "-E", "UTF-8", "-l", str(HOME / "man" / page)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr == ""
+    shown = re.sub(r"\s+", " ", done.stdout)
+    assert page.removesuffix(".8").upper() + "(8)" in shown
+    name = page.removeprefix("pyoci-").removesuffix(".8")
+    if name in table.COMMANDS:
+        said = [texts.COMMANDS[name][2], texts.EXAMPLES[name]]
+        said += [word for row in options(name, flags(name)) for word in row]
+        assert [text for text in said if " ".join(text.split()) not in shown] == []
+
+
+@pytest.mark.parametrize("name", sorted(table.COMMANDS))
+def test_help_ends_with_an_example_that_is_a_command_line(name):
+    title, example = of_command(name).rstrip("\n").split("\n")[-2:]
+    assert title == "EXAMPLE:" and example == f"   {texts.EXAMPLES[name]}"
+    program, command, *words = shlex.split(example)
+    assert (program, command) == ("pyoci", name)
+    row = table.command(name)
+    values, arguments = parse(words, row.flags, row.order)
+    assert row.least <= len(arguments) and (row.most == -1 or len(arguments) <= row.most)
+    assert "help" not in values
+
+
+def test_no_command_is_without_an_example():
+    assert set(texts.EXAMPLES) == set(table.COMMANDS)
