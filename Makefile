@@ -1,15 +1,19 @@
 # What one does with pyoci's sources. Every target brings what it needs; on a fresh Debian machine as root:
 #   make demo     a container, seen from the inside
 #   make test     every test
+#   make install  pyoci, its man pages and completions below PREFIX (of the tree DESTDIR); make uninstall
 PYTHON ?= python3
 VENV := build/venv
 RUN := $(VENV)/bin/python
 JOBS ?= 2
+PREFIX ?= /usr/local
+DESTDIR ?=
 C_FILES = $(shell git ls-files '*.c' '*.h')
 SOURCES := $(wildcard csrc/*/*.c csrc/*/*.h csrc/*/*.py csrc/*/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
-.PHONY: all setup tools build criu peers demo check test test-unit test-integration test-security test-callers test-callers-core \
-	test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts test-mutants conformance bench fuzz docs clean
+.PHONY: all setup tools build install uninstall wheel criu peers demo check test test-unit test-integration test-security \
+	test-callers test-callers-core test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts test-mutants conformance \
+	bench fuzz docs clean
 
 all: build
 
@@ -26,6 +30,18 @@ build/.built: $(SOURCES)
 	@rm -f pyoci/_shim*.so pyoci/_shim.pyi pyoci/interpreter  # of an older build: Python would take the first for pyoci/_shim.py
 	$(RUN) setup.py -q build_native --in-tree
 	@touch $@
+
+# PACKAGES names another directory for the Python package than Python's own below PREFIX
+install:
+	@PYTHON=$(PYTHON) tests/tools/install.sh $(VENV) $(if $(DESTDIR),building,installing)
+	@$(RUN) -m csrc.build.install install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --packages "$(PACKAGES)" $(INSTALL_FLAGS)
+
+uninstall:
+	@$(PYTHON) -m csrc.build.install uninstall --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
+
+# A wheel for the Python, the compiler and the machine that are here: build/wheels
+wheel: setup
+	@$(RUN) -m csrc.build.install wheel
 
 demo: build
 	@tests/tools/demo.sh build/bin/pyoci $(RUN)

@@ -69,7 +69,9 @@ def section_of(data, wanted):
 
 
 def commit():
-    """The commit of the sources; "unknown" for an archive without history."""
+    """The commit of the sources: what PYOCI_COMMIT says of a copy; "unknown" for an archive without history."""
+    if os.environ.get("PYOCI_COMMIT"):
+        return os.environ["PYOCI_COMMIT"]
     command = ["git", "-C", PROJECT, "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)

@@ -90,10 +90,11 @@ static int find_package(char *package, size_t room)
 /* The package that this program was installed with, found from where it lies itself */
 static int find_package(char *package, size_t room)
 {
-    static const char *const places[][2] = { { "lib", "site-packages" },
-                                             { "lib64", "site-packages" },
-                                             { "lib", "dist-packages" },
-                                             { "local/lib", "dist-packages" } };
+    static const char *const places[] = {
+        "lib/" PYOCI_LIBRARY "/site-packages", "lib64/" PYOCI_LIBRARY "/site-packages",
+        "lib/" PYOCI_LIBRARY "/dist-packages", "local/lib/" PYOCI_LIBRARY "/dist-packages",
+        "lib/python3/dist-packages", /* Debian's own packages */
+    };
     static char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
@@ -107,7 +108,7 @@ static int find_package(char *package, size_t room)
         *slash = '\0';
     }
     for (size_t n = 0; n < sizeof places / sizeof *places; n++) {
-        int size = snprintf(package, room, "%s/%s/" PYOCI_LIBRARY "/%s/pyoci", self, places[n][0], places[n][1]);
+        int size = snprintf(package, room, "%s/%s/pyoci", self, places[n]);
         if (size > 0 && (size_t)size < room && access(package, X_OK) == 0)
             return 1;
     }

@@ -1,4 +1,4 @@
-"""The lines of docs/install.md that lead to a container do so."""
+"""The lines of docs/install.md that lead to a container do so; and README has the same."""
 
 import os
 import re
@@ -30,3 +30,9 @@ def test_from_busybox_to_a_shell(box: Box, tmp_path: Path) -> None:
     words = ["script", "-qec", f"set -e\n{script}", "/dev/null"]
     ran = run(words, input=inside.encode(), cwd=tmp_path, env={"PATH": path, "TERM": "dumb", "SHELL": "/bin/sh"})
     assert ran.ok and "in a container\r\n" in ran.out and "\r\n/bin/busybox\r\n" in ran.out, ran
+
+
+def test_readme_has_the_same_lines() -> None:
+    readme = (TREE / "README.md").read_text()
+    words = [line.strip() for line in marked().splitlines()]
+    assert [line for line in words if line not in readme] == []

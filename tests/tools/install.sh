@@ -1,7 +1,7 @@
 #!/bin/sh
 # install.sh: brings what `make` needs on a Debian machine of any release and processor: packages, and a virtual
 # environment with the Python tools. What is there is left alone, so a second run takes a moment.
-# Usage: install.sh VENV building|testing; PYTHON names another Python than python3
+# Usage: install.sh VENV building|installing|testing; PYTHON names another Python than python3
 set -eu
 venv=$1
 purpose=$2
@@ -21,6 +21,11 @@ make /usr/bin/make
 busybox-static /bin/busybox
 libseccomp2 /usr/lib/$(uname -m)-linux-gnu/libseccomp.so.2
 LIST
+}
+
+# What the program takes, of which Debian's Python has packages
+installing() {
+    building
 }
 
 testing() {
@@ -61,6 +66,10 @@ if ! "$python" -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sys
     2>/dev/null; then missing="$missing $name-dev"; fi
 # shellcheck disable=SC2086 # a list of words
 install $missing
+
+if [ "$purpose" = installing ] && ! "$python" -I -c 'import _cffi_backend, jsonschema' 2>/dev/null; then
+    install python3-cffi-backend python3-jsonschema
+fi
 
 # Python 3.15's static library names libzstd, and no package brings it along
 if "$python" -c 'import sysconfig; raise SystemExit("-lzstd" not in (sysconfig.get_config_var("MODLIBS") or "").split())' &&

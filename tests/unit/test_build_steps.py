@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2]
 CSRC = PROJECT / "csrc"
 sys.path.insert(0, str(PROJECT))
 
-from csrc.build import compiler, generate, interpreter, programs, shim, trial  # noqa: E402
+from csrc.build import compiler, generate, install, interpreter, programs, shim, trial  # noqa: E402
 
 VARIABLES = ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "STATIC_CC", "PYOCI_START")
 
@@ -135,3 +135,70 @@ def test_finish_says_which_start_it_got(capsys: pytest.CaptureFixture[str], monk
     programs.finish("linked", "/package")
     said: Any = capsys.readouterr().err
     assert "start slower than they could" in said and said.endswith("refuses this build a container: unshare: EPERM)\n")
+
+
+# make install
+
+
+def installed(tmp_path: Path) -> Any:
+    made = install.Installation(str(tmp_path / "stage"), "/opt/x")
+    (tmp_path / "file").write_text("new")
+    return made
+
+
+def test_uninstall_leaves_what_others_put_there(tmp_path: Path) -> None:
+    made = installed(tmp_path)
+    made.put(tmp_path / "file", "share/doc/pyoci/a")
+    made.put(tmp_path / "file", "bin/pyoci")
+    made.write_list()
+    (tmp_path / "stage/opt/x/bin/other").touch()
+    assert install.Installation(str(tmp_path / "stage"), "/opt/x").remove()
+    found = list((tmp_path / "stage/opt/x").rglob("*"))
+    assert [path.name for path in found] == ["bin", "other"]
+    assert not install.Installation(str(tmp_path / "stage"), "/opt/x").remove(), "there is no list any more"
+
+
+def test_uninstall_removes_what_python_compiled_since(tmp_path: Path) -> None:
+    made = installed(tmp_path)
+    made.put(tmp_path / "file", "lib/pyoci/room/a.py")
+    made.write_list()
+    cache = tmp_path / "stage/opt/x/lib/pyoci/room/__pycache__"
+    cache.mkdir()
+    (cache / "a.pyc").touch()
+    assert made.remove() and list((tmp_path / "stage/opt/x").iterdir()) == []
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    made = installed(tmp_path)
+    (tmp_path / "stage/opt/x/bin").mkdir(parents=True)
+    (tmp_path / "others").write_text("theirs")
+    (tmp_path / "stage/opt/x/bin/pyoci").symlink_to(tmp_path / "others")
+    made.put(tmp_path / "file", "bin/pyoci")
+    assert (tmp_path / "others").read_text() == "theirs"
+    assert (tmp_path / "stage/opt/x/bin/pyoci").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["../out", "share/../../out", "/etc/passwd", ""])
+def test_nothing_is_written_or_removed_outside(tmp_path: Path, name: str) -> None:
+    made = installed(tmp_path)
+    with pytest.raises(SystemExit):
+        made.put(tmp_path / "file", name)
+    (tmp_path / "stage/opt/x/share/pyoci").mkdir(parents=True)
+    (tmp_path / "stage/opt/x/share/pyoci/installed").write_text(f"{name}\n")
+    with pytest.raises(SystemExit):
+        made.remove()
+
+
+def test_the_package_goes_where_python_looks_and_the_launcher_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert install.packages(sys.base_prefix).format() in [place.format(version=version) for place in install.PLACES]
+    assert install.packages("/no/where") == f"lib/python{version}/site-packages"
+    monkeypatch.setattr(install, "ASK", "print('/usr/local/lib/x'); print('/usr/lib/python3/dist-packages')")
+    assert install.packages("/usr") == "lib/python3/dist-packages"
+    launcher = re.sub(r'"\s*PYOCI_LIBRARY\s*"', f"python{version}", (CSRC / "start" / "launcher.c").read_text())
+    assert [place for place in install.PLACES if f'"{place.format(version=version)}"' not in launcher] == []
+
+
+def test_a_copy_of_the_sources_knows_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYOCI_COMMIT", "abc")
+    assert generate.commit() == "abc"

@@ -1,0 +1,226 @@
+"""`make install` and `make uninstall`: what a user, a package's maker and an administrator expect in its places.
+
+    python -m csrc.build.install install|uninstall|wheel [--destdir DIR] [--prefix DIR] [--packages DIR] [--into DIR]
+
+The package is built as a wheel from a copy of the sources and unpacked below the prefix. The launcher finds the package
+from where it lies itself (launcher.c), so the tree may be made in one place and used in another. What was installed is
+listed in share/pyoci/installed, for `uninstall` and for the next `install`.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+from .compiler import PROJECT
+
+LIST = "share/pyoci/installed"
+SOURCES = ("pyoci", "csrc", "schemas", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md")
+DOCS = ("README.md", "CHANGELOG.md", "SECURITY.md", "docs", "contrib")
+COMPLETIONS = {
+    "pyoci.bash": "share/bash-completion/completions/pyoci",
+    "_pyoci": "share/zsh/site-functions/_pyoci",
+    "pyoci.fish": "share/fish/vendor_completions.d/pyoci.fish",
+}
+# Below the prefix, as launcher.c looks for them
+PLACES = (
+    "lib/python{version}/site-packages",
+    "lib64/python{version}/site-packages",
+    "lib/python{version}/dist-packages",
+    "local/lib/python{version}/dist-packages",
+    "lib/python3/dist-packages",
+)
+ASK = "import site; print(*site.getsitepackages(), sep='\\n')"
+
+
+def files(*names):
+    """The files of the checkout below some names: those that git knows or, in an archive, all but what is built."""
+    if os.path.exists(os.path.join(PROJECT, ".git")):
+        words = ["git", "-C", PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names]
+        found = subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+        return sorted(name for name in found if os.path.isfile(os.path.join(PROJECT, name)))
+    found = [name for name in names if os.path.isfile(os.path.join(PROJECT, name))]
+    for name in names:
+        for place, directories, inside in os.walk(os.path.join(PROJECT, name)):
+            directories[:] = [one for one in directories if one not in ("__pycache__", "programs")]
+            found += [os.path.relpath(os.path.join(place, one), PROJECT) for one in inside if not one.endswith(".so")]
+    return sorted(found)
+
+
+def build_wheel(target):
+    """Builds the wheel into a directory, from a copy: a build leaves files that the next would take for sources."""
+    from .generate import commit  # takes cffi, which `uninstall` can do without
+
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in files(*SOURCES):
+            copy(os.path.join(PROJECT, name), os.path.join(scratch, name))
+        known = {**os.environ, "PYOCI_COMMIT": commit()}
+        words = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps", "--no-index"]
+        subprocess.run([*words, "--no-build-isolation", "-w", target, scratch], check=True, env=known)
+    (name,) = [name for name in os.listdir(target) if name.endswith(".whl")]
+    return os.path.join(target, name)
+
+
+def copy(source, target):
+    """Copies a file; programs stay programs, and all can be read by everybody."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o755 if os.access(source, os.X_OK) else 0o644)
+
+
+def packages(prefix):
+    """Where the package goes: the first place below the prefix that Python looks into, else the first of all."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    words = [getattr(sys, "_base_executable", None) or sys.executable, "-I", "-c", ASK]
+    looked = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.split("\n")
+    places = [place.format(version=version) for place in PLACES]
+    return next((place for place in places if os.path.join(prefix, place) in looked), places[0])
+
+
+class Installation:
+    """A tree below a directory, and the list of what was put into it.
+
+    tree:   where files are written: DESTDIR and the prefix
+    prefix: where they will be
+    """
+
+    def __init__(self, destdir, prefix):
+        self.prefix = os.path.abspath(prefix)
+        self.tree = os.path.abspath(destdir + self.prefix)
+        self.made = []
+
+    def path(self, name):
+        """A name below the prefix, as the path of a file that may be written."""
+        path = os.path.normpath(os.path.join(self.tree, name))
+        if not path.startswith(self.tree.rstrip("/") + "/"):
+            sys.exit(f"pyoci: {name} is not below {self.tree}")
+        return path
+
+    def put(self, source, name):
+        """Copies a file to a name below the prefix."""
+        path = self.path(name)
+        if os.path.lexists(path):
+            os.unlink(path)  # it may be running, or a link to a file of others
+        copy(source, path)
+        self.made.append(name)
+
+    def unpack(self, wheel, place):
+        """Installs a wheel: its programs into bin, the rest into a directory of packages."""
+        with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist():
+                path = archive.extract(entry, scratch)
+                os.chmod(path, (entry.external_attr >> 16) & 0o777 or 0o644)
+                whole, _, rest = entry.filename.partition(".data/")
+                self.put(path, f"bin/{os.path.basename(rest)}" if rest else f"{place}/{whole}")
+
+    def compile(self, place):
+        """Compiles the package's modules for programs that import it."""
+        import compileall
+
+        package = self.path(f"{place}/pyoci")
+        compileall.compile_dir(package, stripdir=self.tree, prependdir=self.prefix, quiet=1)
+        for directory, _, names in os.walk(package):
+            if os.path.basename(directory) == "__pycache__":
+                self.made += [os.path.relpath(os.path.join(directory, name), self.tree) for name in names]
+
+    def write_list(self):
+        """Writes down what was made."""
+        path = self.path(LIST)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(f"{name}\n" for name in sorted({*self.made, LIST})))
+        os.chmod(path, 0o644)
+
+    def remove(self):
+        """Removes what the list names, and the directories that are empty then; says whether there was a list."""
+        try:
+            with open(self.path(LIST), encoding="utf-8") as file:
+                names = file.read().splitlines()
+        except FileNotFoundError:
+            return False
+        directories = set()
+        for name in names:
+            path = self.path(name)
+            directories.add(os.path.dirname(path))
+            if os.path.lexists(path):
+                os.unlink(path)
+        for directory in sorted(directories, key=len, reverse=True):
+            if "pyoci" in directory.split("/"):  # what Python has compiled since
+                shutil.rmtree(os.path.join(directory, "__pycache__"), ignore_errors=True)
+            self.remove_empty(directory)
+        return True
+
+    def remove_empty(self, directory):
+        """Removes a directory below the prefix, and those above it, as far as nothing is in them."""
+        while directory.startswith(self.tree.rstrip("/") + "/"):
+            try:
+                os.rmdir(directory)
+            except OSError:
+                return
+            directory = os.path.dirname(directory)
+
+
+def install(given):
+    """Builds, then replaces what an earlier `make install` left."""
+    made = Installation(given.destdir, given.prefix)
+    place = given.packages or packages(made.prefix)
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = build_wheel(scratch)
+        if not made.remove() and os.path.exists(made.path(f"{place}/pyoci")):
+            sys.exit(f"pyoci: {made.path(place)}/pyoci is there, and not by `make install`: remove it first")
+        made.unpack(wheel, place)
+    for name in files("man"):
+        made.put(os.path.join(PROJECT, name), f"share/man/man8/{os.path.basename(name)}")
+    for name, target in COMPLETIONS.items():
+        made.put(os.path.join(PROJECT, "completions", name), target)
+    for name in files(*DOCS):
+        made.put(os.path.join(PROJECT, name), f"share/doc/pyoci/{name}")
+    if not given.no_compile:
+        made.compile(place)
+    made.write_list()
+    say(f"{made.tree}/bin/pyoci and {len(made.made)} files; `make uninstall` removes them")
+    return 0 if given.destdir else check(made)
+
+
+def check(made):
+    """Tries what was installed, where it is to stay."""
+    done = subprocess.run([made.path("bin/pyoci"), "version", "--check"], check=False, stdout=subprocess.DEVNULL)
+    return done.returncode
+
+
+def uninstall(given):
+    """Removes what `make install` has put there."""
+    made = Installation(given.destdir, given.prefix)
+    if not made.remove():
+        say(f"nothing to remove: {made.path(LIST)} is not there")
+    return 0
+
+
+def say(text):
+    """Tells the user."""
+    sys.stderr.write(f"pyoci: {text}\n")
+
+
+def main(words):
+    """Does what the words say."""
+    parser = argparse.ArgumentParser(prog="install", description=__doc__.split("\n")[0])
+    parser.add_argument("verb", choices=["install", "uninstall", "wheel"])
+    parser.add_argument("--destdir", default="")
+    parser.add_argument("--prefix", default="/usr/local")
+    parser.add_argument("--packages", default="", help="where the package goes, below the prefix")
+    parser.add_argument("--into", default="build/wheels", help="where a wheel goes")
+    parser.add_argument("--no-compile", action="store_true", help="write no compiled files: the system does it")
+    given = parser.parse_args(words)
+    if given.verb == "wheel":
+        os.makedirs(given.into, exist_ok=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            say(shutil.copy(build_wheel(scratch), given.into))
+        return 0
+    return install(given) if given.verb == "install" else uninstall(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
