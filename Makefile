@@ -11,9 +11,9 @@ DESTDIR ?=
 C_FILES = $(shell git ls-files '*.c' '*.h')
 SOURCES := $(wildcard csrc/*/*.c csrc/*/*.h csrc/*/*.py csrc/*/*.txt schemas/*.json) setup.py pyoci/start/boot.py pyoci/validate/generate.py
 
-.PHONY: all setup tools build install uninstall wheel criu peers demo check test test-unit test-integration test-security \
-	test-callers test-callers-core test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts test-mutants conformance \
-	bench fuzz docs clean
+.PHONY: all setup tools build install uninstall wheel dist deb criu peers demo check test test-unit test-integration \
+	test-security test-callers test-callers-core test-vm test-vm-core test-vm-all test-arm64 wheel-arm64 test-hosts \
+	test-mutants conformance bench fuzz docs clean
 
 all: build
 
@@ -42,6 +42,24 @@ uninstall:
 # A wheel for the Python, the compiler and the machine that are here: build/wheels
 wheel: setup
 	@$(RUN) -m csrc.build.install wheel
+
+# What would be handed out, in dist: the source archive, this wheel, the conformance suite's; twine looks at them
+dist: setup
+	@rm -rf dist
+	@$(RUN) -m csrc.build.install dist --into dist
+	@[ -x build/twine/bin/twine ] || { $(RUN) -m venv build/twine && build/twine/bin/pip install -q twine; }
+	build/twine/bin/twine check --strict dist/*
+
+# A Debian package for the release that is here: build/deb. As root it installs what its build takes
+DEB = build/deb/pyoci
+deb:
+	@rm -rf build/deb && mkdir -p $(DEB)
+	@if [ -e .git ]; then git ls-files -z --cached --others --exclude-standard; else find . -path ./build -prune -o -type f -print0; fi | \
+		tar -c --null --ignore-failed-read -T - 2>/dev/null | tar -x -C $(DEB)
+	@[ "$$(id -u)" != 0 ] || tests/tools/build_dep.sh $(DEB)
+	cd $(DEB) && PYOCI_COMMIT=$$(git -C ../../.. describe --always --dirty --abbrev=12 2>/dev/null || true) \
+		dpkg-buildpackage -b -us -uc
+	@ls build/deb/*.deb
 
 demo: build
 	@tests/tools/demo.sh build/bin/pyoci $(RUN)

@@ -1,6 +1,7 @@
 """`make install` and `make uninstall`: what a user, a package's maker and an administrator expect in its places.
 
-    python -m csrc.build.install install|uninstall|wheel [--destdir DIR] [--prefix DIR] [--packages DIR] [--into DIR]
+    python -m csrc.build.install install|uninstall [--destdir DIR] [--prefix DIR] [--packages DIR] [--no-compile]
+    python -m csrc.build.install wheel|dist [--into DIR]
 
 The package is built as a wheel from a copy of the sources and unpacked below the prefix. The launcher finds the package
 from where it lies itself (launcher.c), so the tree may be made in one place and used in another. What was installed is
@@ -50,18 +51,32 @@ def files(*names):
     return sorted(found)
 
 
-def build_wheel(target):
-    """Builds the wheel into a directory, from a copy: a build leaves files that the next would take for sources."""
+def copied(scratch, *names):
+    """Copies the sources: a build leaves files that the next would take for sources."""
+    for name in files(*names):
+        copy(os.path.join(PROJECT, name), os.path.join(scratch, name))
+    return scratch
+
+
+def build_wheel(target, part=""):
+    """Builds a wheel into a directory: of the runtime, or of a part of the repository that is a distribution itself."""
     from .generate import commit  # takes cffi, which `uninstall` can do without
 
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in files(*SOURCES):
-            copy(os.path.join(PROJECT, name), os.path.join(scratch, name))
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as made:
+        place = os.path.join(copied(scratch, *([part] if part else SOURCES)), part)
         known = {**os.environ, "PYOCI_COMMIT": commit()}
         words = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps", "--no-index"]
-        subprocess.run([*words, "--no-build-isolation", "-w", target, scratch], check=True, env=known)
-    (name,) = [name for name in os.listdir(target) if name.endswith(".whl")]
-    return os.path.join(target, name)
+        subprocess.run([*words, "--no-build-isolation", "-w", made, place], check=True, env=known)
+        (name,) = os.listdir(made)
+        return shutil.copy(os.path.join(made, name), target)
+
+
+def build_archive(target):
+    """Builds the source archive into a directory."""
+    with tempfile.TemporaryDirectory() as scratch:
+        script = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+        words = [sys.executable, "-c", script, os.path.abspath(target)]
+        subprocess.run(words, cwd=copied(scratch, "."), check=True, stdout=subprocess.DEVNULL)
 
 
 def copy(source, target):
@@ -207,17 +222,19 @@ def say(text):
 def main(words):
     """Does what the words say."""
     parser = argparse.ArgumentParser(prog="install", description=__doc__.split("\n")[0])
-    parser.add_argument("verb", choices=["install", "uninstall", "wheel"])
+    parser.add_argument("verb", choices=["install", "uninstall", "wheel", "dist"])
     parser.add_argument("--destdir", default="")
     parser.add_argument("--prefix", default="/usr/local")
     parser.add_argument("--packages", default="", help="where the package goes, below the prefix")
-    parser.add_argument("--into", default="build/wheels", help="where a wheel goes")
+    parser.add_argument("--into", default="build/wheels", help="where archives go")
     parser.add_argument("--no-compile", action="store_true", help="write no compiled files: the system does it")
     given = parser.parse_args(words)
-    if given.verb == "wheel":
+    if given.verb in ("wheel", "dist"):
         os.makedirs(given.into, exist_ok=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            say(shutil.copy(build_wheel(scratch), given.into))
+        say(build_wheel(given.into))
+        if given.verb == "dist":
+            build_wheel(given.into, "conformance")
+            build_archive(given.into)
         return 0
     return install(given) if given.verb == "install" else uninstall(given)
 

@@ -68,16 +68,35 @@ cd / && exec /root/pyoci/tests/tools/demo.sh /opt/pyoci/bin/pyoci /opt/pyoci/bin
 PIPX = """
 apt-get -qq install -y --no-install-recommends {packages} pipx $python-venv $python-dev >/dev/null
 PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install --python $python .
-cd / && exec /root/pyoci/tests/tools/demo.sh /usr/local/bin/pyoci /opt/pipx/venvs/pyoci/bin/python
+cd / && exec /root/pyoci/tests/tools/demo.sh /usr/local/bin/pyoci /opt/pipx/venvs/pyoci-runtime/bin/python
+"""
+# README's lines from nothing to a shell in a container, whose terminal is script(1)'s
+LINES = """
+make install
+cd /tmp
+install -D /bin/busybox box/rootfs/bin/busybox && chroot box/rootfs /bin/busybox --install -s /bin
+pyoci spec --bundle box
+echo 'echo as $$; exit' | script -qec 'pyoci run --bundle box hello' /dev/null | grep 'as 1'
+make -C /root/pyoci uninstall
+rm -r box && ! command -v pyoci
+"""
+DEB = """
+make deb
+apt-get -qq install -y --no-install-recommends ./build/deb/pyoci_*.deb >/dev/null
+cd / && pyoci sandbox sh -c 'echo in a container'
+/root/pyoci/tests/tools/demo.sh /usr/bin/pyoci /usr/bin/python3
+apt-get -qq purge -y pyoci >/dev/null && ! ls -d /usr/lib/python3/dist-packages/pyoci
 """
 NEEDED = "gcc libc6-dev musl-tools libseccomp2 busybox-static"  # docs/install.md
 PARTS = {
+    "lines": LINES,
     "demo": "make demo",
     "install": INSTALL.format(packages=NEEDED),
     "pipx": PIPX.format(packages=NEEDED),
     "unit": "make test-unit",
     "integration": "make test-integration",
     "security": "make test-security",
+    "deb": DEB,
 }
 ABOUT = """
 gcc -dumpfullversion

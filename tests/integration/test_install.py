@@ -76,6 +76,11 @@ def test_pip_install(box: Box, tmp_path: Path, version: str) -> None:
     assert run([str(program), "--version"], cwd=str(TREE)).out == said.out
     assert box.left() == []
 
+    (place,) = venv.glob("lib/python*/site-packages")
+    (about,) = place.glob("pyoci_runtime-*.dist-info/METADATA")
+    extras = {line.split(": ")[1] for line in about.read_text().splitlines() if line.startswith("Provides-Extra")}
+    assert extras >= {"systemd", "checkpoint", "conformance"} and not (place / "conformance").exists()
+
     # P5: whoever can plant compiled files beside our modules runs nothing
     canary = tmp_path / "canary"
     (package,) = venv.glob("lib/python*/site-packages/pyoci")

@@ -9,6 +9,9 @@ _.__path__
 _._initializing
 _.returns
 
+# setuptools
+_.get_tag
+
 # CRIU reads these fields of a message
 _.images_dir_fd
 _.work_dir_fd

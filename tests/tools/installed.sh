@@ -10,9 +10,9 @@ trap 'rm -rf "$scratch"' EXIT
 
 # A copy, since a build leaves files behind that the next one would take for sources
 mkdir "$scratch/sources"
-(cd "$tree" && git ls-files -z --cached --others --exclude-standard -- pyoci csrc schemas conformance setup.py pyproject.toml MANIFEST.in README.md |
+(cd "$tree" && git ls-files -z --cached --others --exclude-standard -- pyoci csrc schemas setup.py pyproject.toml MANIFEST.in README.md |
     tar -c --null --ignore-failed-read -T - 2>/dev/null) | tar -x -C "$scratch/sources"
 "$python" -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w "$scratch" "$scratch/sources"
 [ -x "$venv/bin/pip" ] || "$python" -m venv "$venv"
-"$venv/bin/pip" install -q --disable-pip-version-check --force-reinstall --no-deps "$scratch"/pyoci-*.whl
+"$venv/bin/pip" install -q --disable-pip-version-check --force-reinstall --no-deps "$scratch"/pyoci_runtime-*.whl
 "$venv/bin/pip" install -q --disable-pip-version-check cffi jsonschema "$@"

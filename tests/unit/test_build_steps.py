@@ -55,13 +55,6 @@ def test_every_c_file_is_compiled_by_a_step() -> None:
     assert all(Path(compiler.source(name)).exists() for name in named)
 
 
-def test_the_archive_of_the_sources_has_every_file_of_csrc() -> None:
-    lines = (PROJECT / "MANIFEST.in").read_text().splitlines()
-    (kinds,) = [line.split()[2:] for line in lines if line.startswith("recursive-include csrc ")]
-    files = [path for path in CSRC.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert [path for path in files if f"*{path.suffix}" not in kinds] == []
-
-
 def test_the_module_of_the_shim_is_the_same_wherever_it_is_made(tmp_path: Path) -> None:
     one, other = (Path(shim.write_module(str(tmp_path / name))) for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()

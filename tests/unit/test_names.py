@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # A package index knows another project by this name: from there, `pyoci[...]` would bring a stranger's program.
-STRANGER = re.compile(r"\bpyoci\[|(?:pip|pipx) install (?:-\S+ )*pyoci\b")
+STRANGER = re.compile(r"\bpyoci\[|(?:pip|pipx) install (?:-\S+ )*pyoci(?![-\w])")
 
 
 def _texts() -> "list[Path]":
@@ -29,7 +29,7 @@ def test_nobody_is_sent_to_a_strangers_package() -> None:
 def test_the_search_finds_what_it_is_for() -> None:
     for text in ("pip install pyoci[systemd]", "pipx install --global pyoci", "pip install pyoci"):
         assert STRANGER.search(text)
-    for text in ("pip install .", "pip install jeepney", "pip install /srv/pyoci.whl"):
+    for text in ("pip install .", "pip install jeepney", "pip install /srv/pyoci.whl", "pip install pyoci-runtime"):
         assert not STRANGER.search(text)
 
 
