@@ -1,9 +1,5 @@
 """linux.cgroupsPath and linux.resources → steps, on a machine with cgroup v2 alone."""
 
-from __future__ import annotations
-
-from typing import Any, Optional
-
 from pyoci.cgroups import tree
 from pyoci.cgroups.host import Host, Layout, read_value
 from pyoci.cgroups.limits_v2 import Limits
@@ -11,15 +7,19 @@ from pyoci.cgroups.v2 import Manager, event
 from pyoci.errors import Error
 from pyoci.plan import ops
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
 
 def plan(
     host: Host,
     layout: Layout,
     cgroups_path: str,
     container_id: str,
-    resources: dict[str, Any],
+    resources: "dict[str, Any]",
     by_systemd: bool = False,
-    owner: Optional[int] = None,
+    owner: "Optional[int]" = None,
 ) -> Manager:
     """Decide the path and compile the steps; nothing is changed.
 
@@ -46,7 +46,7 @@ def plan(
 
 
 def _compile(
-    manager: Manager, limits: Limits, missing: list[str], by_systemd: bool, flags: int, owner: Optional[int]
+    manager: Manager, limits: Limits, missing: "list[str]", by_systemd: bool, flags: int, owner: "Optional[int]"
 ) -> None:
     """Adds the steps: the cgroup, its controllers from the top down, the limits, all before a process is born in
     it. by_systemd: it makes the cgroup, with a process in it, and the files have the last word."""
@@ -67,7 +67,7 @@ def _compile(
     manager.undo.append(ops.remove_cgroup(where, path=path, parents=() if by_systemd else parents))
 
 
-def _check_frozen(manager: Manager, missing: list[str]) -> None:
+def _check_frozen(manager: Manager, missing: "list[str]") -> None:
     """Refuse a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
     for level in tree.levels(manager.base, manager.path):
         if level in missing:

@@ -282,12 +282,12 @@ def event(text: str, name: str) -> int:
 
 def waitevent(path: str, name: str, value: int, seconds: float) -> bool:
     """Wait until cgroup.events says so; the kernel wakes poll(2) at each change. True as well if the cgroup is gone."""
-    import select
-
     try:
         fd = posix.open(path + "/cgroup.events", posix.O_RDONLY)
     except FileNotFoundError:
         return True
+    import select
+
     deadline = time.monotonic() + seconds
     poll = select.poll()
     poll.register(fd, select.POLLPRI)

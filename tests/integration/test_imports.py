@@ -42,12 +42,16 @@ OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios", "_cffi_backen
 CGROUPS = {name for name in hot.modules() if name.startswith("pyoci.cgroups")}
 
 
-def loaded(words: list[str]) -> "tuple[Result, set[str]]":
+# A host with cgroup v2 alone, to one command
+V2_ALONE = ["unshare", "-m", "sh", "-c", 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"', "sh"]
+
+
+def loaded(words: list[str], *before: str) -> "tuple[Result, set[str]]":
     """Runs a command with the stock interpreter, as the launcher does where it has none of its own, and returns what
     was imported: in our own nothing can tell."""
     places = f"packages={sysconfig.get_path('platlib')}"
     stock = [os.path.realpath(sys.executable), "-X", "importtime", "-I", "-S", "-B", "-X", "utf8", "-X", places]
-    result = run([*stock, str(Path(pyoci.__file__).with_name("__main__.py")), *words[1:]])
+    result = run([*before, *stock, str(Path(pyoci.__file__).with_name("__main__.py")), *words[1:]])
     names = set()
     rest = []
     for line in result.err.split("\n"):
@@ -98,15 +102,22 @@ def life(bundle: Bundle) -> "list[tuple[str, list[str]]]":
     ]
 
 
-def test_modules_of_each_hot_command(box: Box, plain: Bundle) -> None:
+@pytest.mark.parametrize("before", [[], V2_ALONE], ids=["here", "v2"])
+def test_modules_of_each_hot_command(box: Box, plain: Bundle, before: list[str]) -> None:
+    seen = set()
     for command, words in life(plain):
-        result, names = loaded(box.words(*words))
+        result, names = loaded(box.words(*words), *before)
         check(command, result, names)
+        seen |= names
+    assert not before or "pyoci.cgroups.plan_v2" in seen
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.skipif(not OUR_INTERPRETER.exists(), reason="Python could not be linked, the stock interpreter is used")
-def test_hot_commands_end_before_the_rest_of_python_starts(box: Box, plain: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [[], V2_ALONE], ids=["here", "v2"])
+def test_hot_commands_end_before_the_rest_of_python_starts(
+    box: Box, plain: Bundle, tmp_path: Path, before: list[str]
+) -> None:
     """That costs more than a whole `state`. It shows by Python's stream for standard input. With a seccomp profile, as
     engines' containers have one: the first command compiles it, the next one finds what is kept."""
     plain.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule(*MKDIR)]}
@@ -114,7 +125,7 @@ def test_hot_commands_end_before_the_rest_of_python_starts(box: Box, plain: Bund
     log = tmp_path / "log"
     traced = ["strace", "-qq", "-e", "trace=lseek", "-o", str(log)]
     for command, words in [*life(plain), ("version", ["--version"]), ("list", ["list"])]:
-        result = run([*traced, *box.words(*words)])
+        result = run([*before, *traced, *box.words(*words)])
         assert result.ok, result
         assert "lseek(0, " not in log.read_text(), command
     plain.config["ociVersion"] = 1
