@@ -160,5 +160,6 @@ build/site-venv/.requirements: docs/site/requirements.txt | setup
 
 clean:
 	rm -rf build pyoci/programs pyoci/_native*.so pyoci/linux/kernel.py pyoci/commit.py pyoci/plan/ops.py \
-		pyoci/plan/ops.pyi pyoci/plan/words.py pyoci/seccomp/_library.py pyoci/validate/_accept*.py
+		pyoci/plan/ops.pyi pyoci/plan/words.py pyoci/seccomp/_library.py \
+		pyoci/cgroups/systemd/_library.py pyoci/validate/_accept*.py
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

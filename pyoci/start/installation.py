@@ -7,7 +7,6 @@ import sys
 LIBRARIES = {
     "_cffi_backend": ("cffi", "python3-cffi-backend", ""),
     "google": ("protobuf", "python3-protobuf", "for checkpoints"),
-    "jeepney": ("jeepney", "python3-jeepney", "for systemd's cgroups"),
     "jsonschema": ("jsonschema", "python3-jsonschema", "for what is wrong with a config"),
 }
 

@@ -164,7 +164,6 @@ def test_errno_that_nobody_named_has_its_place() -> None:
     [
         ("_cffi_backend", "python3-cffi-backend"),
         ("google.protobuf", "pip install protobuf"),
-        ("jeepney", "pip install jeepney"),
         ("json", "lacks modules"),
         ("pyoci.nosuch", "install pyoci again"),
     ],

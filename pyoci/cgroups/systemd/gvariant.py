@@ -1,6 +1,6 @@
 """GVariant text, as the annotations org.systemd.property.* are written: ``'TimeoutStopSec'``, ``uint64 5``, ``['a']``.
 
-(GLib: GVariant text format.) A value comes out as (D-Bus signature, value), which is what jeepney calls a variant.
+(GLib: GVariant text format.) A value comes out as (D-Bus signature, value), a variant.
 """
 
 from pyoci.errors import Error

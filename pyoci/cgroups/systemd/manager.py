@@ -116,11 +116,7 @@ class Manager:
         from pyoci.plan import ops
 
         own = from_annotations(config.get("annotations") or {})
-        bus = self._bus()
-        try:
-            found = [*self._unit_properties(bus, f"libcontainer container {container_id}", resources), *own]
-        finally:
-            bus.close()
+        found = [*self._unit_properties(f"libcontainer container {container_id}", resources), *own]
         user = int(self.user)
         start = ops.start_unit("linux.cgroupsPath", unit=self.unit, slice=self.slice, user=user, properties=found)
         (self.before if self._is_slice() else self.birth).append(start)
@@ -135,13 +131,8 @@ class Manager:
     # talking to systemd
 
     def _bus(self) -> "Bus":
-        try:
-            from pyoci.cgroups.systemd.bus import SYSTEM_SOCKETS, Bus, user_sockets
-        except ImportError:
-            hint = "install it: python3-jeepney (Debian), or pip install jeepney"
-            raise Error(
-                "the Python library jeepney is not installed", step="systemd", hint=hint, kind="missing"
-            ) from None
+        from pyoci.cgroups.systemd.bus import SYSTEM_SOCKETS, Bus, user_sockets
+
         sockets = user_sockets(posix.environ) if self.user else SYSTEM_SOCKETS
         if not sockets:
             hint = "log in with a session, or set XDG_RUNTIME_DIR"
@@ -152,9 +143,15 @@ class Manager:
 
     def own_group(self) -> str:
         """The cgroup of the user's manager, below which its units are."""
+        return str(self._property("ControlGroup")).rstrip("/")
+
+    def _property(self, name: str, bus: "Optional[Bus]" = None) -> "Any":
+        """One of systemd's properties, over a connection of its own where there is none."""
+        if bus is not None:
+            return bus.property(name)
         bus = self._bus()
         try:
-            return str(bus.property("ControlGroup")).rstrip("/")
+            return bus.property(name)
         finally:
             bus.close()
 
@@ -172,9 +169,7 @@ class Manager:
         finally:
             bus.close()
 
-    def _unit_properties(
-        self, bus: "Bus", description: str, resources: "dict[str, Any]"
-    ) -> "list[tuple[str, tuple[str, Any]]]":
+    def _unit_properties(self, description: str, resources: "dict[str, Any]") -> "list[tuple[str, tuple[str, Any]]]":
         v2 = self.host.is_v2()
         found: "list[tuple[str, tuple[str, Any]]]" = [("Description", ("s", description))]
         if self._is_slice():
@@ -184,15 +179,25 @@ class Manager:
         for name in ("Memory", "CPU", "IO" if v2 else "BlockIO", "Tasks"):
             found.append((name + "Accounting", ("b", True)))
         found.append(("DefaultDependencies", ("b", False)))
-        return found + self._resource_properties(bus, resources, "linux.resources", [*devices.default_rules()])
+        return found + self._resource_properties(resources, "linux.resources", [*devices.default_rules()])
 
     def _resource_properties(
-        self, bus: "Bus", resources: "dict[str, Any]", where: str, defaults: "list[devices.Rule]"
+        self,
+        resources: "dict[str, Any]",
+        where: str,
+        defaults: "list[devices.Rule]",
+        bus: "Optional[Bus]" = None,
     ) -> "list[tuple[str, tuple[str, Any]]]":
         """`defaults` are the device rules to add; none, and no rules given, leave the devices alone."""
         from pyoci.cgroups.systemd import properties as properties
 
-        version = _version(str(bus.property("Version")))
+        known: "list[int]" = []
+
+        def version() -> int:
+            if not known:
+                known.append(_version(str(self._property("Version", bus))))
+            return known[0]
+
         compile_for = properties.for_v2 if self.host.is_v2() else properties.for_v1
         found = compile_for(resources, where, version)
         if (defaults or resources.get("devices")) and not self.user:
@@ -270,7 +275,7 @@ class Manager:
             bus.property("Version")  # it answers before it writes the files, but nobody else before that
 
         try:
-            properties = self._resource_properties(bus, self.inner.with_quota_and_period(resources), "", [])
+            properties = self._resource_properties(self.inner.with_quota_and_period(resources), "", [], bus)
             if pause:
                 self.freeze()
             # files first: what the kernel refuses, systemd must not remember; what systemd refuses is put back

@@ -10,7 +10,10 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Version = Callable[[], int]  # asks systemd for its own, as older ones lack some properties
 
 INFINITY = 2**64 - 1
 PREFIX = "org.systemd.property."
@@ -46,8 +49,8 @@ def bit_mask(listed: str, where: str) -> bytes:
     return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
 
 
-def for_v2(resources: "dict[str, Any]", where: str, version: int) -> "list[tuple[str, tuple[str, Any]]]":
-    """The properties of a v2 unit; `version` is systemd's, older ones lack some."""
+def for_v2(resources: "dict[str, Any]", where: str, version: "Version") -> "list[tuple[str, tuple[str, Any]]]":
+    """The properties of a v2 unit."""
     section = Section(resources, where)
     found = _memory(section.section("memory")) + _cpu(section.section("cpu"), version)
     found += _tasks(section.section("pids"))
@@ -76,40 +79,39 @@ def _tasks(pids: Section) -> "list[tuple[str, tuple[str, Any]]]":
     return [] if limit is None else [("TasksMax", _bytes(max(limit, -1) or 1))]
 
 
-def _cpu(cpu: Section, version: int) -> "list[tuple[str, tuple[str, Any]]]":
+def _cpu(cpu: Section, version: "Version") -> "list[tuple[str, tuple[str, Any]]]":
     found: "list[tuple[str, tuple[str, Any]]]" = []
-    if cpu.integer("idle") == 1 and version >= 252:
+    if cpu.integer("idle") == 1 and version() >= 252:
         found.append(("CPUWeight", ("t", 0)))
     elif shares := cpu.integer("shares"):
         found.append(("CPUWeight", ("t", weight_from_shares(shares))))
     found += _quota(cpu.integer("quota") or 0, cpu.integer("period") or 0, version)
-    if version >= 244:
-        for key, name in (("cpus", "AllowedCPUs"), ("mems", "AllowedMemoryNodes")):
-            if cpu.text(key):
-                found.append((name, ("ay", bit_mask(cpu.text(key), cpu.at(key)))))
+    for key, name in (("cpus", "AllowedCPUs"), ("mems", "AllowedMemoryNodes")):
+        if cpu.text(key) and version() >= 244:
+            found.append((name, ("ay", bit_mask(cpu.text(key), cpu.at(key)))))
     return found
 
 
-def _quota(quota: int, period: int, version: int) -> "list[tuple[str, tuple[str, Any]]]":
+def _quota(quota: int, period: int, version: "Version") -> "list[tuple[str, tuple[str, Any]]]":
     found: "list[tuple[str, tuple[str, Any]]]" = []
-    if period and version >= 242:
+    if period and version() >= 242:
         found.append(("CPUQuotaPeriodUSec", ("t", period)))
     if quota or period:
         found.append(("CPUQuotaPerSecUSec", ("t", quota_per_second(quota, period))))
     return found
 
 
-def _unified(key: str, value: str, location: str, version: int) -> "list[tuple[str, tuple[str, Any]]]":
+def _unified(key: str, value: str, location: str, version: "Version") -> "list[tuple[str, tuple[str, Any]]]":
     """What has a property; the rest is written to its file alone."""
     if key in _LIMIT_NAMES:
         return [(_LIMIT_NAMES[key], ("t", INFINITY if value == "max" else _number(value, location)))]
-    if key == "cpu.idle" and value == "1" and version >= 252:
+    if key == "cpu.idle" and value == "1" and version() >= 252:
         return [("CPUWeight", ("t", 0))]
     if key == "cpu.max":
         words = value.split()
         quota = -1 if not words or words[0] == "max" else _number(words[0], location)
         return _quota(quota, _number(words[1], location) if len(words) > 1 else 0, version)
-    if key in ("cpuset.cpus", "cpuset.mems") and version >= 244:
+    if key in ("cpuset.cpus", "cpuset.mems") and version() >= 244:
         name = "AllowedCPUs" if key == "cpuset.cpus" else "AllowedMemoryNodes"
         return [(name, ("ay", bit_mask(value, location)))]
     return []
@@ -121,7 +123,7 @@ def _number(text: str, location: str) -> int:
     return int(text)
 
 
-def for_v1(resources: "dict[str, Any]", where: str, version: int) -> "list[tuple[str, tuple[str, Any]]]":
+def for_v1(resources: "dict[str, Any]", where: str, version: "Version") -> "list[tuple[str, tuple[str, Any]]]":
     """The properties of a v1 unit."""
     section = Section(resources, where)
     memory, cpu = section.section("memory"), section.section("cpu")

@@ -37,6 +37,7 @@ class FakeBus:
             **{name.replace("_", ":"): list(given) for name, given in answers.items()},
         }
         self.calls = []
+        self.connections = 0
         self.unauthenticated = False
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
@@ -47,6 +48,10 @@ class FakeBus:
     def named(self, *names):
         """The bodies of the calls of some methods."""
         return [body for name, body in self.calls if name in names]
+
+    def hang_up(self):
+        """Ends the connection; the next one is taken."""
+        self._connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         """Nobody listens any more, and the socket stays, as after a crash."""
@@ -60,33 +65,40 @@ class FakeBus:
             except OSError:
                 return
             with connection:
+                self._connection, self._received = connection, b""
+                self.connections += 1
                 try:
-                    self._authenticate(connection)
-                    self._talk(connection)
+                    self._authenticate()
+                    self._talk()
                 except OSError:
                     pass  # the other side went away
 
-    def _authenticate(self, connection):
-        for answer in (b"DATA\r\n", b"OK 0123456789abcdef\r\n"):
-            line = b""
-            while not line.endswith(b"\r\n"):
-                if not (data := connection.recv(256)):
-                    raise ConnectionResetError
-                line += data
-            connection.sendall(b"REJECTED\r\n" if self.unauthenticated else answer)
+    def _line(self):
+        while b"\r\n" not in self._received:
+            if not (data := self._connection.recv(65536)):
+                raise ConnectionResetError
+            self._received += data
+        line, _, self._received = self._received.partition(b"\r\n")
+        return line
 
-    def _talk(self, connection):
-        parser, began, serial = jeepney.Parser(), False, 0
-        while data := connection.recv(65536):
-            if not began:
-                began, data = True, data.removeprefix(b"BEGIN\r\n")
+    def _authenticate(self):
+        """Line by line; whoever connects may send them all at once."""
+        answers = {b"\0AUTH EXTERNAL": b"DATA", b"DATA": b"OK " + b"0123456789abcdef" * 2}
+        while (line := self._line()) != b"BEGIN":
+            self._connection.sendall((b"REJECTED" if self.unauthenticated else answers[line]) + b"\r\n")
+
+    def _talk(self):
+        parser, serial, data = jeepney.Parser(), 0, self._received
+        while True:
             parser.add_data(data)
             while (message := parser.get_next_message()) is not None:
                 for reply in self._replies(message):
                     if reply == CLOSE:
                         return
                     serial += 1
-                    connection.sendall(reply.serialise(serial=serial))
+                    self._connection.sendall(reply.serialise(serial=serial))
+            if not (data := self._connection.recv(65536)):
+                return
 
     def _replies(self, message):
         method = message.header.fields[jeepney.HeaderFields.member]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from fake_bus import CLOSE, JOB, NAME, SILENCE, FakeBus, job_removed, refusal
 
-from pyoci.cgroups.systemd import bus
+from pyoci.cgroups.systemd import bus, messages
 from pyoci.container.recovery import undo_of
 from pyoci.errors import Error
 from tests.support import made_cgroups
@@ -31,8 +31,9 @@ def systemd(tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    for name in ("CALL_SECONDS", "JOB_SECONDS", "GREET_SECONDS"):
+    for name in ("CALL_SECONDS", "JOB_SECONDS"):
         monkeypatch.setattr(bus, name, 0.05)
+    monkeypatch.setattr(bus, "GREET_SECONDS", 2.0)  # whoever is well has to manage in it on a busy machine
 
 
 def private(fake):
@@ -62,16 +63,37 @@ def test_the_private_socket_is_no_bus(systemd):
 )
 def test_a_bus_that_does_not_lead_to_systemd_is_passed_over(systemd, fault):
     ill, well = systemd("ill", **fault), systemd("well")
-    connection = bus.Bus((ill.path, private(well)))
+    connection = bus.Bus((ill.path, well.path))
     assert connection.property("Version") == "252"
+    assert ill.connections == 1
+    connection.close()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fault", ["believes nobody", "is not there", "is deaf"])
+def test_a_bus_is_asked_where_the_private_socket_cannot_be_had(systemd, fault, tmp_path):
+    ill, well = systemd("ill"), systemd("well")
+    ill.unauthenticated = fault == "believes nobody"
+    path = private(ill)
+    if fault == "is not there":
+        os.unlink(path)
+    if fault == "is deaf":
+        os.unlink(path)
+        deaf = socket.socket(socket.AF_UNIX)
+        deaf.bind(path)
+        deaf.listen()
+    connection = bus.Bus((well.path, path))
+    assert connection.property("Version") == "252"
+    assert [method for method, _ in well.calls] == ["Hello", "AddMatch", "Subscribe", "Get"]
     connection.close()
 
 
 def test_a_bus_that_believes_nobody_is_passed_over(systemd):
     ill, well = systemd("ill"), systemd("well")
     ill.unauthenticated = True
-    bus.Bus((ill.path, private(well))).close()
-    with pytest.raises(Error, match=r"EACCES.*is the bus running\?"):
+    bus.Bus((ill.path, well.path)).close()
+    assert ill.connections == 1
+    with pytest.raises(Error, match=r"EPERM.*is the bus running\?"):
         bus.Bus((ill.path,))
 
 
@@ -121,9 +143,63 @@ def test_what_does_no_harm_is_asked_again(systemd):
     connection.close()
 
 
+VALUES = [
+    ("s", "é"), ("o", "/a/b"), ("g", "a(sv)"), ("b", True), ("y", 255), ("n", -5), ("q", 65535), ("i", -7),
+    ("u", 2**32 - 1),
+    ("x", -(2**63)), ("t", 2**64 - 1), ("d", 0.5), ("ay", b"\0\xff"), ("as", []), ("as", ["a", ""]),
+    ("a(ss)", [("char-pts", "rwm"), ("/dev/char/10:229", "r")]), ("(uo)", (7, "/job")), ("aau", [[1, 2], []]),
+    ("v", ("t", 5)), ("a(sv)", [("A", ("as", ["x"])), ("B", ("(ub)", (1, False)))]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("signature", "value"), VALUES)
+def test_values_arrive_as_they_are(systemd, signature, value):
+    """There by libsystemd, read by another library, and back."""
+    fake = systemd(Get_Version=[("v", ((signature, value),))])
+    connection = bus.Bus((fake.path,))
+    connection.manager("Set", f"sv{signature}", "name", (signature, value), value)
+    assert fake.named("Set") == [("name", (signature, value), value)]
+    assert connection.property("Version") == (list(value) if signature == "ay" else value)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("signature", "value"), [("s", "a\0b"), ("o", "a/"), ("g", "(("), ("v", ("", 1)), ("v", ("(s", 1))]
+)
+def test_what_d_bus_has_no_words_for_is_refused(systemd, signature, value):
+    """Of a string with a NUL C would see the first half."""
+    fake = systemd()
+    connection = bus.Bus((fake.path,))
+    with pytest.raises(Error, match=r"call systemd's Set: invalid argument \(EINVAL\)"):
+        connection.manager("Set", f"s{signature}", "name", value)
+    assert fake.named("Set") == []
+    connection.close()
+
+
+def test_the_private_socket_comes_first(systemd):
+    """A bus would be another process in between."""
+    fake, other = systemd(), systemd("other")
+    bus.Bus((fake.path, private(other))).close()
+    assert (fake.connections, other.connections) == (0, 1)
+
+
+def test_a_machine_without_the_library(monkeypatch):
+    monkeypatch.setattr(messages, "LIBRARY", "libsystemd-of-nobody.so.0")
+    monkeypatch.setattr(messages, "_opened", [])
+    with pytest.raises(Error, match=r"libsystemd-of-nobody.so.0 is not installed \(install libsystemd") as caught:
+        bus.Bus(("/nowhere/bus",))
+    assert caught.value.kind == "missing"
+
+
+def test_odd_paths_reach_their_socket(systemd):
+    """An address has a syntax of its own."""
+    for name in ("a;b,c=d%41", "ünï code"):
+        bus.Bus((systemd(name).path,)).close()
+
+
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EIO])
-@pytest.mark.parametrize("call", ["sendall", "recv"])
-def test_a_dead_peer_is_an_error_of_ours(systemd, number, call):
+@pytest.mark.parametrize("function", ["sd_bus_send", "sd_bus_process", "sd_bus_wait"])
+def test_a_dead_peer_is_an_error_of_ours(systemd, number, function, monkeypatch):
     """And no OSError, which would be «internal error, please report»."""
 
     class Dead:
@@ -131,17 +207,36 @@ def test_a_dead_peer_is_an_error_of_ours(systemd, number, call):
             self.inner = inner
 
         def __getattr__(self, name):
-            return getattr(self.inner, name)
+            return (lambda *_: -number) if name == function else getattr(self.inner, name)
 
-        def fails(self, *_):
-            raise OSError(number, os.strerror(number))
-
-    setattr(Dead, call, Dead.fails)
-    connection = bus.Bus((systemd().path,))
-    connection._socket = Dead(connection._socket)
+    connection = bus.Bus((systemd(StartTransientUnit=[SILENCE]).path,))
+    monkeypatch.setattr(connection._library, "call", Dead(connection._library.call))
     with pytest.raises(Error) as caught:
         connection.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", "c.scope", "replace", [], [])
     assert caught.value.kind == "host"
+    assert isinstance(caught.value, bus.Lost) == (number != errno.EIO)
+    connection.close()
+
+
+def test_a_signal_while_waiting_is_no_end(systemd, monkeypatch):
+    """libsystemd says EINTR then; Python's own calls would go on by themselves."""
+    connection = bus.Bus((systemd().path,))
+    real, calls = connection._library.call, []
+
+    class Interrupted:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def sd_bus_process(self, *words):
+            return real.sd_bus_process(*words) if calls else 0
+
+        def sd_bus_wait(self, *words):
+            calls.append(words)
+            return -errno.EINTR if len(calls) == 1 else real.sd_bus_wait(*words)
+
+    monkeypatch.setattr(connection._library, "call", Interrupted())
+    assert connection.property("Version") == "252"
+    assert calls
     connection.close()
 
 
@@ -160,7 +255,7 @@ def test_a_bus_started_anew_while_a_command_waits(systemd, states, active, resul
     fake = systemd(Subscribe=[("", ())], StopUnit=[("o", (JOB,))], Get_Job=no_job, Get_ActiveState=states)
     connection = bus.Bus((fake.path,))
     (job,) = connection.manager("StopUnit", "ss", "c.scope", "replace")
-    connection._socket.shutdown(socket.SHUT_RDWR)
+    fake.hang_up()
     assert connection.wait(job, "c.scope", active) == result
     connection.close()
 
@@ -170,17 +265,17 @@ def test_a_job_that_goes_on_after_the_bus_was_started_anew(systemd):
     fake = systemd(StopUnit=[("o", (JOB,))], Get_Job=queued)
     connection = bus.Bus((fake.path,))
     (job,) = connection.manager("StopUnit", "ss", "c.scope", "replace")
-    connection._socket.shutdown(socket.SHUT_RDWR)
+    fake.hang_up()
     assert connection.wait(job, "c.scope", active=False) == "canceled"
     connection.close()
 
 
 def test_where_a_users_manager_listens():
     environment = {
-        b"DBUS_SESSION_BUS_ADDRESS": b"tcp:host=x;unix:path=/a/bus,guid=1",
+        b"DBUS_SESSION_BUS_ADDRESS": b"tcp:host=x;unix:path=/a%20%c3%a9/bus,guid=1",
         b"XDG_RUNTIME_DIR": b"/run/user/1",
     }
-    assert bus.user_sockets(environment) == ("/a/bus", "/run/user/1/bus", "/run/user/1/systemd/private")
+    assert bus.user_sockets(environment) == ("/a é/bus", "/run/user/1/bus", "/run/user/1/systemd/private")
     assert bus.user_sockets({}) == ()
 
 

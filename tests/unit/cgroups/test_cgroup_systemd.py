@@ -51,7 +51,7 @@ def test_nobody_is_born_in_a_unit(host):
 
 
 def v2(resources, version=252):
-    return dict(properties.for_v2(resources, "linux.resources", version))
+    return dict(properties.for_v2(resources, "linux.resources", lambda: version))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_quota_is_never_rounded_down(quota, period):
 
 def test_properties_of_v1():
     resources = {"memory": {"limit": 4096}, "cpu": {"shares": 7}, "blockIO": {"weight": 9}, "pids": {"limit": 3}}
-    assert dict(properties.for_v1(resources, "", 252)) == {
+    assert dict(properties.for_v1(resources, "", lambda: 252)) == {
         "MemoryLimit": ("t", 4096),
         "CPUShares": ("t", 7),
         "BlockIOWeight": ("t", 9),

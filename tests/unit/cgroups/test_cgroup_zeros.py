@@ -107,7 +107,7 @@ def test_no_limit_of_processes_with_systemd(row):
 
     resources, spec = ROWS[row]
     resources = by_version({"ociVersion": spec}, resources, -1)
-    assert for_v2(resources, "", 252) == for_v1(resources, "", 252) == [("TasksMax", ("t", INFINITY))]
+    assert for_v2(resources, "", lambda: 252) == for_v1(resources, "", lambda: 252) == [("TasksMax", ("t", INFINITY))]
 
 
 @pytest.mark.parametrize(
