@@ -4,7 +4,10 @@ table of what runc does there. For the machine of tests/vm; one after the other,
 import json
 import os
 import select
+import shutil
+import statistics
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -307,3 +310,25 @@ def test_many_containers_leave_nothing(scoped: Scoped) -> None:
     name = "descriptors of systemd"  # which may have to notice yet that the last ones, or systemctl, have hung up
     assert abs(after.pop(name) - before.pop(name)) <= 2
     assert after == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("runc"), reason="runc is not installed")
+def test_run_takes_no_longer_than_runcs(scoped: Scoped) -> None:
+    """Pair by pair, as machines are busy with other things: PYOCI_PAIRS of them."""
+    bundle = scoped.bundle("true")
+    bundle.write()
+    place = ["--systemd-cgroup", "run", "--bundle", str(bundle.path)]
+    commands = [scoped.box.words(*place, "c"), ["runc", "--root", str(scoped.box.path / "runc"), *place, "r"]]
+    ratios = []
+    for pair in range(int(os.environ.get("PYOCI_PAIRS", "5")) + 1):
+        took = [0.0, 0.0]
+        for which in ((0, 1), (1, 0))[pair % 2]:
+            began = time.monotonic()
+            assert run(commands[which]).ok
+            took[which] = time.monotonic() - began
+        print(f"pyoci {took[0] * 1000:.0f} ms, runc {took[1] * 1000:.0f} ms")
+        ratios.append(took[0] / took[1])
+    ratio = statistics.median(ratios[1:])  # the first pair read the programs from the disk
+    print(f"of runc's time: {ratio:.2f}")
+    assert ratio < 1
