@@ -84,6 +84,8 @@ def add_pressure(found: "dict[str, Any]", path: str) -> None:
     for section, file in (("cpu", "cpu"), ("memory", "memory"), ("blkio", "io")):
         if values := pressure(f"{path}/{file}.pressure"):
             found[section]["psi"] = values
+    if values := pressure(f"{path}/irq.pressure"):
+        found["irq"] = {"psi": values}
 
 
 def entry(device: str, op: str, value: int) -> "dict[str, Any]":

@@ -20,14 +20,26 @@ def collect(path: str) -> "dict[str, Any]":
     for key in ("cpus", "mems"):
         if listed := stats.text(f"{path}/cpuset.{key}.effective"):
             found["cpuset"][key] = stats.numbers_in(listed)
-    if current := stats.number(path + "/pids.current"):
-        found["pids"] = {"current": current}
-        limit = stats.number(path + "/pids.max")
-        if limit != stats.UNLIMITED:
-            found["pids"]["limit"] = limit
+    _pids(found["pids"], path)
     found["hugetlb"] = hugetlb(path)
+    if misc := _misc(path):
+        found["misc"] = misc
     stats.add_pressure(found, path)
     return found
+
+
+def _pids(pids: "dict[str, Any]", path: str) -> None:
+    current = stats.number(path + "/pids.current")
+    if not current:
+        return
+    pids["current"] = current
+    limit = stats.number(path + "/pids.max")
+    if limit != stats.UNLIMITED:
+        pids["limit"] = limit
+    if peak := stats.number(path + "/pids.peak"):
+        pids["peak"] = peak
+    if events := stats.pairs(path + "/pids.events"):
+        pids["failcnt"] = events.get("max", 0)
 
 
 def _cpu(cpu: "dict[str, Any]", path: str) -> None:
@@ -39,6 +51,8 @@ def _cpu(cpu: "dict[str, Any]", path: str) -> None:
         "throttledPeriods": counted.get("nr_throttled", 0),
         "throttledTime": counted.get("throttled_usec", 0) * 1000,
     }
+    if "nr_bursts" in counted:
+        cpu["burst"] = {"periods": counted["nr_bursts"], "time": counted.get("burst_usec", 0) * 1000}
 
 
 def _memory(memory: "dict[str, Any]", path: str) -> None:
@@ -65,6 +79,27 @@ def _memory(memory: "dict[str, Any]", path: str) -> None:
     memory["kernel"] = {"limit": 0, "usage": raw.get("kernel", 0), "failcnt": 0}
     memory["kernelTCP"] = {"limit": 0, "usage": raw.get("sock", 0), "failcnt": 0}
     memory["raw"] = raw
+    _more_memory(memory, path)
+
+
+def _more_memory(memory: "dict[str, Any]", path: str) -> None:
+    """What v1 had no words for, and runc's `events` leaves out: swap alone, the mark above which the kernel holds
+    processes back, and what happened how often; `events_local` leaves out cgroups below."""
+    if stats.text(path + "/memory.high"):
+        memory["high"] = stats.number(path + "/memory.high")
+    for key, name in (("swapOnly", "memory.swap"), ("zswap", "memory.zswap")):
+        if stats.text(f"{path}/{name}.current"):
+            entry = {"limit": stats.number(f"{path}/{name}.max"), "usage": stats.number(f"{path}/{name}.current")}
+            if key == "swapOnly":
+                entry["max"] = stats.number(f"{path}/{name}.peak")
+                entry["high"] = stats.number(f"{path}/{name}.high")
+                entry["failcnt"] = memory["swap"]["failcnt"]
+            memory[key] = entry
+    for key, name in (("events", "memory.events"), ("events_local", "memory.events.local")):
+        if events := stats.pairs(f"{path}/{name}"):
+            memory[key] = events
+    if group := stats.text(path + "/memory.oom.group").strip():
+        memory["oom_group"] = group == "1"
 
 
 def _io(blkio: "dict[str, Any]", path: str) -> None:
@@ -72,8 +107,10 @@ def _io(blkio: "dict[str, Any]", path: str) -> None:
         device, *words = line.split() or [""]
         if ":" not in device:
             continue
+        raw = blkio.setdefault("raw", {})[device] = {}
         for word in words:
             name, _, value = word.partition("=")
+            raw[name] = stats.count(value)
             kind = _IO_NAMES.get(name)
             if kind:
                 blkio.setdefault(kind[0], []).append(stats.entry(device, kind[1], stats.count(value)))
@@ -87,6 +124,17 @@ _IO_NAMES = {
     "wios": ("ioServicedRecursive", "Write"),
     "dios": ("ioServicedRecursive", "Discard"),
 }
+
+
+def _misc(path: str) -> "dict[str, Any]":
+    """Resources that there are few of, such as keys of encrypted virtual machines, by their names."""
+    found = {name: {"usage": usage} for name, usage in stats.pairs(path + "/misc.current").items()}
+    for key, file in (("limit", "misc.max"), ("max", "misc.peak")):
+        for name, value in stats.pairs(f"{path}/{file}").items():
+            found.setdefault(name, {})[key] = value
+    for word, value in stats.pairs(path + "/misc.events").items():
+        found.setdefault(word.rpartition(".")[0], {})["failcnt"] = value
+    return found
 
 
 def hugetlb(path: str) -> "dict[str, Any]":

@@ -43,13 +43,45 @@ class Reading:
         limit = int(self._get("memory", "usage").get("limit", 0))
         return limit if 0 < limit < UNLIMITED else None
 
+    def memory_peak(self) -> int | None:
+        """The most bytes that were in use; None where the kernel does not keep it."""
+        return int(self._get("memory", "usage").get("max", 0)) or None
+
+    def swap(self) -> int:
+        """Bytes of swap; v1 counts memory and swap as one, and v2's figures are made to look like it."""
+        both, alone = self._get("memory", "swap"), self._get("memory", "usage")
+        return max(0, int(both.get("usage", 0)) - int(alone.get("usage", 0)))
+
+    def memory_events(self) -> dict[str, int]:
+        """What happened how often, such as oom_kill; of v2 alone."""
+        return self._get("memory", "events")
+
+    def throttling(self, key: str) -> int:
+        """periods, throttledPeriods, or throttledTime in nanoseconds."""
+        return int(self._get("cpu", "throttling").get(key, 0))
+
+    def pids_peak(self) -> int | None:
+        """The most processes and threads at a time; None where the kernel does not keep it (before 6.1, v1)."""
+        return self._get("pids").get("peak")
+
+    def pids_limit(self) -> int | None:
+        """Most processes and threads; None for no limit."""
+        return self._get("pids").get("limit")
+
     def pids(self) -> int:
         """Processes and threads."""
         return int(self._get("pids").get("current", 0))
 
     def io(self, op: str) -> int:
-        """Bytes of block I/O; op is Read or Write."""
-        entries = self._get("blkio").get("ioServiceBytesRecursive") or []
+        """Bytes of block I/O; op is Read, Write or Discard."""
+        return self._blocks("ioServiceBytesRecursive", op)
+
+    def operations(self, op: str) -> int:
+        """Operations of block I/O."""
+        return self._blocks("ioServicedRecursive", op)
+
+    def _blocks(self, key: str, op: str) -> int:
+        entries = self._get("blkio").get(key) or []
         return sum(entry["value"] for entry in entries if entry["op"] == op)
 
     def pressure(self, section: str) -> float | None:

@@ -25,7 +25,23 @@ def v2(tmp_path):
         write(
             tmp_path / "c",
             {
-                "cpu.stat": "usage_usec 3\nuser_usec 2\nsystem_usec 1\nnr_periods 5\nnr_throttled 4\nthrottled_usec 9",
+                "cpu.stat": "usage_usec 3\nuser_usec 2\nsystem_usec 1\nnr_periods 5\nnr_throttled 4\nthrottled_usec 9\n"
+                "nr_bursts 2\nburst_usec 8\n",
+                "irq.pressure": "full avg10=0.00 avg60=0.00 avg300=0.00 total=3\n",
+                "memory.high": "3000\n",
+                "memory.events.local": "low 0\nhigh 0\nmax 6\noom 0\noom_kill 0\noom_group_kill 0\n",
+                "memory.oom.group": "1\n",
+                "memory.swap.peak": "77\n",
+                "memory.swap.high": "max\n",
+                "memory.swap.events": "high 0\nmax 0\nfail 5\n",
+                "memory.zswap.current": "12\n",
+                "memory.zswap.max": "64\n",
+                "pids.peak": "8\n",
+                "pids.events": "max 2\n",
+                "misc.current": "sev 1\n",
+                "misc.max": "sev max\n",
+                "misc.peak": "sev 3\n",
+                "misc.events": "sev.max 4\n",
                 "cpu.pressure": PSI,
                 "cpuset.cpus.effective": "0-1,4\n",
                 "cpuset.mems.effective": "0\n",
@@ -38,7 +54,7 @@ def v2(tmp_path):
                 "memory.swap.max": "max\n",
                 "pids.current": "3\n",
                 "pids.max": "max\n",
-                "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 \n",
+                "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0 cost.usage=9\n8:16 \n",
                 "hugetlb.2MB.current": "4\n",
                 "hugetlb.2MB.events": "max 2\n",
                 "hugetlb.2MB.rsvd.current": "9\n",
@@ -57,13 +73,66 @@ def test_v2_in_the_shape_of_runcs_events(tmp_path):
     assert found["memory"]["swap"]["usage"] == 1024  # memory and swap, as v1 counted
     assert found["memory"]["swap"]["limit"] == stats.UNLIMITED
     assert found["memory"]["cache"] == 200
-    assert found["pids"] == {"current": 3}
+    assert found["pids"] == {"current": 3, "peak": 8, "failcnt": 2}
     assert found["blkio"]["ioServiceBytesRecursive"][:2] == [
         {"major": 8, "minor": 0, "op": "Read", "value": 10},
         {"major": 8, "minor": 0, "op": "Write", "value": 20},
     ]
     assert found["hugetlb"] == {"2MB": {"usage": 4, "failcnt": 2}}
     assert found["network_interfaces"] is None
+
+
+def test_what_v2_counts_beyond_runcs_events(tmp_path):
+    found = v2(tmp_path)
+    assert found["cpu"]["burst"] == {"periods": 2, "time": 8000}
+    assert found["irq"]["psi"]["full"]["total"] == 3
+    memory = found["memory"]
+    assert (memory["high"], memory["oom_group"]) == (3000, True)
+    assert memory["swapOnly"] == {
+        "limit": stats.UNLIMITED,
+        "usage": 24,
+        "max": 77,
+        "high": stats.UNLIMITED,
+        "failcnt": 5,
+    }
+    assert memory["zswap"] == {"limit": 64, "usage": 12}
+    assert (memory["events"]["oom_kill"], memory["events_local"]["oom_kill"]) == (1, 0)  # it was below
+    assert found["blkio"]["raw"] == {
+        "8:0": {"rbytes": 10, "wbytes": 20, "rios": 1, "wios": 2, "dbytes": 0, "dios": 0, "cost.usage": 9},
+        "8:16": {},
+    }
+    assert found["misc"] == {"sev": {"usage": 1, "limit": stats.UNLIMITED, "max": 3, "failcnt": 4}}
+
+
+def test_an_older_kernel_has_fewer_files(tmp_path):
+    """What is not counted is left out, and no section is there that says nothing."""
+    old = {"cpu.stat": "usage_usec 3\n", "memory.stat": "file 2\n", "memory.current": "9\n"}
+    old |= {"pids.current": "1\n", "pids.max": "max\n"}
+    found = stats_v2.collect(write(tmp_path / "c", old))
+    assert found["pids"] == {"current": 1}
+    assert not {"high", "swapOnly", "zswap", "events", "events_local", "oom_group"} & set(found["memory"])
+    assert not {"misc", "irq"} & set(found) and "burst" not in found["cpu"]
+    assert "pyoci_memory_peak_bytes{" not in exposition([Reading("c", "running", found, 1.0)])
+
+
+# What runc's types/events.go calls its fields: callers decode ours with them
+OF_RUNC = {
+    "cpu": {"usage", "throttling", "psi"},
+    "cpuset": {"cpus", "mems"},
+    "memory": {"cache", "usage", "swap", "kernel", "kernelTCP", "raw"},
+    "pids": {"current"},
+    "blkio": {"ioServiceBytesRecursive", "ioServicedRecursive"},
+    "hugetlb": {"2MB"},
+    "intel_rdt": set(),
+    "network_interfaces": set(),
+}
+
+
+def test_no_field_of_runcs_is_missing(tmp_path):
+    found = v2(tmp_path)
+    assert set(OF_RUNC) <= set(found)
+    assert [key for section, keys in OF_RUNC.items() for key in keys if key not in found[section]] == []
+    assert all(set(found["memory"][key]) >= {"limit", "usage", "failcnt"} for key in ("usage", "swap", "kernel"))
 
 
 def test_v1_in_the_shape_of_runcs_events(tmp_path):
@@ -151,6 +220,17 @@ def test_the_metrics_are_what_a_collector_reads(tmp_path):
     assert (sample.name, sample.value) == ("pyoci_cpu_seconds_total", 2.000003)
     assert families["pyoci_pressure_seconds"].samples[0].value == 0.5
     assert families["pyoci_memory_limit_bytes"].samples[0].value == 4096
+    assert families["pyoci_memory_peak_bytes"].samples[0].value == 2000
+    assert families["pyoci_swap_bytes"].samples[0].value == 24
+    assert families["pyoci_processes_peak"].samples[0].value == 8
+    assert families["pyoci_processes_limit"].samples == []
+    assert {s.labels["event"]: s.value for s in families["pyoci_memory_events"].samples}["oom_kill"] == 1
+    assert [s.value for s in families["pyoci_io_operations"].samples] == [1, 2, 0]
+    assert (
+        families["pyoci_cpu_periods"].samples[0].value,
+        families["pyoci_cpu_throttled_periods"].samples[0].value,
+    ) == (5, 4)
+    assert {s.labels["resource"] for s in families["pyoci_pressure_seconds"].samples} == {"cpu", "irq"}
 
 
 @pytest.mark.parametrize(
