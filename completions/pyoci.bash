@@ -88,8 +88,18 @@ _pyoci() {
       COMPREPLY=(); return ;;
     plan:--process|plan:-p)
       COMPREPLY=($(compgen -f -- "$current")); return ;;
+    plan:--cgroup)
+      COMPREPLY=(); return ;;
+    plan:--update)
+      COMPREPLY=(); return ;;
+    plan:--resources|plan:-r)
+      COMPREPLY=($(compgen -f -- "$current")); return ;;
     plan:--delete)
       COMPREPLY=(); return ;;
+    plan:--image-path)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    plan:--work-path)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
     ps:--format|ps:-f)
       COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
     restore:--image-path)
@@ -234,7 +244,7 @@ _pyoci() {
     kill) word="--all -a --help -h" ;;
     list) word="--format -f --quiet -q --help -h" ;;
     pause) word="--help -h" ;;
-    plan) word="--bundle -b --exec --process -p --delete --json --no-pivot --help -h" ;;
+    plan) word="--bundle -b --exec --process -p --cgroup --ignore-paused --update --resources -r --delete --restore --image-path --work-path --json --no-pivot --help -h" ;;
     ps) word="--format -f --help -h" ;;
     restore) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --console-socket --bundle -b --detach -d --pid-file --no-subreaper --no-pivot --lsm-profile --lsm-mount-context --help -h" ;;
     resume) word="--help -h" ;;

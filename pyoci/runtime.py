@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Optional, TypeVar
 
-    from pyoci.checkpoint.options import CriuOptions
+    from pyoci.checkpoint.request import CriuOptions
     from pyoci.container.create import Created
     from pyoci.options import CreateOptions, ExecOptions
     from pyoci.plan.model import Plan
@@ -274,12 +274,27 @@ class Runtime:
             plan.missing.append((dotted(path), f"{text} ({hint})" if hint else text))
         return plan
 
+    def plan_restore(self, options: "CreateOptions", wanted: "CriuOptions") -> "Plan":
+        """What restore would do, without doing it."""
+        from pyoci.checkpoint.restore import compile_restore
+        from pyoci.container.bundle import read_bundle
+
+        _, config = read_bundle(options.bundle)
+        return compile_restore(config, "plan", options, wanted, self.cgroup_manager)[1]
+
     def plan_exec(self, container: str, process: "dict[str, Any]", options: "ExecOptions") -> "Plan":
         """What exec would do, without doing it."""
         from pyoci.container.exec import plan_exec
 
         with self.store.look(container).load() as entry:
             return plan_exec(entry, process, options)
+
+    def plan_update(self, container: str, resources: "dict[str, Any]") -> "Plan":
+        """What update would do, without doing it."""
+        from pyoci.container.update import plan_update
+
+        with self.store.look(container).load() as entry:
+            return plan_update(entry, resources)
 
     def plan_delete(self, container: str) -> "Plan":
         """What delete would do, without doing it."""

@@ -95,6 +95,8 @@ struct plan_header {
     OP(TIMED, timed, INIT, "time the steps")                                                 \
     /* the runtime, from outside */                                                          \
     OP(NOTE, note, RUNTIME, "write down what will be made")                                  \
+    OP(BORN_IN, born_in, RUNTIME, "choose the cgroup to be born in")                         \
+    OP(ENTER_CGROUPS, enter_cgroups, RUNTIME, "enter the container's cgroups")               \
     OP(MAKE_CGROUP, make_cgroup, RUNTIME, "make cgroup")                                     \
     OP(FILL_CPUSET, fill_cpuset, RUNTIME, "give the cgroup CPUs and memory nodes")           \
     OP(HAND_DOWN, hand_down, RUNTIME, "enable controllers")                                  \
@@ -103,6 +105,9 @@ struct plan_header {
     OP(LIMIT_AGAIN, limit_again, RUNTIME, "set what was refused beside former limits")       \
     OP(DELEGATE_CGROUP, delegate_cgroup, RUNTIME, "give the cgroup to the user")             \
     OP(START_UNIT, start_unit, RUNTIME, "start unit")                                        \
+    OP(CHANGE_UNIT, change_unit, RUNTIME, "change unit")                                     \
+    OP(FREEZE, freeze, RUNTIME, "stop the processes")                                        \
+    OP(THAW, thaw, RUNTIME, "let the processes go on")                                       \
     OP(DEVICE_RULES, device_rules, RUNTIME, "set device rules")                              \
     OP(DEVICE_PROGRAM, device_program, RUNTIME, "attach a device program")                   \
     OP(START_INIT, start_init, RUNTIME, "start init")                                        \
@@ -115,6 +120,7 @@ struct plan_header {
     OP(OOM_SCORE_ADJ, oom_score_adj, RUNTIME, "write oom_score_adj")                         \
     OP(RESCTRL, resctrl, RUNTIME, "enter a class of service")                                \
     OP(JOIN_RESCTRL, join_resctrl, RUNTIME, "join the container's class of service")         \
+    OP(SCHEMATA, schemata, RUNTIME, "change the class of service")                           \
     OP(NET_DEVICE, net_device, RUNTIME, "move network device")                               \
     OP(RUNTIME_HOOK, runtime_hook, RUNTIME, "run hook")                                      \
     OP(RLIMIT, rlimit, RUNTIME, "set resource limit")                                    \
@@ -122,6 +128,10 @@ struct plan_header {
     OP(RELEASE_NETWORK, release_network, RUNTIME, "let go of the network namespace")         \
     OP(SEND_PIDFD, send_pidfd, RUNTIME, "send the pidfd")                                    \
     OP(PID_FILE, pid_file, RUNTIME, "write the pid file")                                    \
+    OP(KEEP_CONFIG, keep_config, RUNTIME, "write down the new values")                       \
+    OP(MAKE_POINTS, make_points, RUNTIME, "make what is missing to mount on")                \
+    OP(LEND_ROOT, lend_root, RUNTIME, "mount the root for CRIU")                             \
+    OP(RESTORE, restore, RUNTIME, "have CRIU restore the processes")                         \
     OP(END_PROCESSES, end_processes, RUNTIME, "end what runs")                               \
     OP(STOP_UNIT, stop_unit, RUNTIME, "stop unit")                                           \
     OP(REMOVE_CGROUP, remove_cgroup, RUNTIME, "remove cgroup")                               \
@@ -194,7 +204,9 @@ struct plan_header {
 #define FIELDS_TIMED(F)
 
 /* the runtime's; j is plain data of any kind (JSON's), which only Python reads */
-#define FIELDS_NOTE(F)
+#define FIELDS_NOTE(F) F(s, rootfs)
+#define FIELDS_BORN_IN(F) F(l, place)
+#define FIELDS_ENTER_CGROUPS(F) F(l, places) F(i, flags)
 #define FIELDS_MAKE_CGROUP(F) F(s, path) F(s, base) F(l, parents) F(i, flags)
 #define FIELDS_FILL_CPUSET(F) F(s, path) F(s, base)
 #define FIELDS_HAND_DOWN(F) F(s, path) F(s, base) F(l, controllers)
@@ -203,6 +215,9 @@ struct plan_header {
 #define FIELDS_LIMIT_AGAIN(F)
 #define FIELDS_DELEGATE_CGROUP(F) F(s, path) F(i, uid)
 #define FIELDS_START_UNIT(F) F(s, unit) F(s, slice) F(i, user) F(j, properties)
+#define FIELDS_CHANGE_UNIT(F) F(s, unit) F(i, user) F(j, properties)
+#define FIELDS_FREEZE(F)
+#define FIELDS_THAW(F)
 #define FIELDS_DEVICE_RULES(F) F(s, path) F(l, writes)
 #define FIELDS_DEVICE_PROGRAM(F) F(s, path) F(b, program) F(i, flags)
 #define FIELDS_START_INIT(F)
@@ -213,8 +228,9 @@ struct plan_header {
 #define FIELDS_NEWUIDMAP(F) F(s, helper) F(l, numbers)
 #define FIELDS_NEWGIDMAP(F) F(s, helper) F(l, numbers)
 #define FIELDS_OOM_SCORE_ADJ(F) F(i, value)
-#define FIELDS_RESCTRL(F) F(s, tree) F(s, group) F(i, named) F(s, monitor) F(j, lines)
+#define FIELDS_RESCTRL(F) F(s, tree) F(s, group) F(i, named) F(s, monitor) F(j, lines) F(i, flags)
 #define FIELDS_JOIN_RESCTRL(F) F(j, groups)
+#define FIELDS_SCHEMATA(F) F(s, tree) F(s, group) F(j, lines)
 #define FIELDS_NET_DEVICE(F) F(s, name) F(s, target) F(s, path)
 #define FIELDS_RUNTIME_HOOK(F) F(s, kind) F(i, index) F(s, path) F(l, args) F(j, env) F(i, timeout) F(s, status)
 #define FIELDS_RLIMIT(F) F(i, number) F(i, soft) F(i, hard)
@@ -222,13 +238,17 @@ struct plan_header {
 #define FIELDS_RELEASE_NETWORK(F)
 #define FIELDS_SEND_PIDFD(F) F(s, socket) F(s, message)
 #define FIELDS_PID_FILE(F) F(s, path)
+#define FIELDS_KEEP_CONFIG(F) F(s, name) F(j, value)
+#define FIELDS_MAKE_POINTS(F) F(s, root) F(j, points)
+#define FIELDS_LEND_ROOT(F) F(s, root)
+#define FIELDS_RESTORE(F) F(s, program) F(s, images) F(s, work) F(j, inherited) F(j, options)
 /* what takes back: delete's, and create's when it fails */
 #define FIELDS_END_PROCESSES(F)
 #define FIELDS_STOP_UNIT(F) F(s, unit) F(i, user)
 #define FIELDS_REMOVE_CGROUP(F) F(s, path) F(l, parents)
 #define FIELDS_LEAVE_RESCTRL(F)
 #define FIELDS_RETURN_DEVICES(F)
-#define FIELDS_RELEASE_ROOT(F)
+#define FIELDS_RELEASE_ROOT(F) F(s, work)
 #define FIELDS_REMOVE_STATE(F)
 
 /* taken: the number of a mount that the runtime has opened for us, in the order of TAKE_MOUNTS, or -1 */
@@ -262,6 +282,9 @@ struct plan_header {
     P(CGROUP_OPTIONAL, 1)     /* MAKE_CGROUP: without the right to make it, do without */ \
     P(CGROUP_LIMITED, 2)      /* unless limits are asked for */                 \
     P(CGROUP_OF_SYSTEMD, 4)   /* who may have made it: nobody is asked whether it is in use */ \
+    P(ENTER_MOVED, 1)         /* ENTER_CGROUPS: the process is moved, and does not join by itself */ \
+    P(RESCTRL_ALL, 1)         /* RESCTRL: every thread that the container has, not only a process that is being made */ \
+    P(LIMIT_TRY, 2)           /* LIMIT: it is no error to be refused */ \
     P(LIMIT_IDLE, 1)          /* LIMIT: its value means «no limit», and without the file nothing is to be done */ \
     P(DEVICES_TRY, 1)         /* DEVICE_PROGRAM: not to be permitted is no error */
 

@@ -1,4 +1,4 @@
-"""Cgroups of a container: plan() for a new one, load() for one in a state file; both give a Manager.
+"""Cgroups of a container: compile_cgroups() for a new one, load() for one in a state file; both give a Manager.
 
 compilers    plan_v1, plan_v2, systemd.manager: the steps that make and remove a container's cgroups
 steps        perform: makes them
@@ -14,6 +14,8 @@ from pyoci.errors import Error
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional, Protocol
+
+    from pyoci.cgroups.change import Change
 
     # How a process gets there without being moved: a directory to be born in (CLONE_INTO_CGROUP), or -1, and files to
     # which it writes 0. All of it is the caller's to close; (-1, []): it must be moved
@@ -39,11 +41,12 @@ if TYPE_CHECKING:
         @property
         def warnings(self) -> "list[str]": ...
         def record(self) -> "dict[str, Any]": ...
-        def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int: ...
-        def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]": ...
-        def join(self, pid: int) -> None: ...
-        def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None: ...
-        def update(self, resources: "dict[str, Any]") -> None: ...
+        def places(self, sub: "dict[str, str]", init_pid: int) -> "tuple[str, ...]": ...
+        def born_in(self, places: "tuple[str, ...]") -> "tuple[str, ...]": ...
+        def birthplace(self, places: "tuple[str, ...]") -> int: ...
+        def tasks(self, places: "tuple[str, ...]", born: bool) -> "Optional[list[int]]": ...
+        def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None: ...
+        def change(self, resources: "dict[str, Any]") -> "Change": ...
         def freeze(self) -> None: ...
         def thaw(self) -> None: ...
         def frozen(self) -> bool: ...
@@ -57,7 +60,9 @@ if TYPE_CHECKING:
         def mounts(self, options: "list[str]") -> "list[dict[str, Any]]": ...
 
 
-def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Optional[Host]" = None) -> "Manager":
+def compile_cgroups(
+    config: "dict[str, Any]", container_id: str, *, driver: str, host: "Optional[Host]" = None
+) -> "Manager":
     """Decide a new container's cgroups; looks at the machine, changes nothing.
 
     config: config.json; driver: "cgroupfs", "systemd" or "disabled". Refuses, with the place in config.json, what this
@@ -77,11 +82,11 @@ def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Opt
     if driver == "systemd":
         from pyoci.cgroups.systemd import manager
 
-        return manager.plan(host, config, path, container_id, resources, plan_files)
-    return plan_files(host, config, path, container_id, resources)
+        return manager.compile_unit(host, config, path, container_id, resources, compile_files)
+    return compile_files(host, config, path, container_id, resources)
 
 
-def plan_files(
+def compile_files(
     host: Host,
     config: "dict[str, Any]",
     path: str,
@@ -89,18 +94,18 @@ def plan_files(
     resources: "dict[str, Any]",
     by_systemd: bool = False,
 ) -> "ManagerV1 | ManagerV2":
-    """plan() of the driver that makes the directories itself."""
+    """compile_cgroups() of the driver that makes the directories itself."""
     layout = host.layout()
     if layout.hierarchies:
         from pyoci.cgroups import plan_v1
 
-        return plan_v1.plan(host, layout, path, container_id, resources, by_systemd)
+        return plan_v1.compile_v1(host, layout, path, container_id, resources, by_systemd)
     if not layout.unified or not host.is_v2():
         hint = "mount cgroup2 there, or use the disabled manager"
         raise Error(f"no cgroups are mounted below {host.root}", hint=hint, kind="missing")
     from pyoci.cgroups import plan_v2
 
-    return plan_v2.plan(host, layout, path, container_id, resources, by_systemd, owner(config))
+    return plan_v2.compile_v2(host, layout, path, container_id, resources, by_systemd, owner(config))
 
 
 def owner(config: "dict[str, Any]") -> "Optional[int]":

@@ -25,21 +25,26 @@ class Manager:
         """For state.json."""
         return {"driver": "disabled", "version": 0, "cgroup_paths": {}}
 
-    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
+    def places(self, sub: "dict[str, str]", init_pid: int) -> "tuple[str, ...]":
+        """None: the caller's cgroup is inherited."""
+        if sub:
+            self._refuse("--cgroup")
+        return ()
+
+    def born_in(self, places: "tuple[str, ...]") -> "tuple[str, ...]":
+        """None: the caller's cgroup is inherited."""
+        return ()
+
+    def birthplace(self, places: "tuple[str, ...]") -> int:
         """The caller's cgroup is inherited."""
         return -1
 
-    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
-        """Nothing to join; None: `sub` is refused by exec_join()."""
-        return None
+    def tasks(self, places: "tuple[str, ...]", born: bool) -> "Optional[list[int]]":
+        """Nothing to join."""
+        return []
 
-    def join(self, pid: int) -> None:
+    def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None:
         """The caller's cgroup is inherited."""
-
-    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
-        """The caller's cgroup is inherited."""
-        if sub:
-            self._refuse("--cgroup")
 
     def pids(self) -> "list[int]":
         """Unknown: its processes share a cgroup with others."""
@@ -75,7 +80,7 @@ class Manager:
         """Refused: nothing counts its processes apart from others."""
         self._refuse("read statistics")
 
-    def update(self, resources: "dict[str, Any]") -> None:
+    def change(self, resources: "dict[str, Any]") -> "NoReturn":
         """Refused."""
         self._refuse("update")
 

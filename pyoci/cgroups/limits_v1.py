@@ -1,6 +1,4 @@
-"""The limits of a container on cgroup v1: compiled from linux.resources, then written to its cgroups."""
-
-import posix
+"""The limits of a container on cgroup v1: linux.resources → steps."""
 
 from pyoci.cgroups import devices
 from pyoci.cgroups.host import UNIFIED, Host, read_value
@@ -10,8 +8,7 @@ from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Optional
+    from typing import Any
 
     from pyoci.plan.ops import RuntimeStep
 
@@ -22,7 +19,7 @@ class Limits:
     """What one linux.resources asks for.
 
     bases: controller to mount point, "" for the v2 tree's; where: the place of the resources, for errors.
-    settings and rules (those asked for; None: leave the devices alone) are to be written by write() and write_rules().
+    settings and rules (those asked for) are set by steps() and rule_steps().
     """
 
     __slots__ = ("_devices", "_v2", "bases", "host", "rules", "settings", "warnings")
@@ -35,7 +32,7 @@ class Limits:
         self.warnings: "list[str]" = []
         if any(value for key, value in resources.items() if key != "devices"):  # device rules alone are the usual case
             self._compile(resources, where)
-        self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where)
+        self.rules = devices.parse(resources, where)
         self._devices = devices.state_with_defaults(self.rules)
 
     def _compile(self, resources: "dict[str, Any]", where: str) -> None:
@@ -77,15 +74,26 @@ class Limits:
             steps.append(ops.limit_again("linux.resources"))
         return steps
 
-    def rule_steps(self, paths: "dict[str, str]") -> "list[RuntimeStep]":
+    def rule_steps(self, paths: "dict[str, str]", in_use: bool = False) -> "list[RuntimeStep]":
         """The steps that set the device rules, those that every container has included. They are many writes and limit
-        no process that waits: they need not be there before it joins, as other limits must, only before it goes on."""
-        path, rules, wanted = paths.get("devices", ""), self.rules or [], self._devices
+        no process that waits: they need not be there before it joins, as other limits must, only before it goes on.
+
+        in_use: the cgroup has rules and processes that go on: no device that stays allowed is ever missing
+        """
+        path, rules, wanted = paths.get("devices", ""), self.rules, self._devices
         if not path:
             if not devices.allows_everything(rules + devices.default_rules()) and not self.host.rootless():
                 raise Error("no devices hierarchy is mounted", location="linux.resources.devices", kind="missing")
             return []
         places = {(rule.kind, rule.major, rule.minor, rule.access): rule.location for rule in rules}
+        if in_use:
+            now = devices.state_from_list(read_value(path + "/devices.list"))
+            texts = {rule.text(): rule.location for rule in rules + devices.default_rules()}
+            writes = devices.transition(now, wanted)
+            return [
+                ops.device_rules(texts.get(value) or _DEVICES, path=path, writes=(file, value))
+                for file, value in writes
+            ]
         first, other = ("devices.allow", "devices.deny") if wanted.allow else ("devices.deny", "devices.allow")
         where = places.get(("a", devices.ANY, devices.ANY, devices.EVERY), _DEVICES)
         groups = {where: [first, "a"]}  # from what it is born with, whatever that is
@@ -96,68 +104,3 @@ class Limits:
 
     def _place(self, controller: str, paths: "dict[str, str]") -> str:
         return UNIFIED if controller in self._v2 and controller not in paths else controller
-
-    def write(self, paths: "dict[str, str]", write: "Callable[..., None]") -> None:
-        """Write the settings to the cgroups at `paths`, by controller; `write` says how refusals are dealt with."""
-        opened: "dict[str, int]" = {}
-
-        def directory(controller: str) -> int:
-            key = self._place(controller, paths)
-            if key not in paths:
-                raise Error(f"cannot set {controller} limit: container could not join or create cgroup", kind="missing")
-            path = paths[key]
-            if path not in opened:
-                opened[path] = self.host.open_dir(path)
-            return opened[path]
-
-        try:
-            if any(setting.controller in self._v2 for setting in self.settings):
-                from pyoci.cgroups.limits_v2 import enable
-
-                enable(self.host, self.bases[UNIFIED], paths[UNIFIED], self._v2)
-            wanted = [each for each in self.settings if self._place(each.controller, paths) in paths or not each.idle]
-            write(self.host, directory, wanted)
-        finally:
-            for fd in opened.values():
-                posix.close(fd)
-
-    def write_rules(self, paths: "dict[str, str]") -> None:
-        """Write the device rules, those that every container has included."""
-        if self.rules is None:
-            return
-        path = paths.get("devices", "")
-        if path:
-            now = devices.state_from_list(read_value(path + "/devices.list"))
-            self._write_devices(path, devices.transition(now, self._devices))
-        elif not devices.allows_everything(self.rules + devices.default_rules()) and not self.host.rootless():
-            raise Error("no devices hierarchy is mounted", location="linux.resources.devices", kind="missing")
-
-    def _write_devices(self, path: str, writes: "list[tuple[str, str]]") -> None:
-        opened: "dict[str, int]" = {}
-        try:
-            for file, value in writes:
-                try:
-                    if file not in opened:
-                        opened[file] = self.host.open_file(f"{path}/{file}")
-                    self.host.put(opened[file], value)
-                except OSError as error:
-                    if self._never_permitted(error):
-                        return
-                    raise self._refused(file, value, error.errno or 0) from None
-        finally:
-            for fd in opened.values():
-                posix.close(fd)
-
-    def _never_permitted(self, error: OSError) -> bool:
-        """Whether we are in a user namespace: there the outer container's rules hold."""
-        import errno
-
-        return error.errno == errno.EPERM and self.host.in_user_namespace()
-
-    def _refused(self, file: str, value: str, number: int) -> Error:
-        import errno
-
-        places = [rule.location for rule in (self.rules or []) + devices.default_rules() if rule.text() == value]
-        where = places[0] if places else "linux.resources.devices"
-        hint = "the parent cgroup does not allow it" if number == errno.EPERM else ""
-        return Error(location=where, step=f"write {value!r} to {file}", errno=number, hint=hint)

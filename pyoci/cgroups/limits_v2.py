@@ -1,4 +1,4 @@
-"""The limits of a container on cgroup v2: compiled from linux.resources, then written to its cgroup."""
+"""The limits of a container on cgroup v2: linux.resources → steps."""
 
 import errno
 import posix
@@ -12,7 +12,6 @@ from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Optional
 
     from pyoci.plan.ops import RuntimeStep
@@ -24,7 +23,7 @@ class Limits:
     """What one linux.resources asks for.
 
     base: the tree's mount point; where: the place of the resources, for errors.
-    settings and rules (None: leave the devices alone) are to be written by write() and write_rules().
+    settings and rules are set by steps() and rule_steps().
     """
 
     __slots__ = ("host", "rules", "settings", "warnings")
@@ -42,7 +41,7 @@ class Limits:
         memory = Section(resources, where).section("memory")
         if memory.integer("kernel") or memory.integer("kernelTCP"):
             self.warnings.append(f"{memory.at('kernel')} is ignored: kernels no longer limit kernel memory apart")
-        self.rules: "Optional[list[devices.Rule]]" = devices.parse(resources, where) + devices.default_rules()
+        self.rules = devices.parse(resources, where) + devices.default_rules()
 
     def steps(self, path: str) -> "list[RuntimeStep]":
         """The steps that set the limits, all but the device rules."""
@@ -55,32 +54,9 @@ class Limits:
         """The step that sets the device rules."""
         from pyoci.cgroups.bpf import program
 
-        rules = self.rules or []
+        rules = self.rules
         flags = ops.DEVICES_TRY if self._may_do_without(rules) else 0
         return [ops.device_program(_DEVICES, path=path, program=program(devices.reduce(rules)), flags=flags)]
-
-    def write(self, path: str, write: "Callable[..., None]") -> None:
-        """Write the settings to the cgroup; `write` says how refusals are dealt with."""
-        if not path:
-            if all(setting.idle for setting in self.settings):
-                return
-            raise Error("the container has no cgroup to limit it with", kind="missing")
-        enabled = set(read_value(path + "/cgroup.controllers").split())
-        for setting in self.settings:
-            if setting.controller and setting.controller not in enabled and not setting.idle:
-                raise not_enabled(setting.choices[0][0], setting.controller, setting.location, path)
-        fd = self.host.open_dir(path)
-        try:
-            write(self.host, lambda _: fd, self.settings)
-        finally:
-            posix.close(fd)
-
-    def write_rules(self, path: str) -> None:
-        """Write the device rules."""
-        if self.rules is not None:
-            from pyoci.cgroups.bpf import program
-
-            attach(self.host, path, program(devices.reduce(self.rules)), self._may_do_without(self.rules))
 
     def _may_do_without(self, rules: "list[devices.Rule]") -> bool:
         """Whether it is no error not to be permitted: never in a user namespace; there only nodes bound in exist."""

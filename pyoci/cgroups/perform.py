@@ -90,15 +90,13 @@ def _fill_cpuset(work: "Work", where: str, fields: "Any") -> None:
 
 
 def _hand_down(work: "Work", where: str, fields: "Any") -> None:
-    from pyoci.cgroups.host import read_value
     from pyoci.cgroups.limits_v2 import enable
 
     path, base, controllers = fields
     files = _files(work)
     if files.has(path):
         enable(files.host, base, path, set(controllers) if controllers else None)
-        if not controllers:
-            work.enabled = set(read_value(path + "/cgroup.controllers").split())
+        work.enabled = None  # may have changed
 
 
 def _cgroup_type(work: "Work", where: str, fields: "Any") -> None:
@@ -125,10 +123,10 @@ def _limit(work: "Work", where: str, fields: "Any") -> None:
     path, choices, controller, flags = fields
     files = _files(work)
     if not files.has(path):
-        if flags & ops.LIMIT_IDLE:
+        if flags:
             return
         raise files.no_cgroup(controller)
-    if files.VERSION == 2 and controller and controller not in work.enabled and not flags & ops.LIMIT_IDLE:
+    if files.VERSION == 2 and controller and not flags and not _is_enabled(work, path, controller):
         from pyoci.cgroups.limits_v2 import not_enabled
 
         raise not_enabled(choices[0], controller, where, path)
@@ -137,9 +135,19 @@ def _limit(work: "Work", where: str, fields: "Any") -> None:
     except OSError as error:
         import errno
 
-        if error.errno not in (errno.EINVAL, errno.EBUSY):
-            raise _refused(files.host, path, choices, where, error.errno or 0) from None
-        work.refused.append((where, path, choices, flags))
+        if error.errno in (errno.EINVAL, errno.EBUSY):
+            work.refused.append((where, path, choices, flags))
+        elif not flags & ops.LIMIT_TRY:
+            raise _refused(path, choices, where, error.errno or 0) from None
+
+
+def _is_enabled(work: "Work", path: str, controller: str) -> bool:
+    """Whether the cgroup of v2 has a controller."""
+    if work.enabled is None:
+        from pyoci.cgroups.host import read_value
+
+        work.enabled = set(read_value(path + "/cgroup.controllers").split())
+    return controller in work.enabled
 
 
 def _limit_again(work: "Work", where: str, fields: "Any") -> None:
@@ -148,7 +156,8 @@ def _limit_again(work: "Work", where: str, fields: "Any") -> None:
         try:
             _write_first(host, path, choices, flags)
         except OSError as error:
-            raise _refused(host, path, choices, place, error.errno or 0) from None
+            if not flags & ops.LIMIT_TRY:
+                raise _refused(path, choices, place, error.errno or 0) from None
     work.refused = []
 
 
@@ -166,15 +175,10 @@ def _write_first(host: "Host", path: str, choices: "tuple[str, ...]", flags: int
         raise FileNotFoundError(errno.ENOENT, "")
 
 
-def _refused(host: "Host", path: str, choices: "tuple[str, ...]", where: str, number: int) -> Error:
-    from pyoci.cgroups.settings import Setting, explain
+def _refused(path: str, choices: "tuple[str, ...]", where: str, number: int) -> Error:
+    from pyoci.cgroups.settings import explain
 
-    pairs = [(choices[at], choices[at + 1]) for at in range(0, len(choices), 2)]
-    fd = host.open_dir(path)
-    try:
-        return explain(host, fd, Setting("", where, *pairs), number)
-    finally:
-        posix.close(fd)
+    return explain(path, choices, where, number)
 
 
 def _delegate(work: "Work", where: str, fields: "Any") -> None:
@@ -232,6 +236,19 @@ def _start_unit(work: "Work", where: str, fields: "Any") -> None:
     work.manager.start(work, properties)
 
 
+def _change_unit(work: "Work", where: str, fields: "Any") -> None:
+    _, _, properties = fields
+    work.manager.set_properties(properties)
+
+
+def _freeze(work: "Work", where: str, fields: "Any") -> None:
+    work.manager.freeze()
+
+
+def _thaw(work: "Work", where: str, fields: "Any") -> None:
+    work.manager.thaw()
+
+
 DOES = {
     ops.MAKE_CGROUP: _make_cgroup,
     ops.FILL_CPUSET: _fill_cpuset,
@@ -243,4 +260,7 @@ DOES = {
     ops.DEVICE_RULES: _device_rules,
     ops.DEVICE_PROGRAM: _device_program,
     ops.START_UNIT: _start_unit,
+    ops.CHANGE_UNIT: _change_unit,
+    ops.FREEZE: _freeze,
+    ops.THAW: _thaw,
 }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def plan(
+def compile_v1(
     host: Host,
     layout: Layout,
     cgroups_path: str,

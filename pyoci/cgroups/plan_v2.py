@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
 
-def plan(
+def compile_v2(
     host: Host,
     layout: Layout,
     cgroups_path: str,

@@ -1,12 +1,11 @@
-"""Setting: one value of linux.resources on its way to one file; and the pass that writes them."""
+"""Setting: one value of linux.resources on its way to one file; Section: linux.resources, read with a check."""
 
-from pyoci.cgroups.host import Host
+from pyoci.cgroups.host import read_value
 from pyoci.errors import Error
 from pyoci.plan import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Optional
 
     from pyoci.plan.ops import RuntimeStep
@@ -106,112 +105,16 @@ class Section:
         return list(self._values.items())
 
 
-def write_all(host: Host, directory: "Callable[[str], int]", settings: "list[Setting]") -> None:
-    """Write the settings in order; `directory` gives the open cgroup for a controller.
-
-    The kernel holds neighbours against each other (memory limit and memory+swap limit, quota and burst, quota and
-    period), and which of the two must go first depends on the values before. What it refuses with EINVAL or EBUSY is
-    therefore tried once more when the others are written.
-    """
-    refused = [setting for setting in settings if not _write(host, directory(setting.controller), setting)]
-    for setting in refused:
-        _write_or_explain(host, directory(setting.controller), setting)
-
-
-def change_all(
-    host: Host,
-    directory: "Callable[[str], int]",
-    settings: "list[Setting]",
-    tell: "Optional[Callable[[], None]]" = None,
-) -> None:
-    """write_all() for a cgroup in use: if one write is refused, what was written before it is put back.
-
-    tell: has systemd know of it, too, after which the files are written again: it writes them itself, rounded. If it
-    raises Error, all of them are put back.
-    """
-    before = []
-    for setting in settings:
-        fd = directory(setting.controller)
-        for file, value in setting.choices:
-            try:
-                before.append((fd, file, former(host.read(fd, file), file, value)))
-            except OSError:
-                continue
-            break
-    try:
-        write_all(host, directory, settings)
-        if tell is not None:
-            tell()
-            write_all(host, directory, settings)
-    except Error:
-        for fd, file, value in [*reversed(before), *before]:  # twice: neighbours again
-            try:
-                host.write(fd, file, value)
-            except OSError:
-                pass
-        raise
-
-
-def changing(tell: "Optional[Callable[[], None]]") -> "Callable[..., None]":
-    """change_all() as Limits.write() takes it."""
-    return lambda host, directory, settings: change_all(host, directory, settings, tell)
-
-
-def former(text: str, file: str, new: str) -> str:
-    """What to write to a file to get back what it holds now, as far as writing `new` would change it."""
-    device, space, _ = new.partition(" ")
-    if not space or ":" not in device:
-        return text.strip()
-    for line in text.splitlines():
-        if line.startswith(device + " "):
-            return line
-    if file == "io.max":
-        return f"{device} rbps=max wbps=max riops=max wiops=max"
-    return f"{device} {'default' if 'weight' in file else '0'}"
-
-
-def _write(host: Host, fd: int, setting: Setting) -> bool:
-    try:
-        _write_first(host, fd, setting)
-    except OSError as error:
-        import errno
-
-        if error.errno in (errno.EINVAL, errno.EBUSY):
-            return False
-        raise explain(host, fd, setting, error.errno or 0) from None
-    return True
-
-
-def _write_or_explain(host: Host, fd: int, setting: Setting) -> None:
-    try:
-        _write_first(host, fd, setting)
-    except OSError as error:
-        raise explain(host, fd, setting, error.errno or 0) from None
-
-
-def _write_first(host: Host, fd: int, setting: Setting) -> None:
-    for file, value in setting.choices:
-        try:
-            host.write(fd, file, value)
-        except FileNotFoundError:
-            continue
-        return
-    if not setting.idle:
-        import errno
-
-        raise FileNotFoundError(errno.ENOENT, "")
-
-
-def explain(host: Host, fd: int, setting: Setting, number: int) -> Error:
-    """The error for a write that the kernel refused."""
+def explain(path: str, choices: "tuple[str, ...]", where: str, number: int) -> Error:
+    """The error for a write that the kernel refused. path: of the cgroup; choices, where: as in a step LIMIT."""
     import errno
 
-    file, value = setting.choices[0]
+    file, value = choices[:2]
     text = hint = ""
     if number == errno.ENOENT:
-        hint = f"this kernel has no {' or '.join(name for name, _ in setting.choices)} here"
+        hint = f"this kernel has no {' or '.join(choices[::2])} here"
     elif file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes") and number == errno.EBUSY:
-        text = _memory_in_use(host, fd, value)
+        text = _memory_in_use(path, value)
     elif file.startswith("cpuset."):
         hint = "the machine, or the parent cgroup, does not have all of these"
     elif number == errno.ENODEV and file.startswith(("io.", "blkio.")):
@@ -220,13 +123,13 @@ def explain(host: Host, fd: int, setting: Setting, number: int) -> Error:
         hint = "the parent cgroup's own limit does not allow it, or this user may not write it"
     elif number in (errno.EINVAL, errno.ERANGE):
         hint = "the kernel does not accept this value here"
-    return Error(text, location=setting.location, step=f"write {value!r} to {file}", errno=number, hint=hint)
+    return Error(text, location=where, step=f"write {value!r} to {file}", errno=number, hint=hint)
 
 
-def _memory_in_use(host: Host, fd: int, value: str) -> str:
+def _memory_in_use(path: str, value: str) -> str:
     def read(name: str) -> str:
         try:
-            return host.read(fd, name).strip()
+            return read_value(f"{path}/{name}").strip()
         except OSError:
             return "unknown"
 

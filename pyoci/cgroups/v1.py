@@ -10,9 +10,9 @@ from pyoci.fileio import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Optional
 
+    from pyoci.cgroups.change import Change
     from pyoci.plan.ops import RuntimeStep
 
 FREEZE_SECONDS = 10.0
@@ -20,7 +20,7 @@ SIGKILL = 9
 
 
 class Manager:
-    """A container's v1 cgroups. Made by plan() for a new container, by load() for one that exists.
+    """A container's v1 cgroups. Made by compile_cgroups() for a new container, by load() for one that exists.
 
     before, birth, joined, undo: what makes and removes them, as in Plan
     """
@@ -87,46 +87,66 @@ class Manager:
         if not self.empty():
             self.kill(SIGKILL)
 
-    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
-        """A descriptor of the cgroup to be born in, which the caller closes: of a v2 tree beside v1, else -1. v1's
-        cgroups a process joins later: there is time to make them. `sub` as for exec_join()."""
-        if UNIFIED not in self.paths:
-            return -1
-        try:
-            return _open_below(self.host, self.paths[UNIFIED], sub.get(UNIFIED, ""))
-        except (Error, OSError):
-            return -1
+    def places(self, sub: "dict[str, str]", init_pid: int) -> "tuple[str, ...]":
+        """Where a process of `exec` goes: a cgroup of the container's and a path below it, the next one's, and so on.
 
-    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
-        """What a process joins by itself, which is quick (csrc/init/init.c): descriptors of each hierarchy's `tasks`;
-        the caller closes them. None where something is in the way: join() moves it there, or tells what. born: whether
-        it was born in its birthplace()."""
-        if born != (UNIFIED in self.paths) or any(name and name not in self.paths for name in sub):
-            return None
-        opened: "dict[str, int]" = {}
-        try:
-            for controller, path in self.paths.items():
-                if controller != UNIFIED and path not in opened:
-                    opened[path] = _open_tasks(self.host, path, sub.get(controller, sub.get("", "")))
-        except (Error, OSError):
-            for fd in opened.values():
-                posix.close(fd)
-            return None
-        return list(opened.values())
-
-    def join(self, pid: int) -> None:
-        """Move a process, which must still have one thread only, to every hierarchy."""
-        join_all(self.host, self.paths, pid, {})
-
-    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
-        """Move a process of `exec`; `sub` maps a controller, or "" for all, to a path below the container's cgroup."""
+        sub: a controller, or "" for all, to a path below; init_pid: of the container's first process
+        """
         for controller in sub:
             if controller and controller not in self.paths:
                 hint = "the container is in no cgroup of that controller"
-                raise Error(
-                    f"unknown controller {controller} in SubCgroupPaths", step="--cgroup", hint=hint, kind="refused"
-                )
-        join_all(self.host, self.paths, pid, sub)
+                text = f"unknown controller {controller} in SubCgroupPaths"
+                raise Error(text, step="--cgroup", hint=hint, kind="refused")
+        found: "dict[str, str]" = {}
+        for controller, path in self.paths.items():
+            if path not in found:
+                found[path] = sub.get(controller, sub.get("", ""))
+        return tuple([text for place in found.items() for text in place])
+
+    def born_in(self, places: "tuple[str, ...]") -> "tuple[str, ...]":
+        """The one of these places in which a process can be born: that of a v2 tree beside v1."""
+        unified = self.paths.get(UNIFIED)
+        for at in range(0, len(places), 2):
+            if places[at] == unified:
+                return places[at : at + 2]
+        return ()
+
+    def birthplace(self, places: "tuple[str, ...]") -> int:
+        """A descriptor of the cgroup to be born in, which the caller closes: of a v2 tree beside v1, else -1. v1's
+        cgroups a process joins later: there is time to make them. places: as of born_in(), or () for the
+        container's own cgroup."""
+        unified = self.paths.get(UNIFIED, "")
+        if not unified:
+            return -1
+        try:
+            return _open_below(self.host, unified, places[1] if places else "")
+        except (Error, OSError):
+            return -1
+
+    def tasks(self, places: "tuple[str, ...]", born: bool) -> "Optional[list[int]]":
+        """What a process joins by itself, which is quick (csrc/init/init.c): descriptors of each hierarchy's `tasks`;
+        the caller closes them. None where something is in the way: join() moves it there, or tells what. born: whether
+        it was born in its birthplace()."""
+        unified = self.paths.get(UNIFIED, "")
+        if born != bool(unified):
+            return None
+        opened: "list[int]" = []
+        places = places or self.places({}, 0)
+        try:
+            for at in range(0, len(places), 2):
+                if places[at] != unified:
+                    opened.append(_open_tasks(self.host, places[at], places[at + 1]))
+        except (Error, OSError):
+            for fd in opened:
+                posix.close(fd)
+            return None
+        return opened
+
+    def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None:
+        """Move a process, which must still have one thread only, to every hierarchy."""
+        places, unified = places or self.places({}, 0), self.paths.get(UNIFIED, "")
+        for at in range(0, len(places), 2):
+            _join(self.host, pid, places[at], places[at + 1], places[at] == unified)
 
     # state
 
@@ -278,25 +298,11 @@ class Manager:
 
         return collect(self.paths)
 
-    def update(self, resources: "dict[str, Any]", tell: "Optional[Callable[[], None]]" = None) -> None:
-        """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones.
+    def change(self, resources: "dict[str, Any]") -> "Change":
+        """What gives it new limits; absent and null properties stay."""
+        from pyoci.cgroups.change import for_v1
 
-        tell: as of change_all().
-        """
-        from pyoci.cgroups.limits_v1 import Limits
-        from pyoci.cgroups.settings import changing
-
-        self._find_bases()
-        limits = Limits(self.host, self.bases, resources, "")
-        if (resources.get("memory") or {}).get("checkBeforeUpdate") and "memory" in self.paths:
-            from pyoci.cgroups.compile import check_room
-
-            check_room(resources, "", int(read_file(self.paths["memory"] + "/memory.usage_in_bytes")))
-        self.warnings = limits.warnings
-        if not resources.get("devices"):
-            limits.rules = None
-        limits.write(self.paths, changing(tell))
-        limits.write_rules(self.paths)
+        return for_v1(self, resources)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: for systemd, which wants both."""
@@ -307,12 +313,6 @@ class Manager:
         now = {key: int(read_file(f"{self.paths['cpu']}/{file}")) for key, file in files}
         return {**resources, "cpu": {**cpu, **{key: value for key, value in now.items() if not cpu.get(key)}}}
 
-    def _find_bases(self) -> None:
-        layout = self.host.layout()
-        self.bases = {name: hierarchy.mount for name, hierarchy in layout.by_controller().items()}
-        if layout.unified and self.paths.get(UNIFIED):
-            self.bases[UNIFIED] = layout.unified
-
     def mounts(self, options: "list[str]") -> "list[dict[str, Any]]":
         """What a mount of type cgroup shows: see pyoci.cgroups.mounts."""
         from pyoci.cgroups.mounts import for_v1
@@ -320,30 +320,24 @@ class Manager:
         return for_v1(self.layout or self.host.layout(), self.paths)
 
 
-def join_all(host: Host, paths: "dict[str, str]", pid: int, sub: "dict[str, str]") -> None:
-    """Write the pid to cgroup.procs of each path once, `sub` below it where given."""
-    joined: "set[str]" = set()
-    for controller, path in paths.items():
-        below = sub.get(controller, sub.get("", ""))
-        if path in joined:
-            continue
-        joined.add(path)
+def _join(host: Host, pid: int, path: str, below: str, is_unified: bool) -> None:
+    """Write the pid to cgroup.procs of a cgroup, or of one below it."""
+    try:
+        fd = _open_below(host, path, below)
         try:
-            fd = _open_below(host, path, below)
-            try:
-                host.write(fd, "cgroup.procs", str(pid))
-            finally:
-                posix.close(fd)
-        except Error as problem:
-            if problem.errno:  # it is not there: in runc's words, which scripts know
-                problem.step = f"error adding pid {pid} to cgroups: failed to write {pid}"
-            raise
-        except OSError as error:
-            import errno
+            host.write(fd, "cgroup.procs", str(pid))
+        finally:
+            posix.close(fd)
+    except Error as problem:
+        if problem.errno:  # it is not there: in runc's words, which scripts know
+            problem.step = f"error adding pid {pid} to cgroups: failed to write {pid}"
+        raise
+    except OSError as error:
+        import errno
 
-            if controller == UNIFIED and error.errno in (errno.EBUSY, errno.EOPNOTSUPP, errno.EACCES):
-                continue  # the v2 tree beside v1 limits nothing of ours
-            raise Error(step=f"join cgroup {path}", errno=error.errno or 0) from None
+        if is_unified and error.errno in (errno.EBUSY, errno.EOPNOTSUPP, errno.EACCES):
+            return  # the v2 tree beside v1 limits nothing of ours
+        raise Error(step=f"join cgroup {path}", errno=error.errno or 0) from None
 
 
 def _open_below(host: Host, path: str, below: str) -> int:

@@ -11,9 +11,9 @@ from pyoci.fileio import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Optional
 
+    from pyoci.cgroups.change import Change
     from pyoci.plan.ops import RuntimeStep
 
 FREEZE_SECONDS = 10.0
@@ -21,7 +21,7 @@ SIGKILL = 9
 
 
 class Manager:
-    """A container's v2 cgroup. Made by plan() for a new container, by load() for one that exists.
+    """A container's v2 cgroup. Made by compile_cgroups() for a new container, by load() for one that exists.
 
     path: "" for a rootless container that had to do without
     before, birth, joined, undo: what makes and removes it, as in Plan
@@ -89,33 +89,45 @@ class Manager:
         finally:
             posix.close(fd)
 
-    def fd(self) -> "Optional[int]":
-        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes; None where there is no cgroup."""
-        return self.host.open_dir(self.path) if self.path else None
-
-    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
-        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes, or -1: to move a process makes the
-        kernel wait for an RCU grace period. init_pid: of the container, for `exec`; 0 for its first process."""
-        fd = self.exec_fd(sub, init_pid) if init_pid else self.fd()
-        return -1 if fd is None else fd
-
-    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
-        """Nothing is to be joined by who was born there; None: join() has to move it."""
-        return [] if born else None
-
-    def join(self, pid: int) -> None:
-        """Move a process there, where it could not be born there."""
-        if self.path:
-            self.write("cgroup.procs", str(pid))
-
-    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> "Optional[int]":
-        """A descriptor for the clone of an `exec`: the container's cgroup, or `sub[""]` below it."""
+    def places(self, sub: "dict[str, str]", init_pid: int) -> "tuple[str, ...]":
+        """Where a process of `exec` goes: a cgroup and a path below it. sub: "" to that path; init_pid: of the
+        container's first process."""
+        below = _one_sub(sub)
         if not self.path:
-            return None
+            return ()
+        return (self.path, below) if below else (self._home(init_pid), "")
+
+    def born_in(self, places: "tuple[str, ...]") -> "tuple[str, ...]":
+        """The one of these places in which a process can be born: the only one."""
+        return places
+
+    def birthplace(self, places: "tuple[str, ...]") -> int:
+        """A descriptor for clone3's CLONE_INTO_CGROUP, which the caller closes, or -1: to move a process makes the
+        kernel wait for an RCU grace period. places: as places() has them, or () for the container's own cgroup."""
+        if not self.path:
+            return -1
+        path, below = places or (self.path, "")
+        if not below:
+            return self.host.open_dir(path)
         from pyoci.cgroups.subpath import leaf_in
 
-        below = _one_sub(sub)
-        return leaf_in(self.host, self.path, below) if below else self.host.open_dir(self._home(init_pid))
+        return leaf_in(self.host, path, below)
+
+    def tasks(self, places: "tuple[str, ...]", born: bool) -> "Optional[list[int]]":
+        """Nothing is to be joined by a process that was born there; None: join() has to move it."""
+        return [] if born else None
+
+    def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None:
+        """Move a process there, where it could not be born there."""
+        fd = self.birthplace(places)
+        if fd < 0:
+            return
+        try:
+            self.host.write(fd, "cgroup.procs", str(pid))
+        except OSError as error:
+            raise Error(step=f"join cgroup {self.path}", errno=error.errno or 0) from None
+        finally:
+            posix.close(fd)
 
     def _home(self, init_pid: int) -> str:
         """Where a process can be: the container's cgroup, unless init (systemd, say) moved itself below and gave
@@ -132,18 +144,6 @@ class Manager:
                 home = tree.join(self.base, tree.components(line[3:]))
                 return home if home.startswith(self.path + "/") else self.path
         return self.path
-
-    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
-        """Move a process of `exec` there, where it could not be born there."""
-        fd = self.exec_fd(sub, init_pid)
-        if fd is None:
-            return
-        try:
-            self.host.write(fd, "cgroup.procs", str(pid))
-        except OSError as error:
-            raise Error(step=f"join cgroup {self.path}", errno=error.errno or 0) from None
-        finally:
-            posix.close(fd)
 
     # state
 
@@ -227,22 +227,11 @@ class Manager:
 
         return collect(self.path)
 
-    def update(self, resources: "dict[str, Any]", tell: "Optional[Callable[[], None]]" = None) -> None:
-        """Change limits; absent and null properties stay. Device rules, if there are any, replace the former ones
-        in one step, so that there is no moment without. tell: as of change_all()."""
-        from pyoci.cgroups.limits_v2 import Limits
-        from pyoci.cgroups.settings import changing
+    def change(self, resources: "dict[str, Any]") -> "Change":
+        """What gives it new limits; absent and null properties stay."""
+        from pyoci.cgroups.change import for_v2
 
-        limits = Limits(self.host, self.base, self.with_quota_and_period(resources), "")
-        if (resources.get("memory") or {}).get("checkBeforeUpdate") and self.path:
-            from pyoci.cgroups.compile import check_room
-
-            check_room(resources, "", int(read_file(self.path + "/memory.current")))
-        self.warnings = limits.warnings
-        if not resources.get("devices"):
-            limits.rules = None
-        limits.write(self.path, changing(tell))
-        limits.write_rules(self.path)
+        return for_v2(self, resources)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: cpu.max is both."""

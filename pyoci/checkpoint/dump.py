@@ -8,7 +8,7 @@ from typing import Any
 
 from pyoci.checkpoint import mounts
 from pyoci.checkpoint.criu import Criu, Directories, load_messages, make_directory
-from pyoci.checkpoint.options import CriuOptions, common, joined
+from pyoci.checkpoint.request import CGROUP_MODES, CriuOptions, common, joined
 from pyoci.container.state import Entry
 from pyoci.errors import Error
 
@@ -46,7 +46,7 @@ def checkpoint(entry: Entry, options: CriuOptions) -> None:
 
 
 def _request(messages: Any, options: CriuOptions, config: dict[str, Any], entry: Entry, pid: int) -> Any:
-    request = common(messages, options, config)
+    request = messages.Options(**common(options, config))
     request.pid, request.root, request.log_file = pid, entry.record["rootfs"], "dump.log"
     paths = entry.record["cgroup"]["cgroup_paths"]
     freezer = paths.get("freezer") or paths.get("")  # v1, v2
@@ -54,7 +54,7 @@ def _request(messages: Any, options: CriuOptions, config: dict[str, Any], entry:
         request.freeze_cgroup = freezer
     own, others = hierarchies(entry.record["cgroup"], pid)
     if not own:
-        request.manage_cgroups_mode = messages.CGROUP_MODES["ignore"]
+        request.manage_cgroups_mode = CGROUP_MODES["ignore"]
     elif others:
         request.cgroup_dump_controller.extend(own)
     request.leave_running = options.has("leave-running")

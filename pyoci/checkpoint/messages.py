@@ -14,7 +14,6 @@ from google.protobuf import (  # type: ignore[import-untyped, import-not-found, 
 )
 
 DUMP, RESTORE, PRE_DUMP, NOTIFY, VERSION = 1, 2, 4, 6, 10
-CGROUP_MODES = {"ignore": 0, "soft": 3, "full": 4, "strict": 5}
 _INT32, _UINT32, _BOOL, _STRING, _MESSAGE = 5, 13, 8, 9, 11
 _KINDS = {"int": _INT32, "uint": _UINT32, "bool": _BOOL, "text": _STRING}
 

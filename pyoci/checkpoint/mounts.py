@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pyoci import _shim
-from pyoci.errors import Error
 from pyoci.fileio import read_file
-from pyoci.linux import kernel
 from pyoci.linux.mountinfo import Mount, mounts
 from pyoci.paths import clean
 
@@ -64,41 +61,16 @@ def hierarchies(config: Config, parts: list[dict[str, Any]]) -> list[tuple[str, 
     return found
 
 
-def make_points(config: Config, rootfs: str, bundle: str) -> None:
-    """Makes what is missing to mount on: an imported root filesystem has none of the directories that create made."""
-    root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    sources = dict(binds(config, bundle))
-    try:
-        covered: list[str] = []
-        for mount in config.get("mounts") or []:
-            point = _point(mount)
-            if not any(point.startswith(above + "/") for above in covered):
-                _make(root, point, os.path.isfile(sources.get(point, "")))
-            covered.append(point)
-    finally:
-        os.close(root)
+def points(config: Config, sources: dict[str, str]) -> list[tuple[str, bool]]:
+    """Where mounts of a config go that no earlier mount covers, each with whether a file is mounted there.
 
-
-def _make(root: int, point: str, is_file: bool) -> None:
-    done = ""
-    parts = [part for part in point.split("/") if part]
-    for number, part in enumerate(parts):
-        done += f"/{part}"
-        flags = kernel.O_PATH | os.O_CLOEXEC
-        fd = _shim.openat2(root, done.encode(), flags, 0, kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS)
-        if fd >= 0:
-            os.close(fd)
-            continue
-        above = done.rsplit("/", 1)[0] or "/"
-        parent = _shim.openat2(root, above.encode(), flags | os.O_DIRECTORY, 0, kernel.RESOLVE_IN_ROOT)
-        if parent < 0:
-            raise Error(f"open {above} in the rootfs", errno=-parent)
-        try:
-            if is_file and number == len(parts) - 1:
-                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
-            else:
-                os.mkdir(part, 0o755, dir_fd=parent)
-        except OSError as problem:
-            raise Error(f"make {done} in the rootfs", errno=problem.errno or 0) from None
-        finally:
-            os.close(parent)
+    sources: of binds, as of binds()
+    """
+    found: list[tuple[str, bool]] = []
+    covered: list[str] = []
+    for mount in config.get("mounts") or []:
+        point = _point(mount)
+        if not any(point.startswith(above + "/") for above in covered):
+            found.append((point, os.path.isfile(sources.get(point, ""))))
+        covered.append(point)
+    return found

@@ -61,7 +61,10 @@ COMMANDS = {
     "kill": ("kill", "main", 1, 2, "mixed", "all/a"),
     "list": ("list", "main", 0, 0, "mixed", "format/f:text quiet/q"),
     "pause": ("lifecycle", "pause", 1, 1, "mixed", ""),
-    "plan": ("show", "plan", 0, 0, "mixed", "bundle/b:text exec:text process/p:text delete:text json no-pivot"),
+    "plan": ("show", "plan", 0, 0, "mixed",
+        "bundle/b:text exec:text process/p:text cgroup:list ignore-paused update:text resources/r:text delete:text"
+        " restore image-path:text work-path:text json no-pivot",
+    ),
     "ps": ("ps", "main", 1, -1, "first", "format/f:text"),
     "restore": ("checkpoint", "restore", 1, 1, "mixed",
         "image-path:text work-path:text tcp-established ext-unix-sk shell-job lazy-pages file-locks"

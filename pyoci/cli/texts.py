@@ -144,16 +144,21 @@ COMMANDS = {
     "pause": ("ID", "freeze a container", "Freezes every process of a container until `resume`.", {}),
     "plan": (
         "[option...]",
-        "print what create, exec or delete would do, and do nothing",
+        "print what create, exec, update, delete or restore would do, and do nothing",
         "Compiles the bundle and prints each step in order: who does it (`init`, the `runtime`, or `both`, where they\n"
         "meet), what, and the place in config.json that asked for it; then the steps of `delete`, what would be\n"
         "ignored, and what this host or the bundle lacks (`missing`). What lacks does not change the exit status: the\n"
-        "plan is there. `validate --host` has a status that tells. With --exec or --delete: the plan of that command\n"
-        "for a container that exists.",
+        "plan is there. `validate --host` has a status that tells. With --exec, --update or --delete: the plan of\n"
+        "that command for a container that exists. With --restore: that of `restore` for the bundle.",
         {
             "exec": ("ID", "print what `exec` would do in this container"),
             "process": ("FILE", "with --exec: the process (default: the container's own)"),
+            "cgroup": ("[CONTROLLER,...:]PATH", "with --exec: join a cgroup below the container's; may be repeated"),
+            "ignore-paused": ("", "with --exec: also into a paused container"),
+            "update": ("ID", "print what `update` would do to this container"),
+            "resources": ("FILE", "with --update: the object `resources` from FILE, or from standard input with -"),
             "delete": ("ID", "print what `delete` would do to this container"),
+            "restore": ("", "print what `restore` would do with this bundle"),
             "json": ("", "print it as JSON"),
         },
     ),

@@ -68,7 +68,7 @@ def compile_config(
 ) -> "tuple[Manager, Plan]":
     """The same for a config that has been read and checked."""
     pyoci.mark("compile")
-    manager = cgroups.plan(config, container, driver=driver)
+    manager = cgroups.compile_cgroups(config, container, driver=driver)
     request = Request(config, Host(), options.bundle, container)
     request.cgroup_mounts = manager.mounts
     request.filters = store.path
@@ -86,13 +86,13 @@ def compile_config(
         request.state = lambda status: _halves(hook_state(config, container, options.bundle, status, -1))
     plan = compile_create(request, hook_env)
     plan.warnings[:0] = manager.warnings
-    complete(plan, manager, config, options)
+    complete(plan, manager, request, options)
     return manager, plan
 
 
-def complete(plan: "Plan", manager: "Manager", config: "dict[str, Any]", options: "CreateOptions") -> None:
+def complete(plan: "Plan", manager: "Manager", request: "Request", options: "CreateOptions") -> None:
     """Adds to the plan of a container's first process what the runtime does beside it: cgroups, hooks, files."""
-    plan.before = [ops.note(""), *manager.before]
+    plan.before = [ops.note("", request.rootfs), *manager.before]
     plan.birth, plan.joined = manager.birth, manager.joined
     plan.going.append(ops.record(""))
     if plan.has(ops.FORK):
@@ -105,6 +105,7 @@ def complete(plan: "Plan", manager: "Manager", config: "dict[str, Any]", options
     if options.pid_file:
         plan.last.append(ops.pid_file("--pid-file", options.pid_file))
     plan.undo[:0] = manager.undo
+    config = request.config
     if config.get("hooks"):
         from pyoci.plan.hooks import runtime_hooks
 
@@ -148,7 +149,7 @@ class Creation(Work):
         self.master = -1
         self.hooked = False
 
-    def note(self) -> None:
+    def note(self, rootfs: str) -> None:
         """Writes down what is going to be made, before it is made: a command killed at any later instant leaves enough
         for `delete --force`."""
         config, options = self.config, self.options
@@ -159,7 +160,7 @@ class Creation(Work):
             "init_process_start": 0,
             "created": _now(),
             "bundle": options.bundle,
-            "rootfs": Request(config, Host(), options.bundle, "").rootfs,
+            "rootfs": rootfs,
             "annotations": config.get("annotations") or {},
             "owner": "",
             "no_pivot": options.no_pivot,
@@ -170,6 +171,8 @@ class Creation(Work):
             "cgroup": self.manager.record(),
             "undo": as_record(self.plan.undo),
         }
+        if self.plan.started:
+            self.entry.record["poststart"] = as_record(self.plan.started)
         self.entry.save()
         self.entry.save_config(self.data)
         if options.notify_socket:
@@ -194,7 +197,7 @@ class Creation(Work):
         try:
             pyoci.mark("cgroup")
             perform(self.plan.before, self)
-            launch.cgroup = self.manager.birthplace({}, 0)
+            launch.cgroup = self.manager.birthplace(())
             return launch.run()
         finally:
             launch.close_files()
@@ -239,7 +242,7 @@ class Creation(Work):
         pyoci.mark("cgroup")
         self.process = process
         perform(self.plan.birth, self)
-        tasks = self.manager.tasks({}, 0, self.launch.cgroup >= 0)
+        tasks = self.manager.tasks((), self.launch.cgroup >= 0)
         if tasks is None:
             self.manager.join(process.pid)
         else:

@@ -158,13 +158,13 @@ def _undo(entry: Entry) -> "list[list[Any]]":
         return undo_of(entry)
     undo: "list[list[Any]]" = entry.record.get("undo") or []
     for step in undo:
-        if not _is_step(entry, step):
+        if not is_step(entry, step):
             hint = "the container was made by another version of pyoci: use that one"
             raise Error(f"{entry.path}/state.json has a step {step} that is none", hint=hint, kind="version")
     return undo
 
 
-def _is_step(entry: Entry, step: "Any") -> bool:
+def is_step(entry: Entry, step: "Any") -> bool:
     """Whether it is one of ours, with the fields that it has, and its container has what it takes back."""
     if type(step) is not list or len(step) != 3:
         return False
@@ -233,11 +233,12 @@ def _poststop(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields
 
 
 def _release_root(entry: Entry, manager: "Manager", warn: "Warn", where: str, fields: "Any") -> None:
-    if not entry.record.get("criu_work"):
+    work = fields[0] if fields else entry.record.get("criu_work")  # where an older pyoci noted it
+    if not work:
         return
-    from pyoci.container.criu_mounts import unmount
+    from pyoci.container.criu_mounts import release
 
-    unmount(entry)
+    release(entry, work)
 
 
 _UNDOES = {
@@ -250,7 +251,7 @@ _UNDOES = {
 }
 _NONE: "tuple[tuple[type, ...], ...]" = ((),)
 _FIELDS = {  # what types they may have: lists are tuples before they are written down
-    "release_root": _NONE,
+    "release_root": ((), (str,)),
     "remove_cgroup": ((str, list), (str, tuple)),
     "stop_unit": ((str, int),),
     "leave_resctrl": _NONE,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
+    from pyoci.cgroups import Manager
     from pyoci.container.state import Store
     from pyoci.options import ExecOptions
     from pyoci.plan.model import Plan
@@ -100,8 +101,9 @@ def execute(
     if pidfd < 0 or start_time(pid) != entry.record["init_process_start"]:
         raise Error("cannot exec in a stopped container", kind="state")
     try:
-        plan = _compile(entry, process, options, pid)
-        joined = _Execution(entry, options, pid, streams).run(plan, pidfd)
+        manager = entry.manager()
+        plan = _compile(entry, manager, process, options, pid)
+        joined = _Execution(entry, manager, options, pid, streams).run(plan, pidfd)
         plan.tell(warn)
         return joined
     finally:
@@ -112,7 +114,7 @@ def plan_exec(entry: Entry, process: "dict[str, Any]", options: "ExecOptions") -
     """What `exec` would do. Errors: as of execute()."""
     pid = _running(entry, options)
     check_process(process)
-    return _compile(entry, process, options, pid)
+    return _compile(entry, entry.manager(), process, options, pid)
 
 
 def _running(entry: Entry, options: "ExecOptions") -> int:
@@ -128,7 +130,7 @@ def _running(entry: Entry, options: "ExecOptions") -> int:
     return entry.pid()
 
 
-def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
+def _compile(entry: Entry, manager: "Manager", process: "dict[str, Any]", options: "ExecOptions", pid: int) -> "Plan":
     pyoci.mark("compile")
     config = entry.config()
     config["process"] = complete(process, config.get("process") or {})
@@ -138,6 +140,7 @@ def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pi
     request.no_new_keyring = entry.record["no_new_keyring"]
     request.keep, request.keep_owner = options.preserve_fds, options.keep_owner
     plan = compile_exec(request, pid)
+    _compile_cgroups(plan, manager, options, pid)
     if entry.record.get("resctrl"):
         plan.parent.insert(0, ops.join_resctrl("linux.intelRdt", entry.record["resctrl"]))
     if options.pidfd_socket:
@@ -145,6 +148,24 @@ def _compile(entry: Entry, process: "dict[str, Any]", options: "ExecOptions", pi
     if options.pid_file:
         plan.started.append(ops.pid_file("--pid-file", options.pid_file))
     return plan
+
+
+def _compile_cgroups(plan: "Plan", manager: "Manager", options: "ExecOptions", pid: int) -> None:
+    sub: "dict[str, str]" = {}
+    if options.cgroup:
+        from pyoci.cgroups.subpath import parse
+
+        sub = parse(options.cgroup)
+    where, places = "--cgroup" if options.cgroup else "", manager.places(sub, pid)
+    if not places:
+        return
+    if options.ignore_paused:  # born into a frozen cgroup it would hold us, too
+        plan.birth.append(ops.enter_cgroups(where, places=places, flags=ops.ENTER_MOVED))
+        return
+    place = manager.born_in(places)
+    if place:
+        plan.before.append(ops.born_in(where, place))
+    plan.birth.append(ops.enter_cgroups(where, places=places, flags=0))
 
 
 def complete(process: "dict[str, Any]", own: "dict[str, Any]") -> "dict[str, Any]":
@@ -166,9 +187,11 @@ def complete(process: "dict[str, Any]", own: "dict[str, Any]") -> "dict[str, Any
 class _Execution(Work):
     __slots__ = ("init", "master", "options", "plan", "streams")
 
-    def __init__(self, entry: Entry, options: "ExecOptions", init: int, streams: "Optional[Streams]") -> None:
+    def __init__(
+        self, entry: Entry, manager: "Manager", options: "ExecOptions", init: int, streams: "Optional[Streams]"
+    ) -> None:
         self.streams = streams
-        super().__init__(entry, entry.manager())
+        super().__init__(entry, manager)
         self.options = options
         self.init = init
         self.master = -1
@@ -179,20 +202,15 @@ class _Execution(Work):
         launch.extra = pidfd
         if self.streams is not None:
             launch.files = self.streams.files
-        from pyoci.cgroups.subpath import parse
-
-        sub, manager = parse(self.options.cgroup), self.manager
-        if not self.options.ignore_paused:  # born into a frozen cgroup it would hold us, too
-            launch.cgroup = manager.birthplace(sub, self.init)
+        perform(plan.before, self)
+        launch.cgroup = self.cgroup
 
         def on_birth(process: Process) -> None:
             pyoci.mark("cgroup")
-            tasks = None if self.options.ignore_paused else manager.tasks(sub, self.init, launch.cgroup >= 0)
-            if tasks is None:
-                manager.exec_join(process.pid, sub, self.init)
-            else:
-                launch.tasks = tasks
             self.process = process
+            perform(plan.birth, self)
+            if self.tasks is not None:
+                launch.tasks = self.tasks
             perform(plan.parent, self)
 
         launch.on_birth = on_birth

@@ -59,20 +59,21 @@ def limits_memory(resources: "dict[str, Any]") -> bool:
     return bool(resources.get("memory")) or any(name in (resources.get("unified") or ()) for name in names)
 
 
-def update_and_watch(entry: "Entry", manager: "Manager", resources: "dict[str, Any]") -> None:
-    """An update that the kernel may kill for: it does so before the write returns.
+def watching(entry: "Entry", manager: "Manager", update: "Callable[[], None]") -> "list[str]":
+    """Does an update that the kernel may kill for, which it does before the write returns.
 
-    Errors: Error when it has ended the first process; a warning when others.
+    Errors: Error when it has ended the first process; a warning is returned when others.
     """
     pid, before = entry.pid(), manager.oom_kills()
     try:
-        manager.update(resources)
+        update()
     except (Error, OSError):
         _refuse_ended(entry, pid)
         raise
-    if manager.oom_kills() != before:
-        _refuse_ended(entry, pid)
-        manager.warnings.append("memory.limit: for lack of memory the kernel has killed processes of the container")
+    if manager.oom_kills() == before:
+        return []
+    _refuse_ended(entry, pid)
+    return ["memory.limit: for lack of memory the kernel has killed processes of the container"]
 
 
 def _refuse_ended(entry: "Entry", pid: int) -> None:

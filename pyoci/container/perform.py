@@ -12,7 +12,7 @@ from pyoci.plan import ops
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, Optional
 
     from pyoci.cgroups import Manager
     from pyoci.container.state import Entry
@@ -25,25 +25,32 @@ class Work:
 
     entry:   the container's, whose record is written as they say
     manager: its cgroups, as far as they are made
-    process: that is being made, or None before it is born
-    enabled: controllers that the cgroup of v2 has got
+    process: that is being made, once it is born
+    cgroup:  descriptor of the cgroup in which it is born, or -1; the launcher's to close, as are
+    tasks:   files by which it joins its cgroups; None: none but the one that it was born in
+    enabled: controllers that the cgroup of v2 has got, or None where nobody has looked
     refused: limits that wait for their neighbours, see LIMIT_AGAIN
     fresh:   cgroups that were not there before
     """
 
-    __slots__ = ("enabled", "entry", "fresh", "manager", "process", "refused")
+    __slots__ = ("cgroup", "enabled", "entry", "fresh", "manager", "process", "refused", "tasks")
 
     process: "Process"
 
     def __init__(self, entry: "Entry", manager: "Manager") -> None:
         self.entry = entry
         self.manager = manager
-        self.enabled: "set[str]" = set()
+        self.enabled: "Optional[set[str]]" = None
         self.refused: "list[tuple[str, str, tuple[str, ...], int]]" = []
         self.fresh: "list[str]" = []
+        self.cgroup = -1
+        self.tasks: "Optional[list[int]]" = None
 
-    def note(self) -> None:
+    def note(self, rootfs: str) -> None:
         """Does NOTE: writes down what is going to be made."""
+
+    def restore(self, fields: "Any") -> None:
+        """Does RESTORE: has CRIU make the processes."""
 
     def remember(self) -> None:
         """Does RECORD: writes down the process."""
@@ -98,7 +105,15 @@ def _rlimit(work: Work, where: str, fields: "Any") -> None:
 def _resctrl(work: Work, where: str, fields: "Any") -> None:
     from pyoci.container.resctrl import enter_step
 
-    enter_step(work.entry, fields, work.process.pid)
+    enter_step(work, fields)
+
+
+def _schemata(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.resctrl import write_lines
+    from pyoci.plan.intel_rdt import Tree
+
+    tree, group, lines = fields
+    write_lines(Tree(tree), group, lines)
 
 
 def _join_resctrl(work: Work, where: str, fields: "Any") -> None:
@@ -123,7 +138,20 @@ def _hook(work: Work, where: str, fields: "Any") -> None:
 
 
 def _note(work: Work, where: str, fields: "Any") -> None:
-    work.note()
+    work.note(fields[0])
+
+
+def _born_in(work: Work, where: str, fields: "Any") -> None:
+    work.cgroup = work.manager.birthplace(fields[0])
+
+
+def _enter_cgroups(work: Work, where: str, fields: "Any") -> None:
+    """A process that joins by itself is there at once; the kernel takes a while to move another one."""
+    places, flags = fields
+    if not flags & ops.ENTER_MOVED:
+        work.tasks = work.manager.tasks(places, work.cgroup >= 0)
+    if work.tasks is None:
+        work.manager.join(work.process.pid, places)
 
 
 def _record(work: Work, where: str, fields: "Any") -> None:
@@ -153,9 +181,48 @@ def _pid_file(work: Work, where: str, fields: "Any") -> None:
     write_pid_file(fields[0], work.process.pid)
 
 
+def _keep_config(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.json.document import dump
+
+    name, value = fields
+    config = work.entry.config()
+    linux = config.setdefault("linux", {})
+    if value is None:
+        linux.pop(name, None)
+    else:
+        linux[name] = value
+    work.entry.save_config(dump(config).encode())
+
+
+def _make_points(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.criu_mounts import make_points
+
+    make_points(*fields)
+
+
+def _lend_root(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.criu_mounts import lend
+
+    lend(work.entry, fields[0], where)
+
+
+def _release_root(work: Work, where: str, fields: "Any") -> None:
+    from pyoci.container.criu_mounts import release
+
+    release(work.entry, fields[0])
+    record = work.entry.record
+    record["undo"] = [step for step in record["undo"] if step[0] != "release_root"]
+
+
+def _restore(work: Work, where: str, fields: "Any") -> None:
+    work.restore(fields)
+
+
 _DOES = {
     ops.NOTE: _note,
     ops.RECORD: _record,
+    ops.BORN_IN: _born_in,
+    ops.ENTER_CGROUPS: _enter_cgroups,
     ops.UID_MAP: _writes("uid_map"),
     ops.GID_MAP: _writes("gid_map"),
     ops.SETGROUPS: _writes("setgroups"),
@@ -164,6 +231,7 @@ _DOES = {
     ops.OOM_SCORE_ADJ: _writes("oom_score_adj"),
     ops.RESCTRL: _resctrl,
     ops.JOIN_RESCTRL: _join_resctrl,
+    ops.SCHEMATA: _schemata,
     ops.NET_DEVICE: _net_device,
     ops.RUNTIME_HOOK: _hook,
     ops.RLIMIT: _rlimit,
@@ -171,6 +239,11 @@ _DOES = {
     ops.RELEASE_NETWORK: _release_network,
     ops.SEND_PIDFD: _send_pidfd,
     ops.PID_FILE: _pid_file,
+    ops.KEEP_CONFIG: _keep_config,
+    ops.MAKE_POINTS: _make_points,
+    ops.LEND_ROOT: _lend_root,
+    ops.RELEASE_ROOT: _release_root,
+    ops.RESTORE: _restore,
 }
 
 

@@ -54,6 +54,13 @@ def undo_of(entry: "Entry") -> "list[list[Any]]":
     ]
 
 
+def poststart_of(entry: "Entry") -> "list[list[Any]]":
+    """The poststart hooks of a container of a pyoci that did not write them down."""
+    from pyoci.plan.hooks import runtime_hooks
+
+    return [["runtime_hook", where, [*fields]] for _, where, fields in runtime_hooks(entry.config(), "poststart")]
+
+
 def _poststop(entry: "Entry") -> "list[list[Any]]":
     if "poststop" not in entry.record["hooks"]:
         return []

@@ -8,23 +8,27 @@ that we made (config-linux.md, "IntelRdt").
 import posix
 
 from pyoci.errors import Error
-from pyoci.plan.intel_rdt import Tree, Wish, check
+from pyoci.plan import ops
+from pyoci.plan.intel_rdt import Tree, Wish, check, resctrl_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
+    from pyoci.container.perform import Work
     from pyoci.container.state import Entry
+    from pyoci.plan.ops import RuntimeStep
 
 _WHERE = "linux.intelRdt"
 
 
-def enter_step(entry: "Entry", fields: "Any", pid: int) -> None:
-    """Does RESCTRL: puts a process, and what it starts, into the container's class of service."""
-    tree, group, named, monitor, lines = fields
+def enter_step(work: "Work", fields: "Any") -> None:
+    """Does RESCTRL: puts a process, and what it starts, into the container's class of service; or all that it has."""
+    tree, group, named, monitor, lines, flags = fields
     wish = Wish({}, "")
     wish.group, wish.named, wish.monitor, wish.lines = group, bool(named), monitor, lines
-    enter(entry, Tree(tree), wish, [pid])
+    pids = threads(work.entry.pids()) if flags & ops.RESCTRL_ALL else [work.process.pid]
+    enter(work.entry, Tree(tree), wish, pids)
 
 
 def enter(entry: "Entry", tree: Tree, wish: Wish, pids: "list[int]") -> None:
@@ -43,16 +47,17 @@ def enter(entry: "Entry", tree: Tree, wish: Wish, pids: "list[int]") -> None:
     entry.save()
     if made:
         tree.make(wish.group, "closID" if wish.named else "")
-    _write_lines(tree, wish)
+    write_lines(tree, wish.group, wish.lines)
     if wish.monitor:
         tree.make(wish.monitor, "enableMonitoring")
     for pid in pids:
         join(tree, entry.record["resctrl"], pid)
 
 
-def _write_lines(tree: Tree, wish: Wish) -> None:
-    for key, line in wish.lines:
-        tree.write(f"{wish.group}/schemata".lstrip("/"), line + "\n", key)
+def write_lines(tree: Tree, group: str, lines: "list[tuple[str, str]]") -> None:
+    """Does SCHEMATA: writes lines to a class, each with the property that asks for it."""
+    for key, line in lines:
+        tree.write(f"{group}/schemata".lstrip("/"), line + "\n", key)
 
 
 def join(tree: Tree, record: "dict[str, Any]", pid: int) -> None:
@@ -91,12 +96,14 @@ def leave(entry: "Entry") -> "list[Error]":
     return problems
 
 
-def change(entry: "Entry", path: str, schemas: "dict[str, str]", pids: "list[int]") -> None:
-    """update: writes new lines to the container's class; a container that has none gets one of its own.
+def change(
+    record: "Optional[dict[str, Any]]", container: str, path: str, schemas: "dict[str, str]"
+) -> "tuple[list[RuntimeStep], list[RuntimeStep]]":
+    """What `update` does, and what takes it back: new lines for the container's class, or a class of its own.
 
+    record:  of its class, if it has one
     path:    of the host's resctrl, "" for none
     schemas: l3CacheSchema and memBwSchema, where given
-    pids:    the container's processes
     Errors: Error in runc's words when the host cannot do it.
     """
     for key, resource, text in (
@@ -106,14 +113,20 @@ def change(entry: "Entry", path: str, schemas: "dict[str, str]", pids: "list[int
         if key in schemas and not (path and Tree(path).exists(f"info/{resource}")):
             hint = "no resctrl filesystem is mounted" if not path else f"this hardware has no allocation of {resource}"
             raise Error(text, hint=hint, kind="missing")
-    wish = Wish(schemas, entry.container)
-    record = entry.record.get("resctrl")
-    if record:
-        wish.group = record["group"]
-        _write_lines(Tree(record["tree"]), wish)
-    else:
+    wish = Wish(schemas, container)
+    if not record:
         check(Tree(path), wish)
-        enter(entry, Tree(path), wish, threads(pids))
+        return [resctrl_step(path, wish, ops.RESCTRL_ALL)], []
+    tree, group = Tree(record["tree"]), record["group"]
+    former = [
+        (key, _line(tree.read(f"{group}/schemata".lstrip("/")), line.partition(":")[0].strip()))
+        for key, line in wish.lines
+    ]
+    old = [(key, line) for key, line in former if line]
+    return (
+        [ops.schemata(_WHERE, tree=tree.path, group=group, lines=wish.lines)],
+        [ops.schemata(_WHERE, tree=tree.path, group=group, lines=old)],
+    )
 
 
 def statistics(entry: "Entry") -> "dict[str, Any]":

@@ -9,6 +9,10 @@ from pyoci.errors import Error
 from pyoci.init.talk import receive, send
 from pyoci.plan import ops
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _REFUSALS = {
     "stopped": "cannot start a container that has stopped",
     "running": "cannot start an already running container",
@@ -123,12 +127,26 @@ def _hand_on(entry: Entry, listener: int) -> None:
 def _poststart(entry: Entry) -> None:
     """The container may be deleted while a hook runs, which may outlive the program: then entry is closed."""
     from pyoci.container.hooks import run_hook
-    from pyoci.plan.hooks import runtime_hooks
 
-    hooks, pid = runtime_hooks(entry.config(), "poststart"), entry.record["init_process_pid"]
+    hooks, pid = _hooks(entry), entry.record["init_process_pid"]
     entry.release()
     try:
         for _, where, fields in hooks:
             run_hook(entry, pid, -1, where, fields)
     finally:
         entry.regain()
+
+
+def _hooks(entry: Entry) -> "list[list[Any]]":
+    """The steps that create has compiled, as state.json has them."""
+    if "poststart" not in entry.record:
+        from pyoci.container.recovery import poststart_of
+
+        return poststart_of(entry)
+    from pyoci.container.delete import is_step
+
+    hooks: "list[list[Any]]" = entry.record["poststart"]
+    for step in hooks:
+        if not is_step(entry, step) or step[0] != "runtime_hook":
+            raise Error(f"{entry.path}/state.json has a step {step} that is no hook", kind="damaged")
+    return hooks

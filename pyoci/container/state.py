@@ -34,7 +34,7 @@ _SHAPE = {
 }  # fmt: skip
 _MORE = {
     "annotations": dict, "owner": str, "notify": bool, "started": bool, "network_path": str,
-    "network_devices": list, "resctrl": dict, "undo": list,
+    "network_devices": list, "resctrl": dict, "undo": list, "changing": list, "poststart": list,
 }  # fmt: skip
 _LAST_PID = 2**31 - 1
 _EROFS = 30

@@ -231,7 +231,7 @@ class Service:
             posix.close(fd)
 
     def _restore(self, task: Task, options: CreateOptions, images: str) -> children.Child:
-        from pyoci.checkpoint.options import CriuOptions
+        from pyoci.checkpoint.request import CriuOptions
 
         wanted = CriuOptions(images, task.options["criu_work_path"] or f"{task.bundle}/work", task.options["criu_path"])
         task.runtime.restore(task.id, options, wanted)
@@ -564,7 +564,7 @@ def _mapped(mappings: "Any", number: int) -> int:
 
 
 def _criu(task: Task, request: "Message") -> "Any":
-    from pyoci.checkpoint.options import CriuOptions
+    from pyoci.checkpoint.request import CriuOptions
 
     given = request["options"]
     try:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyoci.plan.model import Plan
+    from pyoci.plan.ops import RuntimeStep
     from pyoci.plan.request import Request
 
 _WHERE = "linux.intelRdt"
@@ -26,12 +27,14 @@ def compile_intel_rdt(request: "Request", plan: "Plan") -> None:
         raise Error("Intel RDT: no resctrl filesystem is mounted", location="linux.intelRdt", hint=hint, kind="missing")
     wish = Wish(request.linux["intelRdt"], request.container)
     check(Tree(path), wish)
-    plan.parent.append(
-        ops.resctrl(
-            "linux.intelRdt", tree=path, group=wish.group, named=int(wish.named), monitor=wish.monitor, lines=wish.lines
-        )
-    )
+    plan.parent.append(resctrl_step(path, wish, 0))
     plan.undo.append(ops.leave_resctrl("linux.intelRdt"))
+
+
+def resctrl_step(tree: str, wish: "Wish", flags: int) -> "RuntimeStep":
+    """The step that makes a class where there is none, and enters it. tree: path of the host's resctrl."""
+    group, named, monitor = wish.group, int(wish.named), wish.monitor
+    return ops.resctrl(_WHERE, tree=tree, group=group, named=named, monitor=monitor, lines=wish.lines, flags=flags)
 
 
 class Tree:

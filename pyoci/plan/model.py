@@ -33,6 +33,7 @@ class Plan:
     last:     and at SYNC_CREATED, when all is made; for exec at SYNC_LIMITS
     started:  once it is the program
     undo:     what takes all of it back, from the last to the first
+    stays:    the container was there before: then undo is done when a step fails, else it is what `delete` does
     keep:     number of the caller's descriptors, from 3 on, that the process keeps
     sources:  mounts that the runtime opens for init, at SYNC_MOUNTS
     warnings: what was ignored, and why
@@ -42,7 +43,7 @@ class Plan:
 
     __slots__ = (
         "before", "birth", "flags", "going", "hooks", "joined", "keep", "last", "later", "made", "mapped", "missing",
-        "network", "parent", "sources", "started", "undo", "warnings",
+        "network", "parent", "sources", "started", "stays", "undo", "warnings",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class Plan:
         self.hooks: "list[RuntimeStep]" = []
         self.started: "list[RuntimeStep]" = []
         self.undo: "list[RuntimeStep]" = []
+        self.stays = False
         self.mapped = False
         self.sources: "list[Source]" = []
         self.network: "list[RuntimeStep]" = []

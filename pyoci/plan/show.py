@@ -127,8 +127,8 @@ def lines(plan: "Plan") -> "list[str]":
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
     result += [_line(number, who, step) for number, (who, step) in enumerate(whole(plan))]
     if plan.undo:
-        result.append("   -  delete")
-        result += [_line(number, "runtime", step) for number, step in enumerate(undoing(plan.undo))]
+        result.append("   -  when a step fails" if plan.stays else "   -  delete")
+        result += [_line(number, "runtime", step) for number, step in enumerate(undoing(plan))]
     result += [f"   -  warning: {text}" for text in plan.warnings]
     return result + [f"   -  missing: {where}: {text}" for where, text in plan.missing]
 
@@ -136,8 +136,9 @@ def lines(plan: "Plan") -> "list[str]":
 def whole(plan: "Plan") -> "list[tuple[str, Step]]":
     """Every step of a plan in the order in which it is done, with who does it: init, runtime or both. From one step of
     both to the next they are at work at the same time; at a point of waiting the runtime's come first."""
-    if not plan.made:
-        return []
+    if not plan.made:  # CRIU makes the processes, or nobody
+        parts = (plan.before, plan.birth, plan.joined, plan.parent, plan.hooks, plan.going, plan.last)
+        return _by_runtime([step for steps in parts for step in steps])
     result = _by_runtime([*plan.before, ops.start_init(""), *plan.birth])
     for made in plan.made:
         result.append(("both" if OPERATIONS[made[0]][0] in BOTH else "init", Step(*made)))
@@ -145,9 +146,11 @@ def whole(plan: "Plan") -> "list[tuple[str, Step]]":
     return result + _by_runtime(plan.started)
 
 
-def undoing(undo: "list[RuntimeStep]") -> "list[Step]":
-    """What takes back: the steps of `delete`."""
-    steps = [ops.end_processes(""), *reversed(undo), ops.remove_state("")]
+def undoing(plan: "Plan") -> "list[Step]":
+    """What takes back: the steps of `delete`, or those that are done when one fails."""
+    steps = [*reversed(plan.undo)]
+    if not plan.stays:
+        steps = [ops.end_processes(""), *steps, ops.remove_state("")]
     return [Step(*step) for step in steps]
 
 
@@ -176,12 +179,14 @@ def _meanwhile(plan: "Plan", made: "Made") -> "list[RuntimeStep]":
 
 def document(plan: "Plan") -> "dict[str, Any]":
     """The plan as plain JSON: every step in order, with who does it and named fields, and those that take it back."""
+    undo = [_object("runtime", step) for step in undoing(plan)] if plan.undo else []
     missing = [{"where": where, "text": text} for where, text in plan.missing]
     return {
         "namespaces": plan.flags,
         "keep": plan.keep,
         "steps": [_object(who, step) for who, step in whole(plan)],
-        "delete": [_object("runtime", step) for step in undoing(plan.undo)] if plan.undo else [],
+        "delete": [] if plan.stays else undo,
+        "failure": undo if plan.stays else [],
         "warnings": plan.warnings,
         "missing": missing,
     }

@@ -40,7 +40,7 @@ def _plan(which: int, path: str) -> None:
     driver = "systemd" if which >= 128 else "cgroupfs"
     host.run = host.root  # for systemd: something is there
     systemd.Manager._bus = lambda self: SimpleNamespace(property=lambda name: "252", close=lambda: None)  # type: ignore[method-assign, assignment, return-value]
-    manager = cgroups.plan(config, "c", driver=driver, host=host)
+    manager = cgroups.compile_cgroups(config, "c", driver=driver, host=host)
     record = manager.record()
     removed = [fields for operation, _, fields in manager.undo if operation == ops.REMOVE_CGROUP]
     for place in [*record["cgroup_paths"].values(), *(path for own, parents in removed for path in (own, *parents))]:

@@ -616,7 +616,7 @@ def test_a_frozen_parent_is_refused_and_nothing_is_made():
         below = group.config["linux"]["cgroupsPath"] + "/below"
         before = tree()
         with pytest.raises(Error, match="is frozen"):
-            cgroups.plan({"linux": {"cgroupsPath": below}}, "below", driver="cgroupfs")
+            cgroups.compile_cgroups({"linux": {"cgroupsPath": below}}, "below", driver="cgroupfs")
         assert tree() == before
 
 

@@ -1,5 +1,6 @@
 """checkpoint and restore with a real CRIU: $PYOCI_CRIU, that of tests/tools/criu.sh, or the installed one."""
 
+import json
 import os
 import re
 import select
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cgroup_tools import ROOT, hybrid
+from test_plan_done import CALLS, check
 
 from tests.support.box import Box
 from tests.support.bundle import Bundle
@@ -378,3 +380,26 @@ def test_restore_killed_leaves_what_delete_finds(saved: Saved) -> None:
         return done.ok
 
     assert at_each_call(["sendto", "sendmsg", "recvmsg", "move_mount", "umount2"], attempt) > 5
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_what_restore_plans_is_done(saved: Saved) -> None:
+    """The list against what strace sees, the hook and the limits among it; and what is left goes by the list."""
+    saved.bundle.linux["resources"] = {"memory": {"limit": 64 << 20}, "pids": {"limit": 50}}
+    saved.bundle.hook("createRuntime", "/bin/true", args=["true", "here"])
+    saved.start()
+    good(saved.checkpoint())
+    flags = ["--image-path", str(saved.images), "--bundle", str(saved.bundle.path)]
+    document = json.loads(saved.box.ok("--criu", CRIU, "plan", "--json", "--restore", *flags).out)
+    steps = [step for step in document["steps"] if step["operation"] != "pid-file"]
+    assert [step["operation"] for step in document["delete"]].count("release-root") == 1
+    told = [step["where"] for step in steps]
+    assert "linux.resources.memory.limit" in told and "hooks.createRuntime[0] (/bin/true)" in told
+    log = saved.box.path / "trace"
+    words = saved.box.words("--criu", CRIU, "restore", *flags, "--detach", "plan")
+    good(run(["strace", "-qq", "-s", "300", "-o", str(log), "-e", f"trace={CALLS}", *words], **devnull()))
+    assert check(steps, log.read_text(errors="replace").split("\n")) > 10
+    record = json.loads(Path(saved.box.root, "plan", "state.json").read_text())
+    assert "release_root" not in [name for name, _, _ in record["undo"]]
+    saved.box.ok("delete", "--force", "plan")
+    assert saved.box.left() == []

@@ -304,7 +304,7 @@ def configure(bundle: Bundle, sample: Sample, way: Way) -> None:
 def is_refused(bundle: Bundle) -> bool:
     """Whether the compiler, which changes nothing, does not take the config; it must say where."""
     request = Request(bundle.config, Host(), str(bundle.path), "c")
-    request.cgroup_mounts = cgroups.plan(bundle.config, "c", driver="cgroupfs").mounts
+    request.cgroup_mounts = cgroups.compile_cgroups(bundle.config, "c", driver="cgroupfs").mounts
     try:
         compile_create(request, [])
     except Error as problem:

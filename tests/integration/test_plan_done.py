@@ -15,7 +15,7 @@ from tests.support.bundle import Bundle
 from tests.support.command import run
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")]
-CALLS = "mkdir,rmdir,write,openat,rename,renameat,renameat2,prlimit64,unlink,unlinkat"
+CALLS = "mkdir,mkdirat,rmdir,write,openat,rename,renameat,renameat2,prlimit64,unlink,unlinkat"
 KINDS = ("prestart", "createRuntime", "poststart", "poststop")
 
 
@@ -71,6 +71,18 @@ def signs(step: "dict[str, Any]") -> "list[str]":
         return [r'rename.*"start\.new".*"start"']
     if name == "remove-cgroup":
         return [rf'rmdir\("{re.escape(path)}"' for path in [fields["path"], *reversed(fields["parents"])]]
+    if name == "keep-config":
+        return [r'openat\(.*"config\.json", O_WRONLY']
+    if name == "enter-cgroups":
+        return [rf'openat\(.*"{re.escape(path)}' for path in fields["places"][::2] if "/unified/" not in path]
+    if name == "born-in":
+        return [rf'openat\(.*"{re.escape(fields["place"][0])}']
+    if name == "lend-root":
+        return [r'mkdirat\(.*"criu-root"']
+    if name == "release-root":
+        return [r'unlinkat\(.*"criu-root", AT_REMOVEDIR']
+    if name == "pid-file":
+        return [rf'openat\(.*"{re.escape(fields["path"])}']
     if name == "remove-state":
         return [r'unlink.*"state\.json"']
     return []
@@ -97,7 +109,7 @@ def test_what_is_planned_is_done_in_its_order(box: Box) -> None:
     (box.path / "process.json").write_text(json.dumps({**bundle.process, "args": ["true"], "oomScoreAdj": 200}))
     process = str(box.path / "process.json")
     execution = plan(box, "--exec", "plan", "--process", process)
-    assert check(execution, traced(box, "exec", "--process", process, "plan")) == 2
+    assert check(execution, traced(box, "exec", "--process", process, "plan")) > 2
     deletion = plan(box, "--delete", "plan")
     assert [step["operation"] for step in deletion[:1]] == ["end-processes"]
     assert deletion[-2]["where"].startswith("hooks.poststop[0]")
@@ -115,6 +127,104 @@ def test_nothing_is_done_that_is_not_planned(box: Box) -> None:
     assert made and set(made) <= known
     hooks = [step for step in planned if step["operation"] == "runtime-hook"]
     assert [step["fields"]["kind"] for step in hooks] == ["prestart", "createRuntime", "poststart", "poststop"]
+    box.ok("delete", "--force", "plan")
+    assert box.left() == []
+
+
+def test_exec_below_and_its_plan(box: Box) -> None:
+    bundle = rich(box)
+    box.ok("create", "--bundle", str(bundle.path), "plan")
+    box.ok("start", "plan")
+    own = re.findall(r"^\d+:([^:]*):(.*)$", Path(f"/proc/{box.state('plan')['pid']}/cgroup").read_text(), re.MULTILINE)
+    below = [f"/sys/fs/cgroup/{controllers}{path}/in" for controllers, path in own if controllers in ("pids", "memory")]
+    assert below
+    for path in below:
+        os.mkdir(path)
+    flags = [word for controller in ("pids", "memory") for word in ("--cgroup", f"{controller}:in")]
+    try:
+        steps = plan(box, "--exec", "plan", *flags)
+        (enter,) = [step for step in steps if step["operation"] == "enter-cgroups"]
+        assert enter["where"] == "--cgroup" and enter["fields"]["places"][1::2].count("in") == 2
+        assert check(steps, traced(box, "exec", *flags, "plan", "true")) > 2
+        moved = plan(box, "--exec", "plan", "--ignore-paused")
+        assert [step["fields"]["flags"] for step in moved if step["operation"] == "enter-cgroups"] == [1]
+        shown = box.ok("exec", *flags, "plan", "cat", "/proc/self/cgroup").out
+        assert shown.count("/in\n") == 2
+    finally:
+        for path in below:
+            os.rmdir(path)
+    box.ok("delete", "--force", "plan")
+    assert box.left() == []
+
+
+def limits(box: Box) -> "dict[str, str]":
+    """What the container's cgroups say, and what its kept config says."""
+    paths = json.loads(Path(box.root, "plan", "state.json").read_text())["cgroup_paths"]
+    files = {"memory": "memory.limit_in_bytes", "pids": "pids.max", "cpu": "cpu.cfs_quota_us"}
+    found = {file: Path(paths[name], file).read_text() for name, file in files.items()}
+    kept = json.loads(Path(box.root, "plan", "config.json").read_text())
+    return {**found, "kept": json.dumps(kept["linux"]["resources"], sort_keys=True)}
+
+
+def wanted(box: Box) -> "list[str]":
+    resources = {"memory": {"limit": 32 << 20}, "pids": {"limit": 50}, "cpu": {"quota": 20000}}
+    (box.path / "limits.json").write_text(json.dumps(resources))
+    return ["--resources", str(box.path / "limits.json")]
+
+
+def test_what_update_plans_is_done(box: Box) -> None:
+    bundle = rich(box)
+    box.ok("create", "--bundle", str(bundle.path), "plan")
+    before = limits(box)
+    document = json.loads(box.ok("plan", "--json", "--update", "plan", *wanted(box)).out)
+    assert limits(box) == before
+    assert {step["operation"] for step in document["failure"]} >= {"limit", "keep-config"}
+    assert check(document["steps"], traced(box, "update", *wanted(box), "plan")) == 7
+    assert all(limits(box)[name] != text for name, text in before.items())
+    assert "changing" not in json.loads(Path(box.root, "plan", "state.json").read_text())
+    box.ok("delete", "--force", "plan")
+    assert box.left() == []
+
+
+def test_update_killed_at_each_step_is_taken_back_by_the_next(box: Box) -> None:
+    bundle = rich(box)
+    box.ok("create", "--bundle", str(bundle.path), "plan")
+    before = limits(box)
+    words = ["update", *wanted(box), "plan"]
+    (box.path / "former.json").write_text("{}")
+    former = ["update", "--resources", str(box.path / "former.json"), "plan"]
+    steps = json.loads(box.ok("plan", "--json", "--update", "plan", *wanted(box)).out)["steps"]
+    calls = traced(box, *words)
+    places = instants(calls, steps)
+    assert len(places) == 4
+    back = {"memory": {"limit": 64 << 20}, "pids": {"limit": 100}, "cpu": {"quota": -1}}
+    (box.path / "first.json").write_text(json.dumps(back))
+    box.ok("update", "--resources", str(box.path / "first.json"), "plan")
+    before = limits(box)
+    killed = 0
+    for name, number, what in places:
+        inject = f"inject={name}:signal=KILL:when={number}"
+        result = run(["strace", "-qq", "-o", os.devnull, "-e", f"trace={name}", "-e", inject, *box.words(*words)])
+        killed += not result.ok
+        box.ok(*former)
+        assert limits(box) == before, what
+    assert killed == len(places)
+    box.ok("delete", "--force", "plan")
+    assert box.left() == []
+
+
+def test_poststart_hooks_are_those_that_create_compiled(box: Box) -> None:
+    """`start` does what the list in the state directory says; the kept config is not asked again."""
+    bundle = box.bundle().args("sleep", "1000")
+    bundle.hook("poststart", "/bin/sh", args=["sh", "-c", f"echo here > {box.path}/told"])
+    bundle.write()
+    box.ok("create", "--bundle", str(bundle.path), "plan")
+    kept = Path(box.root, "plan", "config.json")
+    config = json.loads(kept.read_text())
+    config["hooks"]["poststart"] = [{"path": "/bin/false"}]
+    kept.write_text(json.dumps(config))
+    box.ok("start", "plan")
+    assert (box.path / "told").read_text() == "here\n"
     box.ok("delete", "--force", "plan")
     assert box.left() == []
 

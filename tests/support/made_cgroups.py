@@ -9,6 +9,7 @@ from pyoci import cgroups
 from pyoci.cgroups.host import Host
 from pyoci.container.delete import _UNDOES
 from pyoci.container.perform import Work, as_record, perform
+from pyoci.errors import Error
 
 
 class InUse(Exception):
@@ -55,6 +56,26 @@ class Cgroups:
         """What is done to a process in its cgroups."""
         perform(self.manager.joined, self.work)
 
+    def update(self, resources: "dict[str, Any]") -> None:
+        """What update does to cgroups, and what takes it back when it fails."""
+        change = self.manager.change(resources)
+        self.work.refused = []
+        try:
+            perform(change.steps(), self.work)
+        except Error:
+            self.work.refused = []
+            perform(reversed(change.undo), self.work)
+            raise
+
+    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
+        """What exec does when the process cannot join by itself."""
+        self.manager.join(pid, self.manager.places(sub, init_pid))
+
+    def exec_fd(self, sub: "dict[str, str]", init_pid: int) -> int:
+        """The cgroup in which exec's process is born."""
+        fd: int = self.manager.birthplace(self.manager.places(sub, init_pid))
+        return fd
+
     def destroy(self) -> None:
         self._walk(self.manager.vacate)
 
@@ -79,8 +100,8 @@ class Cgroups:
 
 
 def plan(config: "dict[str, Any]", container_id: str, *, driver: str, host: "Optional[Host]" = None) -> Cgroups:
-    """cgroups.plan() with its steps."""
-    return Cgroups(cgroups.plan(config, container_id, driver=driver, host=host))
+    """cgroups.compile_cgroups() with its steps."""
+    return Cgroups(cgroups.compile_cgroups(config, container_id, driver=driver, host=host))
 
 
 def load(record: "dict[str, Any]", host: "Optional[Host]" = None) -> Cgroups:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional
 
+    from pyoci.cgroups.change import Change
     from pyoci.cgroups.host import Host
     from pyoci.cgroups.systemd.bus import Bus
     from pyoci.cgroups.v1 import Manager as ManagerV1
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
     from pyoci.plan.ops import RuntimeStep
 
 
-def plan(
+def compile_unit(
     host: "Host",
     config: "dict[str, Any]",
     cgroups_path: str,
     container_id: str,
     resources: "dict[str, Any]",
-    plan_files: "Callable[..., ManagerV1 | ManagerV2]",
+    compile_files: "Callable[..., ManagerV1 | ManagerV2]",
 ) -> "Manager":
     """Decides unit, slice and paths; nothing is changed. `cgroupsPath` is slice:prefix:name.
 
-    plan_files: pyoci.cgroups.plan_files, for the files in the unit's cgroup
+    compile_files: pyoci.cgroups.compile_files, for the files in the unit's cgroup
     """
     user = host.rootless()
     slice_name, unit = names(cgroups_path, container_id, "user.slice" if user else "system.slice")
@@ -39,7 +40,7 @@ def plan(
         raise Error("systemd not running on this host, cannot use systemd cgroups manager", kind="missing")
     manager = Manager(host, unit, slice_name, user)
     above = manager.own_group() if user else ""
-    manager.inner = plan_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources, True)
+    manager.inner = compile_files(host, config, above + expand(slice_name) + "/" + unit, container_id, resources, True)
     if user and not host.is_v2():
         raise Error("systemd's user manager does not control cgroup v1", hint="use the cgroupfs driver", kind="missing")
     manager.compile(config, container_id, resources)
@@ -243,47 +244,59 @@ class Manager:
 
     # life
 
-    def birthplace(self, sub: "dict[str, str]", init_pid: int) -> int:
-        """For `exec`, as of the files' manager; a new container is moved by systemd."""
-        return self.inner.birthplace(sub, init_pid) if init_pid else -1
-
-    def tasks(self, sub: "dict[str, str]", init_pid: int, born: bool) -> "Optional[list[int]]":
-        """As birthplace()."""
-        return self.inner.tasks(sub, init_pid, born) if init_pid else None
-
-    def join(self, pid: int) -> None:
-        """On v1, join the hierarchies that systemd does not use; a slice, which was started without a process."""
-        if self.inner.VERSION == 1 or self._is_slice():
-            self.inner.join(pid)
-
-    def exec_join(self, pid: int, sub: "dict[str, str]", init_pid: int) -> None:
+    def places(self, sub: "dict[str, str]", init_pid: int) -> "tuple[str, ...]":
         """As of the files' manager."""
-        self.inner.exec_join(pid, sub, init_pid)
+        return self.inner.places(sub, init_pid)
 
-    def update(self, resources: "dict[str, Any]") -> None:
-        """Write the files, then tell systemd. On v1 it denies all devices for a moment: the container is stopped."""
-        from pyoci.cgroups.systemd.bus import Refused
+    def born_in(self, places: "tuple[str, ...]") -> "tuple[str, ...]":
+        """As of the files' manager."""
+        return self.inner.born_in(places)
 
-        pause = not self.host.is_v2() and bool(resources.get("devices")) and not self.frozen()
+    def birthplace(self, places: "tuple[str, ...]") -> int:
+        """For `exec`, as of the files' manager; a new container is moved by systemd."""
+        return self.inner.birthplace(places) if places else -1
+
+    def tasks(self, places: "tuple[str, ...]", born: bool) -> "Optional[list[int]]":
+        """As birthplace()."""
+        return self.inner.tasks(places, born) if places else None
+
+    def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None:
+        """On v1, join the hierarchies that systemd does not use; a slice, which was started without a process."""
+        if places or self.inner.VERSION == 1 or self._is_slice():
+            self.inner.join(pid, places)
+
+    def change(self, resources: "dict[str, Any]") -> "Change":
+        """Files first: what the kernel refuses, systemd must not remember; what systemd refuses is put back. systemd
+        writes files as well, rounded, so they are written again. On v1 it denies all devices for a moment: the
+        container is stopped meanwhile."""
+        from pyoci.plan import ops
+
+        change = self.inner.change(resources)
         bus = self._bus()
-
-        def tell() -> None:
-            try:
-                bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
-            except Refused as refused:
-                raise Error(refused.text, step=f"change unit {self.unit}", kind="host") from None
-            bus.property("Version")  # it answers before it writes the files, but nobody else before that
-
         try:
-            properties = self._resource_properties(self.inner.with_quota_and_period(resources), "", [], bus)
-            if pause:
-                self.freeze()
-            # files first: what the kernel refuses, systemd must not remember; what systemd refuses is put back
-            self.inner.update(resources, tell if properties else None)
+            found = self._resource_properties(self.inner.with_quota_and_period(resources), "", [], bus)
         finally:
             bus.close()
-            if pause:
-                self.thaw()
+        if found:
+            user = int(self.user)
+            change.between = [ops.change_unit("linux.resources", unit=self.unit, user=user, properties=found)]
+        if not self.host.is_v2() and resources.get("devices") and not self.frozen():
+            change.before, change.after = [ops.freeze("linux.resources.devices")], [ops.thaw("linux.resources.devices")]
+            change.undo.insert(0, ops.thaw("linux.resources.devices"))
+        return change
+
+    def set_properties(self, properties: "list[tuple[str, tuple[str, Any]]]") -> None:
+        """Does CHANGE_UNIT: has systemd know of new limits."""
+        from pyoci.cgroups.systemd.bus import Refused
+
+        bus = self._bus()
+        try:
+            bus.manager("SetUnitProperties", "sba(sv)", self.unit, True, properties)
+            bus.property("Version")  # it answers before it writes the files, but nobody else before that
+        except Refused as refused:
+            raise Error(refused.text, step=f"change unit {self.unit}", kind="host") from None
+        finally:
+            bus.close()
 
     def stop(self) -> None:
         """Does STOP_UNIT: stops the unit and forgets its failure. When systemd cannot be asked, the cgroup goes by our

@@ -395,14 +395,15 @@ def test_v1_gives_the_files_by_which_a_process_joins_every_hierarchy_itself(host
     v1 = [path for name, path in manager.paths.items() if name]
     for path in v1:
         Path(path, "tasks").touch()
-    unified, tasks = manager.birthplace({}, 0), manager.tasks({}, 0, True)
+    unified, tasks = manager.birthplace(()), manager.tasks((), True)
     opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in tasks]
     assert sorted(opened) == sorted({f"{path}/tasks" for path in v1})
     assert os.readlink(f"/proc/self/fd/{unified}") == manager.paths[""]
     before = len(os.listdir("/proc/self/fd"))
     os.unlink(f"{v1[-1]}/tasks")
-    assert manager.tasks({}, 0, True) is None
-    assert manager.tasks({"nosuch": "below"}, 1, True) is None
+    assert manager.tasks((), True) is None
+    with pytest.raises(Error, match="unknown controller nosuch"):
+        manager.places({"nosuch": "below"}, 1)
     assert len(os.listdir("/proc/self/fd")) == before
     for fd in (unified, *tasks):
         os.close(fd)
@@ -427,7 +428,7 @@ def test_before_the_birth_is_made_what_a_process_is_born_in_and_nothing_else(hos
 
     manager.create_early()
     assert made() == early
-    place = manager.birthplace({}, 0)
+    place = manager.birthplace(())
     assert (place >= 0) == bool(early)
     if place >= 0:
         os.close(place)
@@ -439,14 +440,14 @@ def test_before_the_birth_is_made_what_a_process_is_born_in_and_nothing_else(hos
 def test_who_was_not_born_where_it_should_be_is_moved(host, version):
     manager = plan(host(version), "/c")
     manager.create()
-    assert manager.tasks({}, 0, False) is None
+    assert manager.tasks((), False) is None
 
 
 def test_v2_gives_a_descriptor_of_the_cgroup(host):
     machine = host(2)
     manager = plan(machine, "/c")
     manager.create()
-    fd = manager.fd()
+    fd = manager.birthplace(())
     try:
         assert os.readlink(f"/proc/self/fd/{fd}") == machine.root + "/c"
         assert not os.get_inheritable(fd)
@@ -635,7 +636,7 @@ def test_rootless_v2_without_delegation(host):
     manager = plan(machine)
     manager.create()
     assert manager.record()["cgroup_paths"] == {}
-    assert manager.birthplace({}, 0) == -1
+    assert manager.birthplace(()) == -1
     assert (manager.pids(), manager.frozen(), manager.empty()) == ([], False, True)
     manager.join(1)
     manager.destroy()
@@ -829,7 +830,7 @@ def test_without_cgroups(host):
     manager = reload(manager, None)
     manager.create()
     manager.join(1)
-    assert (manager.birthplace({}, 0), manager.tasks({}, 0, False)) == (-1, None)
+    assert (manager.birthplace(()), manager.tasks((), False)) == (-1, [])
     assert (manager.pids(), manager.empty(), manager.frozen()) == ([], True, False)
     for refused in (manager.freeze, manager.thaw, manager.stats):
         with pytest.raises(Error, match="without a cgroup"):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyoci.cgroups import devices, plan_files
+from pyoci.cgroups import compile_files, devices
 from pyoci.cgroups.systemd import gvariant, manager, properties
 from pyoci.errors import Error
 
@@ -42,12 +42,12 @@ def test_without_systemd_the_driver_is_refused(host):
     machine = host(2)
     machine.run = machine.root + "/nothing"
     with pytest.raises(Error, match="systemd not running on this host"):
-        manager.plan(machine, {}, "", "id", {}, plan_files)
+        manager.compile_unit(machine, {}, "", "id", {}, compile_files)
 
 
 def test_nobody_is_born_in_a_unit(host):
     unit = manager.Manager(host(2), "c.scope", "s.slice", False)
-    assert (unit.birthplace({}, 0), unit.tasks({}, 0, False)) == (-1, None)
+    assert (unit.birthplace(()), unit.tasks((), False)) == (-1, None)
 
 
 def v2(resources, version=252):

@@ -170,6 +170,7 @@ class Entry:
         self._manager = manager
         self._config = {"ociVersion": version, "linux": {"resources": {"pids": {"limit": 20}}}}
         self.saved = b""
+        self.record = {}
 
     def status(self):
         return "running"
@@ -179,6 +180,9 @@ class Entry:
 
     def manager(self):
         return self._manager
+
+    def save(self):
+        pass
 
     def save_config(self, data):
         self.saved = data

@@ -10,7 +10,8 @@ pytest.importorskip("google.protobuf", reason="needs the Python library protobuf
 
 from pyoci.checkpoint import dump, messages, mounts
 from pyoci.checkpoint.criu import Criu, Directories
-from pyoci.checkpoint.options import CriuOptions, common, joined
+from pyoci.checkpoint.request import CGROUP_MODES, CriuOptions, common, joined
+from pyoci.container.criu_mounts import make_points
 from pyoci.errors import Error
 from pyoci.linux import mountinfo
 
@@ -81,30 +82,30 @@ def test_points_are_made_inside_the_root(tmp_path: Path) -> None:
     (root / "link").symlink_to("/../outside")
     bind = {"destination": "/f/file", "source": str(tmp_path / "file"), "options": ["bind"]}
     config = {"mounts": [{"destination": "/a/b", "type": "tmpfs"}, {"destination": "/a/b/c", "type": "tmpfs"}, bind]}
-    mounts.make_points(config, str(root), str(tmp_path))
+    make_points(str(root), mounts.points(config, dict(mounts.binds(config, str(tmp_path)))))
     assert (root / "a/b").is_dir() and not (root / "a/b/c").exists()
     assert (root / "f/file").is_file()
     with pytest.raises(Error):  # a link that leads nowhere inside is no place to make something
-        mounts.make_points({"mounts": [{"destination": "/link/x", "type": "tmpfs"}]}, str(root), str(tmp_path))
+        make_points(str(root), mounts.points({"mounts": [{"destination": "/link/x", "type": "tmpfs"}]}, {}))
     assert list(outside.iterdir()) == []
 
 
 def test_values(tmp_path: Path) -> None:
     options = CriuOptions("/images")
     options.flags = {"tcp-established", "file-locks"}
-    made = common(messages, options, {})
+    made = messages.Options(**common(options, {}))
     assert (made.tcp_established, made.file_locks, made.ext_unix_sk) == (True, True, False)
-    assert made.manage_cgroups_mode == messages.CGROUP_MODES["soft"]
+    assert made.manage_cgroups_mode == CGROUP_MODES["soft"]
     settings: "dict[str, Any]" = {"annotations": {"org.criu.config": str(tmp_path / "criu.conf")}}
-    assert common(messages, options, settings).config_file == str(tmp_path / "criu.conf")
-    assert not common(messages, options, {"annotations": {"org.criu.config": ""}}).HasField("config_file")
+    assert common(options, settings)["config_file"] == str(tmp_path / "criu.conf")
+    assert "config_file" not in common(options, {"annotations": {"org.criu.config": ""}})
     options.empty_ns = ["network"]
-    assert common(messages, options, {}).empty_ns == 0x40000000
+    assert common(options, {})["empty_ns"] == 0x40000000
     for name, value in (("empty_ns", ["pid"]), ("manage_cgroups_mode", "some")):
         bad = CriuOptions("/images")
         setattr(bad, name, value)
         with pytest.raises(Error):
-            common(messages, bad, {})
+            common(bad, {})
 
 
 def test_namespaces_by_path() -> None:

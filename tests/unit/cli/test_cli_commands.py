@@ -288,17 +288,26 @@ def test_ps_says_what_the_hosts_ps_said(cli):
     assert "/ps ended with status 1:" in err
 
 
-def test_plan_prints_lines_or_a_document(cli, runtime):
+def test_plan_prints_lines_or_a_document(cli, runtime, tmp_path):
     assert cli("plan", "--bundle", "/")[1] == "1. mount proc\n2. pivot\n"
     assert json.loads(cli("plan", "--json", "-b", "/")[1]) == {"steps": []}
     assert [call[1].bundle for call in runtime.calls] == ["/", "/"]
-    runtime.answers |= {"plan_exec": runtime.answers["plan"], "plan_delete": runtime.answers["plan"]}
+    others = ["plan_exec", "plan_update", "plan_delete", "plan_restore"]
+    runtime.answers |= dict.fromkeys(others, runtime.answers["plan"])
     runtime.calls.clear()
-    for words in (("--exec", "c1"), ("--delete", "c1")):
+    limits = tmp_path / "limits"
+    limits.write_text('{"pids": {"limit": 7}}')
+    update = ("--update", "c1", "-r", str(limits))
+    for words in (("--exec", "c1"), update, ("--delete", "c1"), ("--restore", "-b", "/", "--image-path", "/i")):
         assert cli("plan", *words)[1] == "1. mount proc\n2. pivot\n"
-    assert [call[0] for call in runtime.calls] == ["config", "plan_exec", "plan_delete"]
-    for wrong in (("--exec", "a", "--delete", "b"), ("--process", "f"), ("--delete", "a", "--process", "f")):
+    assert [call[0] for call in runtime.calls] == ["config", *others]
+    assert runtime.calls[2][2] == {"pids": {"limit": 7}}
+    assert (runtime.calls[-1][1].bundle, runtime.calls[-1][2].images) == ("/", "/i")
+    for wrong in (("--exec", "a", "--delete", "b"), ("--restore", "--update", "a")):
         assert "plans of their own" in cli("plan", *wrong)[2]
+    for wrong in (("--process", "f"), ("--delete", "a", "--process", "f"), ("--exec", "a", "--resources", "f")):
+        assert "belongs to" in cli("plan", *wrong)[2]
+    assert "needs --resources" in cli("plan", "--update", "c1")[2]
 
 
 @pytest.mark.parametrize("command", ["checkpoint", "restore"])

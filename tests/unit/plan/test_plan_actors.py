@@ -9,17 +9,24 @@ import pytest
 from plan_samples import FakeHost, compiled, small
 
 from pyoci import cgroups
+from pyoci.cgroups import tree
 from pyoci.cgroups.systemd import manager as systemd
+from pyoci.checkpoint.request import CriuOptions
+from pyoci.checkpoint.restore import compile_restore
 from pyoci.container.create import complete
 from pyoci.container.delete import _UNDOES
-from pyoci.container.perform import as_record
+from pyoci.container.exec import _compile_cgroups
+from pyoci.container.perform import as_record, perform
 from pyoci.container.recovery import undo_of
+from pyoci.container.update import plan_update, update
 from pyoci.errors import Error
-from pyoci.options import CreateOptions
+from pyoci.options import CreateOptions, ExecOptions
 from pyoci.plan import ops
 from pyoci.plan.model import Plan
+from pyoci.plan.request import Request
 from pyoci.plan.show import undoing, whole
 from pyoci.plan.words import OPERATIONS, RUNTIME_OPERATIONS
+from tests.support import made_cgroups
 from tests.unit.cgroups.fake_cgroups import FakeHost as CgroupHost
 
 INSIDE = ("createContainer", "startContainer")
@@ -72,24 +79,30 @@ class Bus:
 
 
 @pytest.fixture(params=["v1", "v2", "hybrid", "systemd on v1", "systemd on v2"])
-def plan(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """The plan of the rich config on a machine of each kind."""
-    by_systemd = request.param.startswith("systemd")
+def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CgroupHost:
+    """A machine of each kind; driver: who makes cgroups there."""
     machine = CgroupHost(str(tmp_path), {"v1": 1, "v2": 2, "hybrid": 12}[request.param.split(" ")[-1]])
     machine.run = str(tmp_path / "run")
     Path(machine.run, "systemd/system").mkdir(parents=True)
     (Path(machine.proc) / "devices").write_text("Character devices:\n136 pts\n\nBlock devices:\n")
     monkeypatch.setattr(systemd.Manager, "_bus", lambda self: Bus())
-    config = rich("a.slice:pre:c" if by_systemd else "/p/c")
+    machine.driver = "systemd" if request.param.startswith("systemd") else "cgroupfs"
+    return machine
+
+
+@pytest.fixture
+def plan(machine: CgroupHost, tmp_path: Path) -> Plan:
+    """The plan of the rich config."""
+    config = rich("a.slice:pre:c" if machine.driver == "systemd" else "/p/c")
     before = machine.directories()
-    manager = cgroups.plan(config, "c", driver="systemd" if by_systemd else "cgroupfs", host=machine)
+    manager = cgroups.compile_cgroups(config, "c", driver=machine.driver, host=machine)
     host = Machine()
     host.tree = str(tmp_path / "resctrl")
     Path(host.tree).mkdir()
     made = compiled(config, host)
     options = CreateOptions("/bundle")
     options.pid_file, options.pidfd_socket = "/pid", "/socket"
-    complete(made, manager, config, options)
+    complete(made, manager, Request(config, host, options.bundle, "c"), options)
     assert machine.directories() == before and machine.written == []  # it changes nothing
     return made
 
@@ -109,7 +122,7 @@ def test_every_wish_is_a_step(plan: Plan, request: pytest.FixtureRequest) -> Non
     assert resources | hooks | rest | {"linux.cgroupsPath", "--pid-file", "--pidfd-socket"} <= asked
     assert {name for _, name, _ in found} & {"device_rules", "device_program"}
     assert {("init", "hook", f"hooks.{kind}[0] (/{kind})") for kind in INSIDE} <= set(found)
-    assert [step.where for step in undoing(plan.undo)].count("hooks.poststop[0] (/poststop)") == 1
+    assert [step.where for step in undoing(plan)].count("hooks.poststop[0] (/poststop)") == 1
 
 
 ORDER = [
@@ -177,7 +190,7 @@ STRANGE: "list[Any]" = [
     ["nosuch", "", []],
     [[], "", []],
     ["release_root", 5, []],
-    ["release_root", "", ["more"]],
+    ["release_root", "", ["more", "than one"]],
     ["remove_cgroup", ""],
     ["remove_cgroup", "", "x"],
     ["remove_cgroup", "", []],
@@ -251,3 +264,111 @@ def test_a_unit_is_stopped_when_nobody_is_left_in_it(monkeypatch: pytest.MonkeyP
     )
     delete.take_back(stub, manager, print)
     assert seen == ["vacate", "stop_unit"]
+
+
+class Held:
+    """A container that runs, as update and exec look at it."""
+
+    def __init__(self, machine: CgroupHost, config: "dict[str, Any]") -> None:
+        config["ociVersion"] = "1.2.0"
+        self.kept = config
+        made = made_cgroups.plan(config, "c", driver=machine.driver, host=machine)
+        self.cgroups = cgroups.load(made.record(), machine)
+        self.record: "dict[str, Any]" = {"cgroup": made.record()}
+        for path, base in getattr(made.manager, "inner", made.manager).directories():
+            tree.make(machine, base, path, [])
+        steps = [*made.manager.before, *made.manager.joined]
+        perform([step for step in steps if step[0] == ops.HAND_DOWN], made.work)
+
+    def status(self) -> str:
+        return "running"
+
+    def manager(self) -> "cgroups.Manager":
+        return self.cgroups
+
+    def config(self) -> "dict[str, Any]":
+        return json.loads(json.dumps(self.kept))  # type: ignore[no-any-return]
+
+
+def test_update_is_a_plan_and_so_is_what_takes_it_back(machine: CgroupHost) -> None:
+    entry: Any = Held(machine, rich("a.slice:pre:c" if machine.driver == "systemd" else "/p/c"))
+    machine.written.clear()
+    before = machine.directories()
+    wanted = {"memory": {"limit": 32 << 20}, "pids": {"limit": 7}, "devices": RESOURCES["devices"]}
+    plan = plan_update(entry, wanted)
+    assert machine.directories() == before and machine.written == []
+    found = [(who, name) for who, name, _ in names(plan)]
+    assert {where for _, _, where in names(plan)} >= {"memory.limit", "pids.limit", "linux.resources"}
+    assert ("runtime", "change_unit") in found or machine.driver == "cgroupfs"
+    assert {name for _, name in found} & {"device_rules", "device_program"}
+    assert found[-1] == ("runtime", "keep_config")
+    limits = [step.fields for _, step in whole(plan) if step.operation == ops.LIMIT]
+    back = [step.fields for step in undoing(plan) if step.operation == ops.LIMIT]
+    assert {fields[0] for fields in limits} == {fields[0] for fields in back}
+    assert all(fields[3] & ops.LIMIT_TRY for fields in back)
+    assert undoing(plan)[0].fields == ("resources", RESOURCES)  # config.json as it was
+    document = plan.document()
+    assert document["failure"] and not document["delete"]
+    told = plan.lines()
+    assert "   -  when a step fails" in told and not any("end what runs" in line for line in told)
+
+
+def test_where_exec_goes_is_a_step(machine: CgroupHost) -> None:
+    entry: Any = Held(machine, rich("a.slice:pre:c" if machine.driver == "systemd" else "/p/c"))
+    manager = entry.manager()
+    for paused in (False, True):
+        made = Plan()
+        options = ExecOptions(cgroup=["in"], ignore_paused=paused)
+        _compile_cgroups(made, manager, options, 1)
+        (enter,) = made.birth
+        inner: Any = getattr(manager, "inner", manager)
+        of_v2 = inner.path if inner.VERSION == 2 else inner.paths.get("")
+        born = [] if paused or not of_v2 else [(ops.BORN_IN, "--cgroup", ((of_v2, "in"),))]
+        assert made.before == born
+        assert enter[1] == "--cgroup" and set(enter[2][0][1::2]) == {"in"}
+        paths = {path for path, _ in inner.directories()}
+        assert set(enter[2][0][::2]) == paths and enter[2][1] == (ops.ENTER_MOVED if paused else 0)
+    with pytest.raises(Error, match="nosuch"):
+        _compile_cgroups(Plan(), manager, ExecOptions(cgroup=["nosuch:in"]), 1)
+
+
+def test_restore_is_a_plan(machine: CgroupHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "Host", lambda: machine)
+    config = rich("a.slice:pre:c" if machine.driver == "systemd" else "/p/c")
+    del config["linux"]["netDevices"], config["linux"]["intelRdt"]
+    config["mounts"] = [{"destination": "/data", "source": "/srv", "options": ["bind"]}]
+    (tmp_path / "descriptors.json").write_text('["pipe:[7]", "/dev/null", "pipe:[8]"]')
+    options = CreateOptions("/bundle", pid_file="/pid")
+    before = machine.directories()
+    _, plan = compile_restore(config, "c", options, CriuOptions(str(tmp_path), criu="/criu"), machine.driver)
+    assert machine.directories() == before and machine.written == []
+    found = [name for who, name, _ in names(plan)]
+    order = ["note", "make_points", "lend_root", "restore", "enter_cgroups", "runtime_hook", "release_root", "pid_file"]
+    assert [found.index(name) for name in order] == sorted(found.index(name) for name in order)
+    assert found.count("record") == 2 and "limit" in found and found.index("limit") < found.index("runtime_hook")
+    (told,) = [step.fields for _, step in whole(plan) if step.operation == ops.RESTORE]
+    assert told[0] == "/criu" and told[3] == [("pipe:[7]", 0), ("pipe:[8]", 2)]
+    assert {"key": "/data", "val": "/srv"} in told[4]["ext_mnt"]
+    taken = {step.operation for step in undoing(plan)}
+    assert {ops.RELEASE_ROOT, ops.REMOVE_CGROUP, ops.RUNTIME_HOOK} <= taken
+    assert json.dumps(plan.document()) and any("have CRIU restore" in line for line in plan.lines())
+
+
+CHANGING: "list[Any]" = [
+    "x",
+    ["nosuch", "", []],
+    ["limit", "", []],
+    ["limit", "", ["/c", ["a"], "", 2]],
+    ["limit", "", ["/c", ["../../x", "1"], "", 2]],
+    ["limit", "", ["/c", ["a", 5], "", 2]],
+    ["limit", 5, ["/c", ["a", "5"], "", 2]],
+    ["keep_config", "", [5, None]],
+]
+
+
+@pytest.mark.parametrize("step", CHANGING, ids=repr)
+def test_what_a_killed_update_left_is_looked_at_before_it_is_done(step: Any) -> None:
+    entry: Any = SimpleNamespace(record={"changing": [step]}, path="/run/c", status=lambda: "running")
+    with pytest.raises(Error, match="that is none") as told:
+        update(entry, {})
+    assert told.value.kind == "damaged"

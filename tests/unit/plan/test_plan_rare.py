@@ -116,6 +116,7 @@ def test_classes_of_service(tmp_path: Path) -> None:
             named=0,
             monitor="",
             lines=[("schemata[0]", "L3:0=f")],
+            flags=0,
         )
     ]
     assert list(tmp_path.iterdir()) == []  # the compiler changes nothing

@@ -6,8 +6,11 @@ import os
 from typing import Any
 
 from pyoci.errors import Error
+from pyoci.linux.kernel import CLONE_NEWNET
 
-_CLONE_NEWNET = 0x40000000
+CGROUP_MODES = {"ignore": 0, "soft": 3, "full": 4, "strict": 5}  # numbers of CRIU's messages
+# Options of CRIU's that are flags of ours
+_SAME = ("tcp_established", "ext_unix_sk", "shell_job", "file_locks", "auto_dedup", "lazy_pages")
 
 
 class CriuOptions:
@@ -49,26 +52,22 @@ class CriuOptions:
         return flag in self.flags
 
 
-def common(messages: Any, options: CriuOptions, config: dict[str, Any]) -> Any:
-    """CRIU's options that mean the same in both directions."""
-    result = messages.Options(
-        log_level=4, notify_scripts=True, orphan_pts_master=True,
-        tcp_established=options.has("tcp-established"), ext_unix_sk=options.has("ext-unix-sk"),
-        shell_job=options.has("shell-job"), file_locks=options.has("file-locks"),
-        auto_dedup=options.has("auto-dedup"), lazy_pages=options.has("lazy-pages"),
-    )  # fmt: skip
+def common(options: CriuOptions, config: dict[str, Any]) -> dict[str, Any]:
+    """CRIU's options that mean the same in both directions, by the names of the fields of its message."""
+    result: dict[str, Any] = {"log_level": 4, "notify_scripts": True, "orphan_pts_master": True}
+    result.update({name: options.has(name.replace("_", "-")) for name in _SAME})
     mode = options.manage_cgroups_mode or "soft"
-    if mode not in messages.CGROUP_MODES:
+    if mode not in CGROUP_MODES:
         words = "soft, full, strict or ignore"
         raise Error(f"Invalid manage cgroups mode {mode!r}", location="--manage-cgroups-mode", hint=words)
-    result.manage_cgroups, result.manage_cgroups_mode = True, messages.CGROUP_MODES[mode]
+    result.update(manage_cgroups=True, manage_cgroups_mode=CGROUP_MODES[mode])
     for name in options.empty_ns:
         if name != "network":
             raise Error(f"namespace {name} is not supported", location="--empty-ns", hint="only network is")
-        result.empty_ns = _CLONE_NEWNET
+        result["empty_ns"] = CLONE_NEWNET
     settings = (config.get("annotations") or {}).get("org.criu.config", "/etc/criu/runc.conf")
     if settings and (settings != "/etc/criu/runc.conf" or _is_file(settings)):
-        result.config_file = settings
+        result["config_file"] = settings
     return result
 
 

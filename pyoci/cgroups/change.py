@@ -1,0 +1,119 @@
+"""update: new limits for cgroups that are in use → steps, and those that put the former limits back."""
+
+from pyoci.cgroups.compile import check_room
+from pyoci.cgroups.host import UNIFIED, read_value
+from pyoci.fileio import read_file
+from pyoci.plan import ops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pyoci.cgroups.v1 import Manager as ManagerV1
+    from pyoci.cgroups.v2 import Manager as ManagerV2
+    from pyoci.plan.ops import RuntimeStep
+
+
+class Change:
+    """What an update does to cgroups.
+
+    limits: the steps that set the limits; rules: those that set the device rules
+    before: what comes first of all; between: what comes after the limits, which are then set again; after: the end
+    undo:   what takes back, from the last to the first
+    """
+
+    __slots__ = ("after", "before", "between", "limits", "rules", "undo", "warnings")
+
+    def __init__(self, limits: "list[RuntimeStep]", rules: "list[RuntimeStep]", warnings: "list[str]") -> None:
+        self.limits = limits
+        self.rules = rules
+        self.warnings = warnings
+        self.before: "list[RuntimeStep]" = []
+        self.between: "list[RuntimeStep]" = []
+        self.after: "list[RuntimeStep]" = []
+        self.undo: "list[RuntimeStep]" = []
+
+    def steps(self) -> "list[RuntimeStep]":
+        """All of it, in order."""
+        again = self.limits if self.between else []
+        return [*self.before, *self.limits, *self.between, *again, *self.rules, *self.after]
+
+
+def for_v1(manager: "ManagerV1", resources: "dict[str, Any]") -> "Change":
+    """The change on v1. Absent and null properties stay; device rules, if there are any, replace the former ones."""
+    from pyoci.cgroups.limits_v1 import Limits
+
+    layout = manager.host.layout()
+    bases = {name: hierarchy.mount for name, hierarchy in layout.by_controller().items()}
+    if layout.unified and manager.paths.get(UNIFIED):
+        bases[UNIFIED] = layout.unified
+    limits = Limits(manager.host, bases, resources, "")
+    if "memory" in manager.paths:
+        _check_room(resources, manager.paths["memory"] + "/memory.usage_in_bytes")
+    rules = limits.rule_steps(manager.paths, True) if resources.get("devices") else []
+    return _complete(Change(limits.steps(manager.paths), rules, limits.warnings), manager)
+
+
+def for_v2(manager: "ManagerV2", resources: "dict[str, Any]") -> "Change":
+    """The same on v2. Device rules are replaced in one step, so that there is no moment without."""
+    from pyoci.cgroups.limits_v2 import Limits, not_enabled
+
+    path = manager.path
+    limits = Limits(manager.host, manager.base, manager.with_quota_and_period(resources), "")
+    if path:
+        _check_room(resources, path + "/memory.current")
+        enabled = read_value(path + "/cgroup.controllers").split()
+        for setting in limits.settings:
+            if setting.controller and setting.controller not in enabled and not setting.idle:
+                raise not_enabled(setting.choices[0][0], setting.controller, setting.location, path)
+    elif resources.get("devices"):
+        raise manager.no_cgroup("devices")
+    rules = limits.rule_steps(path) if resources.get("devices") else []
+    return _complete(Change(limits.steps(path), rules, limits.warnings), manager)
+
+
+def _check_room(resources: "dict[str, Any]", file: str) -> None:
+    if (resources.get("memory") or {}).get("checkBeforeUpdate"):
+        check_room(resources, "", int(read_file(file)))
+
+
+def _complete(change: "Change", files: "ManagerV1 | ManagerV2") -> "Change":
+    """Refuses limits of cgroups that the container has not, and adds what puts back."""
+    back: "list[RuntimeStep]" = []
+    for where, (path, choices, controller, flags) in _limits(change.limits):
+        if path:
+            back += _back(where, path, choices, controller)
+        elif not flags & ops.LIMIT_IDLE:
+            raise files.no_cgroup(controller)
+    if back:  # neighbours again: what is refused before the others are back
+        change.undo = [ops.limit_again(""), *back]
+    return change
+
+
+def _limits(steps: "list[RuntimeStep]") -> "Iterator[tuple[str, tuple[Any, ...]]]":
+    return ((where, fields) for operation, where, fields in steps if operation == ops.LIMIT)
+
+
+def _back(where: str, path: str, choices: "tuple[str, ...]", controller: str) -> "list[RuntimeStep]":
+    """The step that writes what is in the first file of a limit that is there."""
+    for file, value in zip(choices[::2], choices[1::2]):
+        try:
+            old = former(read_file(f"{path}/{file}"), file, value)
+        except OSError:
+            continue
+        return [ops.limit(where, path=path, choices=(file, old), controller=controller, flags=ops.LIMIT_TRY)]
+    return []
+
+
+def former(text: str, file: str, new: str) -> str:
+    """What to write to a file to get back what it holds now, as far as writing `new` would change it."""
+    device, space, _ = new.partition(" ")
+    if not space or ":" not in device:
+        return text.strip()
+    for line in text.splitlines():
+        if line.startswith(device + " "):
+            return line
+    if file == "io.max":
+        return f"{device} rbps=max wbps=max riops=max wiops=max"
+    return f"{device} {'default' if 'weight' in file else '0'}"
