@@ -39,8 +39,11 @@
 #define SIZED(type, size) { HEAD(type), size }
 #define COLLECTOR uintptr_t collector[2] /* before objects that it looks at; 0: not this one */
 
-/* Close together: each page of them that is written to becomes the process's own */
-#define OBJECT __attribute__((aligned(8), unused))
+/* Close together: each page of them that is written to becomes the process's own. Those in a section of their own may be
+ * given back, which undoes what was written: reference counts that mean nothing, and what the interpreter has learned of
+ * code. Strings are not among them: dictionaries count on the hash that is kept in a key. */
+#define OBJECT __attribute__((aligned(8), unused, section("pyoci_frozen")))
+#define KEPT __attribute__((aligned(8), unused, section("pyoci_strings")))
 /* Apart, since only tracebacks read it */
 #define LINES __attribute__((aligned(8), unused, section(".data.lines")))
 
@@ -53,8 +56,8 @@
 #define CHARACTERS(size, kind, ascii) { HEAD(PyUnicode_Type), size, -1, { 0, kind, 1, ascii, 1 }, NULL }
 #define WIDE(size, kind) { CHARACTERS(size, kind, 0), 0, NULL, 0 }
 #endif
-#define ASCII(name, size) static struct { PyASCIIObject it; char text[(size) + 1]; } name OBJECT
-#define TEXT(name, unit, size) static struct { PyCompactUnicodeObject it; unit text[(size) + 1]; } name OBJECT
+#define ASCII(name, size) static struct { PyASCIIObject it; char text[(size) + 1]; } name KEPT
+#define TEXT(name, unit, size) static struct { PyCompactUnicodeObject it; unit text[(size) + 1]; } name KEPT
 #define BYTES(name, size) static struct { PyVarObject it; Py_hash_t hash; char bytes[(size) + 1]; } name
 
 #if PY_VERSION_HEX >= 0x030e0000

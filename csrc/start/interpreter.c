@@ -5,7 +5,10 @@
 #include "interpreter.h"
 
 #include <marshal.h>
+#include <malloc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #ifndef PYOCI_STDLIB
 #error "setup.py gives the places of this Python"
@@ -133,10 +136,26 @@ static int codecs_may_come(void)
     return done != NULL;
 }
 
+/* The pages of Python code that were written to, back to what the file has: what a process that waits would keep for
+ * itself (frozen.h). Without frozen code there are none. */
+extern char __start_pyoci_frozen[] __attribute__((weak)), __stop_pyoci_frozen[] __attribute__((weak));
+
+static PyObject *give_back(PyObject *self, PyObject *unused)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)__start_pyoci_frozen + page - 1) / page * page;
+    uintptr_t to = (uintptr_t)__stop_pyoci_frozen / page * page;
+
+    (void)self;
+    (void)unused;
+    return PyLong_FromLong(from < to ? madvise((void *)from, to - from, MADV_DONTNEED) : -1);
+}
+
 static PyMethodDef functions[] = {
     { "find", find, METH_O, "(code, is a package, its source's time of change in ns), or None" },
     { "complete", complete, METH_NOARGS,
       "The rest of Python's start: codecs, streams, imports from files; true when this call did it" },
+    { "give_back", give_back, METH_NOARGS, "Pages of code that were written to become the file's again" },
     { NULL, NULL, 0, NULL },
 };
 
@@ -234,6 +253,9 @@ int main(int argc, char **argv)
     }
     /* What the config holds is nobody's: no core file, no look into us by others of the same user (ptrace(2)) */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 1); /* only one thread at a time runs Python: they need no memory each of its own */
+#endif
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1;
     check(Py_PreInitialize(&before));

@@ -12,6 +12,7 @@ from pyoci.fileio import read_all, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pyoci.containerd.codec import Message
@@ -20,6 +21,7 @@ NAME = "io.containerd.pyoci.v1"
 SOCKETS = "/run/containerd/s"
 CONFIG = "/etc/pyoci/shim.toml"
 WHOLE_NAMESPACE = "io.pyoci.shim"  # an annotation: "namespace" for one shim a namespace
+_NAMESPACE = "namespace"
 _GROUPS = ("io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id")
 _MAX_INPUT = 4 << 20
 _FLAGS = ("namespace", "id", "address", "publish-binary", "bundle", "socket", "debug-socket")
@@ -54,8 +56,13 @@ class Words:
 
 def main(words: "list[str]") -> int:
     """Does what the command line says; returns the exit status."""
+    return _told(lambda: _run(Words(words)))
+
+
+def _told(action: "Callable[[], int]") -> int:
+    """What an action returns; 1 when it fails, with a line that says why."""
     try:
-        return _run(Words(words))
+        return action()
     except (Error, OSError) as problem:
         text = str(problem)
     except Malformed as problem:
@@ -150,27 +157,77 @@ class Wish:
             self.options = decode(messages.OPTIONS, given["value"])
 
 
-def _start(words: Words) -> int:
-    from pyoci.containerd import sockets
+class Start:
+    """What a `start` has found out. listener: -1 where a shim serves the group already."""
 
-    wish = Wish(words, read_all(0, _MAX_INPUT) if not posix.isatty(0) else b"")
-    bundle = words.values["bundle"] or posix.getcwd()
-    group = _group(wish, bundle)
-    name = sockets.name_for(wish.address, wish.namespace, group)
-    address = f"unix://{SOCKETS}/{name}"
-    listener = sockets.listen(SOCKETS, name)
-    if listener >= 0 and _fork() == 0:
-        _serve(wish, listener, bundle, f"{SOCKETS}/{name}", group != wish.container)
-    _write(f"{bundle}/address", address.encode())
-    write_all(1, _answer(wish, address))
+    def __init__(self, words: Words) -> None:
+        from pyoci.containerd import sockets
+
+        self.wish = wish = Wish(words, read_all(0, _MAX_INPUT) if not posix.isatty(0) else b"")
+        self.bundle = words.values["bundle"] or posix.getcwd()
+        group = _group(wish, self.bundle)
+        self.is_shared = group != wish.container
+        self.is_of_namespace = group == _NAMESPACE  # then there are no more to be forked
+        name = sockets.name_for(wish.address, wish.namespace, group)
+        self.socket = f"{SOCKETS}/{name}"
+        self.listener = sockets.listen(SOCKETS, name)
+
+    def answer(self) -> None:
+        """Says where the shim is."""
+        address = f"unix://{self.socket}"
+        _write(f"{self.bundle}/address", address.encode())
+        write_all(1, _answer(self.wish, address))
+
+    def serve(self) -> None:
+        """In the process that stays. It does not return."""
+        status = 1
+        try:
+            null = posix.open("/dev/null", posix.O_RDWR)
+            for fd in range(3):
+                posix.dup2(null, fd)
+            if null > 2:
+                posix.close(null)
+            from pyoci.containerd.serve import serve
+
+            serve(self.wish, self.listener, self.bundle, self.socket, self.is_shared)
+            status = 0
+        finally:
+            posix._exit(status)
+
+
+def _start(words: Words) -> int:
+    from pyoci.containerd import template
+
+    path = template.wanted()
+    started = Start(words)
+    if started.listener >= 0 and _fork() == 0:
+        started.serve()
+    started.answer()
+    if path and not started.is_of_namespace:
+        template.leave_behind(path, start_in_fork)
     return 0
+
+
+def start_in_fork(words: "list[str]", tell: "Callable[[int], object]") -> None:
+    """The same in a fork of the template, which becomes the shim. tell: to be called with the exit status."""
+    found: "list[Start]" = []
+
+    def begin() -> int:
+        found.append(Start(Words(words)))
+        found[0].answer()
+        return 0
+
+    status = _told(begin)
+    tell(status)
+    if status == 0 and found[0].listener >= 0:
+        found[0].serve()
 
 
 def _group(wish: Wish, bundle: str) -> str:
     """Containers of one group have one shim."""
     annotations = bundle_config(bundle).get("annotations") or {}
-    if annotations.get(WHOLE_NAMESPACE, _configured()) == "namespace":
-        return "namespace"
+    if annotations.get(WHOLE_NAMESPACE, _configured()) == _NAMESPACE:
+        return _NAMESPACE
     for name in _GROUPS:
         if annotations.get(name):
             return str(annotations[name])
@@ -211,23 +268,6 @@ def _fork() -> int:
     if pid == 0:
         posix.setsid()
     return pid
-
-
-def _serve(wish: Wish, listener: int, bundle: str, socket: str, is_shared: bool) -> None:
-    """In the process that stays. It does not return."""
-    status = 1
-    try:
-        null = posix.open("/dev/null", posix.O_RDWR)
-        for fd in range(3):
-            posix.dup2(null, fd)
-        if null > 2:
-            posix.close(null)
-        from pyoci.containerd.serve import serve
-
-        serve(wish, listener, bundle, socket, is_shared)
-        status = 0
-    finally:
-        posix._exit(status)
 
 
 def _write(path: str, data: bytes) -> None:

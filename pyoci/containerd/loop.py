@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Steps = Generator[Any, Any, Any]
 
 MAX_THREADS = 128
+REST = 0.5  # seconds in which nothing happens
 _STACK = 512 << 10
 
 
@@ -88,6 +89,8 @@ class Loop:
         self._idle = _thread.allocate_lock()  # held while threads and queue are changed
         self.threads = 0
         self.stopped = False
+        self.on_rest: "Callable[[], None]" = lambda: None  # called when nothing has happened for a while
+        self._is_rested = True
         self._woken, self.waker = posix.pipe()  # not inheritable, as all that Python opens
         for fd in (self._woken, self.waker):
             posix.set_blocking(fd, False)
@@ -182,7 +185,8 @@ class Loop:
     def run(self) -> None:
         """Until `stopped` is true."""
         while not self.stopped:
-            for fd, mask in self._wait():
+            ready = self._wait()
+            for fd, mask in ready:
                 called = self._called.get(fd)
                 if called is not None:
                     self._call(lambda called=called, mask=mask: called(mask))  # type: ignore[misc]
@@ -198,7 +202,16 @@ class Loop:
             due = 0
         elif self._timers:
             due = max(0.0, self._timers[0][0] - time.monotonic())
-        return self._epoll.poll(due)
+        if not self._is_rested and not self.threads and (due is None or due >= REST):
+            ready = self._epoll.poll(REST)
+            if ready:
+                return ready
+            self._is_rested = True
+            self.on_rest()
+            return []
+        ready = self._epoll.poll(due)
+        self._is_rested = self._is_rested and not ready
+        return ready
 
     def _call(self, callback: "Callable[[], Any]") -> None:
         try:

@@ -6,7 +6,7 @@ import select
 
 import pyoci
 from pyoci import _shim
-from pyoci.containerd import children
+from pyoci.containerd import children, process
 from pyoci.containerd.events import Publisher
 from pyoci.containerd.log import Log
 from pyoci.containerd.loop import Loop
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.containerd.command import Wish
 
-_CHILD_SUBREAPER, _SET_NAME = 36, 15
+_CHILD_SUBREAPER = 36
 _LINGER = 5.0  # seconds that a shared shim waits for one more container before it ends
 _UNUSED = 300.0  # seconds after which one ends that nobody has ever made a container in
 _FAREWELL = 10.0  # seconds for the last events
@@ -51,6 +51,7 @@ class Shim:
         for number in (_signal.SIGPIPE, _signal.SIGHUP):
             _signal.signal(number, _signal.SIG_IGN)
         self.loop.later(_UNUSED, self._end_unused)
+        self.loop.on_rest = process.give_back
         self.loop.run()
 
     def _accept(self) -> None:
@@ -105,8 +106,8 @@ class Shim:
 def serve(wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool) -> None:
     """Serves until there is no container left."""
     _shim.prctl(_CHILD_SUBREAPER, 1)
-    _name()
-    _retitle(wish)
+    words = f"containerd-shim-pyoci-v1 -namespace {wish.namespace} -id {wish.container} -address {wish.address}"
+    process.rename("containerd-shim", words)  # the words that containerd's own shim has
     _settle(wish)
     for name in list(posix.environ):
         if name not in (b"PATH", b"HOME", b"TZ", b"XDG_RUNTIME_DIR", b"DBUS_SESSION_BUS_ADDRESS"):
@@ -120,31 +121,6 @@ def serve(wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool
     gc.freeze()
     gc.enable()
     shim.run()
-
-
-def _name() -> None:
-    try:
-        fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
-        posix.write(fd, b"containerd-shim")
-        posix.close(fd)
-    except OSError:
-        pass
-
-
-def _retitle(wish: "Wish") -> None:
-    """What `ps` shows: the words that containerd's own shim has. Where it cannot be changed, how we were started."""
-    words = f"containerd-shim-pyoci-v1 -namespace {wish.namespace} -id {wish.container} -address {wish.address}"
-    try:
-        fd = posix.open("/proc/self/stat", posix.O_RDONLY | posix.O_CLOEXEC)
-        fields = posix.read(fd, 4096).rpartition(b")")[2].split()
-        posix.close(fd)
-        start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end: 48 and 49, counted from 1 with pid and name
-        title = words.replace(" ", "\0").encode("utf-8", "surrogateescape")[: end - start - 1]
-        fd = posix.open("/proc/self/mem", posix.O_WRONLY | posix.O_CLOEXEC)
-        posix.pwrite(fd, title + bytes(end - start - len(title)), start)
-        posix.close(fd)
-    except (OSError, ValueError, IndexError):
-        pass
 
 
 def _settle(wish: "Wish") -> None:

@@ -292,11 +292,14 @@ def _has_reader(fd: int) -> bool:
 
 
 def _unquote(text: str) -> str:
-    if "%" not in text:
-        return text.replace("+", " ")
-    from urllib.parse import unquote_plus
-
-    return unquote_plus(text)
+    """What %XX and + stand for in a query; urllib would bring half of Python with it."""
+    first, *others = text.replace("+", " ").encode("utf-8", "surrogateescape").split(b"%")
+    for other in others:
+        try:
+            first += bytes((int(other[:2], 16),)) + other[2:] if other[:2].isalnum() and other[1:] else b"%" + other
+        except ValueError:
+            first += b"%" + other
+    return first.decode("utf-8", "replace")
 
 
 def _start(path: str, args: "list[str]", ends: "list[int]", environment: "dict[str, str]") -> int:

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
-    from pyoci.container.events import Notices
+    from pyoci.container.notices import Notices
     from pyoci.containerd.children import Child
     from pyoci.containerd.events import Publisher
     from pyoci.containerd.loop import Loop
@@ -140,7 +140,7 @@ class Task:
 
     def watch_memory(self) -> None:
         """An event for each kill for lack of memory, from now on."""
-        from pyoci.container.events import Notices
+        from pyoci.container.notices import Notices
 
         try:
             with self.runtime.store.look(self.id).load() as entry:

@@ -17,7 +17,7 @@ from pyoci.json.document import dump
 from tests.support import leftovers
 from tests.support.box import Box
 from tests.support.bundle import Bundle
-from tests.support.shim_client import Client, Events, Status, delete, start
+from tests.support.shim_client import Client, Events, Status, Template, delete, start
 
 pytestmark = pytest.mark.root
 PROCESS = {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]}
@@ -94,6 +94,14 @@ class Shim:
 
 
 PYOCI = str(Path(__file__).parents[2] / "build" / "bin" / "pyoci")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Template]":
+    """All shims but a few are forks of it, as under containerd."""
+    made = Template(tmp_path_factory.mktemp("shim-template"))
+    yield made
+    made.close()
 
 
 @pytest.fixture

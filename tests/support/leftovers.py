@@ -100,6 +100,14 @@ def cgroups_named(part: str) -> list[str]:
     return sorted(found)
 
 
+def name_of(pid: int) -> str:
+    """A process's own name."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def describe(pid: int) -> str:
     try:
         line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,6 +12,7 @@ from pyoci.containerd import messages
 from pyoci.containerd.codec import decode, encode
 from pyoci.containerd.service import METHODS
 from pyoci.containerd.ttrpc import REQUEST, RESPONSE, Frames, frame
+from tests.support import leftovers
 
 PROGRAM = os.environ.get("PYOCI_PLUGIN", str(Path(__file__).parents[2] / "build" / "bin" / "containerd-shim-pyoci-v1"))
 PATIENCE = 30.0  # a guard
@@ -147,16 +149,70 @@ class Events:
 
 
 def start(
-    bundle: Path, container: str, events: "Events", *, namespace: str, data: bytes = b"", variables: "Any" = None
+    bundle: Path,
+    container: str,
+    events: "Events",
+    *,
+    namespace: str,
+    data: bytes = b"",
+    variables: "Any" = None,
+    prefix: "tuple[str, ...]" = (),
 ) -> bytes:
-    """Calls the plugin's `start` as containerd does; returns what it says."""
+    """Calls the plugin's `start` as containerd does; returns what it says. prefix: words that start it.
+
+    Where TEMPLATES names no address, it is to do without a template."""
     environment = {"PATH": os.environ["PATH"], "TTRPC_ADDRESS": str(events.path), **(variables or {})}
-    words = [PROGRAM, "-namespace", namespace, "-address", f"{events.path}.grpc", "-publish-binary", "/nowhere"]
+    if not TEMPLATES:
+        environment["CONTAINERD_SHIM_PYOCI_TEMPLATE"] = "off"
+    address = TEMPLATES[-1] if TEMPLATES else f"{events.path}.grpc"
+    words = [*prefix, PROGRAM, "-namespace", namespace, "-address", address, "-publish-binary", "/nowhere"]
     done = subprocess.run(
         [*words, "-id", container, "start"], cwd=bundle, env=environment, input=data, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
+
+
+TEMPLATES: "list[str]" = []  # the last one is the address of containerd that `start` is told
+
+
+class Template:
+    """While it is open, shims are forks of a template of its own, which is left behind by the first that it starts."""
+
+    def __init__(self, directory: Path) -> None:
+        leftovers.adopt_orphans()
+        TEMPLATES.append(f"{directory}/template.grpc")
+        self._before = self._all()
+        events = Events(directory / "template.sock")
+        (directory / "config.json").write_text("{}")
+        client = Client(start(directory, "none", events, namespace="template").decode())
+        pid = client("Connect", id="")["shim_pid"]
+        client.close()
+        leftovers.kill({pid})
+        os.waitpid(pid, 0)
+        events.end()
+        deadline = time.monotonic() + PATIENCE
+        while not self.pids():
+            assert time.monotonic() < deadline, "no template"
+            time.sleep(0.01)
+
+    def _all(self) -> "set[int]":
+        return {pid for pid in leftovers.descendants() if leftovers.name_of(pid) == "pyoci-template"}
+
+    def pids(self) -> "set[int]":
+        """Of the templates that live since."""
+        return self._all() - self._before
+
+    def close(self) -> None:
+        TEMPLATES.pop()
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends it, and those that came after it."""
+        pids = self.pids()
+        leftovers.kill(pids)
+        for pid in pids:
+            os.waitpid(pid, 0)
 
 
 def delete(bundle: Path, container: str, *, namespace: str) -> "dict[str, Any]":

@@ -39,6 +39,17 @@ PENDING = {
 }  # fmt: skip
 
 
+# What containerd's plugin loads at all, and what for: each costs every pod the second half of Python's start, or more
+RARELY = {
+    "hashlib": "a Python that is built without its own",
+    "pyoci.checkpoint.options": "CRIU",
+    "pyoci.documents.features": "-info",
+    "pyoci.cgroups.stats": "Stats",
+    "tomllib": "/etc/pyoci/shim.toml is there",
+    "traceback": "--debug",
+}
+
+
 def name_of(path: Path) -> str:
     parts = path.relative_to(HOME).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -88,6 +99,13 @@ def slow_habits(source: str) -> "list[str]":
     return [f"line {node.lineno}: imports {name}" for node, name in done if name not in allowed]
 
 
+def costly(source: str) -> "list[str]":
+    """What a module of the plugin may not import, be it inside a function."""
+    allowed = {*AT_HAND, *GENERATED, *hot.modules(), *RARELY, "_sha2", "_sha256", "_socket"}
+    done = imports(ast.parse(source), lambda node: isinstance(node, ast.If) and is_late(node))
+    return [f"line {node.lineno}: imports {name}" for node, name in done if name not in allowed]
+
+
 def hot_habits(source: str) -> "list[str]":
     """What a cold module has no need to do."""
     tree, lines = ast.parse(source), source.splitlines()
@@ -113,6 +131,11 @@ def test_a_hot_module_imports_what_is_at_hand(module: str) -> None:
     assert slow_habits(FILES[module].read_text()) == []
 
 
+@pytest.mark.parametrize("module", [name for name in WRITTEN if name.startswith("pyoci.containerd.")])
+def test_the_plugin_does_without_the_rest_of_python(module: str) -> None:
+    assert costly(FILES[module].read_text()) == []
+
+
 @pytest.mark.parametrize("module", COLD)
 def test_a_cold_module_is_ordinary_python(module: str) -> None:
     if module in PENDING:
@@ -136,6 +159,8 @@ def test_the_list_names_each_module_once() -> None:
         (slow_habits, "import os"),
         (slow_habits, "from pyoci.cli import help"),
         (slow_habits, "class A:\n    from typing import Any"),
+        (costly, "def f() -> None:\n    from pyoci.container.events import statistics"),
+        (costly, "def f() -> None:\n    import os"),
         (hot_habits, "TYPE_CHECKING = False"),
         (hot_habits, "def f() -> 'int': ..."),
         (hot_habits, "def f(a: list['int']) -> None: ..."),

@@ -2,10 +2,8 @@
 
 import os
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,6 +12,7 @@ from compare import Outcome
 
 from tests.support import leftovers
 
+TEMPLATE = "pyoci-template"  # of containerd's plugin: it stays for a while, to be ready for the next pod
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/tmp:/bin/sh\n"
 _GROUP = "root:x:0:\napp:x:1000:\nextra:x:77:\n"
 
@@ -43,7 +42,7 @@ def settle(keep: int = 0) -> list[str]:
     deadline = time.monotonic() + 30  # a guard; the wait ends with the last process
     while True:
         leftovers.reap()
-        left = leftovers.descendants() - set(leftovers.OWN)
+        left = {pid for pid in leftovers.descendants() - leftovers.OWN if leftovers.name_of(pid) != TEMPLATE}
         if len(left) <= keep or time.monotonic() > deadline:
             return [leftovers.describe(pid) for pid in sorted(left)] if len(left) > keep else []
         time.sleep(0.02)
@@ -82,37 +81,3 @@ class Engine:
         outcome = compare.shell(script, self.environment, self.directory, self.prefix)
         where = str(self.directory)
         return Outcome(outcome.status, compare.steady(outcome.out, where), compare.steady(outcome.err, where))
-
-
-def image_archive(
-    root: Path, archive: Path, reference: str, command: Optional[list[str]] = None, path: str = "/bin"
-) -> Path:
-    """An archive in the form of `docker save`: one layer, a command, a PATH."""
-    import hashlib
-    import json
-
-    layer = BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        tar.add(root, arcname=".")
-    digest = hashlib.sha256(layer.getvalue()).hexdigest()
-    config = json.dumps(
-        {
-            "architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
-            "os": "linux",
-            "config": {"Cmd": command or ["/bin/sh"], "Env": [f"PATH={path}"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-            "history": [{"created_by": "tests"}],
-        }
-    ).encode()
-    name = hashlib.sha256(config).hexdigest()
-    manifest = json.dumps([{"Config": f"{name}.json", "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}])
-    with tarfile.open(archive, "w") as tar:
-        for member, data in (
-            (f"{digest}/layer.tar", layer.getvalue()),
-            (f"{name}.json", config),
-            ("manifest.json", manifest.encode()),
-        ):
-            info = tarfile.TarInfo(member)
-            info.size = len(data)
-            tar.addfile(info, BytesIO(data))
-    return archive

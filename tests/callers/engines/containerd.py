@@ -12,8 +12,9 @@ from typing import Any, Optional
 import compare
 
 from engines import debian
-from engines.base import Engine, busybox_root, image_archive
+from engines.base import TEMPLATE, Engine, busybox_root
 from tests.support import leftovers
+from tests.support.image import image_archive
 
 IMAGE = "docker.io/library/bb:latest"
 BUILT = str(Path(compare.PYOCI).parent)  # where containerd-shim-pyoci-v1 is
@@ -135,6 +136,7 @@ class Containerd(Engine):
         self.script("for c in $($C c ls -q); do $C task kill -s SIGKILL -a $c; $C task rm -f $c; $C c rm $c; done")
         if self.daemon is not None:
             self.daemon.end()
+        leftovers.kill({pid for pid in leftovers.descendants() if leftovers.name_of(pid) == TEMPLATE})
         leftovers.remove_cgroups(f"{self.directory.parent.name}-{self.runtime}")
 
     def remains(self) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any, Union
 import compare
 from compare import Outcome
 
-from engines.base import image_archive
 from engines.containerd import Containerd
+from tests.support.image import image_archive
 
 IMAGE = "docker.io/library/bb:latest"
 PAUSE = "docker.io/library/pause:latest"

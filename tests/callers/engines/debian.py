@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from engines.base import image_archive
+from tests.support.image import image_archive
 
 REFERENCE = "docker.io/library/deb:latest"
 ARCHIVE = Path(__file__).parents[3] / "build" / "callers" / "debian.tar"

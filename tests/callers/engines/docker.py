@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from engines import debian
-from engines.base import Engine, busybox_root, image_archive
+from engines.base import Engine, busybox_root
 from engines.containerd import Daemon
 from tests.support import leftovers
+from tests.support.image import image_archive
 
 IMAGE = "bb:latest"
 UNPACKED = Path(os.environ.get("DOCKER", str(Path(__file__).parents[3] / "build" / "callers" / "docker")))

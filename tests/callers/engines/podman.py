@@ -7,8 +7,9 @@ from pathlib import Path
 import compare
 
 from engines import debian
-from engines.base import Engine, busybox_root, image_archive
+from engines.base import Engine, busybox_root
 from tests.support import leftovers
+from tests.support.image import image_archive
 
 IMAGE = "localhost/bb:latest"
 

@@ -1,0 +1,199 @@
+"""The template of containerd's plugin: shims are forks of it where it may be their parent."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyoci.containerd import template as template_module
+from tests.integration.test_containerd_shim import Shim, spec, wait_until
+from tests.support import leftovers
+from tests.support.box import Box
+from tests.support.shim_client import PROGRAM, TEMPLATES, Client, Template, start
+
+pytestmark = pytest.mark.root
+SOCKETS = Path("/run/containerd/s")
+
+
+@pytest.fixture
+def forks(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Template]":
+    made = Template(tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def shim(forks: Template, box: Box, tmp_path: Path) -> "Iterator[Shim]":
+    made = Shim(box, tmp_path)
+    yield made
+    made.close()
+    forks.kill()
+
+
+def fields(pid: int) -> "list[str]":
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def parent(pid: int) -> int:
+    return int(fields(pid)[1])
+
+
+def shim_of(shim: Shim, container: str, **more: object) -> int:
+    """Starts a shim for a container that is not made yet; its pid."""
+    client = shim.begin(shim.bundle("true", name=container), container, **more)
+    return int(client("Connect", id="")["shim_pid"])
+
+
+def sockets() -> "set[str]":
+    return {name for name in os.listdir(SOCKETS) if name.startswith("pyoci-")}
+
+
+def test_a_shim_is_a_fork(shim: Shim, forks: Template) -> None:
+    pid = shim_of(shim, "c")
+    assert {parent(pid)} == forks.pids()
+    assert (leftovers.name_of(pid), int(fields(pid)[3])) == ("containerd-shim", pid)  # of a session of its own
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    assert words[:5] == ["containerd-shim-pyoci-v1", "-namespace", shim.namespace, "-id", "c"]
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    open_files = {os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)}
+    assert open_files == {"/dev/null"}
+    environment = Path(f"/proc/{pid}/status").read_text()
+    assert "SigIgn:\t0000000000010000" not in environment  # SIGCHLD, which the template ignores, is not ignored
+
+
+def test_it_has_containers(shim: Shim) -> None:
+    client = shim.running("sleep", "100")
+    for number in range(20):
+        client("Exec", id="c", exec_id=f"e{number}", spec=spec("sh", "-c", f"exit {number}"))
+        client("Start", id="c", exec_id=f"e{number}")
+        assert client("Wait", id="c", exec_id=f"e{number}")["exit_status"] == number
+    client("Kill", id="c", signal=9)
+    assert client("Wait", id="c")["exit_status"] == 137
+    client("Delete", id="c")
+
+
+def test_a_failed_start_says_why(shim: Shim) -> None:
+    words = [PROGRAM, "-namespace", shim.namespace, "-address", TEMPLATES[-1], "-id", "a/b", "start"]
+    bundle = shim.bundle("true").path
+    done = subprocess.run(words, cwd=bundle, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"containerd-shim-pyoci-v1: neither namespace nor id may have a /\n"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        ("sh", "-c", 'umask 77; exec "$@"', "sh"),
+        ("nice", "-n", "3"),
+        ("prlimit", "--nofile=900:900"),
+        ("setpriv", "--no-new-privs"),
+        ("setpriv", "--groups", "77"),
+        ("setpriv", "--bounding-set", "-net_raw"),
+        ("taskset", "1"),
+        ("chrt", "--batch", "0"),
+    ],
+    ids=lambda prefix: "-".join(prefix[:3]),
+)
+def test_a_caller_that_is_not_like_it_starts_its_own(shim: Shim, forks: Template, prefix: "tuple[str, ...]") -> None:
+    before = forks.pids()
+    alone = shim_of(shim, "c", prefix=prefix)
+    assert parent(alone) not in before
+    wait_until(lambda: len(forks.pids()) == 2)  # and leaves one behind that is like it
+    wait_until(lambda: parent(shim_of(shim, f"d{time.monotonic_ns()}", prefix=prefix)) in forks.pids() - before)
+
+
+def test_other_namespaces_have_another(shim: Shim, forks: Template) -> None:
+    before = forks.pids()
+    alone = shim_of(shim, "c", prefix=("unshare", "--uts"))
+    assert parent(alone) not in before
+    assert parent(shim_of(shim, "d")) in before
+
+
+def test_the_score_of_the_caller(shim: Shim, forks: Template) -> None:
+    pid = shim_of(shim, "c", prefix=("sh", "-c", 'echo 321 >/proc/self/oom_score_adj; exec "$@"', "sh"))
+    assert parent(pid) in forks.pids()
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "322\n"
+
+
+def test_without(shim: Shim, forks: Template) -> None:
+    pid = shim_of(shim, "c", variables={"CONTAINERD_SHIM_PYOCI_TEMPLATE": "off"})
+    assert parent(pid) not in forks.pids()
+    assert len(forks.pids()) == 1
+
+
+def test_it_is_killed_or_stopped(shim: Shim, forks: Template) -> None:
+    (first,) = forks.pids()
+    living = shim_of(shim, "c")
+    os.kill(first, signal.SIGSTOP)
+    assert parent(shim_of(shim, "d")) != first
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    assert Client(next(iter(shim.addresses)))("Connect", id="")["shim_pid"]
+    assert leftovers.name_of(living) == "containerd-shim"
+    assert parent(shim_of(shim, "e")) != first
+    wait_until(forks.pids)
+    wait_until(lambda: parent(shim_of(shim, f"f{time.monotonic_ns()}")) in forks.pids())
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 4, b"\0\0\0\4abc", b"\0\0\0\4abcd", b"\0\1\0\0" + b"a" * 65536])
+def test_nonsense(shim: Shim, forks: Template, data: bytes) -> None:
+    path = next(SOCKETS / name for name in sockets() if _is_served_by(SOCKETS / name, forks))
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(30)
+        peer.connect(str(path))
+        assert peer.recv(1) == b"y"
+        peer.sendall(data)
+        peer.shutdown(socket.SHUT_WR)
+        assert peer.recv(10) == b""
+    assert parent(shim_of(shim, "c")) in forks.pids()
+
+
+def _is_served_by(path: Path, forks: Template) -> bool:
+    """Whether the template listens there."""
+    wanted = [line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(str(path))]
+    held = {os.readlink(f"/proc/{pid}/fd/{fd}") for pid in forks.pids() for fd in os.listdir(f"/proc/{pid}/fd")}
+    return any(f"socket:[{inode}]" in held for inode in wanted)
+
+
+def test_memory_is_given_back_at_rest(shim: Shim) -> None:
+    """And it works as before, again and again."""
+    client = shim.running("sleep", "100")
+    (pid,) = shim.pids
+
+    def own() -> int:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
+
+    for number in range(4):
+        client("Exec", id="c", exec_id=f"e{number}", spec=spec("true"))
+        client("Start", id="c", exec_id=f"e{number}")
+        assert client("Wait", id="c", exec_id=f"e{number}")["exit_status"] == 0
+        client("Delete", id="c", exec_id=f"e{number}")
+        busy = own()
+        wait_until(lambda: own() < busy - 300)  # noqa: B023
+
+
+def test_it_ends_when_nobody_needs_it(shim: Shim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not while a fork of it lives."""
+    monkeypatch.setattr(template_module, "_PATIENCE", 0.05)
+    monkeypatch.setattr(template_module, "rehearse", lambda: None)
+    path = f"{tmp_path}/pyoci-template"
+    os.chmod(tmp_path, 0o700)
+    before = leftovers.descendants()
+    template_module.leave_behind(path, lambda words, tell: None)
+    (pid,) = leftovers.descendants() - before
+    assert os.path.exists(path)
+    os.waitpid(pid, 0)
+    assert not os.path.exists(path)
+
+
+def test_start_is_heard_once(shim: Shim) -> None:
+    """Two starts of one group at once have one shim."""
+    bundle = shim.bundle("true")
+    assert len({start(bundle.path, "c", shim.events, namespace=shim.namespace) for _ in range(3)}) == 1
+    shim.connect(start(bundle.path, "c", shim.events, namespace=shim.namespace).decode())
