@@ -23,22 +23,55 @@ class Malformed(Exception):
     """The bytes are no such message."""
 
 
+# By the address of a table, with the table, so that it stays: a message with nothing in it, and the fields that need an
+# object of their own
+_EMPTY: "dict[int, tuple[Table, Message, list[tuple[str, Any]]]]" = {}
+
+
+def _empty(table: "Table") -> "Message":
+    known = _EMPTY.get(id(table))
+    if known is None:
+        plain: "Message" = {name: None if kind & MANY else DEFAULTS[kind] for name, kind, _ in table.values()}
+        made: "list[tuple[str, Any]]" = [
+            (name, dict if kind == MAP else list) for name, kind, _ in table.values() if kind & MANY or kind == MAP
+        ]
+        known = _EMPTY[id(table)] = table, plain, made
+    message = known[1].copy()
+    for name, kind in known[2]:
+        message[name] = kind()
+    return message
+
+
 def decode(table: "Table", data: bytes, depth: int = 0) -> "Message":
-    """The message in the bytes; absent fields have their defaults, unknown ones are passed over. Raises Malformed."""
+    """The message in the bytes; absent fields have their defaults, unknown ones are passed over. Raises Malformed.
+
+    What is short, as almost all is, is read here: each request is read once, and most are for a state."""
     if depth > _MAX_DEPTH:
         raise Malformed("nested too deep")
-    message: "Message" = {}
-    for name, kind, _ in table.values():
-        message[name] = [] if kind & MANY else {} if kind == MAP else DEFAULTS[kind]
+    message = _empty(table)
     at, end = 0, len(data)
     while at < end:
-        key, at = _varint(data, at)
-        value, at = _value(key & 7, data, at, end)
+        key = data[at]
+        if key < 0x80:
+            at += 1
+        else:
+            key, at = _varint(data, at)
+        if key & 7 == 2 and at < end and data[at] < 0x80:
+            stop = at + 1 + data[at]
+            if stop > end:
+                raise Malformed("a field is cut off")
+            value: "Any" = data[at + 1 : stop]
+            at = stop
+        else:
+            value, at = _value(key & 7, data, at, end)
         field = table.get(key >> 3)
-        if field is not None:
+        if field is None:
+            if not key >> 3:
+                raise Malformed("a field has the number 0")
+        elif field[1] == TEXT and key & 7 == 2:
+            message[field[0]] = _text(value, field[0])
+        else:
             _put(message, field, key & 7, value, depth)
-        elif not key >> 3:
-            raise Malformed("a field has the number 0")
     return message
 
 
@@ -114,38 +147,51 @@ def _value(wire: int, data: bytes, at: int, end: int) -> "tuple[Any, int]":
 
 def encode(table: "Table", message: "Message") -> bytes:
     """The bytes of a message; what it lacks, and what has its default value, is left out."""
-    parts: "list[bytes]" = []
+    out = bytearray()
     for number, (name, kind, inner) in table.items():
         value = message.get(name)
         if not value and not (kind == MESSAGE and value is not None):
             continue
+        if kind <= BOOL:
+            _append(out, number << 3)
+            _append(out, int(value) & _LARGEST)
+            continue
         if kind == MAP:
             value, kind, inner = [{"key": key, "value": text} for key, text in value.items()], MESSAGE | MANY, _PAIR
-        for one in value if kind & MANY else (value,):
-            _append(parts, number, kind & ~MANY, inner, one)
-    return b"".join(parts)
+        if kind & MANY:
+            for one in value:
+                if kind & ~MANY <= BOOL:
+                    _append(out, number << 3)
+                    _append(out, int(one) & _LARGEST)
+                else:
+                    _append_piece(out, number, _bytes(kind & ~MANY, inner, one))
+        else:
+            _append_piece(out, number, _bytes(kind, inner, value))
+    return bytes(out)
 
 
-def _append(parts: "list[bytes]", number: int, kind: int, inner: "Any", value: "Any") -> None:
-    if kind <= BOOL:
-        parts += (_number(number << 3), _number(int(value) & _LARGEST))
-        return
+def _bytes(kind: int, inner: "Any", value: "Any") -> bytes:
     if kind == TEXT:
-        value = value.encode("utf-8", "replace")
-    elif kind == MESSAGE:
-        value = encode(inner, value)
-    parts += (_number(number << 3 | 2), _number(len(value)), value)
+        return value.encode("utf-8", "replace")  # type: ignore[no-any-return]
+    return value if kind == BYTES else encode(inner, value)
 
 
-def _number(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    found = bytearray()
+def _append_piece(out: bytearray, number: int, data: bytes) -> None:
+    length = len(data)
+    if number < 16 and length < 0x80:
+        out.append(number << 3 | 2)
+        out.append(length)
+    else:
+        _append(out, number << 3 | 2)
+        _append(out, length)
+    out += data
+
+
+def _append(out: bytearray, value: int) -> None:
     while value >= 0x80:
-        found.append(value & 0x7F | 0x80)
+        out.append(value & 0x7F | 0x80)
         value >>= 7
-    found.append(value)
-    return bytes(found)
+    out.append(value)
 
 
 _PAIR: "Table" = {1: ("key", TEXT, None), 2: ("value", TEXT, None)}

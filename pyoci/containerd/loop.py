@@ -5,6 +5,7 @@ function without such state that a thread of its own runs. A request is a genera
 on here with what that returned or raised; or it yields a Waiting, and goes on when somebody calls its `resume`.
 """
 
+import _signal  # type: ignore[import-not-found]
 import _thread
 import posix
 import select
@@ -86,6 +87,7 @@ class Loop:
         self._count = 0
         self._posted: "list[Callable[[], None]]" = []
         self._queue: "list[tuple[Callable[[], Any], Then]]" = []
+        self._spare: "Optional[_thread.LockType]" = None  # of a thread that waits for more work: to be released
         self._idle = _thread.allocate_lock()  # held while threads and queue are changed
         self.threads = 0
         self.stopped = False
@@ -156,6 +158,11 @@ class Loop:
                 self._queue.append((function, then))
                 return
             self.threads += 1
+            if self._spare is not None:
+                self._queue.append((function, then))
+                self._spare.release()
+                self._spare = None
+                return
         try:
             _thread.start_new_thread(self._worker, (function, then))
         except RuntimeError as problem:  # the kernel, or a limit, has no thread for us
@@ -170,11 +177,37 @@ class Loop:
             except BaseException as raised:
                 value, problem = None, raised
             self.post(_bind(then, value, problem))
+            del function, then, value, problem  # nothing of it is kept while we wait
+            if not self._has_more():
+                return
             with self._idle:
-                if not self._queue:
-                    self.threads -= 1
-                    return
                 function, then = self._queue.pop(0)
+
+    def _has_more(self) -> bool:
+        """Whether there is work for a thread that has done its own: one waits for it as long as the loop does not rest,
+        since to start another costs as much as a small request."""
+        turn = _thread.allocate_lock()
+        with self._idle:
+            if self._queue:
+                return True
+            self.threads -= 1
+            if self._spare is not None:
+                return False
+            self._spare = turn
+            turn.acquire()
+        if turn.acquire(True, REST):
+            return True
+        with self._idle:
+            if self._spare is turn:
+                self._spare = None
+                return False
+        turn.acquire()  # it was given to us just now
+        return True
+
+    def signal(self, number: int, callback: "Callable[[], None]") -> None:
+        """Calls callback in the loop after a signal."""
+        # Python has written to the waker by itself (set_wakeup_fd)
+        _signal.signal(number, lambda *_: self._posted.append(callback))
 
     def _drain(self) -> None:
         try:
@@ -190,9 +223,8 @@ class Loop:
                 called = self._called.get(fd)
                 if called is not None:
                     self._call(lambda called=called, mask=mask: called(mask))  # type: ignore[misc]
-            posted, self._posted[:] = self._posted[:], []
-            for callback in posted:
-                self._call(callback)
+            for _ in range(len(self._posted)):  # others add to it meanwhile
+                self._call(self._posted.pop(0))
             while self._timers and self._timers[0][0] <= time.monotonic():
                 self._call(self._timers.pop(0)[2])
 

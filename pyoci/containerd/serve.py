@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CHILD_SUBREAPER = 36
 _LINGER = 5.0  # seconds that a shared shim waits for one more container before it ends
 _UNUSED = 300.0  # seconds after which one ends that nobody has ever made a container in
+_REAPING = 1.0  # seconds in which orphans that have ended gather
 _FAREWELL = 10.0  # seconds for the last events
 
 
@@ -45,9 +46,9 @@ class Shim:
         """Until the end."""
         self.loop.watch(self.listener.fd, select.EPOLLIN, lambda _: self._accept())
         _signal.set_wakeup_fd(self.loop.waker, warn_on_full_buffer=False)
-        _signal.signal(_signal.SIGCHLD, lambda *_: self.loop.post(self._on_child))
+        self.loop.signal(_signal.SIGCHLD, self._on_child)
         for number in (_signal.SIGTERM, _signal.SIGINT):
-            _signal.signal(number, lambda *_: self.loop.post(self._asked_to_end))
+            self.loop.signal(number, self._asked_to_end)
         for number in (_signal.SIGPIPE, _signal.SIGHUP):
             _signal.signal(number, _signal.SIG_IGN)
         self.loop.later(_UNUSED, self._end_unused)
@@ -62,7 +63,7 @@ class Shim:
     def _on_child(self) -> None:
         """Some child has ended: an orphan, if it is no process of a container."""
         if not self._reaping:
-            self._reaping = self.loop.later(0.2, self._reap)
+            self._reaping = self.loop.later(_REAPING, self._reap)
 
     def _reap(self) -> None:
         self._reaping = 0
@@ -119,6 +120,7 @@ def serve(wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool
 
     gc.collect()
     gc.freeze()
+    gc.set_threshold(5000, 10, 10)
     gc.enable()
     shim.run()
 
