@@ -39,7 +39,7 @@ def sweep() -> None:
             continue  # another user's, or gone meanwhile
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock).st_uid == os.geteuid():
+            if os.lstat(path.parent).st_uid == os.geteuid():
                 print(f"pyoci-conformance: removing {path.parent}, left by a run that was killed", file=sys.stderr)
                 clean_up(path.parent)
         except BlockingIOError:

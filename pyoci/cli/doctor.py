@@ -42,7 +42,7 @@ def _checks(criu: str) -> Iterator[Check]:
         yield from limits.checks(Cgroups(), trial)
         yield from ids.checks(host, trial)
         yield from mounts.checks(host, trial)
-    yield from helpers.checks(criu, start(), missing())
+        yield from helpers.checks(criu, start(), missing(), trial.directory)
     yield from engines.checks(host)
 
 

@@ -25,10 +25,10 @@ def check() -> "list[str]":
             continue
         raise Error(f"the JSON parser accepts {text!r}", kind="internal")
     missing = set()
-    for name in modules():
+    for name in (*modules(), *LIBRARIES):  # some are imported only when they are used
         try:
             __import__(name)
-        except ModuleNotFoundError as problem:
+        except ImportError as problem:  # a library of which only a part is there is not there
             wanted = (problem.name or "").partition(".")[0]
             if wanted not in LIBRARIES:
                 raise Error(f"{name} cannot be imported: {problem}", kind="internal") from None
