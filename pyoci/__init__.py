@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Optional, Union
     from weakref import WeakValueDictionary
 
+    from pyoci.documents.results import State as State
+    from pyoci.documents.results import Stats as Stats
     from pyoci.errors import Error as Error
     from pyoci.errors import Kind as Kind
     from pyoci.init.talk import Message
@@ -53,6 +55,8 @@ _PUBLIC = {
     "CompletedProcess": "sandbox.sandbox",
     "Usage": "sandbox.sandbox",
     "Error": "errors",
+    "State": "documents.results",
+    "Stats": "documents.results",
     "KINDS": "kinds",
     "exit_status": "kinds",
     "kind_of": "kinds",

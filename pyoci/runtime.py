@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pyoci.checkpoint.request import CriuOptions
     from pyoci.container.create import Created
+    from pyoci.documents.results import State, Stats
     from pyoci.options import CreateOptions, ExecOptions
     from pyoci.plan.model import Plan
     from pyoci.process.process import Process
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Options = TypeVar("Options", CreateOptions, ExecOptions)
     Pids = list[int]  # inside the class `list` is a method
-    Listing = tuple[list[dict[str, Any]], list[str]]
+    Listing = tuple[list[State], list[str]]
 
 
 class Runtime:
@@ -151,7 +152,7 @@ class Runtime:
         with self.store.look(container).load() as entry:
             return attach(entry)
 
-    def state(self, container: str) -> "dict[str, Any]":
+    def state(self, container: str) -> "State":
         """The state document."""
         with self.store.look(container).load() as entry:
             return entry.document()
@@ -249,7 +250,7 @@ class Runtime:
 
         return run_restored(restored, options, self.warn)
 
-    def stats(self, container: str) -> "dict[str, Any]":
+    def stats(self, container: str) -> "Stats":
         """What a running container has used, in the shape of runc's events."""
         from pyoci.container.events import statistics
 

@@ -5,9 +5,8 @@ from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from pyoci.cli.call import Call
+    from pyoci.documents.results import State
 
 _HEADER = ("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")
 _NARROWEST = 12
@@ -33,14 +32,14 @@ def main(call: "Call") -> int:
     return 0
 
 
-def _listing(call: "Call") -> "tuple[list[dict[str, Any]], list[str]]":
+def _listing(call: "Call") -> "tuple[list[State], list[str]]":
     try:
         return call.runtime().list()
     except FileNotFoundError:
         return [], []  # the root is made by the first create
 
 
-def table(states: "list[dict[str, Any]]") -> str:
+def table(states: "list[State]") -> str:
     """The table in runc's layout: columns at least 12 wide and 3 apart, the last one ragged."""
     rows = [_HEADER, *(tuple(str(state.get(name.lower(), "")) for name in _HEADER) for state in states)]
     widths = [max(_NARROWEST, _GAP + max(len(row[index]) for row in rows)) for index in range(len(_HEADER) - 1)]

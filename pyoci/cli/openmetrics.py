@@ -64,7 +64,7 @@ def _events(reading: Reading) -> list[Sample]:
 def _pressure(reading: Reading) -> list[Sample]:
     found = []
     for section, resource in (("cpu", "cpu"), ("memory", "memory"), ("blkio", "io"), ("irq", "irq")):
-        for kind, values in ((reading.stats or {}).get(section, {}).get("psi") or {}).items():
+        for kind, values in reading.waits(section).items():
             found.append(({"resource": resource, "kind": kind}, values["total"] / 1e6))
     return found
 

@@ -6,20 +6,23 @@ import os
 import select
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pyoci.container import resctrl
 from pyoci.container.notices import Notices
 from pyoci.container.state import Entry
 from pyoci.errors import Error
 
-Emit = Callable[[dict[str, Any]], None]
+if TYPE_CHECKING:
+    from pyoci.documents.results import Stats
+
+    Emit = Callable[[dict[str, Any]], None]
 
 
-def statistics(entry: Entry) -> dict[str, Any]:
+def statistics(entry: Entry) -> Stats:
     """What the container has used, in the shape of runc's events. Errors: Error when it does not run."""
     _running(entry)
-    return _with_resctrl(entry, entry.manager().stats())
+    return cast("Stats", _with_resctrl(entry, entry.manager().stats()))
 
 
 def _with_resctrl(entry: Entry, stats: dict[str, Any]) -> dict[str, Any]:

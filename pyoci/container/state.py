@@ -15,9 +15,10 @@ from pyoci.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Literal, Optional, Union
 
     from pyoci.cgroups import Manager
+    from pyoci.documents.results import State, Status
 
 SOCKET = "start"  # init listens there from the moment that it may be started
 EARLY_SOCKET = "start.new"  # and there before
@@ -406,7 +407,7 @@ class Entry:
         """From now on the container may be started: to give the socket its name is less work than to write it down."""
         posix.rename(EARLY_SOCKET, SOCKET, src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
-    def status(self) -> str:
+    def status(self) -> "Status":
         """creating, created, running, paused or stopped."""
         status = self.status_by_process()
         if status:
@@ -416,7 +417,7 @@ class Entry:
             posix.close(fd)
         return status_by_socket(fd)
 
-    def status_by_process(self) -> str:
+    def status_by_process(self) -> "Union[Status, Literal['']]":
         """paused or stopped, or running where that was written down; "" when only the socket can tell."""
         if not self.pid():
             return "stopped"
@@ -447,11 +448,11 @@ class Entry:
 
         return cgroups.load(self.record["cgroup"])
 
-    def document(self) -> "dict[str, Any]":
+    def document(self) -> "State":
         """The state document of runtime.md, "State", with what runc adds."""
         record = self.record
         status = self.status()
-        result: "dict[str, Any]" = {
+        result: "State" = {
             "ociVersion": record["oci_version"],
             "id": self.container,
             "pid": 0 if status == "stopped" else record["init_process_pid"],
@@ -459,14 +460,14 @@ class Entry:
             "bundle": record["bundle"],
             "rootfs": record["rootfs"],
             "created": record["created"],
-        }
+        }  # type: ignore[typeddict-item]  # the owner is the last, as in runc's
         if record.get("annotations"):
             result["annotations"] = record["annotations"]
         result["owner"] = record.get("owner", "")
         return result
 
 
-def status_by_socket(result: int) -> str:
+def status_by_socket(result: int) -> "Status":
     """What connect() tells: only init holds the socket, and only until it becomes the program."""
     if result >= 0:
         return "created"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pyoci.errors import Error
 
 if TYPE_CHECKING:
+    from pyoci.documents.results import Stats
     from pyoci.runtime import Runtime
 
 UNLIMITED = 1 << 62  # v1 writes «no limit» as the largest multiple of a page, v2's «max» is 2**64 - 1
@@ -21,7 +22,7 @@ class Reading:
 
     __slots__ = ("container", "stats", "status", "when")
 
-    def __init__(self, container: str, status: str, stats: dict[str, Any] | None, when: float) -> None:
+    def __init__(self, container: str, status: str, stats: Stats | None, when: float) -> None:
         self.container = container
         self.status = status
         self.stats = stats
@@ -86,11 +87,15 @@ class Reading:
 
     def pressure(self, section: str) -> float | None:
         """Percentage of the last ten seconds in which some process waited; section is cpu, memory or blkio."""
-        some = self._get(section, "psi").get("some")
+        some = self.waits(section).get("some")
         return None if some is None else float(some["avg10"])
 
+    def waits(self, section: str) -> dict[str, Any]:
+        """Pressure of a section by kind, some and full; empty where the kernel counts none."""
+        return self._get(section, "psi")
+
     def _get(self, *keys: str) -> dict[str, Any]:
-        value: dict[str, Any] = self.stats or {}
+        value = cast("dict[str, Any]", self.stats or {})
         for key in keys:
             value = value.get(key) or {}
         return value
@@ -116,7 +121,8 @@ def read(runtime: Runtime, names: list[str], stopped: bool) -> list[Reading]:
     states = [runtime.state(name) for name in names] if names else runtime.list()[0]
     readings = []
     for state in states:
-        stats, status = None, state["status"]
+        stats: Stats | None = None
+        status = state["status"]
         if status != "stopped":
             try:
                 stats = runtime.stats(state["id"])
