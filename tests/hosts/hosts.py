@@ -78,7 +78,7 @@ install -D /bin/busybox box/rootfs/bin/busybox && chroot box/rootfs /bin/busybox
 pyoci spec --bundle box
 echo 'echo as $$; exit' | script -qec 'pyoci run --bundle box hello' /dev/null | grep 'as 1'
 make -C /root/pyoci uninstall
-rm -r box && ! command -v pyoci
+rm -r box && test ! -e /usr/local/bin/pyoci
 """
 DEB = """
 make deb

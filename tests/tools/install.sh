@@ -81,8 +81,15 @@ if [ "$purpose" = testing ]; then
     [ -e "$runtime" ] || install "libclang-rt-$(clang -dumpversion | cut -d . -f 1)-dev"
 fi
 
-if ! cmp -s "$here/requirements.txt" "$venv/.requirements"; then
+# A building's environment is the first part of a testing's
+wanted=$here/requirements.txt
+if [ "$purpose" != testing ] && ! cmp -s "$wanted" "$venv/.requirements"; then
+    wanted=$(mktemp)
+    trap 'rm -f "$wanted"' EXIT
+    sed '/^# testing/,$d' "$here/requirements.txt" >"$wanted"
+fi
+if ! cmp -s "$wanted" "$venv/.requirements"; then
     "$python" -m venv "$venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$venv/.requirements"
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/.requirements"
 fi
