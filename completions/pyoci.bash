@@ -88,18 +88,8 @@ _pyoci() {
       COMPREPLY=(); return ;;
     plan:--process|plan:-p)
       COMPREPLY=($(compgen -f -- "$current")); return ;;
-    plan:--cgroup)
-      COMPREPLY=(); return ;;
-    plan:--update)
-      COMPREPLY=(); return ;;
-    plan:--resources|plan:-r)
-      COMPREPLY=($(compgen -f -- "$current")); return ;;
     plan:--delete)
       COMPREPLY=(); return ;;
-    plan:--image-path)
-      COMPREPLY=($(compgen -d -- "$current")); return ;;
-    plan:--work-path)
-      COMPREPLY=($(compgen -d -- "$current")); return ;;
     ps:--format|ps:-f)
       COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
     restore:--image-path)
@@ -154,34 +144,10 @@ _pyoci() {
       COMPREPLY=(); return ;;
     sandbox:--bundle|sandbox:-b)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
+    shim:--format|shim:-f)
+      COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
     spec:--bundle|spec:-b)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
-    spec:--rootfs)
-      COMPREPLY=($(compgen -d -- "$current")); return ;;
-    spec:--args)
-      COMPREPLY=(); return ;;
-    spec:--env|spec:-e)
-      COMPREPLY=(); return ;;
-    spec:--cwd)
-      COMPREPLY=($(compgen -d -- "$current")); return ;;
-    spec:--user|spec:-u)
-      COMPREPLY=(); return ;;
-    spec:--cap|spec:-c)
-      COMPREPLY=(); return ;;
-    spec:--hostname)
-      COMPREPLY=(); return ;;
-    spec:--net)
-      COMPREPLY=($(compgen -W "host none" -- "$current")); return ;;
-    spec:--bind)
-      COMPREPLY=(); return ;;
-    spec:--tmpfs)
-      COMPREPLY=(); return ;;
-    spec:--memory)
-      COMPREPLY=(); return ;;
-    spec:--cpus)
-      COMPREPLY=(); return ;;
-    spec:--pids)
-      COMPREPLY=(); return ;;
     stats:--format|stats:-f)
       COMPREPLY=($(compgen -W "table json openmetrics" -- "$current")); return ;;
     stats:--interval)
@@ -232,7 +198,7 @@ _pyoci() {
       COMPREPLY=($(compgen -d -- "$current")); return ;;
   esac
   case "$command" in
-    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
+    "") word="--debug --log --log-format --root --systemd-cgroup --cgroup-manager --rootless --criu --trace --help -h --version -v checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox shim spec start state stats update validate version" ;;
     checkpoint) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --parent-path --leave-running --tcp-skip-in-flight --link-remap --status-fd --page-server --pre-dump --help -h" ;;
     create) word="--bundle -b --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --detach --help -h" ;;
     delete) word="--force -f --help -h" ;;
@@ -244,16 +210,17 @@ _pyoci() {
     kill) word="--all -a --help -h" ;;
     list) word="--format -f --quiet -q --help -h" ;;
     pause) word="--help -h" ;;
-    plan) word="--bundle -b --exec --process -p --cgroup --ignore-paused --update --resources -r --delete --restore --image-path --work-path --json --no-pivot --help -h" ;;
+    plan) word="--bundle -b --exec --process -p --delete --json --no-pivot --help -h" ;;
     ps) word="--format -f --help -h" ;;
     restore) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --console-socket --bundle -b --detach -d --pid-file --no-subreaper --no-pivot --lsm-profile --lsm-mount-context --help -h" ;;
     resume) word="--help -h" ;;
     run) word="--bundle -b --console-socket --pidfd-socket --pid-file --detach -d --keep --no-subreaper --no-pivot --no-new-keyring --preserve-fds --help -h" ;;
     sandbox) word="--rootfs --memory --cpus --pids --timeout --network --bind --tmpfs --user -u --env -e --cwd --hostname --tty -t --best-effort --bundle -b --help -h" ;;
-    spec) word="--bundle -b --rootless --rootfs --readonly --writable --args --env -e --cwd --user -u --cap -c --tty -t --no-tty --hostname --net --bind --tmpfs --memory --cpus --pids --help -h" ;;
+    shim) word="--format -f --help -h" ;;
+    spec) word="--bundle -b --rootless --help -h" ;;
     start) word="--help -h" ;;
     state) word="--help -h" ;;
-    stats) word="--all -a --format -f --graph --interval --once --help -h" ;;
+    stats) word="--all -a --format -f --interval --once --help -h" ;;
     update) word="--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --kernel-memory --kernel-memory-tcp --memory --memory-reservation --memory-swap --cpu-idle --pids-limit --l3-cache-schema --mem-bw-schema --help -h" ;;
     validate) word="--format -f --strict --start --host --kind --bundle -b --help -h" ;;
     version) word="--check --help -h" ;;
@@ -262,7 +229,7 @@ _pyoci() {
   case "$command" in
     checkpoint|delete|events|exec|kill|pause|ps|resume|start|state|stats|update)
       [[ $current == -* ]] || word="$(pyoci list --quiet 2>/dev/null)" ;;
-    help) [[ $current == -* ]] || word="checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version" ;;
+    help) [[ $current == -* ]] || word="checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox shim spec start state stats update validate version" ;;
   esac
   [[ $command == kill && $COMP_CWORD -gt $((index + 1)) && $current != -* ]] && word="TERM KILL HUP INT QUIT USR1 USR2 STOP CONT WINCH"
   COMPREPLY=($(compgen -W "$word" -- "$current"))

@@ -2,7 +2,7 @@
 complete -c pyoci -f
 complete -c pyoci -n '__fish_seen_subcommand_from checkpoint delete events exec kill pause ps resume start state stats update' -a '(pyoci list --quiet 2>/dev/null)'
 complete -c pyoci -n '__fish_seen_subcommand_from kill' -a 'TERM KILL HUP INT QUIT USR1 USR2 STOP CONT WINCH'
-complete -c pyoci -n '__fish_seen_subcommand_from help' -a 'checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox spec start state stats update validate version'
+complete -c pyoci -n '__fish_seen_subcommand_from help' -a 'checkpoint create delete doctor events exec features help kill list pause plan ps restore resume run sandbox shim spec start state stats update validate version'
 complete -c pyoci -n '__fish_seen_subcommand_from validate' -F
 complete -c pyoci -n '__fish_use_subcommand' -l debug -d 'write more to the log, and the traceback of an internal error'
 complete -c pyoci -n '__fish_use_subcommand' -l log -r -d 'append errors to FILE, one line each'
@@ -155,6 +155,9 @@ complete -c pyoci -n '__fish_seen_subcommand_from sandbox' -l tty -s t -d 'give 
 complete -c pyoci -n '__fish_seen_subcommand_from sandbox' -l best-effort -d 'do without limits that this host cannot enforce, and say which'
 complete -c pyoci -n '__fish_seen_subcommand_from sandbox' -l bundle -s b -x -a '(__fish_complete_directories)' -d 'run nothing: write the bundle that would be used to DIR'
 complete -c pyoci -n '__fish_seen_subcommand_from sandbox' -l help -s h -d 'show help'
+complete -c pyoci -n __fish_use_subcommand -a shim -d 'list containerd\'s shims that are pyoci\'s'
+complete -c pyoci -n '__fish_seen_subcommand_from shim' -l format -s f -x -a 'table json' -d 'table or json (default: table)'
+complete -c pyoci -n '__fish_seen_subcommand_from shim' -l help -s h -d 'show help'
 complete -c pyoci -n __fish_use_subcommand -a spec -d 'write a config.json to start from'
 complete -c pyoci -n '__fish_seen_subcommand_from spec' -l bundle -s b -x -a '(__fish_complete_directories)' -d 'the directory to write to (default: the working directory)'
 complete -c pyoci -n '__fish_seen_subcommand_from spec' -l rootless -d 'write one for a user without privileges'

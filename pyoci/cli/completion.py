@@ -16,6 +16,7 @@ _CHOICES = {
     ("list", "format"): "table json",
     ("ps", "format"): "table json",
     ("doctor", "format"): "human json",
+    ("shim", "format"): "table json",
     ("stats", "format"): "table json openmetrics",
     ("validate", "format"): "human json sarif",
     ("validate", "kind"): "config process state features",

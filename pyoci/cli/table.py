@@ -80,6 +80,7 @@ COMMANDS = {
         "rootfs:text memory:text cpus:text pids:number timeout:duration network bind:list tmpfs:list user/u:text"
         " env/e:list cwd:text hostname:text tty/t best-effort bundle/b:text",
     ),
+    "shim": ("shim", "main", 1, 1, "mixed", "format/f:text"),
     "spec": ("spec", "main", 0, -1, "first",
         "bundle/b:text rootless rootfs:text readonly writable args:text env/e:list cwd:text user/u:text cap/c:list"
         " tty/t no-tty hostname:text net:text bind:list tmpfs:list memory:text cpus:text pids:number",

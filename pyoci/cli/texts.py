@@ -210,6 +210,14 @@ COMMANDS = {
             "bundle": ("DIR", "run nothing: write the bundle that would be used to DIR"),
         },
     ),
+    "shim": (
+        "[option...] list",
+        "list containerd's shims that are pyoci's",
+        "A line for each containerd-shim-pyoci-v1: its containers, their status, how many execs they have; its age;\n"
+        "its memory, where what it shares with others counts in parts; and the requests that it has not answered yet,\n"
+        "but for those that wait for an end. The template, of which shims are forks, has a line of its own.",
+        {},
+    ),
     "spec": (
         "[option...] [COMMAND [ARGUMENT...]]",
         "write a config.json to start from",

@@ -203,6 +203,8 @@ def _start(words: Words) -> int:
     if started.listener >= 0 and _fork() == 0:
         started.serve()
     started.answer()
+    if started.listener >= 0:
+        posix.close(started.listener)  # the shim's; who holds it, too, would seem to serve when that has ended
     if path and not started.is_of_namespace:
         template.leave_behind(path, start_in_fork)
     return 0

@@ -37,6 +37,11 @@ class Publisher:
         self._timer = 0
 
     @property
+    def kept(self) -> int:
+        """How many wait for their turn, or for containerd."""
+        return len(self._kept)
+
+    @property
     def is_idle(self) -> bool:
         """Whether all has been heard."""
         return not self._kept

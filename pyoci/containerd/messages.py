@@ -139,6 +139,19 @@ RUNTIME_INFO: "Table" = {
     5: ("annotations", MAP, None),
 }
 
+# Our own service, for `pyoci shim list`
+SHIM_STATUS: "Table" = {
+    1: ("namespace", TEXT, None),
+    2: ("containers", MESSAGE | MANY, {1: ("id", TEXT, None), 2: ("status", UINT, None), 3: ("execs", UINT, None)}),
+    # nanoseconds since it came
+    3: (
+        "requests",
+        MESSAGE | MANY,
+        {1: ("method", TEXT, None), 2: ("id", TEXT, None), 3: ("exec_id", TEXT, None), 4: ("age", UINT, None)},
+    ),
+    4: ("events", UINT, None),  # that containerd has not heard yet
+}
+
 # Events
 ENVELOPE: "Table" = {
     1: ("timestamp", MESSAGE, TIME),

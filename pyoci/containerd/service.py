@@ -1,6 +1,7 @@
 """The task service, versions 2 and 3: a method for each of the protocol's, on the runtime's operations."""
 
 import posix
+import time
 
 from pyoci.containerd import children, messages
 from pyoci.containerd.codec import Malformed, decode, encode
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[Any, Any, Optional[Message]]
 
+OWN_SERVICE = "pyoci.shim.v1.Shim"
 SERVICES = ("containerd.task.v2.Task", "containerd.task.v3.Task")
 _OPTIONS = {
     "containerd.runc.v1.Options": messages.OPTIONS,
@@ -50,14 +52,23 @@ class Service:
     def __init__(self, loop: "Loop", log: "Log", publisher: "Publisher", namespace: str) -> None:
         self.loop, self.log, self.publisher, self.namespace = loop, log, publisher, namespace
         self.tasks: "dict[str, Task]" = {}
-        self.in_flight = 0
+        self.requests: "dict[int, tuple[str, Message, int]]" = {}  # method, request, when it came; by a number
+        self._count = 0
         self.on_shutdown: "Callable[[], None]" = lambda: None
 
     # Requests
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are not answered yet."""
+        return len(self.requests)
+
     def handle(self, service: str, method: str, payload: bytes, answer: "Answer") -> None:
         """Answers a request, now or later."""
         found = METHODS.get(method) if service in SERVICES else None
+        if service == OWN_SERVICE and method == "Status":
+            answer(encode(messages.SHIM_STATUS, self._about()), _OK, "")
+            return
         if found is None:
             what = f"method {method}" if service in SERVICES else f"service {service}"
             answer(b"", _UNIMPLEMENTED, f"{what[:200]} is not implemented")
@@ -68,16 +79,35 @@ class Service:
         except Malformed as problem:
             answer(b"", _INVALID, f"{method}: the request is malformed: {problem}")
             return
-        self.in_flight += 1
+        self._count += 1
+        number = self._count
+        self.requests[number] = method, request, time.monotonic_ns()
 
         def then(value: "Optional[Message]", problem: "Optional[BaseException]") -> None:
-            self.in_flight -= 1
+            del self.requests[number]
             if problem is None:
                 answer(encode(given, value or {}), _OK, "")
             else:
                 answer(b"", *self._status(method, request, problem))
 
         self.loop.go(function(self, request), then)
+
+    def _about(self) -> "Message":
+        now = time.monotonic_ns()
+        containers = [
+            {"id": task.id, "status": task.status_of(task.first) if task.is_ready else 0, "execs": len(task.execs)}
+            for task in self.tasks.values()
+        ]
+        requests = [
+            {"method": method, "id": request.get("id"), "exec_id": request.get("exec_id"), "age": now - since}
+            for method, request, since in self.requests.values()
+        ]
+        return {
+            "namespace": self.namespace,
+            "containers": containers,
+            "requests": requests,
+            "events": self.publisher.kept,
+        }
 
     def _status(self, method: str, request: "Message", problem: BaseException) -> "tuple[int, str]":
         """What went wrong, as a gRPC status, and in the log if it is our mistake."""

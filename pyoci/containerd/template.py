@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Begin = Callable[[list[str], Callable[[int], object]], None]
 
+NAME = "pyoci-template"
 VARIABLE = b"_PYOCI_TEMPLATE"  # the launcher's, with the socket's path
 _PATIENCE = 60.0  # seconds without a request after which it ends, if no shim of its own is left
 _LONGEST = 3600.0
@@ -76,7 +77,7 @@ def leave_behind(path: str, start: "Begin") -> None:
             posix.dup2(null, fd)
         posix.close(null)
         posix.chdir("/")
-        process.rename("pyoci-template", "containerd-shim-pyoci-v1 template")
+        process.rename(NAME, "containerd-shim-pyoci-v1 template")
         Template(path, listener, start).run()
         status = 0
     finally:

@@ -1,5 +1,6 @@
 """The template of containerd's plugin: shims are forks of it where it may be their parent."""
 
+import json
 import os
 import signal
 import socket
@@ -7,17 +8,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyoci.containerd import template as template_module
-from tests.integration.test_containerd_shim import Shim, spec, wait_until
+from tests.integration.test_containerd_shim import PYOCI, Shim, spec, wait_until
 from tests.support import leftovers
 from tests.support.box import Box
 from tests.support.shim_client import PROGRAM, TEMPLATES, Client, Template, start
 
 pytestmark = pytest.mark.root
-SOCKETS = Path("/run/containerd/s")
 
 
 @pytest.fixture
@@ -49,8 +50,11 @@ def shim_of(shim: Shim, container: str, **more: object) -> int:
     return int(client("Connect", id="")["shim_pid"])
 
 
-def sockets() -> "set[str]":
-    return {name for name in os.listdir(SOCKETS) if name.startswith("pyoci-")}
+def listening(pid: int) -> "set[str]":
+    """The paths of the sockets that it listens on."""
+    held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return {line[7] for line in lines if len(line) > 7 and line[3] == "00010000" and f"socket:[{line[6]}]" in held}
 
 
 def test_a_shim_is_a_fork(shim: Shim, forks: Template) -> None:
@@ -62,8 +66,22 @@ def test_a_shim_is_a_fork(shim: Shim, forks: Template) -> None:
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
     open_files = {os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)}
     assert open_files == {"/dev/null"}
-    environment = Path(f"/proc/{pid}/status").read_text()
-    assert "SigIgn:\t0000000000010000" not in environment  # SIGCHLD, which the template ignores, is not ignored
+    assert (
+        "SigIgn:\t0000000000010000" not in Path(f"/proc/{pid}/status").read_text()
+    )  # not SIGCHLD, as the template does
+
+
+def test_nobody_listens_for_another(shim: Shim, forks: Template) -> None:
+    """Who holds the socket of a shim that has ended would seem to serve."""
+    before = forks.pids()
+    first = shim_of(shim, "a", prefix=("nice", "-n", "4"))  # it leaves a template behind
+    wait_until(lambda: forks.pids() - before)
+    second = shim_of(shim, "b", prefix=("nice", "-n", "4"))
+    (template,) = forks.pids() - before
+    assert parent(second) == template
+    held = [listening(pid) for pid in (first, second, template)]
+    assert [len(names) for names in held] == [1, 1, 1]
+    assert len(set.union(*held)) == 3
 
 
 def test_it_has_containers(shim: Shim) -> None:
@@ -142,22 +160,15 @@ def test_it_is_killed_or_stopped(shim: Shim, forks: Template) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 4, b"\0\0\0\4abc", b"\0\0\0\4abcd", b"\0\1\0\0" + b"a" * 65536])
 def test_nonsense(shim: Shim, forks: Template, data: bytes) -> None:
-    path = next(SOCKETS / name for name in sockets() if _is_served_by(SOCKETS / name, forks))
+    (path,) = set.union(*map(listening, forks.pids()))
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(30)
-        peer.connect(str(path))
+        peer.connect(path)
         assert peer.recv(1) == b"y"
         peer.sendall(data)
         peer.shutdown(socket.SHUT_WR)
         assert peer.recv(10) == b""
     assert parent(shim_of(shim, "c")) in forks.pids()
-
-
-def _is_served_by(path: Path, forks: Template) -> bool:
-    """Whether the template listens there."""
-    wanted = [line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(str(path))]
-    held = {os.readlink(f"/proc/{pid}/fd/{fd}") for pid in forks.pids() for fd in os.listdir(f"/proc/{pid}/fd")}
-    return any(f"socket:[{inode}]" in held for inode in wanted)
 
 
 def test_memory_is_given_back_at_rest(shim: Shim) -> None:
@@ -197,3 +208,64 @@ def test_start_is_heard_once(shim: Shim) -> None:
     bundle = shim.bundle("true")
     assert len({start(bundle.path, "c", shim.events, namespace=shim.namespace) for _ in range(3)}) == 1
     shim.connect(start(bundle.path, "c", shim.events, namespace=shim.namespace).decode())
+
+
+def listed(*flags: str) -> str:
+    done = subprocess.run([PYOCI, "shim", "list", *flags], capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def entry(pid: int) -> "dict[str, Any]":
+    (found,) = [one for one in json.loads(listed("--format", "json")) if one["pid"] == pid]
+    return dict(found)
+
+
+def test_shims_are_listed(shim: Shim, forks: Template) -> None:
+    client = shim.running("sleep", "100")
+    client("Exec", id="c", exec_id="e", spec=spec("true"))
+    client.send("Wait", id="c")
+    client("State", id="c")  # after it
+    (pid,) = shim.pids
+    found = entry(pid)
+    assert (found["kind"], found["namespace"]) == ("shim", shim.namespace)
+    assert f"unix://{found['address']}" in shim.addresses
+    assert found["containers"] == [{"id": "c", "status": "running", "execs": 1}]
+    assert [(one["method"], one["id"]) for one in found["requests"]] == [("Wait", "c")]
+    assert 0 <= found["age"] < 1000
+    assert found["measure"] == "pss"
+    assert 100_000 < found["memory"] < 50_000_000
+    (line,) = [line for line in listed().splitlines() if line.startswith(f"{pid} ")]
+    assert line.split()[1] == shim.namespace
+    assert line.endswith("c (running, 1 exec)")  # who waits for an end is no sign of trouble
+    for template in forks.pids():
+        assert entry(template)["kind"] == "template"
+        assert any(line.startswith(f"{template} ") and "(the template)" in line for line in listed().splitlines())
+
+
+def test_a_request_in_flight(shim: Shim) -> None:
+    """A hook that hangs is to be found."""
+    fifo = shim.fifo("never")
+    bundle = shim.box.bundle("c").args("true")
+    bundle.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"cat {fifo}"]}]}
+    bundle.write()
+    client = shim.begin(bundle)
+    stream = client.send("Create", id="c", bundle=str(bundle.path))
+    (pid,) = shim.pids
+    wait_until(lambda: [one["method"] for one in entry(pid).get("requests", ())] == ["Create"])
+    assert entry(pid)["containers"] == [{"id": "c", "status": "creating", "execs": 0}]
+    assert "Create c 0s" in listed() or "Create c 1s" in listed()
+    Path(fifo).write_text("")
+    client.answer(stream, "Create")
+
+
+def test_a_shim_that_does_not_answer(shim: Shim) -> None:
+    pid = shim_of(shim, "c")
+    os.kill(pid, signal.SIGSTOP)
+    assert entry(pid)["problem"] == "no answer: timed out"
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_another_word_than_list() -> None:
+    done = subprocess.run([PYOCI, "shim", "kill"], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"it is `pyoci shim list`" in done.stderr
