@@ -71,7 +71,7 @@ complete -c pyoci -n '__fish_seen_subcommand_from exec' -l no-new-privs -d 'set 
 complete -c pyoci -n '__fish_seen_subcommand_from exec' -l cap -s c -x -d 'add to the bounding, effective and permitted sets; may be repeated'
 complete -c pyoci -n '__fish_seen_subcommand_from exec' -l preserve-fds -x -d 'hand on N more of the caller\'s descriptors, after 0, 1, 2 and $LISTEN_FDS (default: 0)'
 complete -c pyoci -n '__fish_seen_subcommand_from exec' -l cgroup -x -d 'join a cgroup below the container\'s; may be repeated'
-complete -c pyoci -n '__fish_seen_subcommand_from exec' -l ignore-paused -d 'also in a paused container'
+complete -c pyoci -n '__fish_seen_subcommand_from exec' -l ignore-paused -d 'also in a paused container, where the command waits until `resume`'
 complete -c pyoci -n '__fish_seen_subcommand_from exec' -l help -s h -d 'show help'
 complete -c pyoci -n __fish_use_subcommand -a features -d 'print what this runtime can do, as JSON'
 complete -c pyoci -n '__fish_seen_subcommand_from features' -l help -s h -d 'show help'

@@ -69,6 +69,10 @@ class Manager:
     def release(self) -> None:
         """It cannot be paused."""
 
+    def frozen_above(self) -> str:
+        """Unknown: its processes share a cgroup with others."""
+        return ""
+
     def kill(self, number: int) -> None:
         """Nothing: the init process is all that we know of it."""
 

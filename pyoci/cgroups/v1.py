@@ -239,6 +239,19 @@ class Manager:
                 if not tree.is_gone(error):
                     raise
 
+    def frozen_above(self) -> str:
+        """The frozen cgroup above the container's own, below which no process can end; "" for none."""
+        path = self.paths.get("freezer", "")
+        try:
+            while path and read_value(path + "/freezer.parent_freezing").strip() == "1":
+                path = path.rpartition("/")[0]
+                if read_value(path + "/freezer.self_freezing").strip() == "1":
+                    return path
+        except OSError as error:
+            if not tree.is_gone(error):
+                raise
+        return ""
+
     def kill(self, number: int) -> None:
         """Send a signal to every process, none escaping by a fork: they are stopped meanwhile.
 

@@ -192,6 +192,10 @@ class Manager:
     def release(self) -> None:
         """Nothing to do: v2 kills frozen processes, too."""
 
+    def frozen_above(self) -> str:
+        """Nothing that matters: v2 kills frozen processes, too."""
+        return ""
+
     def kill(self, number: int) -> None:
         """Send a signal to every process, none escaping by a fork. SIGKILL works on a paused container as well."""
         if not self.path or self.empty():

@@ -119,7 +119,7 @@ COMMANDS = {
             "no-new-privs": ("", "set no_new_privs"),
             "cap": ("CAPABILITY", "add to the bounding, effective and permitted sets; may be repeated"),
             "cgroup": ("[CONTROLLER,...:]PATH", "join a cgroup below the container's; may be repeated"),
-            "ignore-paused": ("", "also in a paused container"),
+            "ignore-paused": ("", "also in a paused container, where the command waits until `resume`"),
         },
     ),
     "features": (

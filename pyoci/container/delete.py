@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SIGKILL = 9
 _OTHERS_AT = 980  # of 1000 waits of 10 ms
+_FROZEN_AT = 995
 
 
 def delete(store: Store, container: str, warn: "Optional[Warn]" = None) -> None:
@@ -97,7 +98,7 @@ def _await_end(pid: int, pidfd: int, manager: "Manager") -> bool:
 
             select((), (), (), 0.01)
         tries -= 1
-        if not tries:
+        if not tries or (tries == _FROZEN_AT and manager.frozen_above()):
             return False
         if tries == _OTHERS_AT:
             manager.kill(_SIGKILL)
@@ -126,8 +127,10 @@ def destroy(entry: Entry, warn: "Optional[Warn]" = None) -> None:
     warn: is told of what could not be taken back; without it, as where a command fails anyway, standard error is
     """
     if not end(entry):
-        pid = entry.record["init_process_pid"]
+        pid, frozen = entry.record["init_process_pid"], entry.manager().frozen_above()
         hint = "a process that waits for a device cannot be killed: try later"
+        if frozen:
+            hint = f"cgroup {frozen} is frozen, and no process below it can end: thaw it first"
         raise Error(f"process {pid} does not end", hint=hint, kind="host")
     _reap(entry)
     take_back(entry, entry.manager(), warn or _warn)
@@ -176,10 +179,9 @@ def is_step(entry: Entry, step: "Any") -> bool:
     if name in _DRIVERS and entry.record["cgroup"].get("driver") not in _DRIVERS[name]:
         return False
     for field in fields:
-        if type(field) is list:
-            for text in field:
-                if type(text) is not str:
-                    return False
+        for text in field if type(field) is list else (field,):
+            if "\0" in text if type(text) is str else type(field) is list:
+                return False
     return True
 
 

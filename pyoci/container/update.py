@@ -155,7 +155,9 @@ def _is_step(step: "Any") -> bool:
     if name != "limit":
         return True
     texts = fields[1]
-    return len(texts) == 2 and all(type(text) is str for text in texts) and "/" not in texts[0]
+    if len(texts) != 2 or not all(type(text) is str and "\0" not in text for text in (fields[0], *texts)):
+        return False
+    return "/" not in texts[0]
 
 
 def merged(old: "dict[str, Any]", new: "dict[str, Any]") -> "dict[str, Any]":

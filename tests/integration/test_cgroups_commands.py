@@ -729,3 +729,21 @@ def test_a_graph_wants_a_terminal(box: Box) -> None:
     assert "--format json is for programs" in refused.err
     for words in (["--once"], ["--format", "json"]):
         assert "--graph goes with neither --once nor --format" in box.call("stats", "--graph", *words).err
+
+
+@pytest.mark.skipif(V2, reason="v2 kills frozen processes")
+def test_delete_below_a_frozen_parent_says_so_at_once(box: Box) -> None:
+    bundle = box.bundle().args(*SLEEP)
+    bundle.linux["cgroupsPath"] = f"/{box.tag}-above/c"
+    bundle.write()
+    box.ok("create", "--bundle", str(bundle.path), "c")
+    box.ok("start", "c")
+    above = Path(ROOT, "freezer", f"{box.tag}-above")
+    (above / "freezer.state").write_text("FROZEN")
+    try:
+        refused = box.call("delete", "--force", "c")
+    finally:
+        (above / "freezer.state").write_text("THAWED")
+    assert not refused.ok and f"cgroup {above} is frozen, and no process below it can end: thaw it first" in refused.err
+    box.ok("delete", "--force", "c")
+    assert box.left() == []

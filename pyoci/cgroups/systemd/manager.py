@@ -355,6 +355,10 @@ class Manager:
         """As of the files' manager."""
         self.inner.vacate()
 
+    def frozen_above(self) -> str:
+        """As of the files' manager."""
+        return self.inner.frozen_above()
+
     def kill(self, number: int) -> None:
         """As of the files' manager."""
         self.inner.kill(number)

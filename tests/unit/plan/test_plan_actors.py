@@ -199,6 +199,9 @@ STRANGE: "list[Any]" = [
     ["remove_cgroup", "", [5, []]],
     ["remove_cgroup", "", ["", [5]]],
     ["remove_cgroup", "", ["/x", [], "more"]],
+    ["remove_cgroup", "", ["/x\0y", []]],
+    ["remove_cgroup", "", ["/x", ["/x\0y"]]],
+    ["runtime_hook", "", ["poststop", 0, "/bin/true", ["a\0b"], None, 0, "stopped"]],
     ["stop_unit", "", ["of another driver", 0]],
     ["runtime_hook", "", []],
     ["runtime_hook", "", ["poststop", 0, 5, ["true"], None, -1, "stopped"]],
@@ -361,6 +364,8 @@ CHANGING: "list[Any]" = [
     ["limit", "", ["/c", ["a"], "", 2]],
     ["limit", "", ["/c", ["../../x", "1"], "", 2]],
     ["limit", "", ["/c", ["a", 5], "", 2]],
+    ["limit", "", ["/c\0", ["a", "5"], "", 2]],
+    ["limit", "", ["/c", ["a\0", "5"], "", 2]],
     ["limit", 5, ["/c", ["a", "5"], "", 2]],
     ["keep_config", "", [5, None]],
 ]
