@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 def compile_cgroups(
     config: "dict[str, Any]", container_id: str, *, driver: str, host: "Optional[Host]" = None
 ) -> "Manager":
-    """Decide a new container's cgroups; looks at the machine, changes nothing.
+    """Decides a new container's cgroups; looks at the machine, changes nothing.
 
     config: config.json; driver: "cgroupfs", "systemd" or "disabled". Refuses, with the place in config.json, what this
     machine cannot apply, unless the value means «no limit».

@@ -25,7 +25,7 @@ def attached(cgroup: int) -> "list[int]":
 
 
 def replace(cgroup: int, code: bytes) -> None:
-    """Attach a program instead of those on the cgroup (an open directory); raises OSError.
+    """Attaches a program instead of those on the cgroup (an open directory); raises OSError.
 
     One program is exchanged in one step. Several (not ours alone) all have to agree to an access: the new one is
     attached first, then the others go, so that never more is allowed than one of the two lists allows.

@@ -57,7 +57,7 @@ def _available(settings: "list[Setting]", controllers: "set[str]", hint: str) ->
 
 
 def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
-    """Refuse page sizes that the kernel does not have."""
+    """Refuses page sizes that the kernel does not have."""
     if not resources.get("hugepageLimits"):
         return
     import posix
@@ -73,7 +73,7 @@ def check_pages(host: "Host", resources: "dict[str, Any]", where: str) -> None:
 
 
 def check_lists(resources: "dict[str, Any]", where: str, cpus: str, mems: str) -> None:
-    """Refuse CPUs or memory nodes outside of `cpus` and `mems`, the lists of the machine."""
+    """Refuses CPUs or memory nodes outside of `cpus` and `mems`, the lists of the machine."""
     from pyoci.linux.number_list import parse, ranges
 
     section = Section(resources, where).section("cpu")

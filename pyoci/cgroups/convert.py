@@ -30,7 +30,7 @@ def _before_1_3(version: object) -> bool:
 
 
 def check_shares(shares: int, location: str) -> None:
-    """Refuse what the v1 kernel would silently replace by its bounds."""
+    """Refuses what the v1 kernel would silently replace by its bounds."""
     if shares < SHARES_MIN:
         raise Error(f"the minimum allowed cpu-shares is {SHARES_MIN}, not {shares}", location=location)
     if shares > SHARES_MAX:

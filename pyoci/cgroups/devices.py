@@ -165,7 +165,7 @@ class State:
         self.exceptions: "dict[tuple[str, int, int], int]" = {}
 
     def apply(self, rule: Rule) -> None:
-        """Take one more rule, as far as the kernel's exceptions can express it."""
+        """Takes one more rule, as far as the kernel's exceptions can express it."""
         if rule.kind == "a":
             if rule.major == rule.minor == ANY and rule.access == EVERY:
                 self.allow = rule.allow

@@ -140,11 +140,11 @@ class Host:
         return self.euid != 0 or self.in_user_namespace()
 
     def mkdir(self, path: str) -> None:
-        """Make one cgroup. 0755, as the kernel's own files are."""
+        """Makes one cgroup. 0755, as the kernel's own files are."""
         posix.mkdir(path, 0o755)
 
     def rmdir(self, path: str, dir_fd: "Optional[int]" = None) -> None:
-        """Remove one cgroup; its files do not count as contents."""
+        """Removes one cgroup; its files do not count as contents."""
         posix.rmdir(path, dir_fd=dir_fd)
 
     def put(self, fd: int, value: str) -> None:
@@ -152,7 +152,7 @@ class Host:
         posix.write(fd, value.encode("utf-8", "surrogateescape"))
 
     def write(self, dir_fd: "Optional[int]", name: str, value: str) -> None:
-        """Put a value in one file of a cgroup. The file must exist."""
+        """Puts a value in one file of a cgroup. The file must exist."""
         fd = self.open_file(name, dir_fd)
         try:
             self.put(fd, value)

@@ -64,7 +64,7 @@ class Limits:
 
 
 def attach(host: Host, path: str, program: bytes, tries: bool) -> None:
-    """Attach a device program in the place of those that are there. tries: it is no error not to be permitted."""
+    """Attaches a device program in the place of those that are there. tries: it is no error not to be permitted."""
     from pyoci.cgroups.bpf_attach import replace
 
     fd = host.open_dir(path)
@@ -88,7 +88,7 @@ def not_enabled(file: str, controller: str, where: str, path: str) -> Error:
 
 
 def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:
-    """Hand all controllers (or `only` these) down from `base` to the parent of `path`, which exists.
+    """Hands all controllers (or `only` these) down from `base` to the parent of `path`, which exists.
 
     What cannot be handed down is no error yet: only a limit that needs it is.
     """
@@ -116,7 +116,7 @@ def _hand_down(host: Host, file: str, wanted: "list[str]") -> None:
 
 
 def delegate(host: Host, path: str, owner: int) -> None:
-    """Give a cgroup to a user, as far as the kernel says that is safe (man 7 cgroups, Cgroup delegation)."""
+    """Gives a cgroup to a user, as far as the kernel says that is safe (man 7 cgroups, Cgroup delegation)."""
     try:
         names = read_value(host.sys + "/kernel/cgroup/delegate").split()
     except OSError:

@@ -20,7 +20,7 @@ def compile_v1(
     resources: "dict[str, Any]",
     by_systemd: bool = False,
 ) -> "Manager":
-    """Decide the paths and compile the steps; nothing is changed.
+    """Decides the paths and compiles the steps; nothing is changed.
 
     An absolute path starts at each hierarchy's mount point, a relative one at our own cgroup there; without a path
     the container's id is a relative one. All as runc does it.
@@ -75,7 +75,7 @@ def _compile(manager: Manager, limits: Limits, by_systemd: bool, optional: bool)
 
 
 def _check_frozen_parent(manager: Manager, missing: "list[str]") -> None:
-    """Refuse a parent that is frozen: a process in it would never run, and we would wait for it for ever."""
+    """Refuses a parent that is frozen: a process in it would never run, and we would wait for it for ever."""
     if "freezer" not in manager.paths:
         return
     path, base = manager.paths["freezer"], manager.bases["freezer"]
@@ -91,7 +91,7 @@ def _check_frozen_parent(manager: Manager, missing: "list[str]") -> None:
 
 
 def _check_unused(manager: Manager, missing: "list[str]") -> None:
-    """Refuse cgroups that somebody uses."""
+    """Refuses cgroups that somebody uses."""
     for path, _ in manager.directories():
         if path not in missing:
             tree.refuse_if_used(manager.host, path)

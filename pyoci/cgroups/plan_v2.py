@@ -21,7 +21,7 @@ def compile_v2(
     by_systemd: bool = False,
     owner: "Optional[int]" = None,
 ) -> Manager:
-    """Decide the path and compile the steps; nothing is changed.
+    """Decides the path and compiles the steps; nothing is changed.
 
     An absolute path starts at the top of the tree; a relative one, or the container's id without any, beside our own
     cgroup: below it no controller could be enabled while we are in it. All as runc does it.
@@ -68,7 +68,7 @@ def _compile(
 
 
 def _check_frozen(manager: Manager, missing: "list[str]") -> None:
-    """Refuse a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
+    """Refuses a frozen cgroup or a frozen parent: a process in it would never run, and we would wait for ever."""
     for level in tree.levels(manager.base, manager.path):
         if level in missing:
             return  # from here on down it does not exist yet

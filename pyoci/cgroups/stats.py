@@ -3,17 +3,18 @@
 Times are nanoseconds, sizes bytes. What the kernel does not count stays 0, or is left out where runc leaves it out.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from pyoci.cgroups.convert import decimal
 from pyoci.fileio import read_file
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from pyoci.linux.number_list import numbers, parse
 
 UNLIMITED = 2**64 - 1
 
 
-def blank() -> "dict[str, Any]":
+def blank() -> dict[str, Any]:
     """All sections, nothing counted yet."""
     return {
         "cpu": {"usage": {"kernel": 0, "user": 0}, "throttling": {}},
@@ -45,7 +46,7 @@ def count(word: str) -> int:
     return UNLIMITED if word == "max" else max(0, decimal(word))
 
 
-def pairs(path: str) -> "dict[str, int]":
+def pairs(path: str) -> dict[str, int]:
     """A file of `name number` lines, such as memory.stat."""
     found = {}
     for line in text(path).splitlines():
@@ -54,19 +55,17 @@ def pairs(path: str) -> "dict[str, int]":
     return found
 
 
-def numbers_in(listed: str) -> "list[int]":
+def numbers_in(listed: str) -> list[int]:
     """0-2,5 as [0, 1, 2, 5]."""
-    from pyoci.linux.number_list import numbers, parse
-
     return numbers(parse(listed, ""))
 
 
-def pressure(path: str) -> "dict[str, Any]":
+def pressure(path: str) -> dict[str, Any]:
     """A pressure file (kernel: Documentation/accounting/psi.rst) as {"some": {"avg10": ..., "total": ...}, ...}.
 
     Averages are percentages, total microseconds. Empty if the kernel does not count pressure.
     """
-    found: "dict[str, Any]" = {}
+    found: dict[str, Any] = {}
     for line in text(path).splitlines():
         kind, *words = line.split() or [""]
         values = [word.partition("=") for word in words]
@@ -79,8 +78,8 @@ def _share(text: str) -> float:
     return float(text) if decimal(whole) >= 0 and decimal(part or "0") >= 0 else 0.0
 
 
-def add_pressure(found: "dict[str, Any]", path: str) -> None:
-    """Put what a v2 cgroup knows of pressure into the sections."""
+def add_pressure(found: dict[str, Any], path: str) -> None:
+    """Puts what a v2 cgroup knows of pressure into the sections."""
     for section, file in (("cpu", "cpu"), ("memory", "memory"), ("blkio", "io")):
         if values := pressure(f"{path}/{file}.pressure"):
             found[section]["psi"] = values
@@ -88,7 +87,7 @@ def add_pressure(found: "dict[str, Any]", path: str) -> None:
         found["irq"] = {"psi": values}
 
 
-def entry(device: str, op: str, value: int) -> "dict[str, Any]":
+def entry(device: str, op: str, value: int) -> dict[str, Any]:
     """One line of a block device's figures."""
     major, _, minor = device.partition(":")
     return {"major": count(major), "minor": count(minor), "op": op, "value": value}

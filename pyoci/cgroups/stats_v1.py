@@ -1,15 +1,15 @@
 """Statistics of a container's v1 cgroups; pressure, and what else the v2 tree beside them counts, comes from there."""
 
-import posix
+from __future__ import annotations
+
+import os
+from typing import Any
 
 from pyoci.cgroups import stats
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from pyoci.cgroups.stats_v2 import hugetlb
 
 
-def collect(paths: "dict[str, str]") -> "dict[str, Any]":
+def collect(paths: dict[str, str]) -> dict[str, Any]:
     """What the hierarchies count; `paths` maps controllers to cgroups, "" to the v2 tree's."""
     found = stats.blank()
     if "cpuacct" in paths:
@@ -32,13 +32,11 @@ def collect(paths: "dict[str, str]") -> "dict[str, Any]":
     if unified := paths.get(""):
         stats.add_pressure(found, unified)
         if "hugetlb" not in paths:
-            from pyoci.cgroups.stats_v2 import hugetlb
-
             found["hugetlb"] = hugetlb(unified)
     return found
 
 
-def _cpuacct(usage: "dict[str, Any]", path: str) -> None:
+def _cpuacct(usage: dict[str, Any], path: str) -> None:
     usage["total"] = stats.number(path + "/cpuacct.usage")
     usage["kernel"] = stats.number(path + "/cpuacct.usage_sys")
     usage["user"] = stats.number(path + "/cpuacct.usage_user")
@@ -50,7 +48,7 @@ def _cpuacct(usage: "dict[str, Any]", path: str) -> None:
         usage["percpu"] = [stats.count(word) for word in each]
 
 
-def _throttling(cpu: "dict[str, Any]", path: str) -> None:
+def _throttling(cpu: dict[str, Any], path: str) -> None:
     counted = stats.pairs(path + "/cpu.stat")
     cpu["throttling"] = {
         "periods": counted.get("nr_periods", 0),
@@ -72,14 +70,14 @@ _CPUSET_FLAGS = (
 )
 
 
-def _cpuset(cpuset: "dict[str, Any]", path: str) -> None:
+def _cpuset(cpuset: dict[str, Any], path: str) -> None:
     for key in ("cpus", "mems"):
         cpuset[key] = stats.numbers_in(stats.text(f"{path}/cpuset.{key}"))
     for flag in _CPUSET_FLAGS:
         cpuset[flag] = stats.number(f"{path}/cpuset.{flag}")
 
 
-def _memory(memory: "dict[str, Any]", path: str) -> None:
+def _memory(memory: dict[str, Any], path: str) -> None:
     raw = stats.pairs(path + "/memory.stat")
     memory["cache"] = raw.get("cache", 0)
     for section, prefix in (
@@ -109,7 +107,7 @@ _BLKIO = (  # our name, and the file's: after blkio.bfq., blkio. and, for the fi
 )
 
 
-def _blkio(blkio: "dict[str, Any]", path: str) -> None:
+def _blkio(blkio: dict[str, Any], path: str) -> None:
     """A scheduler's own figures first: the throttling layer's miss what was merged, but are there without one."""
     for ours, file in _BLKIO:
         for prefix in ("blkio.bfq.", "blkio.", "blkio.throttle."):
@@ -122,9 +120,9 @@ def _blkio(blkio: "dict[str, Any]", path: str) -> None:
                 break
 
 
-def _hugetlb(path: str) -> "dict[str, Any]":
+def _hugetlb(path: str) -> dict[str, Any]:
     found = {}
-    for name in posix.listdir(path):
+    for name in os.listdir(path):
         if name.startswith("hugetlb.") and name.endswith(".usage_in_bytes") and ".rsvd." not in name:
             stem = name[: -len(".usage_in_bytes")]
             found[stem[len("hugetlb.") :]] = {

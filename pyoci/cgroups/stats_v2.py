@@ -1,15 +1,14 @@
 """Statistics of a v2 cgroup."""
 
-import posix
+from __future__ import annotations
+
+import os
+from typing import Any
 
 from pyoci.cgroups import stats
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
-
-def collect(path: str) -> "dict[str, Any]":
+def collect(path: str) -> dict[str, Any]:
     """What the cgroup's controllers count; a cgroup that is gone counts nothing."""
     found = stats.blank()
     if not path:
@@ -28,7 +27,7 @@ def collect(path: str) -> "dict[str, Any]":
     return found
 
 
-def _pids(pids: "dict[str, Any]", path: str) -> None:
+def _pids(pids: dict[str, Any], path: str) -> None:
     current = stats.number(path + "/pids.current")
     if not current:
         return
@@ -42,7 +41,7 @@ def _pids(pids: "dict[str, Any]", path: str) -> None:
         pids["failcnt"] = events.get("max", 0)
 
 
-def _cpu(cpu: "dict[str, Any]", path: str) -> None:
+def _cpu(cpu: dict[str, Any], path: str) -> None:
     counted = stats.pairs(path + "/cpu.stat")
     for ours, name in (("total", "usage_usec"), ("kernel", "system_usec"), ("user", "user_usec")):
         cpu["usage"][ours] = counted.get(name, 0) * 1000
@@ -55,7 +54,7 @@ def _cpu(cpu: "dict[str, Any]", path: str) -> None:
         cpu["burst"] = {"periods": counted["nr_bursts"], "time": counted.get("burst_usec", 0) * 1000}
 
 
-def _memory(memory: "dict[str, Any]", path: str) -> None:
+def _memory(memory: dict[str, Any], path: str) -> None:
     raw = stats.pairs(path + "/memory.stat")
     if not raw:
         return
@@ -82,7 +81,7 @@ def _memory(memory: "dict[str, Any]", path: str) -> None:
     _more_memory(memory, path)
 
 
-def _more_memory(memory: "dict[str, Any]", path: str) -> None:
+def _more_memory(memory: dict[str, Any], path: str) -> None:
     """What v1 had no words for, and runc's `events` leaves out: swap alone, the mark above which the kernel holds
     processes back, and what happened how often; `events_local` leaves out cgroups below."""
     if stats.text(path + "/memory.high"):
@@ -102,7 +101,7 @@ def _more_memory(memory: "dict[str, Any]", path: str) -> None:
         memory["oom_group"] = group == "1"
 
 
-def _io(blkio: "dict[str, Any]", path: str) -> None:
+def _io(blkio: dict[str, Any], path: str) -> None:
     for line in stats.text(path + "/io.stat").splitlines():
         device, *words = line.split() or [""]
         if ":" not in device:
@@ -126,7 +125,7 @@ _IO_NAMES = {
 }
 
 
-def _misc(path: str) -> "dict[str, Any]":
+def _misc(path: str) -> dict[str, Any]:
     """Resources that there are few of, such as keys of encrypted virtual machines, by their names."""
     found = {name: {"usage": usage} for name, usage in stats.pairs(path + "/misc.current").items()}
     for key, file in (("limit", "misc.max"), ("max", "misc.peak")):
@@ -137,11 +136,11 @@ def _misc(path: str) -> "dict[str, Any]":
     return found
 
 
-def hugetlb(path: str) -> "dict[str, Any]":
+def hugetlb(path: str) -> dict[str, Any]:
     """Huge pages by size; v2 does not keep the highest use."""
     found = {}
     try:
-        names = posix.listdir(path)
+        names = os.listdir(path)
     except OSError:
         return {}
     for name in names:

@@ -71,7 +71,7 @@ def missing(base: str, path: str) -> "list[str]":
 
 
 def make(host: Host, base: str, path: str, fresh: "list[str]") -> None:
-    """Make `path` and what is missing between it and `base`; adds to `fresh` what was not there.
+    """Makes `path` and what is missing between it and `base`; adds to `fresh` what was not there.
 
     By path, though /sys/fs/cgroup of v1 is a tmpfs, which can hold symlinks: `base` is a mount point as the kernel
     resolved it, and below it is cgroupfs, in which nobody can make any.
@@ -192,7 +192,7 @@ def all_pids(host: Host, path: str) -> "list[int]":
 
 
 def refuse_if_used(host: Host, path: str) -> None:
-    """Refuse a cgroup that has processes: they would be limited, and killed, as this container's."""
+    """Refuses a cgroup that has processes: they would be limited, and killed, as this container's."""
     if found := all_pids(host, path):
         text = f"container's cgroup is not empty: {len(found)} process(es) found"
         raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}", kind="host")
@@ -222,7 +222,7 @@ def signal_all(pids: "list[int]", number: int) -> None:
 
 
 def remove(host: Host, path: str) -> None:
-    """Remove a cgroup with those below it; waits while the kernel still sees tasks leaving.
+    """Removes a cgroup with those below it; waits while the kernel still sees tasks leaving.
 
     There is no notification for «rmdir would work now»: on v1 none at all, on v2 `populated 0` comes first but the
     last reference may still be dropping. So: 1 ms doubled up to 50 ms, for REMOVE_SECONDS at most.
@@ -274,7 +274,7 @@ def _not_removed(host: Host, path: str, number: int) -> Error:
 
 
 def remove_made(host: Host, made: "list[str]") -> None:
-    """Remove the parents we made, where nobody else uses them by now. Errors: Error for any other reason to stay."""
+    """Removes the parents we made, where nobody else uses them by now. Errors: Error for any other reason to stay."""
     for path in sorted(made, key=len, reverse=True):
         try:
             host.rmdir(path)

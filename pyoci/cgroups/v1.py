@@ -83,7 +83,7 @@ class Manager:
         return Error(f"cannot set {controller} limit: container could not join or create cgroup", kind="missing")
 
     def vacate(self) -> None:
-        """End every process that is left."""
+        """Ends every process that is left."""
         if not self.empty():
             self.kill(SIGKILL)
 
@@ -143,7 +143,7 @@ class Manager:
         return opened
 
     def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None:
-        """Move a process, which must still have one thread only, to every hierarchy."""
+        """Moves a process, which must still have one thread only, to every hierarchy."""
         places, unified = places or self.places({}, 0), self.paths.get(UNIFIED, "")
         for at in range(0, len(places), 2):
             _join(self.host, pid, places[at], places[at + 1], places[at] == unified)
@@ -183,7 +183,7 @@ class Manager:
         return read_value(self.paths["freezer"] + "/freezer.self_freezing").strip() == "1"
 
     def freeze(self) -> None:
-        """Stop every process; returns when all have stopped. v1 gives no notification, so the state is read again."""
+        """Stops every process; returns when all have stopped. v1 gives no notification, so the state is read again."""
         path = self._freezer()
         fd = self.host.open_dir(path)
         try:
@@ -213,7 +213,7 @@ class Manager:
         return self.paths["freezer"]
 
     def thaw(self) -> None:
-        """Let every process run again."""
+        """Lets every process run again."""
         fd = self.host.open_dir(self._freezer())
         try:
             self.host.write(fd, "freezer.state", "THAWED")
@@ -253,7 +253,7 @@ class Manager:
         return ""
 
     def kill(self, number: int) -> None:
-        """Send a signal to every process, none escaping by a fork: they are stopped meanwhile.
+        """Sends a signal to every process, none escaping by a fork: they are stopped meanwhile.
 
         SIGKILL needs a paused container to run again, else v1 would not deliver it; others leave it paused.
         """
@@ -334,7 +334,7 @@ class Manager:
 
 
 def _join(host: Host, pid: int, path: str, below: str, is_unified: bool) -> None:
-    """Write the pid to cgroup.procs of a cgroup, or of one below it."""
+    """Writes the pid to cgroup.procs of a cgroup, or of one below it."""
     try:
         fd = _open_below(host, path, below)
         try:
@@ -372,7 +372,7 @@ def _open_tasks(host: Host, path: str, below: str) -> int:
 
 
 def fill_cpuset(host: Host, base: str, path: str, fresh: "list[str]") -> None:
-    """Give each level without CPUs or memory nodes those of its parent: v1 lets no process in before. The `fresh` ones
+    """Gives each level without CPUs or memory nodes those of its parent: v1 lets no process in before. The `fresh` ones
     have none; where one has some, so have all above it."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         without: "list[str]" = []

@@ -73,14 +73,14 @@ class Manager:
         return Error("the container has no cgroup to limit it with", kind="missing")
 
     def vacate(self) -> None:
-        """End every process that is left, and wait until they are gone."""
+        """Ends every process that is left, and waits until they are gone."""
         if not self.empty():
             self.kill(SIGKILL)
         if self.path:
             waitevent(self.path, "populated", 0, tree.REMOVE_SECONDS)
 
     def write(self, name: str, value: str) -> None:
-        """Put a value in one of its files."""
+        """Puts a value in one of its files."""
         fd = self.host.open_dir(self.path)
         try:
             self.host.write(fd, name, value)
@@ -118,7 +118,7 @@ class Manager:
         return [] if born else None
 
     def join(self, pid: int, places: "tuple[str, ...]" = ()) -> None:
-        """Move a process there, where it could not be born there."""
+        """Moves a process there, where it could not be born there."""
         fd = self.birthplace(places)
         if fd < 0:
             return
@@ -172,7 +172,7 @@ class Manager:
             raise
 
     def freeze(self) -> None:
-        """Stop every process; returns when all have stopped, of which the kernel notifies us."""
+        """Stops every process; returns when all have stopped, of which the kernel notifies us."""
         self._need("freeze the container")
         self.write("cgroup.freeze", "1")
         if waitevent(self.path, "frozen", 1, FREEZE_SECONDS):
@@ -185,7 +185,7 @@ class Manager:
             raise Error("the container has no cgroup", step=step, kind="state")
 
     def thaw(self) -> None:
-        """Let every process run again."""
+        """Lets every process run again."""
         self._need("resume the container")
         self.write("cgroup.freeze", "0")
 
@@ -197,7 +197,7 @@ class Manager:
         return ""
 
     def kill(self, number: int) -> None:
-        """Send a signal to every process, none escaping by a fork. SIGKILL works on a paused container as well."""
+        """Sends a signal to every process, none escaping by a fork. SIGKILL works on a paused container as well."""
         if not self.path or self.empty():
             return
         try:
@@ -274,7 +274,7 @@ def event(text: str, name: str) -> int:
 
 
 def waitevent(path: str, name: str, value: int, seconds: float) -> bool:
-    """Wait until cgroup.events says so; the kernel wakes poll(2) at each change. True as well if the cgroup is gone."""
+    """Waits until cgroup.events says so; the kernel wakes poll(2) at each change. True if the cgroup is gone, too."""
     try:
         fd = posix.open(path + "/cgroup.events", posix.O_RDONLY)
     except FileNotFoundError:

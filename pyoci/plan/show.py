@@ -1,14 +1,15 @@
 """A plan in words: what `pyoci plan` prints."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from pyoci.linux import kernel
 from pyoci.plan import ops
 from pyoci.plan.step import Step
 from pyoci.plan.words import BOTH, OPERATIONS, RUNTIME_OPERATIONS, SYNC_POINTS
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from pyoci.plan.model import Made, Plan
     from pyoci.plan.ops import RuntimeStep
 
@@ -79,7 +80,7 @@ def _propagation(bits: int) -> str:
     return ",".join(names)
 
 
-def _value(step: Step, name: str, value: "Any") -> str:
+def _value(step: Step, name: str, value: Any) -> str:
     if name == "flags" and type(value) is int:
         return _flags(step.operation, value)
     if name == "propagation":
@@ -99,17 +100,17 @@ def _value(step: Step, name: str, value: "Any") -> str:
     return repr(value) if type(value) in (list, str) else str(value)
 
 
-def _about(operation: int) -> "Any":
+def _about(operation: int) -> Any:
     """What plan.h says of an operation: its name, words and fields."""
     return RUNTIME_OPERATIONS[operation] if operation >= len(OPERATIONS) else OPERATIONS[operation]
 
 
-def _fields(step: Step) -> "list[tuple[str, Any]]":
+def _fields(step: Step) -> list[tuple[str, Any]]:
     names = [name for _, name in _about(step.operation)[2]]
     return list(zip(names, step.fields))
 
 
-def _is_telling(value: "Any") -> bool:
+def _is_telling(value: Any) -> bool:
     return value not in ("", b"", [], 0, None) or type(value) is bool
 
 
@@ -121,7 +122,7 @@ def _line(number: int, who: str, step: Step) -> str:
     return f"{number:4}  {who:<7}  {words:<40} {' '.join(values):<72} {step.where}".rstrip()
 
 
-def lines(plan: "Plan") -> "list[str]":
+def lines(plan: Plan) -> list[str]:
     """The plan, a step a line: number, who does it, what is done, with what, and the place in config.json behind it.
     Then what would be ignored, and what is missing; and what takes it back."""
     result = [f"   -  born into {_namespaces(plan.flags)}"] if plan.flags else []
@@ -133,7 +134,7 @@ def lines(plan: "Plan") -> "list[str]":
     return result + [f"   -  missing: {where}: {text}" for where, text in plan.missing]
 
 
-def whole(plan: "Plan") -> "list[tuple[str, Step]]":
+def whole(plan: Plan) -> list[tuple[str, Step]]:
     """Every step of a plan in the order in which it is done, with who does it: init, runtime or both. From one step of
     both to the next they are at work at the same time; at a point of waiting the runtime's come first."""
     if not plan.made:  # CRIU makes the processes, or nobody
@@ -146,7 +147,7 @@ def whole(plan: "Plan") -> "list[tuple[str, Step]]":
     return result + _by_runtime(plan.started)
 
 
-def undoing(plan: "Plan") -> "list[Step]":
+def undoing(plan: Plan) -> list[Step]:
     """What takes back: the steps of `delete`, or those that are done when one fails."""
     steps = [*reversed(plan.undo)]
     if not plan.stays:
@@ -154,11 +155,11 @@ def undoing(plan: "Plan") -> "list[Step]":
     return [Step(*step) for step in steps]
 
 
-def _by_runtime(steps: "Any") -> "list[tuple[str, Step]]":
+def _by_runtime(steps: Any) -> list[tuple[str, Step]]:
     return [("runtime", Step(*step)) for step in steps]
 
 
-def _meanwhile(plan: "Plan", made: "Made") -> "list[RuntimeStep]":
+def _meanwhile(plan: Plan, made: Made) -> list[RuntimeStep]:
     """What the runtime does while init waits in a step, and after a step at which both have met."""
     operation, _, fields = made
     if operation == ops.AWAIT_START:
@@ -173,11 +174,11 @@ def _meanwhile(plan: "Plan", made: "Made") -> "list[RuntimeStep]":
         (ops.SYNC_HOOKS, plan.hooks),
         (ops.SYNC_LIMITS, plan.last),
     )
-    point: "Any" = fields[0]
+    point: Any = fields[0]
     return next((steps for at, steps in acts if at == point), [])
 
 
-def document(plan: "Plan") -> "dict[str, Any]":
+def document(plan: Plan) -> dict[str, Any]:
     """The plan as plain JSON: every step in order, with who does it and named fields, and those that take it back."""
     undo = [_object("runtime", step) for step in undoing(plan)] if plan.undo else []
     missing = [{"where": where, "text": text} for where, text in plan.missing]
@@ -192,7 +193,7 @@ def document(plan: "Plan") -> "dict[str, Any]":
     }
 
 
-def _object(who: str, step: Step) -> "dict[str, Any]":
+def _object(who: str, step: Step) -> dict[str, Any]:
     return {
         "actor": who,
         "operation": _about(step.operation)[0].lower().replace("_", "-"),
@@ -201,7 +202,7 @@ def _object(who: str, step: Step) -> "dict[str, Any]":
     }
 
 
-def _plain(value: "Any") -> "Any":
+def _plain(value: Any) -> Any:
     """Without bytes, which JSON does not have."""
     if type(value) is bytes:
         return value.hex()

@@ -1,9 +1,10 @@
 """A step of a plan as an object, for readers of plans; the compiler and the encoding have no use for it."""
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Union
+from __future__ import annotations
 
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
     from pyoci.plan.model import Field
 
 
@@ -13,9 +14,9 @@ class Step:
 
     __slots__ = ("fields", "operation", "where")
 
-    def __init__(self, operation: int, where: str, fields: "tuple[Field, ...]") -> None:
+    def __init__(self, operation: int, where: str, fields: tuple[Field, ...]) -> None:
         self.operation = operation
         self.where = where
-        self.fields: "tuple[Union[int, str, list[str], bytes], ...]" = tuple(
+        self.fields: tuple[Union[int, str, list[str], bytes], ...] = tuple(
             [list(field) if isinstance(field, tuple) else field for field in fields]
         )

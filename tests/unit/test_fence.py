@@ -33,16 +33,12 @@ GENERATED = {
     "pyoci.cgroups.systemd._library",
     "pyoci.validate._accept", "pyoci.validate._accept_rest",
 }  # fmt: skip
-# Being mended: none may be added
-PENDING = {
-    "pyoci.cgroups.stats", "pyoci.cgroups.stats_v1", "pyoci.cgroups.stats_v2", "pyoci.plan.show", "pyoci.plan.step",
-}  # fmt: skip
 
 
 # What containerd's plugin loads at all, and what for: each costs every pod the second half of Python's start, or more
 RARELY = {
     "hashlib": "a Python that is built without its own",
-    "pyoci.checkpoint.options": "CRIU",
+    "pyoci.checkpoint.request": "CRIU",
     "pyoci.documents.features": "-info",
     "pyoci.cgroups.stats": "Stats",
     "tomllib": "/etc/pyoci/shim.toml is there",
@@ -138,10 +134,7 @@ def test_the_plugin_does_without_the_rest_of_python(module: str) -> None:
 
 @pytest.mark.parametrize("module", COLD)
 def test_a_cold_module_is_ordinary_python(module: str) -> None:
-    if module in PENDING:
-        assert hot_habits(FILES[module].read_text()), "is mended: take it out of PENDING"
-    else:
-        assert hot_habits(FILES[module].read_text()) == []
+    assert hot_habits(FILES[module].read_text()) == []
 
 
 def test_the_list_names_each_module_once() -> None:

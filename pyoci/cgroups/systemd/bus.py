@@ -53,14 +53,14 @@ class Bus:
         self._connect()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Closes the connection."""
         if self._bus is not None:
             self._library.call.sd_bus_close(self._bus)
             self._library.call.sd_bus_unref(self._bus)
             self._bus = None
 
     def manager(self, method: str, signature: str = "", *arguments: "Any") -> "tuple[Any, ...]":
-        """Call a method of the manager; raises Refused for an error reply, Error for none."""
+        """Calls a method of the manager; raises Refused for an error reply, Error for none."""
         return self._call((_NAME, *_MANAGER), method, signature, *arguments)
 
     def property(self, name: str) -> "Any":
@@ -130,7 +130,7 @@ class Bus:
             self._subscribe(deadline, complaint)
 
     def _subscribe(self, deadline: float, complaint: str) -> None:
-        """Ask the bus to be told of jobs, and systemd to tell of them: in one go."""
+        """Asks the bus to be told of jobs, and systemd to tell of them: in one go."""
         rule = f"type='signal',sender='{_NAME}',interface='{_MANAGER[1]}',member='JobRemoved'"
         sent = [
             self._send((_BUS[1], *_BUS), "AddMatch", "s", (rule,)),
@@ -180,7 +180,7 @@ class Bus:
         return body
 
     def _receive(self, deadline: float, complaint: str) -> None:
-        """Take in what has come, or wait for something to come. Errors: Error, with the complaint when time is up."""
+        """Takes in what has come, or wait for something to come. Errors: Error, with the complaint when time is up."""
         codec, call = self._library, self._library.call
         into = codec.ffi.new("sd_bus_message **")
         try:
@@ -198,7 +198,7 @@ class Bus:
             call.sd_bus_message_unref(into[0])
 
     def _note(self, message: "Any") -> None:
-        """Keep a reply, or a job's end."""
+        """Keeps a reply, or a job's end."""
         codec, call = self._library, self._library.call
         kind, cookie = codec.ffi.new("uint8_t *"), codec.ffi.new("uint64_t *")
         check(call.sd_bus_message_get_type(message, kind))

@@ -389,7 +389,7 @@ def _is_unheard_of(bus: "Bus", unit: str) -> bool:
 
 
 def _reset_failed(bus: "Bus", unit: str) -> bool:
-    """Forget a unit that failed; whether there was such a one."""
+    """Forgets a unit that failed; whether there was such a one."""
     from pyoci.cgroups.systemd.bus import Refused
 
     try:
