@@ -39,7 +39,7 @@ def checkpoint(entry: Entry, options: CriuOptions) -> None:
         if options.has("pre-dump"):
             criu.run(messages.PRE_DUMP, "dump", request)
             return
-        _note_streams(options.images, pid)
+        request.external.extend(_note_streams(options.images, pid))
         criu.run(messages.DUMP, "dump", request)
     finally:
         directories.close()
@@ -101,13 +101,30 @@ def _page_server(text: str) -> tuple[str, int]:
     return address.strip("[]"), int(port)
 
 
-def _note_streams(images: str, pid: int) -> None:
-    """What the standard streams are: restore gives the container its own in their place."""
-    names = []
+def _note_streams(images: str, pid: int) -> list[str]:
+    """Writes down what the standard streams are: restore gives the container its own in their place. Returns those
+    that are files of another mount namespace, a caller's FIFO or log, in CRIU's words."""
+    inside = mounts.ids(pid)
+    names, foreign = [], []
     for number in range(3):
         try:
-            names.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+            name = os.readlink(f"/proc/{pid}/fd/{number}")
+            mount = _mount_of(pid, number)
+            if name.startswith("/") and mount not in inside:
+                name = f"file[{mount:x}:{os.stat(f'/proc/{pid}/fd/{number}').st_ino:x}]"
+                foreign.append(name)
+            names.append(name)
         except OSError:
             names.append("")
     with open(f"{images}/{DESCRIPTORS}", "w", encoding="utf-8", errors="surrogateescape") as file:
         json.dump(names, file)
+    return sorted(set(foreign))
+
+
+def _mount_of(pid: int, number: int) -> int:
+    """The mount, by its id, through which a descriptor was opened; 0 where the kernel does not say."""
+    with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("mnt_id:"):
+                return int(line.split()[1])
+    return 0

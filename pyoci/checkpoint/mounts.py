@@ -21,6 +21,11 @@ def read(pid: str) -> list[Mount]:
     return list(mounts(read_file(f"/proc/{pid}/mountinfo")))
 
 
+def ids(pid: int) -> set[int]:
+    """The numbers by which the kernel knows a process's mounts."""
+    return {int(line.split()[0]) for line in read_file(f"/proc/{pid}/mountinfo").split("\n") if line}
+
+
 def external(pid: int) -> list[tuple[str, str]]:
     """(mount point, name for CRIU) of each mount that is a part of the host's."""
     host = {mount.device for mount in read("self")}

@@ -41,11 +41,13 @@ def restore(
     wanted: CriuOptions,
     driver: str,
     warn: Callable[[str], None] | None = None,
+    streams: tuple[int, ...] = (0, 1, 2),
 ) -> Created:
     """Restores a container, which runs then.
 
     options: bundle, sockets and files, as for create; wanted: where the images are, and CRIU's options
     warn:    is told what was ignored
+    streams: descriptors for its standard streams
     Errors: Error with CRIU's first error; then nothing is left.
     """
     store.refuse_taken(container)
@@ -55,7 +57,7 @@ def restore(
     directories = Directories(wanted.images, wanted.work)
     try:
         creation = _Restoration(store.make(container), config, manager, plan, options, data)
-        creation.directories = directories
+        creation.directories, creation.given = directories, streams
         try:
             process = creation.make()
         except BaseException as problem:
@@ -111,14 +113,15 @@ def compile_restore(
 
 
 def _streams(images: str) -> list[tuple[str, int]]:
-    """Pipes of the container's standard streams become ours: CRIU's name of each, and our number."""
+    """Pipes and files of its callers, of which the container's standard streams were, become ours: CRIU's name of each,
+    and its number."""
     path = f"{images}/{DESCRIPTORS}"
     try:
         with open(path, encoding="utf-8") as file:
             names = json.load(file)
     except (OSError, ValueError) as problem:
         raise Error(f"{path}: {problem}", location="--image-path", hint="is it a checkpoint?") from None
-    return [(name, number) for number, name in enumerate(names) if name.startswith("pipe:")]
+    return [(name, number) for number, name in enumerate(names) if name.startswith(("pipe:", "file["))]
 
 
 def _options(config: dict[str, Any], wanted: CriuOptions, external: list[tuple[str, str]]) -> dict[str, Any]:
@@ -136,6 +139,7 @@ class _Restoration(Creation):
     """A container being restored. opened: descriptors that CRIU inherits, to be closed here afterwards."""
 
     directories: Directories
+    given: tuple[int, ...]
     request: Any
 
     def make(self) -> Process:
@@ -156,7 +160,9 @@ class _Restoration(Creation):
         criu.on_spawn, criu.on_notify = self._on_spawn, self._on_notify
         try:
             for name, source in inherited:
-                self._inherit(name, source)
+                source = self.given[source] if isinstance(source, int) else source
+                if source != -1:
+                    self._inherit(name, source)
             criu.descriptors = self.opened
             answer = criu.run(messages.RESTORE, "restore", self.request)
         finally:

@@ -26,6 +26,11 @@ class Notices:
         self._known = manager.oom_kills() or 0
         self._settle()
 
+    @property
+    def comes_early(self) -> bool:
+        """Whether a notice may come before the kill is counted, as on v1."""
+        return not self._v2
+
     def _settle(self) -> None:
         """Reads the descriptor: only then does the next poll wait for news."""
         if self.fd >= 0:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Optional, Union
 
+    from pyoci.checkpoint.request import CriuOptions
     from pyoci.container.create import Created
     from pyoci.container.exec import Joined
     from pyoci.container.state import Store
@@ -108,17 +109,21 @@ def execute(
         return _child(execute(entry, process, options, warn, Files(files)))  # type: ignore[arg-type]
 
 
-def adopt(store: "Store", container: str) -> Child:
-    """The first process of a container that was restored. Raises Error."""
-    from pyoci.container.state import open_process
-    from pyoci.errors import Error
+def restore(
+    store: "Store",
+    container: str,
+    options: "CreateOptions",
+    driver: str,
+    warn: "Warn",
+    wanted: "CriuOptions",
+    files: "tuple[int, ...]",
+) -> Child:
+    """Makes a container of a checkpoint; its first process, which runs. Raises Error."""
+    from pyoci.checkpoint.restore import restore
 
-    with store.look(container).load() as entry:
-        pid = entry.pid()
-        pidfd = open_process(pid) if pid else -1
-    if pidfd < 0:
-        raise Error(f"container {container} is not running", kind="not_running")
-    return Child(pid, pidfd)
+    restored = restore(store, container, options, wanted, driver, warn, files)
+    restored.entry.close()
+    return _child(restored)
 
 
 def reap_others() -> None:

@@ -306,11 +306,23 @@ def _delete(words: Words) -> int:
             unmount(f"{bundle}/rootfs")
         except Error as left:
             problem = problem or str(left)
+    _sweep()
     if problem:
         posix.write(2, f"containerd-shim-pyoci-v1: {problem}\n".encode("utf-8", "replace"))
     deleted = {"exit_status": _KILLED, "exited_at": messages.timestamp(time.time_ns())}
     write_all(1, encode(messages.DELETED, deleted))
     return 0
+
+
+def _sweep() -> None:
+    """The sockets of shims that were killed."""
+    from pyoci.containerd import sockets
+
+    try:
+        with sockets.Lock(SOCKETS):
+            sockets.sweep(SOCKETS)
+    except OSError:
+        pass  # there is none
 
 
 def _remove(root: str, container: str, driver: str) -> str:

@@ -11,6 +11,8 @@ import posix
 import select
 import time
 
+from pyoci.containerd.crowd import Crowd
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -93,6 +95,7 @@ class Loop:
         self.stopped = False
         self.on_rest: "Callable[[], None]" = lambda: None  # called when nothing has happened for a while
         self._is_rested = True
+        self._crowd = Crowd(self, self._work)
         self._woken, self.waker = posix.pipe()  # not inheritable, as all that Python opens
         for fd in (self._woken, self.waker):
             posix.set_blocking(fd, False)
@@ -150,7 +153,7 @@ class Loop:
             if isinstance(wish, Waiting):
                 wish.await_by(lambda value: self._step(steps, then, value, None))
             else:
-                self._work(wish, lambda value, problem: self._step(steps, then, value, problem))
+                self._crowd.enter(wish, lambda value, problem: self._step(steps, then, value, problem))
 
     def _work(self, function: "Callable[[], Any]", then: "Then") -> None:
         with self._idle:

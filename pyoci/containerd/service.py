@@ -5,6 +5,7 @@ import time
 
 from pyoci.containerd import children, messages
 from pyoci.containerd.codec import Malformed, decode, encode
+from pyoci.containerd.crowd import Later
 from pyoci.containerd.files import OPTIONS_FILE, STATE_ROOT, bundle_config
 from pyoci.containerd.streams import Owner, Streams
 from pyoci.containerd.task import CREATED, NEVER, RUNNING, STOPPED, Member, Task
@@ -55,6 +56,7 @@ class Service:
         self.requests: "dict[int, tuple[str, Message, int]]" = {}  # method, request, when it came; by a number
         self._count = 0
         self.on_shutdown: "Callable[[], None]" = lambda: None
+        self.on_idle: "Callable[[], None]" = lambda: None  # the last task is gone
 
     # Requests
 
@@ -86,7 +88,9 @@ class Service:
         def then(value: "Optional[Message]", problem: "Optional[BaseException]") -> None:
             del self.requests[number]
             if problem is None:
-                answer(encode(given, value or {}), _OK, "")
+                is_heard = answer(encode(given, value or {}), _OK, "")
+                if method == "Create" and not is_heard:
+                    self._undo(request["id"])
             else:
                 answer(b"", *self._status(method, request, problem))
 
@@ -166,25 +170,34 @@ class Service:
         task.first = member = Member(task, "", Streams(uris, request["terminal"]))
         self.tasks[container] = task
         try:
-            child = yield lambda: self._make(task, request)
-            try:
-                member.born(child)
-            except BaseException:
-                yield lambda: self._unmake(task)
-                raise
+            child = yield Later(lambda: self._make(task, request))
+            if child is not None:
+                try:
+                    member.born(child)
+                except BaseException:
+                    yield lambda: self._unmake(task)
+                    raise
         except BaseException:
-            del self.tasks[container]
-            task.close()
+            self._drop(task)
             raise
         task.is_ready = True
-        task.watch_memory()
-        if not request["checkpoint"]:
-            io = {"stdin": uris[0], "stdout": uris[1], "stderr": uris[2], "terminal": request["terminal"]}
-        else:
-            io = {}
+        if child is not None:
+            task.watch_memory()
+        io = {"stdin": uris[0], "stdout": uris[1], "stderr": uris[2], "terminal": request["terminal"]}
         fields = {"container_id": container, "bundle": bundle, "rootfs": request["rootfs"], "io": io}
         self.publisher.publish("/tasks/create", {**fields, "checkpoint": request["checkpoint"], "pid": member.pid})
         return {"pid": member.pid}
+
+    def _undo(self, container: str) -> None:
+        """Who wanted a container is gone, and does not know that there is one: a containerd that was killed meanwhile,
+        whose successor has asked already, and heard that there was none."""
+        self.log.warn("the container is removed: nobody has waited for its creation", id=container)
+
+        def then(_: "Any", problem: "Optional[BaseException]") -> None:
+            if problem is not None:
+                self._status("Create", {"id": container}, problem)
+
+        self.loop.go(self.delete({"id": container, "exec_id": ""}), then)
 
     def _options(self, given: "Optional[Message]") -> "Message":
         if given is None or not given["type_url"]:
@@ -204,8 +217,8 @@ class Service:
             raise Refusal(_INVALID, "the option root is not an absolute path")
         return options
 
-    def _make(self, task: Task, request: "Message") -> children.Child:
-        """In a thread."""
+    def _make(self, task: Task, request: "Message") -> "Optional[children.Child]":
+        """In a thread. What is to be restored gets its process from Start, as with containerd's own shim: None."""
         from pyoci.containerd.mounts import mount_all, unmount
 
         self._note(task)  # before anything is made that `delete` would have to remove
@@ -225,7 +238,8 @@ class Service:
                 no_new_keyring=task.options["no_new_keyring"],
             )
             if request["checkpoint"]:
-                return self._restore(task, options, request["checkpoint"])
+                task.restored_from = options, _images(task, request["checkpoint"])
+                return None
             store, driver = task.runtime.store, task.runtime.cgroup_manager
             try:
                 files = () if streams.is_terminal else tuple(streams.given)
@@ -260,13 +274,6 @@ class Service:
         finally:
             posix.close(fd)
 
-    def _restore(self, task: Task, options: CreateOptions, images: str) -> children.Child:
-        from pyoci.checkpoint.request import CriuOptions
-
-        wanted = CriuOptions(images, task.options["criu_work_path"] or f"{task.bundle}/work", task.options["criu_path"])
-        task.runtime.restore(task.id, options, wanted)
-        return children.adopt(task.runtime.store, task.id)
-
     def start(self, request: "Message") -> "Steps":
         """Lets a process run its program."""
         member = self._member(request)
@@ -294,9 +301,25 @@ class Service:
             except Error as problem:
                 raise _told(problem, "OCI runtime start failed") from None
 
-        yield run
+        if member.child is None:
+            member.born((yield lambda: self._restore(task)))
+            task.watch_memory()
+        else:
+            yield run
         member.status = RUNNING
         self.publisher.publish("/tasks/start", {"container_id": task.id, "pid": member.pid})
+
+    def _restore(self, task: Task) -> children.Child:
+        """In a thread."""
+        assert task.restored_from is not None
+        options, wanted = task.restored_from
+        store, driver = task.runtime.store, task.runtime.cgroup_manager
+        try:
+            return children.restore(
+                store, task.id, options, driver, self._warn, wanted, tuple(task.first.streams.given)
+            )
+        except Error as problem:
+            raise _told(problem, "OCI runtime restore failed") from None
 
     def _start_exec(self, member: Member) -> "Generator[Any, Any, None]":
         task, streams = member.task, member.streams
@@ -351,14 +374,21 @@ class Service:
         task = member.task
         task.forget_memory()
         yield lambda: self._unmake(task)
-        if member.status == CREATED and member.child is not None:
+        if member.child is None:
+            member.abandon(NEVER)
+        elif member.status == CREATED:
             member.child.poll()
         if member.status != STOPPED:
             yield from self._await_end(member)
         fields = {"container_id": task.id, "pid": member.pid, **member.ending()}
         self.publisher.publish("/tasks/delete", fields)
+        self._drop(task)
+
+    def _drop(self, task: Task) -> None:
         del self.tasks[task.id]
         task.close()
+        if not self.tasks:
+            self.on_idle()
 
     def _await_end(self, member: Member) -> "Generator[Any, Any, None]":
         """What was created and never started ends by the delete."""
@@ -480,6 +510,8 @@ class Service:
         yield task.turn.take()
         try:
             yield lambda: task.runtime.checkpoint(task.id, wanted)
+            if not wanted.has("leave-running"):
+                yield task.first.end()  # it is told before the answer: callers ask at once what has become of it
         finally:
             task.turn.leave()
         self.publisher.publish("/tasks/checkpointed", {"container_id": task.id, "checkpoint": request["path"]})
@@ -591,6 +623,12 @@ def _mapped(mappings: "Any", number: int) -> int:
         if first <= number < first + mapping.get("size", 0):
             return int(mapping.get("hostID", 0) + number - first)
     return number
+
+
+def _images(task: Task, images: str) -> "Any":
+    from pyoci.checkpoint.request import CriuOptions
+
+    return CriuOptions(images, task.options["criu_work_path"] or f"{task.bundle}/work", task.options["criu_path"])
 
 
 def _criu(task: Task, request: "Message") -> "Any":

@@ -1,30 +1,38 @@
 """The shim's socket: its name, and who may listen on it."""
 
+import _imp
 import _socket
 import posix
-import sys
 
 from pyoci import _shim
 from pyoci.errors import Error
+from pyoci.fileio import read_all
 
-_LOCK = 2
+_LOCK, _NOT_BLOCKING = 2, 4
+_WORDS = 3  # of 64 bits, of a name; so ours are told from other plugins', which have four
 _SO_PEERCRED = 17
 
 
 def name_for(address: str, namespace: str, group: str) -> str:
-    """The socket's name, the same for all containers of a group, and for no others."""
-    return _sha256("/".join((address, namespace, group)).encode("utf-8", "surrogateescape"))
+    """The socket's name, the same for all containers of a group, and for no others. By Python's own hash: some builds
+    leave out what sha256 takes, and hashlib complains of that on standard error, where containerd reads our answer."""
+    text = "/".join((address, namespace, group)).encode("utf-8", "surrogateescape")
+    return b"".join(_imp.source_hash(key, text) for key in range(_WORDS)).hex()
 
 
-def _sha256(data: bytes) -> str:
-    try:
-        if sys.version_info >= (3, 12):
-            from _sha2 import sha256
-        else:
-            from _sha256 import sha256  # type: ignore[import-not-found]
-    except ImportError:  # a Python that is built without
-        from hashlib import sha256
-    return str(sha256(data).hexdigest())
+class Lock:
+    """On the directory of the sockets, while somebody looks whether one is served, makes one or gives it up. Errors:
+    OSError. is_patient: waits for it; otherwise is_held says whether it could be had."""
+
+    def __init__(self, directory: str, is_patient: bool = True) -> None:
+        self._fd = posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        self.is_held = _shim.flock(self._fd, _LOCK if is_patient else _LOCK | _NOT_BLOCKING) == 0
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        posix.close(self._fd)
 
 
 def listen(directory: str, name: str) -> int:
@@ -32,12 +40,8 @@ def listen(directory: str, name: str) -> int:
     path = f"{directory}/{name}"
     try:
         _make(directory)
-        fd = posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        try:
-            _shim.flock(fd, _LOCK)
+        with Lock(directory):
             return _listen(path)
-        finally:
-            posix.close(fd)
     except OSError as problem:
         raise Error(f"listen on {path}", errno=problem.errno or 0) from None
 
@@ -87,6 +91,23 @@ def is_served(path: str) -> bool:
     finally:
         probe.close()
     return True
+
+
+def sweep(directory: str) -> None:
+    """Removes the files of our sockets that nobody serves any more: a shim, or a `start`, was killed. To be called
+    under the lock: one that is being made is not served yet. Errors: OSError."""
+    found = [name for name in posix.listdir(directory) if len(name) == _WORDS * 16]
+    if not found:
+        return
+    fd = posix.open("/proc/net/unix", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        known = read_all(fd, 1 << 24)
+    finally:
+        posix.close(fd)
+    for name in found:
+        path = f"{directory}/{name}"
+        if path.encode() not in known and not is_served(path):  # the list is of our network namespace alone
+            posix.unlink(path)
 
 
 class Listener:

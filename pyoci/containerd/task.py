@@ -10,14 +10,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
+    from pyoci.checkpoint.request import CriuOptions
     from pyoci.container.notices import Notices
     from pyoci.containerd.children import Child
     from pyoci.containerd.events import Publisher
     from pyoci.containerd.loop import Loop
     from pyoci.containerd.streams import Owner, Streams
+    from pyoci.options import CreateOptions
     from pyoci.runtime import Runtime
 
 UNKNOWN, CREATED, RUNNING, STOPPED, PAUSED = range(5)
+_RECOUNT, _RECOUNTS = 0.1, 20  # seconds between looks for a kill that was announced, and how many there are
 NEVER = 137  # the status of what was removed before it ran
 
 
@@ -128,6 +131,7 @@ class Task:
         self.options: "dict[str, Any]" = {}
         self.execs: "dict[str, Member]" = {}
         self.notices: "Optional[Notices]" = None
+        self.restored_from: "Optional[tuple[CreateOptions, CriuOptions]]" = None
         self.first: Member
 
     def members(self) -> "list[Member]":
@@ -148,13 +152,20 @@ class Task:
         except Exception:
             return  # nobody counts it
         if self.notices.fd >= 0:
-            self.loop.watch(self.notices.fd, self.notices.mask, lambda _: self.tell_killed())
+            self.loop.watch(self.notices.fd, self.notices.mask, lambda _: self._on_notice(_RECOUNTS))
 
-    def tell_killed(self) -> None:
-        """Events for kills that were not told yet: v1 gives notice before it counts, so an end asks again."""
-        if self.notices is not None:
-            for _ in range(self.notices.take()):
-                self.publisher.publish("/tasks/oom", {"container_id": self.id})
+    def _on_notice(self, recounts: int) -> None:
+        """v1 gives notice before it counts, and the one that is killed may be none whose end we see: then it is counted
+        again after a while."""
+        if not self.tell_killed() and recounts and self.notices is not None and self.notices.comes_early:
+            self.loop.later(_RECOUNT, lambda: self._on_notice(recounts - 1))
+
+    def tell_killed(self) -> int:
+        """Events for kills that were not told yet; how many there were."""
+        count = self.notices.take() if self.notices is not None else 0
+        for _ in range(count):
+            self.publisher.publish("/tasks/oom", {"container_id": self.id})
+        return count
 
     def forget_memory(self) -> None:
         """No more events: the cgroup goes, which would be one, too."""

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from pyoci.containerd.loop import Loop
 
-    # service, method, payload, and what answers: to be called once, with the payload, or with code and text
-    Answer = Callable[[bytes, int, str], None]
+    # service, method, payload, and what answers: to be called once, with the payload, or with code and text; it says
+    # whether there is still somebody to hear
+    Answer = Callable[[bytes, int, str], bool]
     Handler = Callable[[str, str, bytes, Answer], None]
 
 HEADER = 10
@@ -120,7 +121,7 @@ class Connection:
     def _refuse(self, stream: int, code: int, text: str) -> None:
         self._answer(stream, b"", code, text)
 
-    def _answer(self, stream: int, payload: bytes, code: int, text: str) -> None:
+    def _answer(self, stream: int, payload: bytes, code: int, text: str) -> bool:
         if len(payload) > MAX_LENGTH - 64:
             payload, code, text = b"", RESOURCE_EXHAUSTED, "the answer is too large for one message"
         status = {"code": code, "message": text[:65536]} if code else None
@@ -128,6 +129,7 @@ class Connection:
         if self._fd >= 0:
             self._backlog += frame(stream, RESPONSE, data)
             self._send()
+        return self._fd >= 0
 
     def _send(self) -> None:
         try:

@@ -28,7 +28,7 @@ PATHS = [OURS, *_pyoci.PACKAGES.split(":")]
 NATIVE = "pyoci._native"
 CFFI = "_cffi_backend"
 # Of hot commands and of containerd's plugin
-EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios", "_socket", "_sha256", "_sha2")
+EXTENSIONS = (CFFI, "_json", "_struct", "fcntl", "select", "termios", "_socket")
 Module: "Any" = type(sys)
 Spec: "Any" = _frozen_importlib.ModuleSpec
 importlib: "Any" = _frozen_importlib

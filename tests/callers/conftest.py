@@ -97,9 +97,10 @@ def same(
             pytest.skip(missing)
         reference, ours = engines(kind)
         versions = ours.version()
-        if ours.unusable is not None:
-            note("cannot be tested here", ours.unusable)
-            pytest.skip(ours.unusable)
+        reason = ours.unusable or ours.cannot(operation.script)
+        if reason is not None:
+            note("cannot be tested here", reason)
+            pytest.skip(reason)
         expected = reference.script(operation.script)
         reference.after(operation.script)
         failure = operation.failure(expected)

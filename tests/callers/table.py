@@ -76,18 +76,36 @@ class Collector:
             _remove_podmans_cgroups()
         path: Optional[str] = self.config.getoption("--engines-table")
         if path and self.rows:
-            Path(path).write_text(self.text())
+            before = Path(path).read_text() if Path(path).exists() else ""
+            Path(path).write_text(self.text(before))
 
-    def text(self) -> str:
-        lines = [_HEAD + "\n".join(self._summary()), ""]
+    def text(self, before: str = "") -> str:
+        """The page. before: what it was; engines that this session has not run stay in it, with their day."""
+        head, *sections = before.split("\n## ")
+        kept = {section.split("\n")[0]: section.rstrip("\n") for section in sections}
+        counts = {line.split(" | ")[0][2:]: line for line in head.split("\n") if line.startswith("| ")}
+        day = next((line for line in head.split("\n") if line.startswith("Written on")), "")
+        made = dict(self._sections())
+        summary = self._summary()
+        rows = {line.split(" | ")[0][2:]: line for line in summary[2:]}
+        for engine, section in kept.items():
+            if engine not in made:
+                rows[engine] = counts[engine]
+                made[engine] = section if "Written on" in section else section.replace("\n", f"\n\n{day}\n", 1)
+        lines = [*summary[:2], *(rows[engine] for engine in sorted(rows))]
+        return _HEAD + "\n".join(lines) + "\n" + "".join(f"\n## {made[engine]}\n" for engine in sorted(made))
+
+    def _sections(self) -> "list[tuple[str, str]]":
         distribution = Path("/etc/os-release").read_text().split('PRETTY_NAME="')[1].split('"')[0]
-        lines.append(
+        day = (
             f"Written on {datetime.date.today()}, {distribution}, kernel {os.uname().release.partition('-')[0]}: "
             f"{_first_line([compare.REFERENCE, '--version'])}, {_first_line([compare.PYOCI, '--version'])}."
         )
+        found = []
         for engine in sorted(self.rows):
-            lines += ["", f"## {engine}", "", "| operation | pyoci and runc | |", "|---|---|---|"]
+            lines = [engine, "", day, "", "| operation | pyoci and runc | |", "|---|---|---|"]
             for operation, (verdict, reason) in sorted(self.rows[engine].items()):
                 cell = reason.replace("|", "\\|").replace("\n", " ")
                 lines.append(f"| {operation.replace('|', chr(92) + '|')} | {verdict} | {cell} |")
-        return "\n".join(lines) + "\n"
+            found.append((engine, "\n".join(lines)))
+        return found

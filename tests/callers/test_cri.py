@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from compare import Operation
-from engines.cri import NODE, POD, RUNNING, Cri
+from engines.cri import NODE, POD, RUNNING, Cri, CriShim
 
 pytest.importorskip("grpc_tools", reason="the gRPC client is not installed: tests/callers/install.sh")
 
@@ -294,3 +294,8 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_cri(same, operation):  # type: ignore[no-untyped-def]
     same(Cri, operation)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_cri_with_our_plugin(same, operation):  # type: ignore[no-untyped-def]
+    same(CriShim, operation)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from compare import CRIU, SIZED, Operation
-from engines.docker import UNPACKED, Docker
+from engines.docker import UNPACKED, Docker, DockerShim
 
 pytestmark = pytest.mark.skipif(not UNPACKED.exists(), reason="dockerd is not unpacked: tests/callers/install.sh")
 
@@ -285,8 +285,16 @@ KILLED = [
 ]
 
 
-@pytest.mark.parametrize(
-    "operation", RUN + LIFE + EXEC + BUILD + CHECKPOINT + KILLED, ids=lambda operation: operation.name
-)
+OPERATIONS = RUN + LIFE + EXEC + BUILD + CHECKPOINT + KILLED
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_docker(same, operation):  # type: ignore[no-untyped-def]
     same(Docker, operation)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_docker_with_our_plugin(same, operation):  # type: ignore[no-untyped-def]
+    if not DockerShim.knows_plugins():
+        pytest.skip("this dockerd takes no runtimeType: 23 and later do")
+    same(DockerShim, operation)

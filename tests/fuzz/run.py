@@ -28,7 +28,7 @@ IN_C = {
     "hook": ["shared/hook.c"],
     "init_peer": ["init/report.c"],
 }
-IN_PYTHON = ["config", "state", "state_directory", "seccomp", "cgroups", "argv", "peers", "strings"]
+IN_PYTHON = ["config", "state", "state_directory", "seccomp", "cgroups", "argv", "peers", "strings", "shim"]
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-g", "-O1", "-I", str(ROOT / "csrc"), "-fno-sanitize-recover=undefined"]
 LENGTHS = {"argv": 400, "strings": 200, "rootfs_walk": 256, "hook": 64, "seccomp": 512, "cgroups": 2048}
 SMALLER = 60  # seconds to make a failing input smaller

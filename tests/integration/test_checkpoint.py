@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cgroup_tools import ROOT, hybrid
@@ -98,14 +99,14 @@ class Saved:
     def checkpoint(self, *flags: str, name: str = "c") -> Result:
         return self.box.call("--criu", CRIU, "checkpoint", "--image-path", str(self.images), *flags, name)
 
-    def restore(self, *flags: str, name: str = "c", bundle: "Bundle | None" = None) -> Result:
+    def restore(self, *flags: str, name: str = "c", bundle: "Bundle | None" = None, **popen: Any) -> Result:
         place = str((bundle or self.bundle).path)
         words = ["--criu", CRIU, "restore", "--image-path", str(self.images), "--bundle", place, "--detach"]
-        return self.box.call(*words, *flags, name)
+        return self.box.call(*words, *flags, name, **popen)
 
 
-def devnull() -> "dict[str, object]":
-    """Files outside of the container cannot be saved: its streams must be none."""
+def devnull() -> "dict[str, Any]":
+    """No streams."""
     return {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -276,11 +277,11 @@ def test_only_what_runs_can_be_saved(saved: Saved) -> None:
 
 
 def test_a_failure_quotes_criu_and_names_its_log(saved: Saved) -> None:
-    """A file of the host as standard output: nothing could be put in its place."""
+    """A file of the host behind another descriptor than the standard streams: nothing could be put in its place."""
     outside = saved.box.path / "outside"
     with open(outside, "w") as file:
-        saved.bundle.write()
-        good(saved.box.create(saved.bundle, "c", stdin=subprocess.DEVNULL, stdout=file, stderr=file))
+        arrange = {"preexec_fn": lambda: os.dup2(file.fileno(), 3), "close_fds": False, **devnull()}
+        good(saved.box.create(saved.bundle, "c", "--preserve-fds", "1", **arrange))
     saved.box.ok("start", "c")
     work = saved.box.path / "nobody" / "made" / "it"
     failed = saved.checkpoint("--work-path", str(work))
@@ -289,6 +290,24 @@ def test_a_failure_quotes_criu_and_names_its_log(saved: Saved) -> None:
     assert str(outside) in failed.err
     assert f"log: {work}/dump.log" in failed.err
     assert saved.box.state()["status"] == "running"
+
+
+def test_streams_that_are_files_of_the_host(saved: Saved) -> None:
+    """A log, as containerd's plugin and others give it: the restored container writes to what `restore` has."""
+    saved.bundle.args("sh", "-c", COUNTER.replace(": >", "echo $i; : >"))
+    before, after = saved.box.path / "before", saved.box.path / "after"
+    with open(before, "a") as file:
+        good(saved.box.create(saved.bundle, "c", stdin=subprocess.DEVNULL, stdout=file, stderr=file))
+    saved.box.ok("start", "c")
+    until(lambda: before.read_text().endswith("\n"))
+    good(saved.checkpoint())
+    saved.box.ok("delete", "--force", "c")
+    counted = before.read_text()
+    with open(after, "a") as file:
+        good(saved.restore(stdin=subprocess.DEVNULL, stdout=file, stderr=file))
+    until(lambda: after.read_text().endswith("\n"))
+    assert before.read_text() == counted
+    assert int(after.read_text().split()[0]) >= int(counted.split()[-1])
 
 
 def test_a_failing_restore_leaves_nothing(saved: Saved) -> None:

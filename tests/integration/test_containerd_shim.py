@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from pyoci.containerd import messages
+from pyoci.containerd import messages, sockets
 from pyoci.containerd.codec import encode
 from pyoci.containerd.ttrpc import MAX_LENGTH, REQUEST, frame
 from pyoci.json.document import dump
+from tests.integration.test_checkpoint import CRIU, why_not
 from tests.support import leftovers
 from tests.support.box import Box
 from tests.support.bundle import Bundle
@@ -299,6 +300,7 @@ def test_pause_limits_figures(shim: Shim) -> None:
     assert stats["type_url"].startswith("io.containerd.cgroups.v")
     assert stats["value"]
     client("Update", id="c", resources={"type_url": "x", "value": b'{"pids":{"limit":77}}'})
+    shim.events.wait_for("resumed")
     assert [topic for topic in shim.events.topics() if "e" in topic][-2:] == ["paused", "resumed"]
 
 
@@ -469,11 +471,13 @@ def test_delete_removes_what_a_killed_shim_has_left(shim: Shim) -> None:
     client = shim.running("sleep", "100")
     pid = client("State", id="c")["pid"]
     os.kill(next(iter(shim.pids)), 9)
-    deleted = delete(shim.path("c"), "c", namespace=shim.namespace)
+    assert os.path.exists(next(iter(shim.addresses)).removeprefix("unix://"))
+    deleted = delete(shim.path("c"), "c", shim.events, namespace=shim.namespace)
+    assert not os.path.exists(next(iter(shim.addresses)).removeprefix("unix://"))
     assert deleted["exit_status"] == 137
     assert gone(pid)
     assert not os.path.exists(f"{shim.root}/c")
-    assert delete(shim.path("c"), "c", namespace=shim.namespace)["exit_status"] == 137
+    assert delete(shim.path("c"), "c", shim.events, namespace=shim.namespace)["exit_status"] == 137
 
 
 def test_a_hook_that_hangs_holds_up_nobody(shim: Shim) -> None:
@@ -536,3 +540,91 @@ def test_no_growth(shim: Shim) -> None:
 
     few = work(10)
     assert work(100) == few
+
+
+COUNTING = "i=0; mkfifo /wait; while :; do i=$((i + 1)); echo $i; read -t 0.05 x <> /wait; done"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_checkpoint_is_restored_by_start(shim: Shim) -> None:
+    """As with containerd's own plugin: Create makes ready, Start restores; a process goes on where it was, and its
+    output goes where the new task's goes."""
+    out, images = shim.fifo("out"), shim.directory / "images"
+    reader = os.open(out, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    options = {"type_url": OPTIONS, "value": encode(messages.OPTIONS, {"criu_path": CRIU})}
+    client = shim.running("sh", "-c", COUNTING, stdout=out, options=options)
+    first = os.read(reader, 1)
+    assert first == b"1"
+    value = encode(messages.CHECKPOINT_OPTIONS, {"exit": True})
+    client("Checkpoint", id="c", path=str(images), options={"type_url": "x", "value": value})
+    client("Wait", id="c")
+    client("Delete", id="c")
+    os.close(reader)
+    again = shim.fifo("again")
+    reader = os.open(again, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    bundle = str(shim.path("c"))
+    assert client("Create", id="c", bundle=bundle, stdout=again, checkpoint=str(images), options=options) == {"pid": 0}
+    assert client("State", id="c")["status"] == 1
+    pid = client("Start", id="c")["pid"]
+    assert client("State", id="c")["pid"] == pid
+    assert int(os.read(reader, 100).split()[0]) > 1
+    client("Kill", id="c", signal=9)
+    assert client("Wait", id="c")["exit_status"] == 137
+    client("Delete", id="c")
+    client("Create", id="c", bundle=bundle, checkpoint=str(images))
+    client("Delete", id="c")  # without a start
+
+
+def test_a_container_that_comes_while_the_shim_ends(shim: Shim) -> None:
+    """docker starts a container again under its id: a shim that a `start` has found does not end before it serves."""
+    bundle = shim.bundle("true", name="c")
+    client = shim.begin(bundle, "c")
+    path = next(iter(shim.addresses)).removeprefix("unix://")
+    with sockets.Lock(os.path.dirname(path)):  # a `start` that looks
+        client("Shutdown", id="c")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)  # it has found somebody
+        busy = time.monotonic() + 0.2
+        while time.monotonic() < busy:
+            client("Connect", id="")
+    later = shim.connect(f"unix://{path}")
+    later("Create", id="c", bundle=str(bundle.path))
+    later("Delete", id="c")
+    later("Shutdown", id="c")
+    wait_until(lambda: all(gone(pid) for pid in shim.pids))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_served", [False, True])
+def test_a_shim_without_a_task_ends(shim: Shim, has_served: bool) -> None:
+    """Its containerd was killed before Create, or before Shutdown; the next one's connection does not keep it."""
+    bundle = shim.bundle("true", name="c")
+    client = shim.begin(bundle, "c")
+    if has_served:
+        client("Create", id="c", bundle=str(bundle.path))
+        client("Delete", id="c")
+    wait_until(lambda: all(gone(pid) for pid in shim.pids))
+    assert not any(os.path.exists(address.removeprefix("unix://")) for address in shim.addresses)
+
+
+def test_a_container_nobody_waits_for_is_removed(shim: Shim) -> None:
+    """containerd is killed during Create; the next one asks, hears that there is no task, and never comes back."""
+    gate = shim.fifo("gate")
+    bundle = shim.box.bundle("c").args("true")
+    bundle.hook("prestart", "/bin/sh", args=["sh", "-c", f"read x <{gate}"])
+    bundle.write()
+    client = shim.begin(bundle, "c")
+    client.send("Create", id="c", bundle=str(bundle.path))
+    wait_until(lambda: os.path.exists(f"{shim.root}/c"))
+    client.close()
+    later = shim.connect(next(iter(shim.addresses)))
+    with pytest.raises(Status, match="not found"):
+        later("Delete", id="c")
+    Path(gate).write_text("go\n")
+    shim.events.wait_for("delete", container_id="c")
+    assert not os.path.exists(f"{shim.root}/c")
+    later("Shutdown", id="c")
+    wait_until(lambda: all(gone(pid) for pid in shim.pids))

@@ -215,9 +215,19 @@ class Template:
             os.waitpid(pid, 0)
 
 
-def delete(bundle: Path, container: str, *, namespace: str) -> "dict[str, Any]":
+def delete(bundle: Path, container: str, events: "Events", *, namespace: str) -> "dict[str, Any]":
     """Calls its `delete`."""
-    words = [PROGRAM, "-namespace", namespace, "-address", "/nowhere", "-bundle", str(bundle), "-id", container]
+    words = [
+        PROGRAM,
+        "-namespace",
+        namespace,
+        "-address",
+        f"{events.path}.grpc",
+        "-bundle",
+        str(bundle),
+        "-id",
+        container,
+    ]
     done = subprocess.run([*words, "delete"], cwd=bundle, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return decode(messages.DELETED, done.stdout)

@@ -25,11 +25,12 @@ class Page:
     def __init__(self, path: Path) -> None:
         self.engines: "dict[str, list[str]]" = {}
         self.verdicts: "dict[tuple[str, str], str]" = {}
-        self.written, engine = "", ""
+        self.written: "list[str]" = []
+        engine = ""
         for line in path.read_text().splitlines():
             row = cells(line) if line.startswith("| ") else []
-            if line.startswith("Written on"):
-                self.written = line
+            if line.startswith("Written on") and line not in self.written:
+                self.written.append(line)
             elif line.startswith("## "):
                 engine = line[3:]
             elif row and not engine and row[0] != "engine":
@@ -48,7 +49,7 @@ def text() -> str:
         found = [page.engines.get(engine, ["not run", "", "", ""]) for page in pages.values()]
         row = [f"{versions}: {' / '.join(counts)}" for versions, *counts in found]
         lines.append("| " + " | ".join([engine, *row]) + " |")
-    lines += ["", *(f"* {name}: {page.written}" for name, page in pages.items())]
+    lines += ["", *(f"* {name}: {line}" for name, page in pages.items() for line in page.written)]
     for engine in sorted({engine for page in pages.values() for engine, _ in page.verdicts}):
         lines += ["", f"## {engine}", "", f"| operation | {' | '.join(pages)} |", rule]
         names = {name: None for page in pages.values() for one, name in page.verdicts if one == engine}

@@ -67,6 +67,10 @@ class Engine:
     def stop(self) -> None:
         """Removes containers, ends daemons."""
 
+    def cannot(self, script: Any) -> Optional[str]:
+        """Why this engine cannot do an operation whatever the runtime does."""
+        return None
+
     def after(self, script: Any) -> None:
         """Removes what an operation may have left on purpose."""
 

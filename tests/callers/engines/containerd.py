@@ -17,6 +17,7 @@ from tests.support import leftovers
 from tests.support.image import image_archive
 
 IMAGE = "docker.io/library/bb:latest"
+RUNC, PLUGIN, OURS = "io.containerd.runc.v2", "io.containerd.pyoci.v1", "containerd-shim-pyoci-v1"
 BUILT = str(Path(compare.PYOCI).parent)  # where containerd-shim-pyoci-v1 is
 
 _CONF = """version = 2
@@ -30,6 +31,16 @@ disabled_plugins = [{disabled}]
 [plugins."io.containerd.internal.v1.opt"]
   path = "{directory}/opt"
 {plugins}"""
+
+
+def kept(runtime: str, space: str) -> list[str]:
+    """What a plugin still has in its state directory, which is removed if that is nothing."""
+    state = Path("/run/containerd", runtime, space)
+    shutil.rmtree(state / "@seccomp", ignore_errors=True)  # compiled profiles: a store, not a container's
+    found = [str(path) for path in state.iterdir()] if state.exists() else []
+    if not found and state.exists():
+        state.rmdir()
+    return found
 
 
 class Daemon:
@@ -111,7 +122,7 @@ class Containerd(Engine):
 
     def plugin(self) -> str:
         """The name of containerd's runtime plugin, whose `--runc-binary` the runtime is."""
-        return "io.containerd.runc.v2"
+        return RUNC
 
     def binary_words(self) -> list[str]:
         """How the plugin is told of the runtime."""
@@ -141,12 +152,7 @@ class Containerd(Engine):
 
     def remains(self) -> list[str]:
         """What the runtime has kept of containers that are gone."""
-        state = Path("/run/containerd", "pyoci" if "pyoci" in self.plugin() else "runc", self.space)
-        shutil.rmtree(state / "@seccomp", ignore_errors=True)  # compiled profiles: a store, not a container's
-        found = [str(path) for path in state.iterdir()] if state.exists() else []
-        if not found and state.exists():
-            state.rmdir()
-        return found
+        return kept("pyoci" if self.plugin() == PLUGIN else "runc", self.space)
 
     def version(self) -> str:
         out = subprocess.run(["containerd", "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
@@ -156,10 +162,15 @@ class Containerd(Engine):
 class ContainerdShim(Containerd):
     """The same with pyoci's own plugin beside containerd's with runc."""
 
-    name = "containerd (ctr), containerd-shim-pyoci-v1"
+    name = f"containerd (ctr), {OURS}"
 
     def plugin(self) -> str:
-        return "io.containerd.pyoci.v1" if self.runtime == "pyoci" else super().plugin()
+        return PLUGIN if self.runtime == "pyoci" else super().plugin()
 
     def binary_words(self) -> list[str]:
         return [] if self.runtime == "pyoci" else super().binary_words()
+
+    def cannot(self, script: Any) -> Optional[str]:
+        if isinstance(script, str) and "task checkpoint" in script and self.version() < "containerd 2":
+            return f"this ctr gives --image-path and --exit to {RUNC} alone"
+        return None

@@ -12,16 +12,17 @@ from typing import Any, Union
 import compare
 from compare import Outcome
 
-from engines.containerd import Containerd
+from engines.containerd import OURS, RUNC, Containerd, ContainerdShim
 from tests.support.image import image_archive
 
 IMAGE = "docker.io/library/bb:latest"
 PAUSE = "docker.io/library/pause:latest"
 HANDLER = """
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
-    runtime_type = "io.containerd.runc.v2"
+    runtime_type = "{plugin}"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
-      BinaryName = "{binary}"
+"""
+BINARY = """      BinaryName = "{binary}"
 """
 _PLUGIN = """
 [plugins."io.containerd.grpc.v1.cri"]
@@ -80,9 +81,12 @@ class Cri(Containerd):
                 }
             )
         )
-        return _PLUGIN.format(pause=PAUSE, directory=self.directory) + "".join(
-            HANDLER.format(name=name, binary=binary) for name, binary in compare.RUNTIMES
-        )
+        handlers = ""  # runc's is there always: it is the default
+        for name, binary in compare.RUNTIMES:
+            ours = name == self.runtime
+            handlers += HANDLER.format(name=name, plugin=self.plugin() if ours else RUNC)
+            handlers += "" if ours and not self.binary_words() else BINARY.format(binary=binary)
+        return _PLUGIN.format(pause=PAUSE, directory=self.directory) + handlers
 
     def start(self) -> None:
         super().start()
@@ -201,3 +205,9 @@ class Cri(Containerd):
             path.unlink()
         # standard output and error come by two pipes: their order is chance
         return "\n".join(sorted((line.split(" ", 1)[1] for line in lines if line), key=lambda line: line[:7]))
+
+
+class CriShim(Cri, ContainerdShim):
+    """The same with pyoci's own plugin beside containerd's with runc."""
+
+    name = f"containerd (CRI), {OURS}"

@@ -1,5 +1,6 @@
 """dockerd, unpacked from its package, with private data, execution root and sockets: `$K` is docker, `$R` a run."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Optional
 
 from engines import debian
 from engines.base import Engine, busybox_root
-from engines.containerd import Daemon
+from engines.containerd import BUILT, OURS, PLUGIN, Daemon, kept
 from tests.support import leftovers
 from tests.support.image import image_archive
 
@@ -66,16 +67,24 @@ class Docker(Engine):
             "overlay2",
             "--cgroup-parent",
             f"/{here.parent.name}-{self.runtime}",
-            "--add-runtime",
-            f"{self.runtime}-under-test={self.binary}",
             "--default-runtime",
             f"{self.runtime}-under-test",
             "--live-restore",
             "--config-file",
             str(here / "daemon.json"),
+            *self.words(),
         ]
-        (here / "daemon.json").write_text('{"experimental": true}')  # checkpoint is
+        settings = {"experimental": True, "runtimes": {f"{self.runtime}-under-test": self.entry()}}  # checkpoint is
+        (here / "daemon.json").write_text(json.dumps(settings))
         self.daemon = Daemon(words, str(here / "log"), self.environment, str(here / "d.sock"))
+
+    def entry(self) -> dict[str, str]:
+        """The runtime, in daemon.json."""
+        return {"path": self.binary}
+
+    def words(self) -> list[str]:
+        """More words for dockerd."""
+        return []
 
     def after(self, script: Any) -> None:
         if not isinstance(script, str) or " -d" in script or "--name" in script or "create" in script:
@@ -98,9 +107,47 @@ class Docker(Engine):
         return [str(path) for path in state.iterdir() if path.name != "@seccomp"] if state.exists() else []
 
     def version(self) -> str:
-        docker = str(UNPACKED / "usr/sbin/dockerd")
-        out = subprocess.run([docker, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
-        return "docker " + out.split()[2].split("+")[0]
+        return f"docker {_version()}"
+
+
+class DockerShim(Docker):
+    """The same with pyoci's own plugin beside containerd's with runc."""
+
+    name = f"dockerd, {OURS}"
+
+    def start(self) -> None:
+        self.space = f"{self.directory.parent.name}-{self.runtime}"
+        super().start()
+
+    def begin(self) -> None:
+        if self.runtime == "pyoci" and BUILT not in self.environment["PATH"]:
+            self.environment["PATH"] += f":{BUILT}"
+        super().begin()
+
+    def entry(self) -> dict[str, str]:
+        return {"runtimeType": PLUGIN} if self.runtime == "pyoci" else super().entry()
+
+    def words(self) -> list[str]:
+        return ["--containerd-namespace", self.space]
+
+    def cannot(self, script: Any) -> Optional[str]:
+        if isinstance(script, str) and "checkpoint create ck" in script:
+            return "docker tells runc's plugin alone that the container is to end"
+        return None
+
+    def remains(self) -> list[str]:
+        return kept("pyoci", self.space) if self.runtime == "pyoci" else super().remains()
+
+    @staticmethod
+    def knows_plugins() -> bool:
+        """Whether this dockerd can be told of one: 23 and later can."""
+        return int(_version().split(".")[0]) >= 23
+
+
+def _version() -> str:
+    docker = str(UNPACKED / "usr/sbin/dockerd")
+    out = subprocess.run([docker, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return out.split()[2].split("+")[0].rstrip(",")
 
 
 def _with(*marks: bytes) -> set[int]:
