@@ -19,12 +19,12 @@ OURS = ["-std=gnu11", "-D_GNU_SOURCE", "-DNDEBUG", "-O2", "-Wall", "-Wextra", "-
 OURS += ["-fno-strict-aliasing"]  # the kernel writes its records into arrays of bytes (copy.c), a plan is one
 
 
-def environment(*names):
+def environment(*names: str) -> list[str]:
     """The words of some variables."""
     return [word for name in names for word in shlex.split(os.environ.get(name, ""))]
 
 
-def cflags(scratch=""):
+def cflags(scratch: str = "") -> list[str]:
     """The words of every compilation. No path of this machine is to be found in what it makes, so that two builds are
     the same to the byte.
 
@@ -35,19 +35,19 @@ def cflags(scratch=""):
     return [*OURS, f"-I{CSRC}", *environment("CPPFLAGS", "CFLAGS"), *maps]
 
 
-def source(name):
+def source(name: str) -> str:
     """A file of csrc/, with its room: "init/walk.c"."""
     return os.path.join(CSRC, *name.split("/"))
 
 
-def write(path, data):
+def write(path: str, data: bytes) -> None:
     """Writes bytes to a file, and makes its directory."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(data)
 
 
-def call(command):
+def call(command: list[str]) -> tuple[int, str]:
     """Runs a compiler; its status and what it said. The build ends where there is none."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -56,7 +56,14 @@ def call(command):
     return done.returncode, done.stdout
 
 
-def compile_c(output, sources, *flags, compiler=None, scratch="", link=True):
+def compile_c(
+    output: str,
+    sources: list[str],
+    *flags: str,
+    compiler: list[str] | None = None,
+    scratch: str = "",
+    link: bool = True,
+) -> None:
     """Compiles C; a failure ends the build with the compiler's words and what is likely missing.
 
     flags: besides those of all; link: a program, and not an object
@@ -71,7 +78,7 @@ def compile_c(output, sources, *flags, compiler=None, scratch="", link=True):
     os.replace(output + ".new", output)  # what runs the old one at this moment keeps it
 
 
-def static_compilers():
+def static_compilers() -> list[list[str]]:
     """The compilers that may build static programs, the best first: musl's are an eighth in size and start in a third
     of the time."""
     if os.environ.get("STATIC_CC"):
@@ -79,7 +86,7 @@ def static_compilers():
     return [CC] if os.environ.get("CC") else [["musl-gcc"], CC]
 
 
-def static_words():
+def static_words() -> list[str]:
     """What makes a program static. It has a fixed address, which saves the time of moving it, unless STATIC_CC asks for
     -static-pie."""
     if "-static-pie" in environment("STATIC_CC"):
@@ -88,7 +95,7 @@ def static_words():
 
 
 @functools.cache
-def static_compiler():
+def static_compiler() -> list[str]:
     """The compiler for init and the launcher. They must be static: a dynamic loader reads files that the environment or
     the image chooses."""
     said = ""
@@ -113,7 +120,7 @@ def static_compiler():
     )
 
 
-def kernel_headers(directory):
+def kernel_headers(directory: str) -> None:
     """Fills a directory with the kernel's headers alone, where the compiler finds them: musl comes without, and beside
     them lie those of the other C library."""
     text, command = "#include <linux/mount.h>", [*CC, "-M", "-xc", "-"]
@@ -124,7 +131,7 @@ def kernel_headers(directory):
             os.symlink(place, link)
 
 
-def compile_static(output, sources, *flags):
+def compile_static(output: str, sources: list[str], *flags: str) -> None:
     """Compiles C to a program that needs nothing but the kernel, without what it does not use."""
     small = ["-Os", "-s", "-ffunction-sections", "-Wl,--gc-sections", *static_words()]
     with tempfile.TemporaryDirectory() as scratch:

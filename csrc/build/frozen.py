@@ -8,6 +8,9 @@ import inspect
 import math
 import sys
 import sysconfig
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
 
 # A debugging build of Python, and one without a global lock, have more in their objects
 KNOWN = (
@@ -33,11 +36,11 @@ class Frozen:
     lines: the C so far
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lines = ['#include "start/frozen.h"']
-        self.known = {}
+        self.known: dict[Any, str] = {}
 
-    def add(self, value):
+    def add(self, value: Any) -> str:
         """A C expression for a constant or code. Errors: Unknown when its kind is not made here."""
         if isinstance(value, frozenset):  # of `in {...}`: sets are ordered by hashes, which differ by process
             value = tuple(sorted(value, key=repr))
@@ -56,12 +59,12 @@ class Frozen:
         if type(value) is slice:
             parts = [self.add(part) for part in (value.start, value.stop, value.step)]
             return self._once(("slice", *parts), lambda name: self._slice(name, parts))
-        make = {str: self._text, bytes: self._bytes, int: self._integer}.get(type(value))
+        make: Any = {str: self._text, bytes: self._bytes, int: self._integer}.get(type(value))
         if make is None:
             raise Unknown(f"a constant of type {type(value).__name__}")
         return self._once((type(value), value), lambda name: make(name, value))
 
-    def _single(self, value):
+    def _single(self, value: Any) -> str:
         """What Python has itself, in every process, once; "" when it is not of these."""
         if type(value) is int and -5 <= value <= 256:
             return f"SMALL({value})"
@@ -71,14 +74,14 @@ class Frozen:
             return f"BYTE({value[0]})" if value else "EMPTY_BYTES"
         return "EMPTY_TUPLE" if value == () and type(value) is tuple else ""
 
-    def _once(self, key, make):
+    def _once(self, key: Any, make: Callable[[str], str]) -> str:
         if key not in self.known:
             name = f"o{len(self.known)}"
             self.lines.append(make(name))
             self.known[key] = f"AT({name})"
         return self.known[key]
 
-    def _text(self, name, value):
+    def _text(self, name: str, value: str) -> str:
         size, largest = len(value), max(map(ord, value), default=0)
         if largest < 128:
             return f"ASCII({name}, {size}) = {{ CHARACTERS({size}, 1, 1), {literal(value.encode())} }};"
@@ -86,10 +89,10 @@ class Frozen:
         units = ", ".join(str(ord(character)) for character in value)
         return f"TEXT({name}, Py_UCS{kind}, {size}) = {{ WIDE({size}, {kind}), {{ {units} }} }};"
 
-    def _bytes(self, name, value, where="OBJECT"):
+    def _bytes(self, name: str, value: bytes, where: str = "OBJECT") -> str:
         return f"BYTES({name}, {len(value)}) {where} = {{ SIZED(PyBytes_Type, {len(value)}), -1, {literal(value)} }};"
 
-    def _integer(self, name, value):
+    def _integer(self, name: str, value: int) -> str:
         rest, digits, bits = abs(value), [], sys.int_info.bits_per_digit
         while rest:
             digits.append(str(rest & (1 << bits) - 1))
@@ -97,19 +100,19 @@ class Frozen:
         size, written = len(digits), ", ".join(digits) or "0"
         return f"INTEGER({name}, {size or 1}) = {{ INTEGER_HEAD({size}, {int(value < 0)}), {{ {written} }} }};"
 
-    def _float(self, name, value):
+    def _float(self, name: str, value: float) -> str:
         if not math.isfinite(value):
             raise Unknown("a float that C has no word for")
         return f"REAL({name}) = {{ {{ HEAD(PyFloat_Type), {value.hex()} }} }};"
 
-    def _tuple(self, name, items):
+    def _tuple(self, name: str, items: list[str]) -> str:
         size, written = len(items), ", ".join(items) or "NULL"
         return f"TUPLE({name}, {size or 1}) = {{ TUPLE_HEAD({size}), {{ {written} }} }};"
 
-    def _slice(self, name, parts):
+    def _slice(self, name: str, parts: list[str]) -> str:
         return f"SLICE({name}) = {{ {{ 0 }}, {{ HEAD(PySlice_Type), {', '.join(parts)} }} }};"
 
-    def _code(self, code):
+    def _code(self, code: CodeType) -> str:
         written = ", ".join(f".{field} = {value}" for field, value in self._fields(code).items())
         cells = [name for name in code.co_cellvars if name not in code.co_varnames]
         slots = len(code.co_varnames) + len(cells) + len(code.co_freevars) + code.co_stacksize
@@ -118,7 +121,7 @@ class Frozen:
         self.lines.append(f"CODE({name}, {size}) = {{ {{ .ob_base = SIZED(PyCode_Type, {size // 2}), {written} }} }};")
         return f"AT({name})"
 
-    def _fields(self, code):
+    def _fields(self, code: Any) -> dict[str, Any]:
         """What the members of PyCodeObject are called is mostly what Python calls them."""
         same = ("flags", "argcount", "posonlyargcount", "kwonlyargcount", "stacksize", "firstlineno", "nlocals")
         objects = ("consts", "names", "exceptiontable", "filename", "name", "qualname")
@@ -138,19 +141,19 @@ class Frozen:
             "co_code_adaptive": literal(code._co_code_adaptive),
         }
 
-    def _first(self, code):
+    def _first(self, code: CodeType) -> int:
         """The instruction from which on debuggers look: of a generator the one after it was made, before which 3.15 has
         another of the same name."""
         instructions = code.co_code[::2]
         start = instructions.index(dis.opmap["RETURN_GENERATOR"]) if code.co_flags & GENERATORS else 0
         return instructions.index(dis.opmap["RESUME"], start)
 
-    def _lines(self, table):
+    def _lines(self, table: bytes) -> str:
         name = f"l{len(self.lines)}"
         self.lines.append(self._bytes(name, table, "LINES"))
         return f"AT({name})"
 
 
-def literal(data):
+def literal(data: bytes) -> str:
     """Bytes as a string of C."""
     return '"' + "".join(f"\\{byte:03o}" for byte in data) + '"'

@@ -14,7 +14,7 @@ LINE = 512  # bytes of its struct line
 NUMBER = 8
 
 
-def generate(package):
+def generate(package: str) -> None:
     """Writes the generated Python files into a package directory."""
     with tempfile.TemporaryDirectory() as scratch:
         file = os.path.join(scratch, "generate.o")
@@ -37,7 +37,7 @@ def generate(package):
     subprocess.run(command, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": path})
 
 
-def text_of(data, section):
+def text_of(data: bytes, section: str) -> str:
     """The text that a section of constants.c's object holds."""
     order, content = section_of(data, f"pyoci.{section}")
     lines = []
@@ -50,7 +50,7 @@ def text_of(data, section):
     return "\n".join(lines) + "\n"
 
 
-def section_of(data, wanted):
+def section_of(data: bytes, wanted: str) -> tuple[str, bytes]:
     """(byte order as struct writes it, content) of a section of an ELF object (elf(5)). It may be another machine's."""
     if data[:4] != b"\x7fELF":
         sys.exit("pyoci: the C compiler makes no ELF objects")
@@ -69,7 +69,7 @@ def section_of(data, wanted):
     sys.exit(f"pyoci: constants.c: its object has no section {wanted}")
 
 
-def commit():
+def commit() -> str:
     """The commit of the sources: what PYOCI_COMMIT says of a copy; "unknown" for an archive without history."""
     if os.environ.get("PYOCI_COMMIT"):
         return os.environ["PYOCI_COMMIT"]

@@ -8,7 +8,7 @@ LIST = source("start/hot.txt")
 MEASURED = "measured"
 
 
-def sections(text=None):
+def sections(text: str | None = None) -> dict[str, dict[str, list[str]]]:
     """The list: heading to module to words behind it.
 
     Under [measured], written by tests/tools/hot.py, these are the commands that load the module; of one with a `+` only
@@ -17,7 +17,8 @@ def sections(text=None):
     if text is None:
         with open(LIST, encoding="utf-8") as file:
             text = file.read()
-    found, heading = {}, ""
+    found: dict[str, dict[str, list[str]]] = {}
+    heading = ""
     for line in text.splitlines():
         words = line.partition("#")[0].split()
         if line.startswith("["):
@@ -28,11 +29,11 @@ def sections(text=None):
     return found
 
 
-def modules():
+def modules() -> list[str]:
     """All of them, in the list's order."""
     return [module for section in sections().values() for module in section]
 
 
-def loaded_by(command):
+def loaded_by(command: str) -> set[str]:
     """Those that a command loads of every config."""
     return {module for module, commands in sections()[MEASURED].items() if command in commands}

@@ -37,7 +37,7 @@ PLACES = (
 ASK = "import site; print(*site.getsitepackages(), sep='\\n')"
 
 
-def files(*names):
+def files(*names: str) -> list[str]:
     """The files of the checkout below some names: those that git knows or, in an archive, all but what is built."""
     if os.path.exists(os.path.join(PROJECT, ".git")):
         words = ["git", "-C", PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names]
@@ -51,14 +51,14 @@ def files(*names):
     return sorted(found)
 
 
-def copied(scratch, *names):
+def copied(scratch: str, *names: str) -> str:
     """Copies the sources: a build leaves files that the next would take for sources."""
     for name in files(*names):
         copy(os.path.join(PROJECT, name), os.path.join(scratch, name))
     return scratch
 
 
-def build_wheel(target, part=""):
+def build_wheel(target: str, part: str = "") -> str:
     """Builds a wheel into a directory: of the runtime, or of a part of the repository that is a distribution itself."""
     from .generate import commit  # takes cffi, which `uninstall` can do without
 
@@ -71,7 +71,7 @@ def build_wheel(target, part=""):
         return shutil.copy(os.path.join(made, name), target)
 
 
-def build_archive(target):
+def build_archive(target: str) -> None:
     """Builds the source archive into a directory."""
     with tempfile.TemporaryDirectory() as scratch:
         script = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
@@ -79,14 +79,14 @@ def build_archive(target):
         subprocess.run(words, cwd=copied(scratch, "."), check=True, stdout=subprocess.DEVNULL)
 
 
-def copy(source, target):
+def copy(source: str, target: str) -> None:
     """Copies a file; programs stay programs, and all can be read by everybody."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copyfile(source, target)
     os.chmod(target, 0o755 if os.access(source, os.X_OK) else 0o644)
 
 
-def packages(prefix):
+def packages(prefix: str) -> str:
     """Where the package goes: the first place below the prefix that Python looks into, else the first of all."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     words = [getattr(sys, "_base_executable", None) or sys.executable, "-I", "-c", ASK]
@@ -102,19 +102,19 @@ class Installation:
     prefix: where they will be
     """
 
-    def __init__(self, destdir, prefix):
+    def __init__(self, destdir: str, prefix: str) -> None:
         self.prefix = os.path.abspath(prefix)
         self.tree = os.path.abspath(destdir + self.prefix)
-        self.made = []
+        self.made: list[str] = []
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         """A name below the prefix, as the path of a file that may be written."""
         path = os.path.normpath(os.path.join(self.tree, name))
         if not path.startswith(self.tree.rstrip("/") + "/"):
             sys.exit(f"pyoci: {name} is not below {self.tree}")
         return path
 
-    def put(self, source, name):
+    def put(self, source: str, name: str) -> None:
         """Copies a file to a name below the prefix."""
         path = self.path(name)
         if os.path.lexists(path):
@@ -122,7 +122,7 @@ class Installation:
         copy(source, path)
         self.made.append(name)
 
-    def unpack(self, wheel, place):
+    def unpack(self, wheel: str, place: str) -> None:
         """Installs a wheel: its programs into bin, the rest into a directory of packages."""
         with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(wheel) as archive:
             for entry in archive.infolist():
@@ -131,7 +131,7 @@ class Installation:
                 whole, _, rest = entry.filename.partition(".data/")
                 self.put(path, f"bin/{os.path.basename(rest)}" if rest else f"{place}/{whole}")
 
-    def compile(self, place):
+    def compile(self, place: str) -> None:
         """Compiles the package's modules for programs that import it."""
         import compileall
 
@@ -141,7 +141,7 @@ class Installation:
             if os.path.basename(directory) == "__pycache__":
                 self.made += [os.path.relpath(os.path.join(directory, name), self.tree) for name in names]
 
-    def write_list(self):
+    def write_list(self) -> None:
         """Writes down what was made."""
         path = self.path(LIST)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -149,7 +149,7 @@ class Installation:
             file.write("".join(f"{name}\n" for name in sorted({*self.made, LIST})))
         os.chmod(path, 0o644)
 
-    def remove(self):
+    def remove(self) -> bool:
         """Removes what the list names, and the directories that are empty then; says whether there was a list."""
         try:
             with open(self.path(LIST), encoding="utf-8") as file:
@@ -168,7 +168,7 @@ class Installation:
             self.remove_empty(directory)
         return True
 
-    def remove_empty(self, directory):
+    def remove_empty(self, directory: str) -> None:
         """Removes a directory below the prefix, and those above it, as far as nothing is in them."""
         while directory.startswith(self.tree.rstrip("/") + "/"):
             try:
@@ -178,7 +178,7 @@ class Installation:
             directory = os.path.dirname(directory)
 
 
-def install(given):
+def install(given: argparse.Namespace) -> int:
     """Builds, then replaces what an earlier `make install` left."""
     made = Installation(given.destdir, given.prefix)
     place = given.packages or packages(made.prefix)
@@ -200,13 +200,13 @@ def install(given):
     return 0 if given.destdir else check(made)
 
 
-def check(made):
+def check(made: Installation) -> int:
     """Tries what was installed, where it is to stay."""
     done = subprocess.run([made.path("bin/pyoci"), "version", "--check"], check=False, stdout=subprocess.DEVNULL)
     return done.returncode
 
 
-def uninstall(given):
+def uninstall(given: argparse.Namespace) -> int:
     """Removes what `make install` has put there."""
     made = Installation(given.destdir, given.prefix)
     if not made.remove():
@@ -214,14 +214,14 @@ def uninstall(given):
     return 0
 
 
-def say(text):
+def say(text: str) -> None:
     """Tells the user."""
     sys.stderr.write(f"pyoci: {text}\n")
 
 
-def main(words):
+def main(words: list[str]) -> int:
     """Does what the words say."""
-    parser = argparse.ArgumentParser(prog="install", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="install", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("verb", choices=["install", "uninstall", "wheel", "dist"])
     parser.add_argument("--destdir", default="")
     parser.add_argument("--prefix", default="/usr/local")

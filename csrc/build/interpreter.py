@@ -15,6 +15,8 @@ import re
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 from . import frozen, shim, trial
 from .compiler import CC, call, cflags, compile_c, environment, source, write
@@ -29,7 +31,7 @@ WRAPPED = ("_Py_Deepfreeze_Init", "_PyGC_Init", "PyCodec_LookupError", "_PyCodec
 OPTIONAL = ("pyexpat", "_md5", "_sha1", "_sha2", "_sha3", "_blake2", "_hmac", "_zstd")
 
 
-def wanted():
+def wanted() -> str:
     """The start that PYOCI_START names, or ""."""
     name = os.environ.get("PYOCI_START", "")
     if name and name not in STARTS:
@@ -37,7 +39,7 @@ def wanted():
     return name
 
 
-def unknown():
+def unknown() -> str:
     """Why this Python gets the stock start, or ""."""
     version = sys.version_info[:2]
     if sys.implementation.name != "cpython":
@@ -47,7 +49,7 @@ def unknown():
     return ""
 
 
-def python():
+def python() -> dict[str, str]:
     """Where the Python lies that starts pyoci: this one or, in a cross build, the target's, which must be of the same
     version, since it runs the bytecode of this one."""
     if not trial.foreign():
@@ -68,11 +70,11 @@ def python():
     }
 
 
-def target():
+def target() -> dict[str, Any]:
     """What the target's Python says of itself: the file that _PYTHON_SYSCONFIGDATA_NAME names."""
     name = os.environ.get("_PYTHON_SYSCONFIGDATA_NAME", "")
     try:
-        its = importlib.import_module(name or "_sysconfigdata").build_time_vars
+        its: dict[str, Any] = importlib.import_module(name or "_sysconfigdata").build_time_vars
     except ImportError:
         sys.exit(f"pyoci: a cross build needs the target's _sysconfigdata_*.py on PYTHONPATH, not {name or 'none'}")
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -81,37 +83,37 @@ def target():
     return its
 
 
-def variable(name):
+def variable(name: str) -> str:
     """One of the variables that Python was built with, "" when it has none of that name."""
     return (target().get(name) if trial.foreign() else sysconfig.get_config_var(name)) or ""
 
 
-def sysroot():
+def sysroot() -> str:
     """Where the files of a cross build's target lie: what --sysroot= says."""
     words = [*CC, *environment("CPPFLAGS", "CFLAGS")] if trial.foreign() else []
     return next((word[len("--sysroot=") :].rstrip("/") for word in words if word.startswith("--sysroot=")), "")
 
 
-def includes():
+def includes() -> list[str]:
     """Where Python's headers are."""
     if trial.foreign():
         return [sysroot() + target()["INCLUDEPY"]]
     return sorted({sysconfig.get_path("include"), sysconfig.get_path("platinclude")})
 
 
-def stock():
+def stock() -> str:
     """The stock interpreter."""
     return python()["PYTHON"]
 
 
-def packages():
+def packages() -> str:
     """Where cffi and jsonschema may be, beside our own directory, which comes first. All after the standard library."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     places = [f"{python()['PREFIX']}/lib/{version}/site-packages", f"/usr/local/lib/{version}/dist-packages"]
     return ":".join([*places, "/usr/lib/python3/dist-packages"])
 
 
-def places():
+def places() -> list[str]:
     """The macros that tell interpreter.c where this Python lies."""
     values = {
         **python(),
@@ -122,7 +124,7 @@ def places():
     return [f'-DPYOCI_{name}="{value}"' for name, value in values.items()]
 
 
-def libraries():
+def libraries() -> Iterator[tuple[str, list[str], bool]]:
     """The ways to link Python, the best first: (start, words, are OPTIONAL modules left out). The static library
     needs no search at start; the shared one is taken from no other place than the interpreter's own. Objects point to
     their types, of which a shared library may see another copy than the program: so nothing is frozen there."""
@@ -138,7 +140,7 @@ def libraries():
     yield "linked", [f"-L{sysroot()}{directory}", f"-lpython{version}", f"-Wl,-rpath,{directory}"], False
 
 
-def module_list(scratch):
+def module_list(scratch: str) -> str | None:
     """The C file of Python's list of built-in modules without the OPTIONAL; None where Python's own is not there."""
     path = sysroot() + os.path.join(variable("LIBPL"), "config.c")
     try:
@@ -159,14 +161,14 @@ class Builder:
     flags: of a checkout's program; none for one that is to be installed
     """
 
-    def __init__(self, package, scratch, flags):
+    def __init__(self, package: str, scratch: str, flags: tuple[str, ...]) -> None:
         self.package, self.scratch, self.flags = package, scratch, flags
         self.output = os.path.join(package, "programs", "interpreter")
-        self.objects = {}
-        self.parts_of = {}  # start: what it is linked of, which is made once
-        self.said = []  # what each attempt that failed was, and why
+        self.objects: dict[str, str] = {}
+        self.parts_of: dict[str, list[str]] = {}  # start: what it is linked of, which is made once
+        self.said: list[str] = []  # what each attempt that failed was, and why
 
-    def compiled(self, name, path, *flags):
+    def compiled(self, name: str, path: str, *flags: str) -> str:
         """The object of a C file, which is compiled once."""
         if name not in self.objects:
             self.objects[name] = os.path.join(self.scratch, f"{name}.o")
@@ -174,7 +176,7 @@ class Builder:
             compile_c(self.objects[name], [path], *words, scratch=self.scratch, link=False)
         return self.objects[name]
 
-    def parts(self, start, lean):
+    def parts(self, start: str, lean: bool) -> list[str] | None:
         """The objects of a program, None where one of them cannot be had."""
         if start not in self.parts_of:
             self.parts_of[start] = self.make_parts(start)
@@ -183,7 +185,7 @@ class Builder:
         path = module_list(self.scratch)
         return None if path is None else [*self.parts_of[start], self.compiled("config", path)]
 
-    def make_parts(self, start):
+    def make_parts(self, start: str) -> list[str]:
         """The objects of a program but for its list of built-in modules."""
         macros = [*places(), f'-DPYOCI_START="{start}"', *self.flags]
         found = [
@@ -195,7 +197,7 @@ class Builder:
         table, data = module_table(self.package, self.scratch, bool(self.flags), start == "frozen")
         return [*found, self.compiled(f"modules-{start}", table), self.compiled(f"data-{start}", data)]
 
-    def build(self):
+    def build(self) -> str:
         """Tries one way after the other; the start of the program that works, "stock" when there is none."""
         why, only = unknown(), wanted()
         if why and only in ("", "stock"):
@@ -212,7 +214,7 @@ class Builder:
             sys.exit(f"pyoci: PYOCI_START={only} cannot be had here:\n" + "\n".join(self.said))
         return "stock"
 
-    def attempt(self, start, library, lean):
+    def attempt(self, start: str, library: list[str], lean: bool) -> bool:
         """Links one program and tries it."""
         parts = self.parts(start, lean)
         if parts is None:
@@ -232,7 +234,7 @@ class Builder:
         return not problem
 
 
-def build_interpreter(package, *flags):
+def build_interpreter(package: str, *flags: str) -> str:
     """Builds the program, and says what was tried in vain; returns its start (STARTS)."""
     with tempfile.TemporaryDirectory() as scratch:
         builder = Builder(package, scratch, flags)

@@ -4,6 +4,9 @@ import ast
 import marshal
 import os
 import sysconfig
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
 
 from . import frozen, hot
 from .compiler import write
@@ -15,33 +18,33 @@ PYTHONS_OWN = ("struct",)
 class Lean(ast.NodeTransformer):
     """Takes out what nobody reads at run time, and every start would load and keep: type annotations, slots."""
 
-    def visit_FunctionDef(self, node):
+    def visit_FunctionDef(self, node: Any) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
-    def visit_ClassDef(self, node):
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """Slots are for those who read and check sources: each is an object to be made, and instances are few."""
         node.body = [line for line in node.body if not _makes_slots(line)] or [ast.Pass()]
         return self.generic_visit(node)
 
-    def visit_arg(self, node):
+    def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node):
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is None:
             return ast.copy_location(ast.Pass(), node)
         return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
 
-    def visit_If(self, node):
+    def visit_If(self, node: ast.If) -> Any:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return [self.visit(line) for line in node.orelse] or ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
 
-def _makes_slots(line):
+def _makes_slots(line: ast.stmt) -> bool:
     return isinstance(line, ast.Assign) and any(getattr(name, "id", "") == "__slots__" for name in line.targets)
 
 
@@ -56,23 +59,23 @@ class Folded(ast.NodeTransformer):
     modules: each one's constants by name, and of such functions their definitions
     """
 
-    def __init__(self, modules):
+    def __init__(self, modules: dict[str, dict[str, Any]]) -> None:
         self.modules = modules
-        self.unused = set()
+        self.unused: set[str] = set()
 
-    def fold(self, tree):
+    def fold(self, tree: ast.Module) -> Any:
         """Folds a module."""
         self.unused = set()
         tree = self.visit(tree)
         self.unused = set(self.modules) - {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
         return self.visit(tree)
 
-    def visit_Attribute(self, node):
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         known = self._known(node)
         return node if known is None or isinstance(known, ast.FunctionDef) else _at(node, ast.Constant(known))
 
-    def visit_Call(self, node):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         """What names the arguments in another order than the function stays a call: they are evaluated in theirs."""
         self.generic_visit(node)
         made = self._known(node.func)
@@ -83,49 +86,51 @@ class Folded(ast.NodeTransformer):
         given = [*node.args, *[keyword.value for keyword in node.keywords]]
         if len(given) != len(names) or named != names[len(node.args) :] or any(_is_starred(part) for part in given):
             return node
-        return _at(node, _filled(made.body[0].value, dict(zip(names, given))))
+        returned: Any = made.body[0]
+        return _at(node, _filled(returned.value, dict(zip(names, given))))
 
-    def _known(self, node):
+    def _known(self, node: ast.expr) -> Any:
         """What a module's attribute is, or None."""
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
             return None
         return self.modules.get(node.value.id, {}).get(node.attr)
 
-    def visit_ImportFrom(self, node):
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         """Of an import goes what nobody needs any more."""
         node.names = [alias for alias in node.names if alias.name not in self.unused]
         return node if node.names else ast.copy_location(ast.Pass(), node)
 
 
-def _at(place, node):
+def _at(place: ast.AST, node: ast.AST) -> ast.AST:
     return ast.copy_location(node, place)
 
 
-def _is_starred(node):
+def _is_starred(node: ast.expr) -> bool:
     return isinstance(node, ast.Starred)
 
 
-def _filled(node, values):
+def _filled(node: Any, values: dict[str, ast.expr]) -> ast.expr:
     """A tuple of parameters and constants, with values for the parameters."""
     if isinstance(node, ast.Tuple):
         return ast.Tuple([_filled(part, values) for part in node.elts], ast.Load())
     return values[node.id] if isinstance(node, ast.Name) else ast.Constant(node.value)
 
 
-def constants(*files):
+def constants(*files: str) -> dict[str, dict[str, Any]]:
     """The constants that Python files assign, and the functions that they define: module name to name to value."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for file in files:
         with open(file, "rb") as text:
             lines = ast.parse(text.read()).body
-        values = {line.name: line for line in lines if isinstance(line, ast.FunctionDef)}
-        assigned = [line for line in lines if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant)]
-        values.update({line.targets[0].id: line.value.value for line in assigned})
+        values: dict[str, Any] = {line.name: line for line in lines if isinstance(line, ast.FunctionDef)}
+        for line in lines:
+            if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant):
+                values[ast.unparse(line.targets[0])] = line.value.value
         found[os.path.basename(file)[: -len(".py")]] = values
     return found
 
 
-def modules_of(package, in_tree):
+def modules_of(package: str, in_tree: bool) -> Iterator[tuple[str, bool, CodeType, int]]:
     """(full name, is it a package, its code, its source's time of change or 0) of every module of the program."""
     root = os.path.dirname(package)
     folded = Folded(constants(*(os.path.join(root, *name.split(".")) + ".py" for name in CONSTANTS)))
@@ -157,7 +162,7 @@ module_code: .incbin "@FILE@"
 """
 
 
-def module_table(package, scratch, in_tree, freeze):
+def module_table(package: str, scratch: str, in_tree: bool, freeze: bool) -> tuple[str, str]:
     """Writes the modules of a package for the interpreter's program (start/interpreter.h); returns the C file and the
     assembler's.
 

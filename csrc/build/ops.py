@@ -5,6 +5,7 @@ the interpreter's program each call is the tuple that it would return (modules.p
 """
 
 import re
+from typing import Any
 
 STEPS = {"OPERATIONS": "InitStep", "RUNTIME_OPERATIONS": "RuntimeStep"}
 TYPES = {"i": "int", "s": "str", "l": "tuple[str, ...]", "b": "bytes", "j": "Any"}
@@ -23,14 +24,14 @@ class SyncPoint(int): ...
 '''
 
 
-def tables(words):
+def tables(words: str) -> dict[str, Any]:
     """The tables of operations in words.py's text, each by number."""
-    found = {}
+    found: dict[str, Any] = {}
     exec(words, found)
     return {**found, "OPERATIONS": dict(enumerate(found["OPERATIONS"]))}
 
 
-def functions(words):
+def functions(words: str) -> str:
     """The functions, for ops.py."""
     text = "\n# A step is (number, place in config.json, fields)"
     for operations in [tables(words)[table] for table in STEPS]:
@@ -41,7 +42,7 @@ def functions(words):
     return text
 
 
-def stub(operations, words):
+def stub(operations: str, words: str) -> str:
     """ops.pyi, for ops.py's constants."""
     text = STUB
     for name in CONSTANT.findall(operations):
@@ -54,5 +55,5 @@ def stub(operations, words):
     return text
 
 
-def _parameters(where, fields):
+def _parameters(where: str, fields: list[str]) -> str:
     return ", ".join([where, *(["*"] if len(fields) > 1 else []), *fields])

@@ -11,25 +11,25 @@ from .interpreter import packages, stock
 INIT = ["init", "decode", "report", "walk", "procfs", "copy", "steps_namespaces", "steps_rootfs", "steps_process"]
 
 
-def build_init(package):
+def build_init(package: str) -> None:
     sources = [source("shared/hook.c"), *[source(f"init/{name}.c") for name in INIT]]
     compile_static(os.path.join(package, "programs", "init"), sources)
 
 
-def build_launcher(output, *flags):
+def build_launcher(output: str, *flags: str) -> None:
     library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    defines = {"PYTHON": stock(), "LIBRARY": library, "PACKAGES": packages()}
-    defines = [f'-DPYOCI_{name}="{value}"' for name, value in defines.items()]
+    places = {"PYTHON": stock(), "LIBRARY": library, "PACKAGES": packages()}
+    defines = [f'-DPYOCI_{name}="{value}"' for name, value in places.items()]
     compile_static(output, [source("start/launcher.c")], *defines, *flags)
 
 
-def in_tree():
+def in_tree() -> list[str]:
     """The programs of a checkout know where the checkout is, and where the cffi is that they were built with."""
     both = f"{sysconfig.get_path('platlib')}:{packages()}"
     return [f'-DPYOCI_IN_TREE="{PROJECT}"', "-UPYOCI_PACKAGES", f'-DPYOCI_PACKAGES="{both}"']
 
 
-def finish(start, package):
+def finish(start: str, package: str) -> None:
     """Says which start the build got. A program of our own was tried when it was linked; the stock one needs the shim,
     which is the last to be built."""
     if start == "stock" and not trial.foreign():

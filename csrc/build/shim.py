@@ -12,7 +12,7 @@ MODULE = "pyoci._native"
 HOOK = "struct hook_run { int status, ending; size_t output; char text[...]; ...; };"
 
 
-def write_module(scratch):
+def write_module(scratch: str) -> str:
     """Writes the module's C file into a directory; its path."""
     with open(source("shim/shim.h"), encoding="utf-8") as file:
         prototypes = re.sub(r"^#.*$", "", file.read(), flags=re.MULTILINE)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+from typing import Any
 
 import _cffi_backend
 
@@ -18,15 +19,15 @@ REFUSED = re.compile(r"\((EPERM|EACCES|ENOSYS|ENOSPC|EUSERS)\)|set propagation o
 NAMESPACES = ("pid", "mount", "ipc", "uts")
 
 
-refusals = []  # what the kernel said where this build may not make containers
+refusals: list[str] = []  # what the kernel said where this build may not make containers
 
 
-def foreign():
+def foreign() -> bool:
     """Whether what is built is for another machine, and cannot be tried here."""
     return "_PYTHON_HOST_PLATFORM" in os.environ
 
 
-def problem(words, package):
+def problem(words: list[str], package: str) -> str:
     """What does not work, or "".
 
     words: what stands before a command's own words; package: the directory with programs/init in it
@@ -38,7 +39,7 @@ def problem(words, package):
         return _call(words, scratch, "version", "--check")[1] or _container(words, scratch)
 
 
-def beside_cffi(words, package, scratch):
+def beside_cffi(words: list[str], package: str, scratch: str) -> list[str]:
     """The words for the package as it will be installed: with cffi's library beside it, which for the time of a build
     may be in a place of its own."""
     place = os.path.join(scratch, "installed")
@@ -48,12 +49,12 @@ def beside_cffi(words, package, scratch):
     return [word.replace(os.path.abspath(package), os.path.join(place, os.path.basename(package))) for word in words]
 
 
-def _call(words, scratch, *command):
+def _call(words: list[str], scratch: str, *command: str) -> tuple[str, str]:
     """(what a command printed, what is wrong)."""
-    command = [*words, "--root", os.path.join(scratch, "state"), *command]
+    whole = [*words, "--root", os.path.join(scratch, "state"), *command]
     try:
         done = subprocess.run(
-            command,
+            whole,
             cwd=scratch,
             env={"PATH": os.defpath},
             stdin=subprocess.DEVNULL,
@@ -63,13 +64,13 @@ def _call(words, scratch, *command):
             check=False,
         )
     except OSError as error:
-        return "", f"{command[0]}: {error.strerror}"
+        return "", f"{whole[0]}: {error.strerror}"
     if done.returncode == 0:
         return done.stdout, ""
-    return done.stdout, f"{' '.join(command)}: status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+    return done.stdout, f"{' '.join(whole)}: status {done.returncode}: {(done.stderr or done.stdout).strip()}"
 
 
-def _container(words, scratch):
+def _container(words: list[str], scratch: str) -> str:
     """A container in namespaces; where this build may not make one, the same way without them."""
     rootfs = os.path.join(scratch, "rootfs")
     write(os.path.join(scratch, "probe.c"), PROBE)
@@ -88,8 +89,8 @@ def _container(words, scratch):
     return ""  # everything up to the kernel's refusal works
 
 
-def _write_config(scratch, namespaces):
-    linux = {"namespaces": [{"type": name} for name in namespaces]}
+def _write_config(scratch: str, namespaces: tuple[str, ...]) -> None:
+    linux: dict[str, list[Any]] = {"namespaces": [{"type": name} for name in namespaces]}
     if namespaces and os.geteuid():
         linux["namespaces"].append({"type": "user"})
         for name, number in (("uidMappings", os.geteuid()), ("gidMappings", os.getegid())):
