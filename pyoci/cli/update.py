@@ -4,6 +4,8 @@ import posix
 
 from pyoci.errors import Error
 from pyoci.ids import check_id
+from pyoci.sizes import DIGITS
+from pyoci.sizes import parse as parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ _NUMBERS = {
     "pids-limit": ("pids", "limit"),
 }
 _TEXTS = {"cpuset-cpus": ("cpu", "cpus"), "cpuset-mems": ("cpu", "mems")}
-_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_DIGITS = 20  # of 2^64; int() refuses some thousands, float() makes infinity of some hundreds
 _SCHEMAS = {"l3-cache-schema": "l3CacheSchema", "mem-bw-schema": "memBwSchema"}
 
 
@@ -66,7 +66,7 @@ def from_flags(call: "Call") -> "dict[str, Any]":
 def number(value: str, flag: str) -> int:
     """A decimal number, perhaps negative."""
     digits = value[1:] if value[:1] == "-" else value
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > _DIGITS:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > DIGITS:
         raise Error(f"invalid value {value!r}", location=flag, hint="a number is expected")
     return int(value)
 
@@ -77,20 +77,11 @@ def text(value: str, flag: str) -> str:
 
 
 def size(value: str, flag: str) -> int:
-    """Bytes: a number with b, k, m, g or t (of 1024) and perhaps a b or ib behind it; -1 is no limit."""
-    if value == "-1":
-        return -1
-    short = value.lower()
-    for ending in ("ib", "b"):
-        if short.endswith(ending) and short[: -len(ending)][-1:] in ("k", "m", "g", "t"):
-            short = short[: -len(ending)]
-            break
-    unit = _UNITS.get(short[-1:], 0)
-    digits = short[:-1] if unit else short
-    whole, dot, part = digits.partition(".")
-    if not digits.isascii() or not whole.isdigit() or (dot and not part.isdigit()) or len(digits) > _DIGITS:
+    """Bytes, as pyoci.sizes reads them; -1 is no limit."""
+    found = -1 if value == "-1" else parse_size(value)
+    if found is None:
         raise Error(f"invalid value {value!r}", location=flag, hint="a size is expected, such as 512m")
-    return int(float(digits) * unit) if dot else int(whole) * (unit or 1)
+    return found
 
 
 def from_file(source: str) -> "dict[str, Any]":

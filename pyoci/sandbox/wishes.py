@@ -3,6 +3,7 @@
 import os
 
 from pyoci.errors import Error
+from pyoci.sizes import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     Bind = Union[str, tuple[str, str]]
     User = Union[int, str, tuple[int, int]]
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 DEFAULT_TMPFS = 64 << 20
 NOBODY = 65534
 HOME = "/home/sandbox"
@@ -24,16 +24,9 @@ _RESERVED = ("/", "/proc", "/dev", "/sys")
 
 def size(value: "Size", name: str) -> int:
     """Bytes of a number, or of text as 256M, 1G, 512k. Errors: Error that names the parameter."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        found = value
-    else:
-        text = str(value).upper().removesuffix("IB").removesuffix("B")
-        unit = text[-1:] if text[-1:] in _UNITS else ""
-        number = text.removesuffix(unit) if unit else text
-        try:
-            found = int(float(number) * _UNITS[unit])
-        except (ValueError, OverflowError):
-            raise Error(f"{value!r} is not a size", location=name, hint="a number of bytes, or 256M, 1G …") from None
+    found = value if isinstance(value, int) and not isinstance(value, bool) else parse(str(value))
+    if found is None:
+        raise Error(f"{value!r} is not a size", location=name, hint="a number of bytes, or 256M, 1G …")
     if found <= 0:
         raise Error(f"{value!r} is not a size above zero", location=name)
     return found

@@ -39,6 +39,7 @@ GENERATED = {
 RARELY = {
     "hashlib": "a Python that is built without its own",
     "pyoci.checkpoint.request": "CRIU",
+    "pyoci.checkpoint.restore": "CRIU",
     "pyoci.documents.features": "-info",
     "pyoci.cgroups.stats": "Stats",
     "tomllib": "/etc/pyoci/shim.toml is there",

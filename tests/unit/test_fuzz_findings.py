@@ -13,6 +13,7 @@ from pyoci.container.state import Store
 from pyoci.errors import Error
 from pyoci.init.talk import receive
 from pyoci.plan.ops import REPORT_CONSOLE
+from pyoci.sandbox import wishes
 
 
 @pytest.mark.parametrize("text", ["--5", "²", "9" * 5000, "-", ""])
@@ -25,6 +26,20 @@ def test_numbers_of_update(text: str) -> None:
 def test_sizes_of_update(text: str) -> None:
     with pytest.raises(Error, match="invalid value"):
         update.size(text, "--memory")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("4096", 4096), ("1.5GiB", 3 << 29), ("512m", 512 << 20), ("2KB", 2048), ("7b", 7), ("3T", 3 << 40)]
+    + [(wrong, None) for wrong in ("", "1e3", ".5G", " 5", "inf", "5x", "5bb", "-5", "m", "1_0")],
+)
+def test_update_and_sandbox_read_the_same_sizes(text: str, found: "int | None") -> None:
+    for read in (update.size, wishes.size):
+        if found is None:
+            with pytest.raises(Error):
+                read(text, "--memory")
+        else:
+            assert read(text, "--memory") == found
 
 
 @pytest.mark.parametrize("env", [[1], {"a": "b"}, "A=b", [None]])

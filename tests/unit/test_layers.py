@@ -27,7 +27,7 @@ LAYERS = """
     host
     network
     options kinds
-    ids json start
+    ids json sizes start
     linux
     fileio paths spelling
     errors
