@@ -8,7 +8,8 @@ from typing import Any
 from pyoci.errors import Error
 from pyoci.linux.kernel import CLONE_NEWNET
 
-CGROUP_MODES = {"ignore": 0, "soft": 3, "full": 4, "strict": 5}  # numbers of CRIU's messages
+CGROUP_MODES = {"soft": 3, "full": 4, "strict": 5, "ignore": 0}  # numbers of CRIU's messages
+EMPTY = ("network",)  # namespaces of --empty-ns
 # Options of CRIU's that are flags of ours
 _SAME = ("tcp_established", "ext_unix_sk", "shell_job", "file_locks", "auto_dedup", "lazy_pages")
 
@@ -58,12 +59,13 @@ def common(options: CriuOptions, config: dict[str, Any]) -> dict[str, Any]:
     result.update({name: options.has(name.replace("_", "-")) for name in _SAME})
     mode = options.manage_cgroups_mode or "soft"
     if mode not in CGROUP_MODES:
-        words = "soft, full, strict or ignore"
-        raise Error(f"Invalid manage cgroups mode {mode!r}", location="--manage-cgroups-mode", hint=words)
+        hint = f"it is one of {', '.join(CGROUP_MODES)}"
+        raise Error(f"Invalid manage cgroups mode {mode!r}", location="--manage-cgroups-mode", hint=hint)
     result.update(manage_cgroups=True, manage_cgroups_mode=CGROUP_MODES[mode])
     for name in options.empty_ns:
-        if name != "network":
-            raise Error(f"namespace {name} is not supported", location="--empty-ns", hint="only network is")
+        if name not in EMPTY:
+            hint = f"only {', '.join(EMPTY)} is"
+            raise Error(f"namespace {name} is not supported", location="--empty-ns", hint=hint)
         result["empty_ns"] = CLONE_NEWNET
     settings = (config.get("annotations") or {}).get("org.criu.config", "/etc/criu/runc.conf")
     if settings and (settings != "/etc/criu/runc.conf" or _is_file(settings)):

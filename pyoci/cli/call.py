@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pyoci.cli.trace import Trace
     from pyoci.runtime import Runtime
 
-_MANAGERS = ("cgroupfs", "systemd", "disabled")
+MANAGERS = ("cgroupfs", "systemd", "disabled")
+LOG_FORMATS = ("text", "json")
+WHEN = ("true", "false", "auto")  # --rootless; a Go program's other words for the first two as well
 
 
 class Call:
@@ -111,8 +113,8 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     The log comes first, so that a wrong value of the others is written to it.
     """
     form = values.get("log-format", "text") or "text"
-    if form not in ("text", "json"):
-        raise Error(f"invalid log-format: {form}", hint="it is one of text, json", kind="refused")
+    if form not in LOG_FORMATS:
+        raise Error(f"invalid log-format: {form}", hint=f"it is one of {', '.join(LOG_FORMATS)}", kind="refused")
     call.log_format = form
     log = values.get("log", "")
     call.log_path = absolute(log) if log else ""
@@ -123,7 +125,7 @@ def settle(call: Call, values: "dict[str, Any]") -> None:
     manager = values.get("cgroup-manager", "")
     if not manager:
         manager = "systemd" if values.get("systemd-cgroup", False) else "cgroupfs"
-    elif manager not in _MANAGERS:
+    elif manager not in MANAGERS:
         raise Error(f'unknown cgroup manager "{manager}"', hint="use cgroupfs, systemd or disabled", kind="refused")
     call.cgroup_manager = manager
     call.rootless = _rootless(values.get("rootless", "auto"))
@@ -145,7 +147,7 @@ def _rootless(value: str) -> str:
         return "true"
     if value in ("0", "f", "F", "FALSE", "false", "False"):
         return "false"
-    raise Error(f'invalid value "{value}" for --rootless', hint="it is one of true, false, auto", kind="refused")
+    raise Error(f'invalid value "{value}" for --rootless', hint=f"it is one of {', '.join(WHEN)}", kind="refused")
 
 
 def absolute(path: str) -> str:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from pyoci.cli import table, texts
+from pyoci.checkpoint import request
+from pyoci.cli import call, doctor, ps, shim, spec, stats, table, texts, validate
+from pyoci.cli import list as list_
 
 # What the shells offer after a flag: by the placeholder of its value.
 _FILES = ("FILE", "SOCKET")
 _DIRECTORIES = ("DIR",)
-_CHOICES = {
-    ("", "log-format"): "text json",
-    ("", "cgroup-manager"): "cgroupfs systemd disabled",
-    ("", "rootless"): "true false auto",
-    ("list", "format"): "table json",
-    ("ps", "format"): "table json",
-    ("doctor", "format"): "human json",
-    ("shim", "format"): "table json",
-    ("stats", "format"): "table json openmetrics",
-    ("validate", "format"): "human json sarif",
-    ("validate", "kind"): "config process state features",
-    ("spec", "net"): "host none",
-    ("checkpoint", "manage-cgroups-mode"): "soft full strict ignore",
-    ("restore", "manage-cgroups-mode"): "soft full strict ignore",
-    ("checkpoint", "empty-ns"): "network",
-    ("restore", "empty-ns"): "network",
+_CHOICES: dict[tuple[str, str], Iterable[str]] = {
+    ("", "log-format"): call.LOG_FORMATS,
+    ("", "cgroup-manager"): call.MANAGERS,
+    ("", "rootless"): call.WHEN,
+    ("list", "format"): list_.FORMATS,
+    ("ps", "format"): ps.FORMATS,
+    ("doctor", "format"): doctor.FORMATS,
+    ("shim", "format"): shim.FORMATS,
+    ("stats", "format"): stats.FORMATS,
+    ("validate", "format"): validate.FORMATS,
+    ("validate", "kind"): validate.KINDS,
+    ("spec", "net"): spec.NETS,
+    ("checkpoint", "manage-cgroups-mode"): request.CGROUP_MODES,
+    ("restore", "manage-cgroups-mode"): request.CGROUP_MODES,
+    ("checkpoint", "empty-ns"): request.EMPTY,
+    ("restore", "empty-ns"): request.EMPTY,
 }
 _NAMES_A_CONTAINER = (
     "checkpoint delete events exec kill pause ps resume start state stats update"  # the ID of one that exists
@@ -54,7 +56,8 @@ def _bash_values(command: str, flags: Sequence[table.Flag]) -> list[str]:
     for flag in _valued(flags):
         placeholder = texts.of_flag(command, flag[0])[0]
         if (command, flag[0]) in _CHOICES:
-            offer = f'COMPREPLY=($(compgen -W "{_CHOICES[command, flag[0]]}" -- "$current"))'
+            words = " ".join(_CHOICES[command, flag[0]])
+            offer = f'COMPREPLY=($(compgen -W "{words}" -- "$current"))'
         elif placeholder in _DIRECTORIES:
             offer = 'COMPREPLY=($(compgen -d -- "$current"))'
         elif placeholder in _FILES:
@@ -123,7 +126,7 @@ def _zsh_flag(command: str, flag: table.Flag) -> str:
     value = ""
     if kind != table.BOOL:
         if (command, name) in _CHOICES:
-            action = f"({_CHOICES[command, name]})"
+            action = f"({' '.join(_CHOICES[command, name])})"
         elif placeholder in _DIRECTORIES:
             action = "_directories"
         elif placeholder in _FILES:
@@ -196,7 +199,8 @@ def _fish_flag(command: str, flag: table.Flag) -> str:
     if kind != table.BOOL:
         value = " -r"
         if (command, name) in _CHOICES:
-            value = f" -x -a '{_CHOICES[command, name]}'"
+            words = " ".join(_CHOICES[command, name])
+            value = f" -x -a '{words}'"
         elif placeholder in _DIRECTORIES:
             value = " -x -a '(__fish_complete_directories)'"
         elif placeholder not in _FILES:

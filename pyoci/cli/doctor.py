@@ -24,7 +24,7 @@ def main(call: Call) -> int:
     """Prints what works and what does not; 1 where something that every container needs does not."""
     form = call.text("format") or "human"
     if form not in FORMATS:
-        raise Error(f'unknown format "{form}"', hint="--format is one of human, json", kind="refused")
+        raise Error(f'unknown format "{form}"', hint=f"--format is one of {', '.join(FORMATS)}", kind="refused")
     found = list(_checks(call.criu))
     works = all(check.works for check in found if check.needed)
     if form == "json":

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from pyoci.cli.call import Call
     from pyoci.documents.results import State
 
+FORMATS = ("table", "json")
+
 _HEADER = ("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")
 _NARROWEST = 12
 _GAP = 3
@@ -16,8 +18,8 @@ _GAP = 3
 def main(call: "Call") -> int:
     """Prints a table, a JSON array, or with --quiet the ids; broken directories are named on standard error."""
     form = call.text("format") or "table"
-    if form not in ("table", "json"):
-        raise Error("invalid format option", hint="--format is one of table, json", kind="refused")
+    if form not in FORMATS:
+        raise Error("invalid format option", hint=f"--format is one of {', '.join(FORMATS)}", kind="refused")
     states, warnings = _listing(call)
     for warning in warnings:
         write(STDERR, warning + "\n")

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyoci.cli.call import Call
 
+FORMATS = ("table", "json")
+
 # By absolute path: a name would be looked up in the caller's PATH, which may lead into an image.
 _PROGRAMS = ("/usr/bin/ps", "/bin/ps")
 _FIELD = "PID"
@@ -18,8 +20,8 @@ _FIELD = "PID"
 def main(call: "Call") -> int:
     """Prints the host's pids as a JSON array, or the lines of the host's ps (default options -ef) for them."""
     form = call.text("format") or "table"
-    if form not in ("table", "json"):
-        raise Error("invalid format option", hint="--format is one of table, json", kind="refused")
+    if form not in FORMATS:
+        raise Error("invalid format option", hint=f"--format is one of {', '.join(FORMATS)}", kind="refused")
     pids = call.runtime().ps(check_id(call.arguments[0]))
     if form == "json":
         from pyoci.json.document import dump

@@ -9,6 +9,8 @@ from pyoci.cli.output import show
 from pyoci.errors import Error
 from pyoci.json.document import dump
 
+FORMATS = ("table", "json")
+
 _HEADER = ("PID", "NAMESPACE", "AGE", "MEMORY", "CONTAINERS", "IN FLIGHT")
 _WAITS = ("Wait",)  # they last as long as a container: no sign of trouble
 _GAP = 3
@@ -19,8 +21,8 @@ def main(call: Call) -> int:
     form = call.text("format") or "table"
     if call.arguments[0] != "list":
         raise Error(f'there is no command "shim {call.arguments[0]}"', hint="it is `pyoci shim list`", kind="usage")
-    if form not in ("table", "json"):
-        raise Error("invalid format option", hint="--format is one of table, json", kind="refused")
+    if form not in FORMATS:
+        raise Error("invalid format option", hint=f"--format is one of {', '.join(FORMATS)}", kind="refused")
     from pyoci.containerd.listing import shims  # not before the words are known to be right
 
     found = shims()

@@ -15,6 +15,8 @@ from pyoci.documents import spec_template
 from pyoci.errors import Error
 from pyoci.json.document import dump_pretty
 
+NETS = ("host", "none")  # or a path
+
 Config = dict[str, Any]
 _PERIOD = 100000  # microseconds
 _LEAST_QUOTA = 1000  # the kernel takes no less
@@ -154,7 +156,7 @@ def _wish_network(call: Call, linux: Config) -> None:
     if "net" not in call.flags:
         return
     wanted = call.text("net")
-    if wanted not in ("host", "none") and wanted[:1] != "/":
+    if wanted not in NETS and wanted[:1] != "/":
         hint = "it is one of host, none, or the path of a network namespace"
         raise Error(f"unknown network {wanted!r}", location="--net", hint=hint, kind="refused")
     linux["namespaces"] = [space for space in linux["namespaces"] if space["type"] != "network"]

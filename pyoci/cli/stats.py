@@ -16,7 +16,7 @@ from pyoci.errors import Error
 from pyoci.ids import check_id
 from pyoci.json.document import dump
 
-_FORMATS = ("table", "json", "openmetrics")
+FORMATS = ("table", "json", "openmetrics")
 _HOME = "\x1b[H"  # to the top left corner
 _CLEAR = _HOME + "\x1b[J"  # and the rest of the screen away
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"  # the cursor
@@ -26,8 +26,8 @@ def main(call: Call) -> int:
     """Prints readings until interrupted, or until all named containers have stopped; with --once, one."""
     names = [check_id(name) for name in call.arguments]
     form = call.text("format") or "table"
-    if form not in _FORMATS:
-        raise Error("invalid format option", hint=f"--format is one of {', '.join(_FORMATS)}", kind="refused")
+    if form not in FORMATS:
+        raise Error("invalid format option", hint=f"--format is one of {', '.join(FORMATS)}", kind="refused")
     interval = call.seconds("interval", 1.0)
     if interval <= 0:
         raise Error("duration interval must be greater than 0", location="--interval")

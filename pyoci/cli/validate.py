@@ -33,7 +33,7 @@ def main(call: Call) -> int:
     """
     form, kind = call.text("format") or "human", call.text("kind")
     if form not in FORMATS:
-        raise Error(f'unknown format "{form}"', hint="--format is one of human, json, sarif", kind="refused")
+        raise Error(f'unknown format "{form}"', hint=f"--format is one of {', '.join(FORMATS)}", kind="refused")
     if kind and kind not in KINDS:
         raise Error(f'unknown kind "{kind}"', hint=f"--kind is one of {', '.join(KINDS)}", kind="refused")
     names = call.arguments or [call.text("bundle") or "."]
