@@ -88,8 +88,18 @@ _pyoci() {
       COMPREPLY=(); return ;;
     plan:--process|plan:-p)
       COMPREPLY=($(compgen -f -- "$current")); return ;;
+    plan:--cgroup)
+      COMPREPLY=(); return ;;
+    plan:--update)
+      COMPREPLY=(); return ;;
+    plan:--resources|plan:-r)
+      COMPREPLY=($(compgen -f -- "$current")); return ;;
     plan:--delete)
       COMPREPLY=(); return ;;
+    plan:--image-path)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    plan:--work-path)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
     ps:--format|ps:-f)
       COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
     restore:--image-path)
@@ -148,6 +158,32 @@ _pyoci() {
       COMPREPLY=($(compgen -W "table json" -- "$current")); return ;;
     spec:--bundle|spec:-b)
       COMPREPLY=($(compgen -d -- "$current")); return ;;
+    spec:--rootfs)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    spec:--args)
+      COMPREPLY=(); return ;;
+    spec:--env|spec:-e)
+      COMPREPLY=(); return ;;
+    spec:--cwd)
+      COMPREPLY=($(compgen -d -- "$current")); return ;;
+    spec:--user|spec:-u)
+      COMPREPLY=(); return ;;
+    spec:--cap|spec:-c)
+      COMPREPLY=(); return ;;
+    spec:--hostname)
+      COMPREPLY=(); return ;;
+    spec:--net)
+      COMPREPLY=($(compgen -W "host none" -- "$current")); return ;;
+    spec:--bind)
+      COMPREPLY=(); return ;;
+    spec:--tmpfs)
+      COMPREPLY=(); return ;;
+    spec:--memory)
+      COMPREPLY=(); return ;;
+    spec:--cpus)
+      COMPREPLY=(); return ;;
+    spec:--pids)
+      COMPREPLY=(); return ;;
     stats:--format|stats:-f)
       COMPREPLY=($(compgen -W "table json openmetrics" -- "$current")); return ;;
     stats:--interval)
@@ -210,17 +246,17 @@ _pyoci() {
     kill) word="--all -a --help -h" ;;
     list) word="--format -f --quiet -q --help -h" ;;
     pause) word="--help -h" ;;
-    plan) word="--bundle -b --exec --process -p --delete --json --no-pivot --help -h" ;;
+    plan) word="--bundle -b --exec --process -p --cgroup --ignore-paused --update --resources -r --delete --restore --image-path --work-path --json --no-pivot --help -h" ;;
     ps) word="--format -f --help -h" ;;
     restore) word="--image-path --work-path --tcp-established --ext-unix-sk --shell-job --lazy-pages --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --console-socket --bundle -b --detach -d --pid-file --no-subreaper --no-pivot --lsm-profile --lsm-mount-context --help -h" ;;
     resume) word="--help -h" ;;
     run) word="--bundle -b --console-socket --pidfd-socket --pid-file --detach -d --keep --no-subreaper --no-pivot --no-new-keyring --preserve-fds --help -h" ;;
     sandbox) word="--rootfs --memory --cpus --pids --timeout --network --bind --tmpfs --user -u --env -e --cwd --hostname --tty -t --best-effort --bundle -b --help -h" ;;
     shim) word="--format -f --help -h" ;;
-    spec) word="--bundle -b --rootless --help -h" ;;
+    spec) word="--bundle -b --rootless --rootfs --readonly --writable --args --env -e --cwd --user -u --cap -c --tty -t --no-tty --hostname --net --bind --tmpfs --memory --cpus --pids --help -h" ;;
     start) word="--help -h" ;;
     state) word="--help -h" ;;
-    stats) word="--all -a --format -f --interval --once --help -h" ;;
+    stats) word="--all -a --format -f --graph --interval --once --help -h" ;;
     update) word="--resources -r --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --kernel-memory --kernel-memory-tcp --memory --memory-reservation --memory-swap --cpu-idle --pids-limit --l3-cache-schema --mem-bw-schema --help -h" ;;
     validate) word="--format -f --strict --start --host --kind --bundle -b --help -h" ;;
     version) word="--check --help -h" ;;

@@ -327,6 +327,7 @@ EXAMPLES = {
     "resume": "pyoci resume web",
     "run": "pyoci run --bundle /srv/web web",
     "sandbox": "pyoci sandbox --memory 256M --pids 64 --timeout 5s python3 -c 'print(6 * 7)'",
+    "shim": "pyoci shim list --format json",
     "spec": "pyoci spec --bundle /srv/web --no-tty --memory 64M --pids 20 --tmpfs /run:1M sleep 1000",
     "start": "pyoci start web",
     "state": "pyoci state web",
