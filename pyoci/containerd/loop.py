@@ -181,31 +181,33 @@ class Loop:
                 value, problem = None, raised
             self.post(_bind(then, value, problem))
             del function, then, value, problem  # nothing of it is kept while we wait
-            if not self._has_more():
+            more = self._more()
+            if more is None:
                 return
-            with self._idle:
-                function, then = self._queue.pop(0)
+            function, then = more
+            del more
 
-    def _has_more(self) -> bool:
-        """Whether there is work for a thread that has done its own: one waits for it as long as the loop does not rest,
-        since to start another costs as much as a small request."""
+    def _more(self) -> "Optional[tuple[Callable[[], Any], Then]]":
+        """Work for a thread that has done its own: one waits for it as long as the loop does not rest, since to start
+        another costs as much as a small request."""
         turn = _thread.allocate_lock()
         with self._idle:
             if self._queue:
-                return True
+                return self._queue.pop(0)
             self.threads -= 1
             if self._spare is not None:
-                return False
+                return None
             self._spare = turn
             turn.acquire()
-        if turn.acquire(True, REST):
-            return True
+        is_called = turn.acquire(True, REST)
         with self._idle:
-            if self._spare is turn:
+            if not is_called and self._spare is turn:
                 self._spare = None
-                return False
-        turn.acquire()  # it was given to us just now
-        return True
+                return None
+            if self._queue:
+                return self._queue.pop(0)
+            self.threads -= 1  # we were called, and another that has just become free was quicker
+            return None
 
     def signal(self, number: int, callback: "Callable[[], None]") -> None:
         """Calls callback in the loop after a signal."""

@@ -37,7 +37,6 @@ GENERATED = {
 
 # What containerd's plugin loads at all, and what for: each costs every pod the second half of Python's start, or more
 RARELY = {
-    "hashlib": "a Python that is built without its own",
     "pyoci.checkpoint.request": "CRIU",
     "pyoci.checkpoint.restore": "CRIU",
     "pyoci.documents.features": "-info",
@@ -98,7 +97,7 @@ def slow_habits(source: str) -> "list[str]":
 
 def costly(source: str) -> "list[str]":
     """What a module of the plugin may not import, be it inside a function."""
-    allowed = {*AT_HAND, *GENERATED, *hot.modules(), *RARELY, "_sha2", "_sha256", "_socket"}
+    allowed = {*AT_HAND, *GENERATED, *hot.modules(), *RARELY, "_socket"}
     done = imports(ast.parse(source), lambda node: isinstance(node, ast.If) and is_late(node))
     return [f"line {node.lineno}: imports {name}" for node, name in done if name not in allowed]
 

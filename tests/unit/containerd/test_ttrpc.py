@@ -184,3 +184,28 @@ def test_work_is_done_beside_the_loop_and_its_failure_comes_back() -> None:
     loop.run()
     assert found[0] != threading.get_ident()
     assert found[1] == "failed"
+
+
+def test_a_thread_that_is_called_may_come_too_late() -> None:
+    """Its work is taken by another that has just become free: it ends, and is counted no more."""
+    loop = Loop(lambda problem: pytest.fail(str(problem)))
+    loop.threads = 1
+    found: "list[Any]" = []
+
+    class Called:
+        """The spare one's lock: while it waits, work comes for it, and is taken."""
+
+        def acquire(self, *wait: "Any") -> bool:
+            if wait:
+                loop._work(lambda: 1, lambda value, problem: None)
+                found.append(loop._queue.pop(0))
+            return True
+
+        def release(self) -> None:
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pyoci.containerd.loop._thread.allocate_lock", Called)
+        assert loop._more() is None
+    assert len(found) == 1
+    assert loop.threads == 0
