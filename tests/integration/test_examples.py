@@ -13,7 +13,7 @@ from tests.support.command import Result
 pytestmark = [pytest.mark.root, pytest.mark.cgroup_v1]
 
 # In an order in which each works
-BEFORE = ("help", "version", "features", "doctor", "spec", "validate", "plan", "run")
+BEFORE = ("help", "version", "shim", "features", "doctor", "spec", "validate", "plan", "run")
 ALIVE = (
     "create",
     "state",
