@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pyoci.process.streams import PIPE as PIPE
     from pyoci.process.streams import STDOUT as STDOUT
     from pyoci.runtime import Runtime as Runtime
+    from pyoci.sandbox.completed import CompletedProcess as CompletedProcess
     from pyoci.sandbox.run import run as run
     from pyoci.sandbox.run import run_async as run_async
-    from pyoci.sandbox.sandbox import CompletedProcess as CompletedProcess
     from pyoci.sandbox.sandbox import Sandbox as Sandbox
     from pyoci.sandbox.sandbox import Usage as Usage
 
@@ -52,7 +52,7 @@ _PUBLIC = {
     "run": "sandbox.run",
     "run_async": "sandbox.run",
     "Sandbox": "sandbox.sandbox",
-    "CompletedProcess": "sandbox.sandbox",
+    "CompletedProcess": "sandbox.completed",
     "Usage": "sandbox.sandbox",
     "Error": "errors",
     "State": "documents.results",

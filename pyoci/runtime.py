@@ -309,8 +309,8 @@ def _passing(options: "Options", count: int) -> "Options":
     """The options, with so many descriptors to be handed on."""
     if not count:
         return options
-    import copy
-
-    changed = copy.copy(options)
+    changed = options.__new__(type(options))  # as copy.copy does, whose module the command has no use for
+    for name in options.__slots__:
+        setattr(changed, name, getattr(options, name))
     changed.preserve_fds = count - getattr(options, "listen_fds", 0)
     return changed

@@ -2,17 +2,19 @@
 
 import os
 import select
-import signal
 
 from pyoci.cli.wishes import bind, decimal, tmpfs, variable
 from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
 
     from pyoci.cli.call import Call
     from pyoci.process.process import Process
+else:
+    import _signal  # `signal` is the same behind enumerations, which cost as much as half of our start
 
 _TIMED_OUT = 124  # as timeout(1) has it
 
@@ -27,8 +29,8 @@ def main(call: "Call") -> int:
 
         write_bundle(call.path("bundle"), Wishes(**wishes), call.arguments)
         return 0
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    for number in (_signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _end)
     timeout = call.seconds("timeout", 0) or None
     from pyoci.sandbox.place import place
 
@@ -39,17 +41,17 @@ def main(call: "Call") -> int:
 
 
 def _run(call: "Call", wishes: "dict[str, Any]", timeout: "float | None") -> int:
-    from pyoci.sandbox.run import run
+    from pyoci.sandbox.run import run_plainly
 
-    done = run(call.arguments, timeout=timeout, stdin=0, **wishes)
-    for text in done.warnings:
+    status, timed_out, oom, warnings = run_plainly(call.arguments, timeout, stdin=0, **wishes)
+    for text in warnings:
         call.warn(text)
-    if done.oom:
+    if oom:
         call.warn("the kernel has killed for lack of memory (--memory is too low for the program)")
-    if done.timed_out:
+    if timed_out:
         call.warn("its time was over (--timeout)")
         return _TIMED_OUT
-    return _status(done.returncode)
+    return _status(status)
 
 
 def _end(number: int, frame: object) -> None:
@@ -92,7 +94,7 @@ def _on_terminal(call: "Call", wishes: "dict[str, Any]", timeout: "float | None"
             call.warn(text)
         prepare(running.terminal)
         terminal = Terminal(os.dup(running.terminal))
-        signal.signal(signal.SIGWINCH, lambda *_: terminal.resize())
+        _signal.signal(_signal.SIGWINCH, lambda *_: terminal.resize())
         try:
             return _relay(terminal, running)
         finally:

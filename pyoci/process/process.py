@@ -2,9 +2,7 @@
 
 import os
 import select
-import signal as _signal
-import threading
-import weakref
+from _thread import allocate_lock
 
 import pyoci
 from pyoci import _shim
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
 
 UNKNOWN = 255  # what engines report for a status that was lost
+
+_SIGKILL, _SIGTERM = 9, 15
 
 
 class Text:
@@ -77,7 +77,7 @@ class Process:
         self.returncode: "Optional[int]" = None
         self.is_status_known = True
         self.rusage: "Optional[struct_rusage]" = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self.stdin, self.stdout, self.stderr = [_file(streams, number, text) for number in range(3)]
         pyoci.children[self.pid] = self
 
@@ -162,11 +162,11 @@ class Process:
 
     def terminate(self) -> None:
         """Asks it to end (SIGTERM)."""
-        self.send_signal(_signal.SIGTERM)
+        self.send_signal(_SIGTERM)
 
     def kill(self) -> None:
         """Ends it (SIGKILL)."""
-        self.send_signal(_signal.SIGKILL)
+        self.send_signal(_SIGKILL)
 
     # Streams
 
@@ -235,7 +235,10 @@ class Process:
 
 
 # For `delete`: it leaves the status of a process that somebody has in hand to that one
-pyoci.children = weakref.WeakValueDictionary()
+if not pyoci.is_command:  # which ends with its work, and does without what the module loads
+    import weakref
+
+    pyoci.children = weakref.WeakValueDictionary()
 
 
 def _resolve(future: "Future[None]") -> None:

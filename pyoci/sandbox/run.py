@@ -1,10 +1,10 @@
 """One program in a sandbox of its own."""
 
 import os
-import struct
+import sys
 
 from pyoci.process.exchange import Exchange
-from pyoci.sandbox.sandbox import OUTPUT_LIMIT, Call, CompletedProcess, Container, _words
+from pyoci.sandbox.sandbox import OUTPUT_LIMIT, Call, Container, Usage, _words
 from pyoci.sandbox.wishes import Wishes
 
 TYPE_CHECKING = False
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Optional, Union
 
+    from pyoci.sandbox.completed import CompletedProcess
     from pyoci.sandbox.wishes import Size
 
 _STREAMS = ("stdin", "stdout", "stderr", "text", "encoding", "errors")
@@ -30,8 +31,15 @@ class _Run:
         self.exchange = self.call.exchange(running)
         return self.exchange
 
-    def finish(self, done: bool) -> CompletedProcess:
+    def finish(self, done: bool) -> "CompletedProcess":
         """Removes the sandbox, and says what became of the program."""
+        status, usage = self.end(done)
+        exchange = self.exchange
+        assert exchange is not None
+        return self.call.result(status, exchange, not done, usage, usage.oom_kills > 0, self.container.wishes.warnings)
+
+    def end(self, done: bool) -> "tuple[int, Usage]":
+        """Removes the sandbox; the program's status, and what was used."""
         exchange, container = self.exchange, self.container
         assert exchange is not None and container.process is not None
         if not done:
@@ -43,7 +51,7 @@ class _Run:
         container.close()
         usage = container.usage()
         exchange.results = lambda: output  # type: ignore[method-assign]
-        return self.call.result(status, exchange, not done, usage, usage.oom_kills > 0, container.wishes.warnings)
+        return status, usage
 
     def _status(self) -> int:
         """What the first process has told of the program; when nothing, that it was killed itself."""
@@ -56,7 +64,9 @@ class _Run:
             told = b""
         if len(told) < 12:
             return _KILLED
-        code, status, self.container.largest = struct.unpack("iii", told)
+        code, status, self.container.largest = (
+            int.from_bytes(told[at : at + 4], sys.byteorder, signed=True) for at in (0, 4, 8)
+        )
         return int(status if code == os.CLD_EXITED else -status)
 
 
@@ -69,7 +79,7 @@ def run(
     check: bool = False,
     output_limit: "Size" = OUTPUT_LIMIT,
     **more: "Any",
-) -> CompletedProcess:
+) -> "CompletedProcess":
     """Runs a program in a sandbox made for it, as subprocess.run does, and removes the sandbox.
 
     stdin, stdout, stderr, text, encoding, errors: as in subprocess.run, but that stdin is /dev/null unless it is given
@@ -84,6 +94,20 @@ def run(
         one.container.close()
 
 
+def run_plainly(
+    args: "Sequence[str]", timeout: "Optional[float]", **more: "Any"
+) -> "tuple[int, bool, bool, list[str]]":
+    """run() for the command, which does without subprocess's classes and what they load: the program's status, whether
+    its time was over, whether the kernel has killed for memory, warnings."""
+    one = _begin(args, None, False, False, OUTPUT_LIMIT, more)
+    try:
+        done = one.open().run(timeout)
+        status, usage = one.end(done)
+        return status, not done, usage.oom_kills > 0, one.container.wishes.warnings
+    finally:
+        one.container.close()
+
+
 async def run_async(
     args: "Sequence[str]",
     *,
@@ -93,7 +117,7 @@ async def run_async(
     check: bool = False,
     output_limit: "Size" = OUTPUT_LIMIT,
     **more: "Any",
-) -> CompletedProcess:
+) -> "CompletedProcess":
     """run() in asyncio. When it is cancelled the sandbox is removed."""
     import asyncio
 

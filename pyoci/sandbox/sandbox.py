@@ -1,9 +1,8 @@
 """A sandbox that lives: programs are run in it one after another, or beside each other."""
 
+import _socket
 import os
-import socket
-import subprocess
-import threading
+from _thread import allocate_lock
 
 from pyoci.errors import Error
 from pyoci.options import CreateOptions, ExecOptions
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from pyoci.process.process import Process
     from pyoci.process.streams import Stream
+    from pyoci.sandbox.completed import CompletedProcess
     from pyoci.sandbox.wishes import Size
 
 OUTPUT_LIMIT = "64M"
@@ -48,39 +48,6 @@ class Usage:
         return f"Usage(cpu_time={self.cpu_time}, peak_memory={self.peak_memory}, oom_kills={self.oom_kills})"
 
 
-class CompletedProcess(subprocess.CompletedProcess):  # type: ignore[type-arg]
-    """subprocess.CompletedProcess, and what became of the program.
-
-    timed_out: it was killed since its time was over; returncode is then -9
-    oom:       the kernel has killed for memory in the sandbox meanwhile
-    cut:       it said more than output_limit, which was thrown away
-    usage:     of the sandbox until then
-    warnings:  limits that best_effort has done without
-    """
-
-    def __init__(
-        self,
-        args: "Sequence[str]",
-        returncode: int,
-        output: "tuple[Any, Any]",
-        timed_out: bool,
-        cut: bool,
-        usage: Usage,
-        oom: bool,
-        warnings: "list[str]",
-    ) -> None:
-        super().__init__(args, returncode, *output)
-        self.timed_out = timed_out
-        self.cut = cut
-        self.usage = usage
-        self.oom = oom
-        self.warnings = warnings
-
-    def __repr__(self) -> str:
-        more = "".join(f", {name}=True" for name in ("timed_out", "oom", "cut") if getattr(self, name))
-        return f"{super().__repr__()[:-1]}, usage={self.usage}{more})"
-
-
 class Container:
     """A sandbox's container: made, limited as far as it can be, removed.
 
@@ -95,7 +62,7 @@ class Container:
         self.name = self.place.name()
         self.runtime = Runtime(self.place.state, cgroup_manager=wishes.cgroup_manager)
         self.process: "Optional[Process]" = None
-        self.life: "Optional[socket.socket]" = None
+        self.life: "Optional[_socket.socket]" = None
         self.final: "Optional[Usage]" = None
         self.used = 0.0
         self.largest = 0
@@ -129,10 +96,13 @@ class Container:
         if not limited:
             self.runtime.cgroup_manager = "disabled"
         options = CreateOptions(self.place.directory, config=document, supervised=self.supervised, keep_owner=True)
-        self.life, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Of C, without the module `socket` and its enumerations
+        self.life, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
-            with theirs:
+            try:
                 self.process = self.runtime.create(self.name, options, pass_fds=[theirs.fileno()], **streams)
+            finally:
+                theirs.close()
             self.runtime.start(self.name)
         except BaseException:
             self.close()
@@ -222,7 +192,7 @@ class Sandbox:
     def __init__(self, **wishes: "Any") -> None:
         self.wishes = Wishes(**wishes)
         self._container: "Optional[Container]" = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     @property
     def warnings(self) -> "list[str]":
@@ -320,7 +290,7 @@ class Sandbox:
         check: bool = False,
         output_limit: "Size" = OUTPUT_LIMIT,
         **more: "Any",
-    ) -> CompletedProcess:
+    ) -> "CompletedProcess":
         """Runs a program in it to its end, as subprocess.run does; what it leaves running goes on.
 
         more: as in popen
@@ -342,7 +312,7 @@ class Sandbox:
         check: bool = False,
         output_limit: "Size" = OUTPUT_LIMIT,
         **more: "Any",
-    ) -> CompletedProcess:
+    ) -> "CompletedProcess":
         """run() in asyncio. Who is cancelled meanwhile has its program killed."""
         import asyncio
 
@@ -360,7 +330,7 @@ class Sandbox:
 
     def _finish(
         self, call: "Call", running: "Process", exchange: Exchange, done: bool, before: int
-    ) -> CompletedProcess:
+    ) -> "CompletedProcess":
         if not done:
             running.kill()
             running.wait()
@@ -424,9 +394,11 @@ class Call:
 
     def result(
         self, status: int, exchange: Exchange, timed_out: bool, usage: Usage, oom: bool, warnings: "list[str]"
-    ) -> CompletedProcess:
+    ) -> "CompletedProcess":
         """Errors: subprocess.CalledProcessError, if `check` is wanted and it failed."""
+        from pyoci.sandbox.completed import CompletedProcess, failed  # the command needs neither, and starts quicker
+
         output = exchange.results()
         if self.check and status:
-            raise subprocess.CalledProcessError(status, self.args, *output)
+            raise failed(status, self.args, output)
         return CompletedProcess(self.args, status, output, timed_out, exchange.was_cut, usage, oom, list(warnings))

@@ -130,7 +130,7 @@ def _bind(source: str, how: "Bind") -> Mount:
 
 
 def _tmpfs(wanted: "Union[Iterable[str], Mapping[str, Size]]") -> "dict[str, int]":
-    from collections.abc import Mapping
+    from _collections_abc import Mapping  # which `os` has loaded; collections.abc is a package more
 
     sizes = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, DEFAULT_TMPFS)
     return {_absolute(path, "tmpfs"): size(value, f"tmpfs[{path!r}]") for path, value in sizes.items()}

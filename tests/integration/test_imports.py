@@ -18,7 +18,7 @@ from csrc.build import hot
 from tests.support.box import Box
 from tests.support.bundle import Bundle
 from tests.support.calls import MKDIR, rule
-from tests.support.command import Result, run
+from tests.support.command import PYOCI, Result, run
 
 pytestmark = pytest.mark.root
 OUR_INTERPRETER = Path(pyoci.__file__).with_name("programs") / "interpreter"
@@ -145,3 +145,10 @@ def test_nothing_is_read_from_the_users_directories(box: Box, tmp_path: Path) ->
     log = (tmp_path / "log").read_text(errors="replace")
     assert str(tmp_path / "home") not in log
     assert f'"{tmp_path}' not in log.replace(str(tmp_path / "log"), "")
+
+
+def test_the_sandbox_command_does_without_most_of_the_library() -> None:
+    """It starts for one program. It may have os, and the wishes that it reads as `spec` does are a cold module."""
+    result, names = loaded([PYOCI, "sandbox", "true"])
+    assert result.ok, result
+    assert names & set(FORBIDDEN.split()) - {"os", "__future__"} == set()
