@@ -6,7 +6,9 @@ A cgroup that a rootless container has to do without is forgotten by its manager
 import posix
 
 from pyoci.cgroups import tree
+from pyoci.cgroups.settings import PARTITION, check_partition
 from pyoci.errors import Error
+from pyoci.fileio import read_file
 from pyoci.plan import ops
 
 TYPE_CHECKING = False
@@ -31,7 +33,7 @@ def _make_cgroup(work: "Work", where: str, fields: "Any") -> None:
     try:
         tree.make(files.host, base, path, fresh)
     except OSError as error:
-        _do_without(files, work.entry.record, path, error.errno or 0, flags)
+        _do_without(files, work.entry.record, path, base, error.errno or 0, flags)
         return
     finally:
         work.fresh += fresh
@@ -45,7 +47,7 @@ def _make_cgroup(work: "Work", where: str, fields: "Any") -> None:
         raise
 
 
-def _do_without(files: "Any", record: "dict[str, Any]", path: str, number: int, flags: int) -> None:
+def _do_without(files: "Any", record: "dict[str, Any]", path: str, base: str, number: int, flags: int) -> None:
     """Rootless without delegation: fine for a container that asked for nothing."""
     import errno
 
@@ -54,7 +56,9 @@ def _do_without(files: "Any", record: "dict[str, Any]", path: str, number: int, 
         files.without(path)
         _leave_alone(record, [path], [])
         return
-    hint = files.DENIED if denied else ""
+    from pyoci.cgroups.refusals import of_making
+
+    hint = files.DENIED if denied else of_making(base, path, number)
     raise Error(step=f"make cgroup {path}", errno=number, location="linux.cgroupsPath", hint=hint) from None
 
 
@@ -108,8 +112,11 @@ def _cgroup_type(work: "Work", where: str, fields: "Any") -> None:
     if not files.has(path) or read_value(path + "/cgroup.type").strip() != "domain invalid":
         return
     if flags & ops.CGROUP_LIMITED:
+        from pyoci.cgroups.refusals import threaded
+
         text = f'cannot enter cgroupv2 "{path}" with domain controllers -- it is in an invalid state'
-        raise Error(text, location="linux.cgroupsPath", hint="a parent of it is threaded", kind="host")
+        hint = f"{threaded(files.base, path) or 'a parent of it'} is threaded: only pids can be limited below it"
+        raise Error(text, location="linux.cgroupsPath", hint=hint, kind="host")
     files.write("cgroup.type", "threaded")
 
 
@@ -130,6 +137,9 @@ def _limit(work: "Work", where: str, fields: "Any") -> None:
         from pyoci.cgroups.limits_v2 import not_enabled
 
         raise not_enabled(choices[0], controller, where, path)
+    if choices[0] == PARTITION:  # whether it holds depends on its neighbours
+        work.refused.append((where, path, choices, flags))
+        return
     try:
         _write_first(files.host, path, choices, flags)
     except OSError as error:
@@ -158,6 +168,8 @@ def _limit_again(work: "Work", where: str, fields: "Any") -> None:
         except OSError as error:
             if not flags & ops.LIMIT_TRY:
                 raise _refused(path, choices, place, error.errno or 0) from None
+        if choices[0] == PARTITION and not flags & ops.LIMIT_TRY:
+            check_partition(read_file(f"{path}/{PARTITION}"), choices[1], place)
     work.refused = []
 
 

@@ -11,6 +11,23 @@ if TYPE_CHECKING:
     from pyoci.plan.ops import RuntimeStep
 
 
+PARTITION = "cpuset.cpus.partition"
+
+
+def check_partition(text: str, wanted: str, location: str) -> None:
+    """The kernel takes any kind of partition, and may say in the file that it is none. Errors: Error for that."""
+    if "invalid" in text:
+        hint = (
+            "its CPUs must be no other cgroup's, its parent a partition, too: write cpuset.cpus, and the parents' first"
+        )
+        raise Error(
+            f"the kernel made it {text.strip()!r}",
+            location=location,
+            step=f"write {wanted!r} to {PARTITION}",
+            hint=hint,
+        )
+
+
 class Setting:
     """One write.
 
@@ -105,13 +122,18 @@ class Section:
         return list(self._values.items())
 
 
+_TO_BE_READ = (".current", ".events", ".events.local", ".stat", ".effective", ".controllers")
+
+
 def explain(path: str, choices: "tuple[str, ...]", where: str, number: int) -> Error:
     """The error for a write that the kernel refused. path: of the cgroup; choices, where: as in a step LIMIT."""
     import errno
 
     file, value = choices[:2]
     text = hint = ""
-    if number == errno.ENOENT:
+    if number == errno.ENOENT and file in ("io.cost.qos", "io.cost.model"):
+        hint = "only the root of the tree has it: it is the device's, for all cgroups; write io.weight here"
+    elif number == errno.ENOENT:
         hint = f"this kernel has no {' or '.join(choices[::2])} here"
     elif file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes") and number == errno.EBUSY:
         text = _memory_in_use(path, value)
@@ -121,6 +143,8 @@ def explain(path: str, choices: "tuple[str, ...]", where: str, number: int) -> E
         hint = "there is no such block device, or it is a partition"
     elif number in (errno.EACCES, errno.EPERM):
         hint = "the parent cgroup's own limit does not allow it, or this user may not write it"
+    elif number in (errno.EINVAL, errno.ERANGE) and file.endswith(_TO_BE_READ):
+        hint = "this file is there to be read"
     elif number in (errno.EINVAL, errno.ERANGE):
         hint = "the kernel does not accept this value here"
     return Error(text, location=where, step=f"write {value!r} to {file}", errno=number, hint=hint)

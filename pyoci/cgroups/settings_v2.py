@@ -123,6 +123,10 @@ def network(resources: Section) -> "list[Setting]":
     return []
 
 
+# Files that move, stop or end processes. A container born into a frozen cgroup never runs, nor can it be killed
+_NO_LIMITS = ("cgroup.freeze", "cgroup.kill", "cgroup.procs", "cgroup.threads")
+
+
 def unified(resources: Section) -> "list[Setting]":
     """Files by name, a line a write."""
     section = resources.section("unified")
@@ -132,6 +136,9 @@ def unified(resources: Section) -> "list[Setting]":
         controller, dot, _ = key.partition(".")
         if "/" in key or not dot or not controller or "\0" in key:
             raise Error(f"{key!r} is not the name of a cgroup file", location=location)
+        if key in _NO_LIMITS:
+            hint = "pause, resume and kill are commands; `exec` and `create` say where a process is"
+            raise Error(f"{key} sets no limit, it acts on processes", location=location, hint=hint)
         if not isinstance(value, str):
             raise Error(f"must be a string, not {value!r}", location=location)
         for line in value.splitlines() or [""]:

@@ -173,6 +173,10 @@ REFUSED = [
     ({"unified": {"memory/high": "1"}}, 2, "unified[memory/high]", "not the name of a cgroup file"),
     ({"unified": {"nodots": "1"}}, 2, "unified[nodots]", "not the name of a cgroup file"),
     ({"unified": {"misc.max": "1"}}, 2, "unified[misc.max]", "controller 'misc' not available"),
+    *[
+        ({"unified": {f"cgroup.{name}": "1"}}, 2, f"unified[cgroup.{name}]", "sets no limit, it acts on processes")
+        for name in ("freeze", "kill", "procs", "threads")
+    ],
     ({"devices": [{"allow": True, "type": "p", "access": "r"}]}, 1, "devices[0].type", "invalid device type"),
     ({"devices": [{"allow": True, "type": "c", "access": ""}]}, 2, "devices[0].access", "cannot be empty"),
     ({"devices": [{"allow": True, "access": "rx"}]}, 2, "devices[0].access", "invalid device access"),
