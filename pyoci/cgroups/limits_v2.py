@@ -79,14 +79,6 @@ def attach(host: Host, path: str, program: bytes, tries: bool) -> None:
         posix.close(fd)
 
 
-def not_enabled(file: str, controller: str, where: str, path: str) -> Error:
-    """The error for a limit whose controller the cgroup has not got."""
-    parent = path.rpartition("/")[0]
-    text = f"cannot set {file}: controller {controller!r} not available in {path}"
-    hint = f"it could not be enabled in {parent}/cgroup.subtree_control"
-    return Error(text, location=where, hint=hint, kind="missing")
-
-
 def enable(host: Host, base: str, path: str, only: "Optional[set[str]]" = None) -> None:
     """Hands all controllers (or `only` these) down from `base` to the parent of `path`, which exists.
 

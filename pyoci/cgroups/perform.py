@@ -134,9 +134,9 @@ def _limit(work: "Work", where: str, fields: "Any") -> None:
             return
         raise files.no_cgroup(controller)
     if files.VERSION == 2 and controller and not flags and not _is_enabled(work, path, controller):
-        from pyoci.cgroups.limits_v2 import not_enabled
+        from pyoci.cgroups.refusals import not_enabled
 
-        raise not_enabled(choices[0], controller, where, path)
+        raise not_enabled(files.host, files.base, path, choices[0], controller, where)
     if choices[0] == PARTITION:  # whether it holds depends on its neighbours
         work.refused.append((where, path, choices, flags))
         return

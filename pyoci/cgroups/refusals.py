@@ -5,7 +5,11 @@ from __future__ import annotations
 import errno
 
 from pyoci.cgroups import tree
-from pyoci.cgroups.host import read_value
+from pyoci.cgroups.host import Host, read_value
+from pyoci.errors import Error
+
+# What systemd can delegate (man 5 systemd.resource-control, Delegate=)
+_DELEGATED = "cpu cpuset io memory pids"
 
 
 def of_making(base: str, path: str, number: int) -> str:
@@ -66,3 +70,33 @@ def of_joining(base: str, path: str, number: int) -> str:
         level = threaded(base, path) or path
         return f"{level} is threaded, and takes threads of its own domain alone: choose another linux.cgroupsPath"
     return ""
+
+
+def not_enabled(host: Host, base: str, path: str, file: str, controller: str, where: str) -> Error:
+    """The error for a limit whose controller the cgroup has not got."""
+    text = f"cannot set {file}: controller {controller!r} not available in {path}"
+    return Error(text, location=where, hint=_cure(host, base, path, controller), kind="missing")
+
+
+def _cure(host: Host, base: str, path: str, controller: str) -> str:
+    for level in [base.rstrip("/"), *tree.levels(base, path)[:-1]]:
+        given = _words(level, "cgroup.subtree_control")
+        if controller in _words(level, "cgroup.controllers") and controller not in given:
+            break
+    else:
+        return f"the kernel has no such controller in {base}"
+    if host.rootless() and controller in _DELEGATED.split():
+        return (
+            f"systemd did not delegate it: write `[Service]` and `Delegate={_DELEGATED}` to "
+            "/etc/systemd/system/user@.service.d/delegate.conf, `systemctl daemon-reload`, and log in anew"
+        )
+    if _words(level, "cgroup.procs") and tree.exists(level + "/cgroup.type"):  # the machine's own root has no type
+        return f"{level} has processes of its own, and hands nothing down until they are in a cgroup below it"
+    return f"it could not be enabled in {level}/cgroup.subtree_control"
+
+
+def _words(path: str, file: str) -> list[str]:
+    try:
+        return read_value(f"{path}/{file}").split()
+    except OSError:
+        return []

@@ -45,10 +45,10 @@ class User:
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={runtime}/bus",
         }
 
-    def call(self, *words, place="delegated"):
+    def call(self, *words, place="delegated", before=()):
         become = ["setpriv", "--reuid", "tester", "--regid", str(self.entry.pw_gid), "--init-groups"]
         scope = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"] if place == "delegated" else []
-        done = run([*become, *scope, *words], env=self.environment, cwd=self.home)
+        done = run([*before, *become, *scope, *words], env=self.environment, cwd=self.home)
         return done.status, done.out, done.err
 
     def pyoci(self, *words, **options):
@@ -161,3 +161,56 @@ def test_without_a_session_the_driver_says_what_is_missing(user):
     status, _, error = user.pyoci("--systemd-cgroup", "run", "--bundle", bundle, "c", place="outside")
     assert status == 1
     assert "XDG_RUNTIME_DIR" in error
+
+
+def test_the_session_bus_is_missing(user):
+    """The user's systemd is asked on its private socket."""
+    user.environment.pop("DBUS_SESSION_BUS_ADDRESS")
+    script = f'mount --bind /dev/null {user.environment["XDG_RUNTIME_DIR"]}/bus && exec "$@"'
+    hidden = ["unshare", "-m", "sh", "-c", script, "sh"]
+    bundle = user.bundle("cat", "/proc/self/cgroup", resources=LIMITS)
+    words = [PYOCI, "--root", str(user.home / "state"), "--systemd-cgroup", "run", "--bundle", bundle, "c"]
+    status, out, error = user.call(*words, place="outside", before=hidden)
+    assert status == 0, error
+    assert OWN in out
+    assert out.endswith("/runc-c.scope\n")
+
+
+def test_linger_is_off(user):
+    """Nobody of this name is logged in, and no systemd of his runs."""
+    bundle = user.bundle("true", resources=LIMITS)
+    user.environment["XDG_RUNTIME_DIR"] = "/run/user/4242"
+    user.environment["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/run/user/4242/bus"
+    status, _, error = user.pyoci("--systemd-cgroup", "run", "--bundle", bundle, "c", place="outside")
+    assert status == 1
+    assert "connect to systemd at /run/user/4242/bus: no such file or directory (ENOENT)" in error
+    assert "loginctl enable-linger" in error
+    assert list((user.home / "state").iterdir()) == []
+
+
+DELEGATED = """
+set -e
+own=/sys/fs/cgroup$(cut -d : -f 3 /proc/self/cgroup)
+mkdir "$own/caller"
+echo 0 > "$own/caller/cgroup.procs"
+exec "$@"
+"""
+
+
+def test_a_delegated_cgroup_without_a_controller(user):
+    """What is missing is named, and the file that has systemd delegate it; what is there is used."""
+    slice_name = f"pyocid{os.getpid()}.slice"
+
+    def run_delegated(bundle):
+        words = ["systemd-run", "--wait", "--pipe", "--quiet", "--collect", f"--slice={slice_name}", "--uid=tester"]
+        words += ["-p", "Delegate=pids", "--setenv=PATH", "sh", "-c", DELEGATED, "sh"]
+        return run([*words, PYOCI, "--root", str(user.home / "state"), "run", "--bundle", bundle, "c"])
+
+    done = run_delegated(user.bundle("cat", "/proc/self/cgroup", resources={"pids": {"limit": 21}}))
+    assert done.ok, done
+    assert done.out.endswith("/c\n")
+    done = run_delegated(user.bundle("true", resources={"cpu": {"cpus": "0"}}))
+    assert done.status == 1
+    assert "linux.resources.cpu.cpus: cannot set cpuset.cpus: controller 'cpuset' not available" in done.err
+    assert "/etc/systemd/system/user@.service.d/delegate.conf" in done.err
+    assert list((user.home / "state").iterdir()) == []

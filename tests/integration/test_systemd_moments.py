@@ -68,7 +68,7 @@ class Scoped:
         return self.place()
 
     def place(self) -> Path:
-        record = json.loads((self.box.root / "c" / "state.json").read_text())["cgroup"]
+        record = json.loads((self.box.root / "c" / "state.json").read_text())
         return Path(record["cgroup_paths"][""])
 
     def units(self) -> str:
@@ -157,10 +157,31 @@ def test_a_unit_that_failed_is_left_of_a_killed_command(scoped: Scoped) -> None:
     assert scoped.units() == ""
 
 
+def test_a_create_that_was_killed_when_its_scope_was_there(scoped: Scoped) -> None:
+    """Its process ends, the scope with it; `delete --force` takes the rest, and the name is free."""
+    bundle = scoped.bundle(pids={"limit": 20})
+    killer = scoped.box.path / "killer"
+    killer.write_text("#!/bin/sh\nkill -KILL $PPID\n")
+    killer.chmod(0o755)
+    bundle.config["hooks"] = {"createRuntime": [{"path": str(killer)}]}
+    bundle.write()
+    done = scoped.call("--systemd-cgroup", "create", "--bundle", str(bundle.path), "c")
+    assert not done.ok
+    assert scoped.box.names() == ["c"]
+    scoped.box.ok("delete", "--force", "c")
+    settled()
+    assert (scoped.box.names(), scoped.units()) == ([], "")
+    del bundle.config["hooks"]
+    assert scoped.run(bundle).ok
+    assert "running" in scoped.units()
+
+
 def test_the_scope_is_stopped_from_outside(scoped: Scoped) -> None:
-    place = scoped.started()
-    systemctl("kill", "--signal=KILL", scoped.unit)
+    place = scoped.started("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done")
+    ended = os.pidfd_open(scoped.box.state()["pid"])
     systemctl("stop", scoped.unit)
+    assert select.select([ended], [], [], PATIENCE)[0]
+    os.close(ended)
     assert (scoped.box.state()["status"], place.exists()) == ("stopped", False)
     scoped.box.ok("delete", "c")
     assert scoped.units() == ""

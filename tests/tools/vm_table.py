@@ -69,8 +69,8 @@ def of_machine(directory):
         lines.append("| " + " | ".join(map(str, row)) + " |")
         notes += [f"* failed: `{name}`" for name in failed]
         notes += [f"* {path.stem}, {count} skipped: {reason}" for reason, count in reasons.most_common()]
-    if (directory / "conformance.json").exists():
-        for row, failed in of_conformance(directory / "conformance.json"):
+    for path in sorted(directory.glob("conformance*.json")):
+        for row, failed in of_conformance(path):
             lines.append("| " + " | ".join(map(str, row)) + " |")
             notes += [f"* {row[0]} fails: `{'`, `'.join(failed)}`"] if failed else []
     return [*lines, "", *notes]

@@ -229,6 +229,8 @@ def _unreachable(path: str, problem: Exception) -> Error:
     """problem: what happened at the first socket, whose fault it is that the others were tried."""
     hint = "is the bus running? `--systemd-cgroup` needs it; without, cgroups are made directly"
     step = f"connect to systemd at {path}"
+    if path not in SYSTEM_SOCKETS and isinstance(problem, (Error, OSError)) and problem.errno == errno.ENOENT:
+        hint = "does this user's systemd run? log in, or have root say `loginctl enable-linger USER`"
     if isinstance(problem, Error):
         return Error(problem.text, step=step, errno=problem.errno, hint=hint, kind="host")
     number = problem.errno or 0 if isinstance(problem, OSError) else 0

@@ -234,3 +234,21 @@ def test_kills_for_memory_are_counted_with_those_below(machine):
     made.create()
     memory = made.stats()["memory"]
     assert (made.oom_kills(), memory["events"]["oom_kill"], memory["events_local"]["oom_kill"]) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("euid", "files", "cure"),
+    [
+        (1000, {}, "Delegate=cpu cpuset io memory pids"),
+        (0, {"cgroup__procs": "7", "cgroup__type": "domain"}, "/p has processes of its own"),
+        (0, {}, "it could not be enabled in"),
+    ],
+)
+def test_who_withholds_a_controller(machine, euid, files, cure):
+    fill(machine, "", cgroup__subtree_control="memory pids")
+    fill(machine, "/p", cgroup__controllers="memory pids", cgroup__subtree_control="", **files)
+    machine.euid = euid
+    place = "linux.resources.memory.limit"
+    problem = refusals.not_enabled(machine, machine.root, machine.root + "/p/c", "memory.max", "memory", place)
+    assert cure in problem.hint
+    assert "controller 'memory' not available" in str(problem)
