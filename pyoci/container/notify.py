@@ -16,12 +16,18 @@ _SOCKET = "notify.sock"
 
 
 class Notify:
-    """Listens for one container; target is the caller's NOTIFY_SOCKET."""
+    """Listens for one container.
 
-    __slots__ = ("listener", "pid", "target")
+    target: the caller's NOTIFY_SOCKET
+    stays:  our own process stays until the container ends, and ends as it did. systemd then must not hear of the
+            container's: of one that is no child of its own it does not notice the end
+    """
 
-    def __init__(self, entry: Entry, target: str) -> None:
+    __slots__ = ("listener", "pid", "stays", "target")
+
+    def __init__(self, entry: Entry, target: str, stays: bool = False) -> None:
         self.target = target
+        self.stays = stays
         self.pid = int(entry.record["init_process_pid"])
         directory = os.open(NOTIFY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=entry.fd)
         try:
@@ -49,7 +55,8 @@ class Notify:
                 return False
             if b"READY=1" in message.split(b"\n"):
                 self._tell(b"READY=1\n")
-                self._tell(f"MAINPID={self.pid}\n".encode())
+                if not self.stays:
+                    self._tell(f"MAINPID={self.pid}\n".encode())
                 return True
 
     def wait(self, pidfd: int) -> None:

@@ -88,7 +88,7 @@ def run_restored(
 def _listen(created: "Created", notify_socket: str) -> "Notify":
     from pyoci.container.notify import Notify
 
-    return Notify(created.entry, notify_socket)
+    return Notify(created.entry, notify_socket, stays=True)
 
 
 def _start(created: "Created", notify_socket: str, foreground: "Optional[Foreground]") -> None:

@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not (V2 and SYSTEMD), reason="needs cgroup v2 and systemd as PID 1"),
 ]
 MEGA = 1 << 20
+DRIVERS: "dict[str, list[str]]" = {"cgroupfs": [], "systemd": ["--systemd-cgroup"]}
 BUS, PRIVATE = "/run/dbus/system_bus_socket", "/run/systemd/private"
 
 
@@ -219,7 +220,7 @@ def test_device_rules_and_limits_outlive_a_new_start_of_systemd(scoped: Scoped, 
     assert [(scoped.place() / name).read_text() for name in ("pids.max", "memory.high")] == ["25\n", "50331648\n"]
 
 
-@pytest.mark.parametrize("driver", ["cgroupfs", "systemd"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_limit_of_memory_below_what_is_used(scoped: Scoped, driver: str) -> None:
     """The kernel kills, as it must; that is told, and not what followed from it."""
     program = 'x=$(head -c 33554432 /dev/zero | tr "\\0" x); echo up > /fifo; read y < /fifo'
@@ -228,7 +229,7 @@ def test_a_limit_of_memory_below_what_is_used(scoped: Scoped, driver: str) -> No
     if driver == "cgroupfs":
         bundle.linux["cgroupsPath"] = f"/{scoped.box.tag}-memory"
     bundle.write()
-    done = scoped.box.call("--cgroup-manager", driver, "run", "-d", "--bundle", str(bundle.path), "c")
+    done = scoped.box.call(*DRIVERS[driver], "run", "-d", "--bundle", str(bundle.path), "c")
     assert done.ok, done
     with open(bundle.rootfs / "fifo") as fifo:
         assert fifo.read() == "up\n"
@@ -243,7 +244,7 @@ def options_of_the_tree() -> str:
     return line.rpartition(" ")[2]
 
 
-@pytest.mark.parametrize("driver", ["cgroupfs", "systemd"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_the_hosts_cgroup_namespace_shows_the_hosts_tree(scoped: Scoped, driver: str) -> None:
     """Agents that watch a machine need it; and the host's own mount keeps its options."""
     before = options_of_the_tree()
@@ -254,7 +255,7 @@ def test_the_hosts_cgroup_namespace_shows_the_hosts_tree(scoped: Scoped, driver:
     if driver == "cgroupfs":
         bundle.linux["cgroupsPath"] = f"/{scoped.box.tag}-tree"
     bundle.write()
-    done = scoped.box.call("--cgroup-manager", driver, "run", "--bundle", str(bundle.path), "c")
+    done = scoped.box.call(*DRIVERS[driver], "run", "--bundle", str(bundle.path), "c")
     assert done.out == "23\n/sys/fs/cgroup/init.scope\n", done
     assert "Read-only" in done.err
     assert options_of_the_tree() == before

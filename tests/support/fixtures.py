@@ -1,6 +1,7 @@
 """What tests that run real containers share: a root filesystem to copy, and a world of each test's own."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.support.bundle import make_rootfs
 def leave_confined_places() -> None:
     """A root filesystem needs device nodes and set-user-ID programs, which Debian 13's /tmp does not let work."""
     if os.statvfs(os.environ.get("TMPDIR", "/tmp")).f_flag & (os.ST_NODEV | os.ST_NOSUID | os.ST_NOEXEC):
-        os.environ["TMPDIR"] = "/var/tmp"
+        os.environ["TMPDIR"] = tempfile.tempdir = "/var/tmp"
 
 
 leave_confined_places()

@@ -49,3 +49,6 @@ __dir__
 
 # Of the API, as subprocess has it
 _.terminate
+
+# Of the standard library
+_.tempdir
