@@ -57,7 +57,7 @@ def for_v1(manager: "ManagerV1", resources: "dict[str, Any]") -> "Change":
 
 def for_v2(manager: "ManagerV2", resources: "dict[str, Any]") -> "Change":
     """The same on v2. Device rules are replaced in one step, so that there is no moment without."""
-    from pyoci.cgroups.limits_v2 import Limits, not_enabled
+    from pyoci.cgroups.limits_v2 import Limits
 
     path = manager.path
     limits = Limits(manager.host, manager.base, manager.with_quota_and_period(resources), "")
@@ -66,7 +66,10 @@ def for_v2(manager: "ManagerV2", resources: "dict[str, Any]") -> "Change":
         enabled = read_value(path + "/cgroup.controllers").split()
         for setting in limits.settings:
             if setting.controller and setting.controller not in enabled and not setting.idle:
-                raise not_enabled(setting.choices[0][0], setting.controller, setting.location, path)
+                from pyoci.cgroups.refusals import not_enabled
+
+                file, controller = setting.choices[0][0], setting.controller
+                raise not_enabled(manager.host, manager.base, path, file, controller, setting.location)
     elif resources.get("devices"):
         raise manager.no_cgroup("devices")
     rules = limits.rule_steps(path) if resources.get("devices") else []

@@ -34,11 +34,17 @@ class Check:
         return {name: getattr(self, name) for name in ("group", "name", "works", "needed", "detail", "cure")}
 
 
-def tried(group: str, name: str, ask: Callable[[], str], *, cure: str = "", needed: bool = False) -> Check:
-    """The check that ask() makes: it gives what was found, or raises Error, whose hint goes before `cure`."""
+def tried(
+    group: str, name: str, ask: Callable[[], str], *, cure: str | Callable[[Error], str] = "", needed: bool = False
+) -> Check:
+    """The check that ask() makes: it gives what was found, or raises Error, whose hint goes before `cure`.
+
+    cure: a function is told of the error, and has the last word
+    """
     try:
         return Check(group, name, True, ask(), needed=needed)
     except Error as problem:
         found, hint = str(problem), problem.hint
         detail = found[: -len(f" ({hint})")] if hint else found
-        return Check(group, name, False, detail, cure=hint or cure, needed=needed)
+        known = (hint or cure) if isinstance(cure, str) else cure(problem)
+        return Check(group, name, False, detail, cure=known, needed=needed)

@@ -13,7 +13,7 @@ from pyoci.host import Host
 _ENGINES = (
     ("podman", ("/etc/containers/containers.conf", "/etc/containers/containers.conf.d/*.conf",
                 "~/.config/containers/containers.conf", "~/.config/containers/containers.conf.d/*.conf"),
-     '/etc/containers/containers.conf.d/50-pyoci.conf: [engine.runtimes] pyoci = ["{path}"]'),
+     '{podman}: [engine.runtimes] pyoci = ["{path}"]'),
     ("dockerd", ("/etc/docker/daemon.json",),
      '/etc/docker/daemon.json: {{"runtimes": {{"pyoci": {{"path": "{path}"}}}}}}'),
     ("containerd", ("/etc/containerd/config.toml",), "/etc/containerd/config.toml: BinaryName = \"{path}\""),
@@ -25,13 +25,16 @@ _ENGINES = (
 def checks(host: Host) -> Iterator[Check]:
     """Each engine that is installed."""
     ours = host.helper("pyoci") or "/usr/local/bin/pyoci"
+    podman = (
+        "/etc/containers/containers.conf.d/50-pyoci.conf" if host.euid == 0 else "~/.config/containers/containers.conf"
+    )
     for program, patterns, line in _ENGINES:
         if host.helper(program) is None:
             continue
         places = [place for pattern in patterns for place in sorted(glob.glob(os.path.expanduser(pattern)))]
         knowing = [place for place in places if _names_us(host.read(place) or "")]
         detail = knowing[0] if knowing else "it does not know pyoci"
-        yield Check("engines", program, bool(knowing), detail, cure=f"add to {line.format(path=ours)}")
+        yield Check("engines", program, bool(knowing), detail, cure=f"add to {line.format(path=ours, podman=podman)}")
 
 
 def _names_us(text: str) -> bool:

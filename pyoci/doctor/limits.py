@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,14 +16,18 @@ _LIMITS: dict[str, dict[str, Any]] = {
     "cpu": {"cpu": {"quota": 50000, "period": 100000}},
     "pids": {"pids": {"limit": 64}},
 }
-_ROOTLESS = "systemctl edit user@.service: [Service] Delegate=cpu cpuset io memory pids; then log in anew"
+_V1_USER = "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), where users can have cgroups"
 _ROOT = "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or mount the controller"
+_OUTSIDE = "--systemd-cgroup, or start it by `systemd-run --user --scope -p Delegate=yes …`: here nothing is delegated"
 _SYSTEMD = "only for --systemd-cgroup: boot with systemd, and run dbus"
 
 
 def checks(host: Host, trial: Trial) -> Iterator[Check]:
     """What is asked of the host's cgroups."""
-    cure = _ROOTLESS if host.rootless() and host.is_v2() else _ROOT
+
+    def cure(problem: Error) -> str:
+        return _cure(host, problem)
+
     yield tried(
         "cgroups", "mounted", lambda: _layout(host), cure="mount -t cgroup2 cgroup2 /sys/fs/cgroup", needed=True
     )
@@ -32,15 +37,17 @@ def checks(host: Host, trial: Trial) -> Iterator[Check]:
             trial.create(linux={"resources": resources}, driver="cgroupfs")
             return "a container was created with a limit"
 
-        yield _with_cure(tried("cgroups", f"limit of {name}", ask), cure)
+        yield tried("cgroups", f"limit of {name}", ask, cure=cure)
     yield tried("cgroups", "systemd", lambda: _systemd(trial), cure=_SYSTEMD)
 
 
-def _with_cure(check: Check, cure: str) -> Check:
+def _cure(host: Host, problem: Error) -> str:
     """The hint is to the config's author; here it is the host that is to be mended."""
-    if not check.works:
-        check.cure = cure
-    return check
+    if not host.is_v2():
+        return _V1_USER if host.rootless() else _ROOT
+    if problem.errno in (errno.EACCES, errno.EPERM):
+        return _OUTSIDE
+    return problem.hint or "a kernel with the controller, not held by a hierarchy of v1"
 
 
 def _layout(host: Host) -> str:

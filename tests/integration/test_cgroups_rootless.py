@@ -214,3 +214,16 @@ def test_a_delegated_cgroup_without_a_controller(user):
     assert "linux.resources.cpu.cpus: cannot set cpuset.cpus: controller 'cpuset' not available" in done.err
     assert "/etc/systemd/system/user@.service.d/delegate.conf" in done.err
     assert list((user.home / "state").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["delegated", "outside"])
+def test_the_doctor_of_a_user(user, place):
+    """Outside of what systemd delegates no limit can be set but by systemd: that is the cure."""
+    status, out, error = user.call(PYOCI, "doctor", "--format", "json", place=place)
+    assert status == 0, error
+    checks = {check["name"]: check for check in json.loads(out)["checks"] if check["group"] == "cgroups"}
+    assert checks["systemd"]["works"], checks
+    limits = [checks[f"limit of {name}"] for name in ("memory", "cpu", "pids")]
+    assert [limit["works"] for limit in limits] == [place == "delegated"] * 3, checks
+    if place == "outside":
+        assert "--systemd-cgroup" in limits[0]["cure"]

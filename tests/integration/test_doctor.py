@@ -304,3 +304,10 @@ def test_no_check_is_without_a_test(tmp_path):
     checks = {**doctor(tmp_path)[1], **doctor(tmp_path, user=True)[1]}
     others = {key for key in checks if key not in tested and key != ("ids", "ranges")}
     assert {name for group, name in others if not (group == "mounts" and name.startswith("ids mapped on "))} == set()
+
+
+def test_ranges_of_others_are_not_offered(tmp_path):
+    before = "echo other:100000:65536 > $T/ids; mount --bind $T/ids /etc/subuid; mount --bind $T/ids /etc/subgid"
+    _, checks = doctor(tmp_path, before, user=True)
+    assert checks["ids", "/etc/subuid"]["cure"] == f"usermod --add-subuids 165536-231071 {UID}"
+    assert checks["ids", "/etc/subgid"]["cure"] == f"usermod --add-subgids 165536-231071 {UID}"

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from cgroup_tools import ROOT, SYSTEMD, V2
 
+import pyoci
+from pyoci.options import CreateOptions
 from tests.support.box import Box
 from tests.support.bundle import Bundle
 from tests.support.command import PATIENCE, Result, run
@@ -354,3 +356,24 @@ def test_run_takes_no_longer_than_runcs(scoped: Scoped) -> None:
     ratio = statistics.median(ratios[1:])  # the first pair read the programs from the disk
     print(f"of runc's time: {ratio:.2f}")
     assert ratio < 1
+
+
+@pytest.mark.slow
+def test_many_lives_in_one_program_leave_nothing(scoped: Scoped) -> None:
+    """PYOCI_CYCLES times create and delete, in this process."""
+    bundle = scoped.bundle()
+    scoped.slice = "pyocicycles.slice"
+    bundle.write()
+    runtime = pyoci.Runtime(str(scoped.box.root), cgroup_manager="systemd")
+
+    def live() -> None:
+        with runtime.create("c", CreateOptions(str(bundle.path)), stdout=pyoci.DEVNULL, stderr=pyoci.DEVNULL):
+            runtime.delete("c", force=True)
+
+    live()
+    before = {**count(), "descriptors here": len(os.listdir("/proc/self/fd"))}
+    for _ in range(int(os.environ.get("PYOCI_CYCLES", "20"))):
+        live()
+    after = {**count(), "descriptors here": len(os.listdir("/proc/self/fd"))}
+    print(f"{before}\n{after}")
+    assert after == before

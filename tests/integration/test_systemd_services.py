@@ -90,6 +90,7 @@ ExecStart={PYOCI} {options} --cgroup-manager {request.param} run --bundle {bundl
 ExecStopPost=-{PYOCI} {options} delete --force {name}
 Restart=on-failure
 Delegate=yes
+TimeoutStopSec={PATIENCE}
 """
     )
     systemctl("daemon-reload")

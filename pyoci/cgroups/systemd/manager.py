@@ -136,7 +136,8 @@ class Manager:
 
         sockets = user_sockets(posix.environ) if self.user else SYSTEM_SOCKETS
         if not sockets:
-            hint = "log in with a session, or set XDG_RUNTIME_DIR"
+            uid = self.host.euid
+            hint = f"log in with a session, or set XDG_RUNTIME_DIR=/run/user/{uid} after `loginctl enable-linger {uid}`"
             raise Error(
                 "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set", step="systemd", hint=hint, kind="missing"
             )
