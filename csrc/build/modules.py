@@ -25,7 +25,10 @@ class Lean(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Slots are for those who read and check sources: each is an object to be made, and instances are few."""
+        """Slots are for those who read and check sources: each is an object to be made, and instances are few. A class
+        whose fields are its annotations stays as it is."""
+        if _is_made_of_annotations(node):
+            return node
         node.body = [line for line in node.body if not _makes_slots(line)] or [ast.Pass()]
         return self.generic_visit(node)
 
@@ -42,6 +45,11 @@ class Lean(ast.NodeTransformer):
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return [self.visit(line) for line in node.orelse] or ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
+
+
+def _is_made_of_annotations(node: ast.ClassDef) -> bool:
+    made_of = {ast.unparse(part).partition("(")[0].rpartition(".")[2] for part in [*node.bases, *node.decorator_list]}
+    return bool(made_of & {"NamedTuple", "TypedDict", "dataclass"})
 
 
 def _makes_slots(line: ast.stmt) -> bool:

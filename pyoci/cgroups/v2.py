@@ -85,10 +85,7 @@ class Manager:
         try:
             self.host.write(fd, name, value)
         except OSError as error:
-            from pyoci.cgroups.refusals import of_joining
-
-            hint = of_joining(self.base, self.path, error.errno or 0) if name == "cgroup.procs" else ""
-            raise Error(step=f"write {value!r} to {self.path}/{name}", errno=error.errno or 0, hint=hint) from None
+            raise Error(step=f"write {value!r} to {self.path}/{name}", errno=error.errno or 0) from None
         finally:
             posix.close(fd)
 
@@ -128,7 +125,10 @@ class Manager:
         try:
             self.host.write(fd, "cgroup.procs", str(pid))
         except OSError as error:
-            raise Error(step=f"join cgroup {self.path}", errno=error.errno or 0) from None
+            from pyoci.cgroups.refusals import of_joining
+
+            hint = of_joining(self.base, self.path, error.errno or 0)
+            raise Error(step=f"join cgroup {self.path}", errno=error.errno or 0, hint=hint) from None
         finally:
             posix.close(fd)
 

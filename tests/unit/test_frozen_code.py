@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from csrc.build import modules
+
 HOME = Path(__file__).parents[2]
 BUILD = runpy.run_path(str(HOME / "csrc" / "build" / "frozen.py"))
 pytestmark = [
@@ -172,15 +174,25 @@ def test_what_has_no_place_is_said() -> None:
             BUILD["Frozen"]().add(compile(source, "<source>", "eval"))
 
 
-def test_no_class_is_made_of_its_annotations() -> None:
-    """The build leaves annotations out: named tuples and data classes would have no fields then."""
-    home = HOME / "pyoci"
-    found = []
-    for path in home.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef):
-                made_of = [*node.bases, *node.decorator_list]
-                names = {ast.unparse(part).partition("(")[0].rpartition(".")[2] for part in made_of}
-                if names & {"NamedTuple", "TypedDict", "dataclass"}:
-                    found.append(f"{path.relative_to(home)}: {node.name}")
-    assert found == []
+def test_a_class_that_is_made_of_its_annotations_keeps_them() -> None:
+    """The build leaves annotations out, and the fields of these classes are theirs."""
+    source = """
+import dataclasses, typing
+class Plain:
+    field: int
+    other: int = 1
+@dataclasses.dataclass
+class Data:
+    field: int
+class Pair(typing.NamedTuple):
+    first: int
+class Keys(typing.TypedDict, total=False):
+    key: int
+"""
+    tree = ast.fix_missing_locations(modules.Lean().visit(ast.parse(source)))
+    names: "dict[str, Any]" = {"__name__": "m"}
+    exec(compile(tree, "<source>", "exec"), names)
+    assert not getattr(names["Plain"], "__annotations__", {}) and names["Plain"].other == 1
+    assert names["Data"](field=1).field == 1
+    assert names["Pair"](first=1) == (1,)
+    assert set(names["Keys"].__annotations__) == {"key"}

@@ -105,7 +105,7 @@ def test_a_cgroup_that_takes_no_process(machine, number, said):
     machine.refusals = {("cgroup.procs", "4711"): number}
     with pytest.raises(Error) as caught:
         made.join(4711)
-    assert (caught.value.errno, caught.value.step) == (number, f"write '4711' to {machine.root}/t/c/cgroup.procs")
+    assert (caught.value.errno, caught.value.step) == (number, f"join cgroup {machine.root}/t/c")
     assert said in caught.value.hint
 
 
