@@ -310,7 +310,7 @@ def _passing(options: "Options", count: int) -> "Options":
     if not count:
         return options
     changed = options.__new__(type(options))  # as copy.copy does, whose module the command has no use for
-    for name in options.__slots__:
+    for name in getattr(options, "__slots__", None) or options.__dict__:  # slots are left out when it is installed
         setattr(changed, name, getattr(options, name))
     changed.preserve_fds = count - getattr(options, "listen_fds", 0)
     return changed
