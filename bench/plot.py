@@ -7,7 +7,8 @@ from bench.report import Chart
 
 COLOURS = {
     "pyoci": "#2b6cb0", "in process": "#2b6cb0", "pyoci.run": "#2b6cb0", "pyoci sandbox": "#63a0d8",
-    "runc": "#c05621", "crun": "#718096", "bubblewrap": "#6b46c1", "docker run": "#b7791f", "floor": "#2f855a",
+    "runc": "#c05621", "crun": "#718096", "bubblewrap": "#6b46c1",
+    "bubblewrap as nsjail": "#9f7aea", "docker run": "#b7791f", "floor": "#2f855a",
     "virtual machines, emulated": "#c05621", "containers": "#2b6cb0", "bare start": "#a0aec0",
 }  # fmt: skip
 COMMANDS = {

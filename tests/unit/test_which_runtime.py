@@ -29,6 +29,16 @@ def test_times_are_the_measured_ones() -> None:
             assert number == f"{figures[f'{name} ms']:.{decimals}f}", f"{found[1]}, {name}"
 
 
+def test_sandboxes_are_the_measured_ones() -> None:
+    """Here and in docs/sandbox.md."""
+    figures = json.loads((TREE / "bench" / "results" / "sandbox.json").read_text())["figures"]
+    pages = [" ".join((TREE / "docs" / name).read_text().split()) for name in ("which-runtime.md", "sandbox.md")]
+    assert all(f"{figures['the command of bubblewrap']:.1f} times" in page for page in pages)
+    assert all(f"{figures['of bubblewrap']:.2f} of " in page for page in pages)
+    for name in ("of bubblewrap as nsjail", "of docker run", "the command of docker run"):
+        assert f"{figures[name]:.2f} of " in pages[1], name
+
+
 def test_memory_is_the_measured_one() -> None:
     """The smallest limits, and what the density page has, word by word."""
     limits = dict(
