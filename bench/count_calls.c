@@ -24,7 +24,7 @@ int INSTEAD(shim_pidfd_open)(int pid);
 int INSTEAD(shim_pidfd_signal)(int pidfd, int signal);
 
 enum { MOST = 96 };
-static pid_t opened; /* whom the last pidfd is for */
+static pid_t opened; /* the process of the last pidfd */
 
 static int lift(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, MOST); }
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""config-linux.md: where the container's cgroup is, whom it belongs to, and what it limits."""
+"""config-linux.md: where the container's cgroup is, its owner, and what it limits."""
 
 import json
 import os

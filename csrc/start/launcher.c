@@ -178,7 +178,7 @@ static int answer_deleted(void)
 }
 
 /* The template (pyoci/containerd/template.py): a process with Python and all modules ready, which forks a shim for each
- * `start`. It is asked by its socket, whose name says for whom it is: this program as it was installed, our namespaces and
+ * `start`. It is asked by its socket, whose name says what it serves: this program as it was installed, our namespaces and
  * root, and containerd's address. Whether it is like us in all else it sees itself. */
 #define TEMPLATE_WAIT 2 /* seconds until it greets; then it takes requests */
 #define MAX_REQUEST (64 << 10)

@@ -195,7 +195,7 @@ def refuse_if_used(host: Host, path: str) -> None:
     """Refuses a cgroup that has processes: they would be limited, and killed, as this container's."""
     if found := all_pids(host, path):
         text = f"container's cgroup is not empty: {len(found)} process(es) found"
-        raise Error(text, location="linux.cgroupsPath", hint=f"somebody else uses {path}", kind="host")
+        raise Error(text, location="linux.cgroupsPath", hint=f"another program uses {path}", kind="host")
 
 
 def signal_all(pids: "list[int]", number: int) -> None:

@@ -103,9 +103,9 @@ COMMANDS = {
     "exec": (
         "[option...] ID COMMAND [ARGUMENT...]  |  exec [option...] --process FILE ID",
         "run one more process in a container",
-        "The process is the container's own with another command and what the options change, or the one that FILE\n"
-        "describes (the object `process` of a config.json); user, capabilities, limits, labels and scheduling that\n"
-        "FILE leaves out are the container's. The exit status is the command's, or 255 when it could not be run.\n"
+        "The process is the container's own with another command and what the options change, or the process that\n"
+        "FILE describes (the object `process` of a config.json); user, capabilities, limits, labels and scheduling\n"
+        "that FILE leaves out are the container's. The exit status is the command's, or 255 when it could not be run.\n"
         "Options end at the ID.",
         {
             "cwd": ("DIR", "working directory in the container"),

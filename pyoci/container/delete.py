@@ -163,7 +163,8 @@ def _undo(entry: Entry) -> "list[list[Any]]":
     for step in undo:
         if not is_step(entry, step):
             hint = "the container was made by another version of pyoci: use that one"
-            raise Error(f"{entry.path}/state.json has a step {step} that is none", hint=hint, kind="version")
+            text = f"{entry.path}/state.json has a step {step} that this pyoci does not know"
+            raise Error(text, hint=hint, kind="version")
     return undo
 
 

@@ -50,7 +50,7 @@ def hand_over_console(socket: str, master: int) -> int:
 
 def _hint(problem: OSError) -> str:
     if isinstance(problem, ConnectionRefusedError):
-        return "nobody listens there, or it is no socket"
+        return "no program listens there, or the file is no socket"
     return "its owner makes it before the runtime is called" if isinstance(problem, FileNotFoundError) else ""
 
 

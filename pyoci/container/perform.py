@@ -27,7 +27,7 @@ class Work:
     manager: its cgroups, as far as they are made
     process: that is being made, once it is born
     cgroup:  descriptor of the cgroup in which it is born, or -1; the launcher's to close, as are
-    tasks:   files by which it joins its cgroups; None: none but the one that it was born in
+    tasks:   files by which it joins its cgroups; None: only the cgroup of its birth
     enabled: controllers that the cgroup of v2 has got, or None where nobody has looked
     refused: limits that wait for their neighbours, see LIMIT_AGAIN
     fresh:   cgroups that were not there before

@@ -114,7 +114,7 @@ def _go(entry: Entry) -> None:
 def _hand_on(entry: Entry, listener: int) -> None:
     """The process that we start loads the filter, so its listener comes to us.
 
-    The state is the one that agents know: runc loads filters during create.
+    Agents know this state: runc loads filters during create.
     """
     from pyoci.container.hooks import hook_state
     from pyoci.container.listener import send_listener

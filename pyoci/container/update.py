@@ -136,7 +136,7 @@ def _finish(entry: "Entry") -> None:
     undo: "Any" = []
     for step in steps:
         if not _is_step(step):
-            raise Error(f"{entry.path}/state.json has a step {step} that is none", kind="damaged")
+            raise Error(f"{entry.path}/state.json has a step {step} that this pyoci does not know", kind="damaged")
         name, where, fields = step
         undo.append((_BACK[name][0], where, fields))
     _put_back(entry, Work(entry, entry.manager()), undo)

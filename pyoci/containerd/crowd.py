@@ -1,6 +1,6 @@
-"""Who may begin when many want to: a hundred creates at once would take turns at one interpreter, and each State with
-them. Few work at once; who has not finished after a while waits for something (a hook, a mount, the freezer, CRIU), and
-somebody else may begin."""
+"""The order in which many begin: a hundred creates at once would take turns at one interpreter, and each State with
+them. Few work at once; one that has not finished after a while waits for something (a hook, a mount, the freezer,
+CRIU), and another may begin."""
 
 import time
 

@@ -155,8 +155,8 @@ class Task:
             self.loop.watch(self.notices.fd, self.notices.mask, lambda _: self._on_notice(_RECOUNTS))
 
     def _on_notice(self, recounts: int) -> None:
-        """v1 gives notice before it counts, and the one that is killed may be none whose end we see: then it is counted
-        again after a while."""
+        """v1 gives notice before it counts, and the end of the killed process may be out of our sight: then it is
+        counted again after a while."""
         if not self.tell_killed() and recounts and self.notices is not None and self.notices.comes_early:
             self.loop.later(_RECOUNT, lambda: self._on_notice(recounts - 1))
 

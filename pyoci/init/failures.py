@@ -74,7 +74,7 @@ def hook_hint(kind: str, number: int) -> str:
     """Why a hook's program could not be started, by the errno of execve."""
     if number == errno.ENOENT:
         whose = "the container's" if kind == "startContainer" else "the host's"
-        return f"the path is {whose}; of a file that is there, the interpreter (#!) or the dynamic loader is missing"
+        return f"the path is {whose}; if the file is there, its interpreter (#!) or dynamic loader is missing"
     if number == errno.EACCES:
         return "it is no file that may be executed (chmod +x), or its mount is noexec"
     return _WRONG_PROGRAM if number == errno.ENOEXEC else ""

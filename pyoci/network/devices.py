@@ -123,7 +123,7 @@ def _carry(source: Netlink, to: Netlink, namespace: int, link: Link, names: "Ite
     """Moves a device, to get the first of some names that is free there; what it is then, by whatever name.
 
     It is known by its name, nobody else's: devices come and go on a host meanwhile, and its index may change. The
-    kernel moves it by the name that it has, if that is free there, before it looks at the one that it shall have.
+    kernel moves it by the name that it has, if that is free there, before it looks at the new one.
     Errors: Error when it has not moved.
     """
     at = source
@@ -149,7 +149,7 @@ def _carry(source: Netlink, to: Netlink, namespace: int, link: Link, names: "Ite
 def _known(netlink: Netlink, name: str) -> Link:
     link = netlink.find(name)
     if link is None:
-        raise Error(f"find it as {name}: somebody renames devices", errno=errno.ENODEV)
+        raise Error(f"find it as {name}: another program renames devices", errno=errno.ENODEV)
     return link
 
 

@@ -45,7 +45,7 @@ def compile_devices(request: "Request", mounts: "list[Mount]", plan: "Plan") -> 
         return
     own = [clean("/" + device["path"]) for device in listed]
     if "/" in own:
-        raise Error("a device would be in the place of the rootfs", location=f"linux.devices[{own.index('/')}] (/)")
+        raise Error("the device would replace the root directory", location=f"linux.devices[{own.index('/')}] (/)")
     for path, major, minor in DEFAULT:
         if path not in own:
             mode = kernel.S_IFCHR | 0o666

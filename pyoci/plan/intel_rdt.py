@@ -137,7 +137,7 @@ def check(tree: Tree, wish: Wish) -> None:
         text = f"clos dir not accessible ({_MUST_EXIST}): {tree.path}/{wish.group}"
         raise Error(text, location=f"{_WHERE}.closID", errno=errno.ENOENT, kind="missing")
     if not wish.named and there:
-        text = f"a class {wish.group} exists already, and is not this container's"
+        text = f"class {wish.group} exists already and belongs to another container"
         raise Error(text, location=_WHERE, hint="name a class with closID, or remove it")
     if wish.monitor and tree.exists(wish.monitor):
         raise Error(f"{tree.path}/{wish.monitor} exists already", location=f"{_WHERE}.enableMonitoring")

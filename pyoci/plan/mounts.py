@@ -362,7 +362,7 @@ def _hierarchy(request: "Request", mount: Mount, part: "dict[str, Any]", plan: "
         source = part["source"]
         if part["tree"] and not request.namespace("cgroup") and not request.namespace("user"):
             source = part["tree"]
-        if request.host.confined():  # who may not make cgroups goes without
+        if request.host.confined():  # a user without the right to make cgroups goes without
             spread |= ops.MOUNT_OPTIONAL
         plan.add(
             ops.mount_bind(

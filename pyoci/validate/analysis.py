@@ -141,7 +141,7 @@ def analyse(document: object, kind: str, further: Further | None = None) -> list
         said = nulls + zeros
     found = _violations(document, kind, reader) + said
     if document is not None:
-        found += reader.unknown(written)  # a name that was left out may be the one that is meant
+        found += reader.unknown(written)  # a name that was left out may be the right one
         if not reader.cut:
             found += _rule_findings(document, _advice(kind), _bad(found))
             refused = [item for item in found if CATALOG[item[0]][0] in ERRORS and item[0] not in NOT_REFUSED]

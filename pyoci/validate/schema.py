@@ -183,7 +183,7 @@ def _words(error: Any) -> tuple[str, str]:
         return f"must be {' or '.join(TYPES[kind] for kind in kinds)}, not {_shown(value)}", ""
     if rule == "enum":
         hint = nearest(value, limit) if isinstance(value, str) else ""
-        return f"{_shown(value)} is none of {', '.join(limit)}", hint
+        return f"{_shown(value)} is not one of {', '.join(limit)}", hint
     if rule in ("minimum", "maximum"):
         low, high = error.schema["minimum"], error.schema["maximum"]
         return f"must be from {low} to {high}, {_shown(value)} is not", ""

@@ -1,4 +1,4 @@
-"""Whoever speaks to us: an init that is not ours any more, a hook, a console's or agent's socket that is none, a
+"""All that speaks to us: an init that is not ours any more, a hook, a console's or agent's socket that is none, a
 container at its notify socket. An Error or a result, one line of printable text, no descriptor left open."""
 
 import os

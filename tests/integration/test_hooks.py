@@ -296,7 +296,7 @@ def test_hook_that_does_not_exist(box: Box, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("none", "no such file or directory (ENOENT) (the path is {whose}; of a file that is there, the interpreter"),
+        ("none", "no such file or directory (ENOENT) (the path is {whose}; if the file is there, its interpreter"),
         ("closed", "permission denied (EACCES) (it is no file that may be executed (chmod +x)"),
         ("bare", "exec format error (ENOEXEC) (a program of another architecture, or a script without #!)"),
     ],

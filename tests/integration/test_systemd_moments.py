@@ -133,7 +133,7 @@ def test_the_name_of_the_scope_is_taken(scoped: Scoped) -> None:
     subprocess.run(words, check=True)
     try:
         done = scoped.run(scoped.bundle())
-        assert (done.status, "somebody else uses" in done.err) == (1, True), done
+        assert (done.status, "another program uses" in done.err) == (1, True), done
         assert scoped.box.names() == []
         assert "running" in scoped.units()
     finally:

@@ -1,7 +1,7 @@
 """Calls to systemd's manager over D-Bus (man 5 org.freedesktop.systemd1), and waiting for the jobs they start.
 
 libsystemd speaks D-Bus (messages.py). Its private socket is asked first: there is no bus in between, nobody is to be
-greeted, and systemd tells everybody there of its jobs. A bus is asked by those who may not use that socket.
+greeted, and systemd tells everybody there of its jobs. Users without the right to that socket ask a bus.
 """
 
 import errno

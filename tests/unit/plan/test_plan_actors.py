@@ -215,7 +215,7 @@ def test_a_step_of_another_version_is_refused_before_anything_is_taken_back(step
     record = {"cgroup": {"driver": "cgroupfs"}, "undo": [["remove_cgroup", "", ["/x", []]], step]}
     stub: Any = SimpleNamespace(record=record, path="/run/c")
     nobody: Any = None
-    with pytest.raises(Error, match="that is none") as told:
+    with pytest.raises(Error, match="that this pyoci does not know") as told:
         delete.take_back(stub, nobody, print)
     assert told.value.kind == "version"
 
@@ -374,6 +374,6 @@ CHANGING: "list[Any]" = [
 @pytest.mark.parametrize("step", CHANGING, ids=repr)
 def test_what_a_killed_update_left_is_looked_at_before_it_is_done(step: Any) -> None:
     entry: Any = SimpleNamespace(record={"changing": [step]}, path="/run/c", status=lambda: "running")
-    with pytest.raises(Error, match="that is none") as told:
+    with pytest.raises(Error, match="that this pyoci does not know") as told:
         update(entry, {})
     assert told.value.kind == "damaged"
