@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import density, goals, in_process, instructions, machine, memory, phases, plot, sandbox, scale, wall
+from bench import density, goals, in_process, instructions, machine, memory, phases, plot, plugin, sandbox, scale, wall
 from bench.compiler import HERE
 from bench.report import Chart, Result
 from bench.world import World
@@ -64,6 +64,7 @@ def _benchmarks() -> "dict[str, Callable[[World, argparse.Namespace], Result]]":
         "phases": lambda world, given: phases.measure(world, 2 if given.quick else 15),
         "memory": lambda world, given: memory.peaks(world, 1 if given.quick else 3),
         "memory-limit": lambda world, given: memory.limits(world),
+        "plugin": lambda world, given: plugin.measure(world, given.quick),
         "scale": lambda world, given: scale.measure(world, 10 if given.quick else 1000),
         "density": lambda world, given: density.measure(world, given.machines),
     }
