@@ -136,7 +136,7 @@ static int codecs_may_come(void)
     return done != NULL;
 }
 
-/* The pages of Python code that were written to, back to what the file has: what a process that waits would keep for
+/* Free memory, and the pages of Python code that were written to, back to what the file has: what a process that waits would keep for
  * itself (frozen.h). Without frozen code there are none. */
 extern char __start_pyoci_frozen[] __attribute__((weak)), __stop_pyoci_frozen[] __attribute__((weak));
 
@@ -148,6 +148,9 @@ static PyObject *give_back(PyObject *self, PyObject *unused)
 
     (void)self;
     (void)unused;
+#ifdef M_ARENA_MAX
+    malloc_trim(0);
+#endif
     return PyLong_FromLong(from < to ? madvise((void *)from, to - from, MADV_DONTNEED) : -1);
 }
 
@@ -155,7 +158,7 @@ static PyMethodDef functions[] = {
     { "find", find, METH_O, "(code, is a package, its source's time of change in ns), or None" },
     { "complete", complete, METH_NOARGS,
       "The rest of Python's start: codecs, streams, imports from files; true when this call did it" },
-    { "give_back", give_back, METH_NOARGS, "Pages of code that were written to become the file's again" },
+    { "give_back", give_back, METH_NOARGS, "Gives free memory back, and pages of code that were written to" },
     { NULL, NULL, 0, NULL },
 };
 

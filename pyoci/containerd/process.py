@@ -1,5 +1,6 @@
 """This process: what `ps` shows of it, and the memory that it keeps for itself."""
 
+import gc
 import posix
 
 
@@ -28,9 +29,11 @@ def _write(path: str, data: bytes, place: int = 0) -> None:
 
 
 def give_back() -> None:
-    """Memory that is of no use to a process that waits."""
+    """Memory that is of no use to a process that waits: garbage (a task and its processes know each other, so that only
+    the collector finds them), and pages of code that were written to."""
+    gc.collect()
     try:
-        from _pyoci import give_back as give_code_back  # type: ignore[import-not-found]
+        from _pyoci import give_back as give_pages_back  # type: ignore[import-not-found]
     except ImportError:
         return  # a stock interpreter
-    give_code_back()
+    give_pages_back()

@@ -169,7 +169,7 @@ def serve(wish: "Wish", listener: int, bundle: str, socket: str, is_shared: bool
 
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5000, 10, 10)
+    gc.set_threshold(3000, 5, 5)
     gc.enable()
     sys.setswitchinterval(_SWITCH)
     shim.run()
