@@ -1,6 +1,8 @@
 """containerd's runtime plugin without containerd: a small client drives it as an engine does."""
 
+import errno
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -378,6 +380,30 @@ def test_another_user_cannot_connect(shim: Shim) -> None:
     path = next(iter(shim.addresses)).removeprefix("unix://")
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert os.stat(os.path.dirname(path)).st_mode & 0o077 == 0
+    program = "import socket, sys; sys.exit(socket.socket(socket.AF_UNIX).connect_ex(sys.argv[1]))"
+    words = ["/usr/bin/env", "python3", "-c", program, path]
+    assert subprocess.run(words, check=False).returncode == 0
+    assert subprocess.run(words, user=65534, group=65534, extra_groups=[], check=False).returncode == errno.EACCES
+
+
+def test_a_bundle_that_vanishes(shim: Shim) -> None:
+    """After the start, and before a create: a status, and the others go on."""
+    client = shim.running("sleep", "100")
+    other = shim.bundle("sleep", "100", name="d")
+    shutil.rmtree(shim.path("c"))
+    assert client("State", id="c")["status"] == 2
+    client("Exec", id="c", exec_id="e", spec=spec("true"))
+    with pytest.raises(Status, match="ENOENT"):  # its root went, too
+        client("Start", id="c", exec_id="e")
+    shutil.rmtree(other.path)
+    with pytest.raises(Status) as refused:
+        client("Create", id="d", bundle=str(other.path))
+    assert refused.value.code == 2
+    assert "internal" not in refused.value.text
+    client("Kill", id="c", signal=9)
+    client("Wait", id="c")
+    client("Delete", id="c")
+    assert not os.path.exists(f"{shim.root}/c")
 
 
 def test_what_ps_shows(shim: Shim) -> None:
