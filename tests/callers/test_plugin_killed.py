@@ -81,7 +81,7 @@ class Round:
 
     def is_true(self) -> bool:
         """What is told is so."""
-        return self.status() == "RUNNING" if self.processes() else self.status() in ("", "STOPPED", "CREATED")
+        return self.status() in (("RUNNING", "PAUSED") if self.processes() else ("", "STOPPED", "CREATED"))
 
     def strike(self, victim: str) -> None:
         shims = self.shims() if victim != "containerd" else []
@@ -121,6 +121,8 @@ def one(engine: ContainerdShim, number: int, victim: str, script: str, delay: fl
     if not until(there.is_true):
         wrong.append(f"told: {there.status() or 'nothing'}; processes {there.processes()}, shims {there.shims()}")
     elif there.processes():
+        if there.status() == "PAUSED":
+            there.script("$C task resume {id}")
         outcome = there.script("$C task exec $F --exec-id e2 {id} true")
         wrong += [f"exec: {outcome}"] if outcome.status else []
         outcome = there.script(ENDED)
