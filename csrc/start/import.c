@@ -5,7 +5,7 @@
 #define LONGEST 256 /* bytes of a module's name or file below its place; the longest has 40 */
 
 static struct {
-    PyObject *builtins, *file, *initializing, *name, *package, *path, *places, *spec;
+    PyObject *builtins, *dict, *file, *initializing, *name, *package, *path, *places, *spec;
 } key;
 
 /* boot.py's; see begin() */
@@ -51,12 +51,12 @@ static PyObject *known_module(PyObject *name)
 }
 
 /* A spec like any other, by a copy of a blank one: its constructor is Python code and sets attribute by attribute.
- * known: its attributes, owned by the caller */
+ * known: its attributes, owned by the caller; PyObject_GenericSetDict() would leave 3.13 looking into the object */
 static PyObject *spec_of(PyObject *known)
 {
     PyObject *spec = PyType_GenericAlloc((PyTypeObject *)spec_type, 0);
 
-    if (spec && PyObject_GenericSetDict(spec, known, NULL) < 0)
+    if (spec && PyObject_SetAttr(spec, key.dict, known) < 0)
         Py_CLEAR(spec);
     return spec;
 }
@@ -255,6 +255,7 @@ static PyObject *begin(PyObject *self, PyObject *args)
         const char *text;
     } words[] = {
         { &key.builtins, "__builtins__" },
+        { &key.dict, "__dict__" },
         { &key.file, "__file__" },
         { &key.initializing, "_initializing" },
         { &key.name, "name" },

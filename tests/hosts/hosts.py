@@ -73,6 +73,7 @@ cd / && exec /root/pyoci/tests/tools/demo.sh /usr/local/bin/pyoci /opt/pipx/venv
 # README's lines from nothing to a shell in a container, whose terminal is script(1)'s
 LINES = """
 make install
+pyoci version | grep -x 'start: frozen'
 cd /tmp
 install -D /bin/busybox box/rootfs/bin/busybox && chroot box/rootfs /bin/busybox --install -s /bin
 pyoci spec --bundle box
@@ -83,6 +84,7 @@ rm -r box && test ! -e /usr/local/bin/pyoci
 DEB = """
 make deb
 apt-get -qq install -y --no-install-recommends ./build/deb/pyoci_*.deb >/dev/null
+pyoci version | grep -x 'start: frozen'
 cd / && pyoci sandbox sh -c 'echo in a container'
 /root/pyoci/tests/tools/demo.sh /usr/bin/pyoci /usr/bin/python3
 apt-get -qq purge -y pyoci >/dev/null && ! ls -d /usr/lib/python3/dist-packages/pyoci
