@@ -83,7 +83,7 @@ def test_pages(tmp_path: Path) -> None:
 def test_every_goal_has_a_benchmark() -> None:
     from bench.wall import CASES
 
-    others = {"instructions", "in-process", "memory", "sandbox", "scale"}
+    others = {"instructions", "in-process", "memory", "plugin", "sandbox", "scale"}
     assert {goal.benchmark for goal in GOALS} <= {case.name for case in CASES} | others
 
 
