@@ -54,10 +54,10 @@ class Waiting:
 class Turn:
     """Lets one generator after the other do something: `yield turn.take()`, and at the end `turn.leave()`."""
 
-    __slots__ = ("_taken", "_waiting")
+    __slots__ = ("_handing", "_taken", "_waiting")
 
     def __init__(self) -> None:
-        self._taken = False
+        self._taken = self._handing = False
         self._waiting: "list[Waiting]" = []
 
     def take(self) -> Waiting:
@@ -71,11 +71,18 @@ class Turn:
         return waiting
 
     def leave(self) -> None:
-        """The next one's turn."""
-        if self._waiting:
-            self._waiting.pop(0).resume()
-        else:
-            self._taken = False
+        """The next one's turn. One that leaves at once comes back here, and the first call goes on with all that wait:
+        each by a call of its own, a thousand would be too deep for Python, and the turn would be taken for ever."""
+        self._taken = False
+        if self._handing:
+            return
+        self._handing = True
+        try:
+            while self._waiting and not self._taken:
+                self._taken = True
+                self._waiting.pop(0).resume()
+        finally:
+            self._handing = False
 
 
 class Loop:
@@ -171,7 +178,8 @@ class Loop:
         except RuntimeError as problem:  # the kernel, or a limit, has no thread for us
             with self._idle:
                 self.threads -= 1
-            then(None, OSError(11, f"start a thread: {problem}"))
+            # Later: who hears it begins the next one, which has no thread either, and so on, ever deeper
+            self.post(_bind(then, None, OSError(11, f"start a thread: {problem}")))
 
     def _worker(self, function: "Callable[[], Any]", then: "Then") -> None:
         while True:

@@ -1,6 +1,8 @@
 """ttrpc: frames however they arrive, and a server that no peer can bring out of step."""
 
 import socket
+import time
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,6 +166,50 @@ def test_turns() -> None:
     gate.resume()
     assert order == ["first begins", "first ends", "second begins", "second ends"]
     assert ends == [None, None]
+
+
+def test_a_thousand_that_leave_at_once() -> None:
+    """As many Starts of a process that runs already: each is refused in its turn."""
+    loop, ends = Loop(lambda problem: pytest.fail(str(problem))), []
+    turn, gate = Turn(), Waiting()
+
+    def steps(first: bool) -> "Iterator[Any]":
+        yield turn.take()
+        try:
+            if first:
+                yield gate
+            raise ValueError("refused")
+        finally:
+            turn.leave()
+
+    for number in range(1000):
+        loop.go(steps(number == 0), lambda value, problem: ends.append(problem))  # type: ignore[arg-type]
+    gate.resume()
+    assert [type(problem) for problem in ends] == [ValueError] * 1000
+    assert turn.take()._happened
+
+
+def test_a_thousand_for_whom_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each hears it."""
+    loop, ends = Loop(lambda problem: pytest.fail(str(problem))), []
+
+    def refuse(*_: "Any") -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("pyoci.containerd.loop._thread", Namespace(start_new_thread=refuse))
+
+    def steps() -> "Iterator[Any]":
+        yield lambda: None
+
+    def end(_: "Any", problem: "Any") -> None:
+        ends.append(problem.errno)
+        loop.stopped = len(ends) == 1000
+
+    loop._crowd._begun = dict.fromkeys(range(-4, 0), time.monotonic())  # so many that work
+    for _ in range(1000):
+        loop.go(steps(), end)  # type: ignore[arg-type]
+    loop.run()
+    assert ends == [11] * 1000
 
 
 def test_work_is_done_beside_the_loop_and_its_failure_comes_back() -> None:
