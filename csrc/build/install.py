@@ -119,8 +119,21 @@ class Installation:
         path = self.path(name)
         if os.path.lexists(path):
             os.unlink(path)  # it may be running, or a link to a file of others
+        self.make_directory(os.path.dirname(path))
         copy(source, path)
         self.made.append(name)
+
+    def make_directory(self, path: str) -> None:
+        """Makes a directory and those above it; what is made is ours to remove."""
+        if not os.path.isdir(path):
+            self.make_directory(os.path.dirname(path))
+            os.mkdir(path)
+            self.claim(path)
+
+    def claim(self, directory: str) -> None:
+        """Notes a directory, with a / at its end, as ours, if it is below the prefix."""
+        if directory.startswith(self.tree.rstrip("/") + "/"):
+            self.made.append(os.path.relpath(directory, self.tree) + "/")
 
     def unpack(self, wheel: str, place: str) -> None:
         """Installs a wheel: its programs into bin, the rest into a directory of packages."""
@@ -139,18 +152,20 @@ class Installation:
         compileall.compile_dir(package, stripdir=self.tree, prependdir=self.prefix, quiet=1)
         for directory, _, names in os.walk(package):
             if os.path.basename(directory) == "__pycache__":
+                self.claim(directory)
                 self.made += [os.path.relpath(os.path.join(directory, name), self.tree) for name in names]
 
     def write_list(self) -> None:
         """Writes down what was made."""
         path = self.path(LIST)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.make_directory(os.path.dirname(path))
         with open(path, "w", encoding="utf-8") as file:
             file.write("".join(f"{name}\n" for name in sorted({*self.made, LIST})))
         os.chmod(path, 0o644)
 
     def remove(self) -> bool:
-        """Removes what the list names, and the directories that are empty then; says whether there was a list."""
+        """Removes what the list names, and of its directories those that are empty then; says whether there was a list.
+        Others, as /usr/local/bin, were there before us."""
         try:
             with open(self.path(LIST), encoding="utf-8") as file:
                 names = file.read().splitlines()
@@ -159,23 +174,19 @@ class Installation:
         directories = set()
         for name in names:
             path = self.path(name)
-            directories.add(os.path.dirname(path))
-            if os.path.lexists(path):
+            if name.endswith("/"):
+                directories.add(path)
+            elif os.path.lexists(path):
                 os.unlink(path)
         for directory in sorted(directories, key=len, reverse=True):
-            if "pyoci" in directory.split("/"):  # what Python has compiled since
+            if "pyoci" in os.path.relpath(directory, self.tree).split("/"):  # what Python has compiled since
                 shutil.rmtree(os.path.join(directory, "__pycache__"), ignore_errors=True)
-            self.remove_empty(directory)
-        return True
-
-    def remove_empty(self, directory: str) -> None:
-        """Removes a directory below the prefix, and those above it, as far as nothing is in them."""
-        while directory.startswith(self.tree.rstrip("/") + "/"):
             try:
                 os.rmdir(directory)
             except OSError:
-                return
-            directory = os.path.dirname(directory)
+                if os.path.isdir(directory):
+                    self.claim(directory)  # others' files are in it: for the next list
+        return True
 
 
 def install(given: argparse.Namespace) -> int:
@@ -229,6 +240,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--into", default="build/wheels", help="where archives go")
     parser.add_argument("--no-compile", action="store_true", help="write no compiled files: the system does it")
     given = parser.parse_args(words)
+    os.umask(0o022)  # others are to use what root installs
     if given.verb in ("wheel", "dist"):
         os.makedirs(given.into, exist_ok=True)
         say(build_wheel(given.into))

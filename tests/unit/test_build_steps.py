@@ -151,6 +151,36 @@ def test_uninstall_leaves_what_others_put_there(tmp_path: Path) -> None:
     assert not install.Installation(str(tmp_path / "stage"), "/opt/x").remove(), "there is no list any more"
 
 
+def test_uninstall_leaves_directories_that_were_there(tmp_path: Path) -> None:
+    """As /usr/local/bin and share/man, to which Debian's /usr/local/man is a link, and which Debian has empty."""
+    (tmp_path / "stage/opt/x/bin").mkdir(parents=True)
+    (tmp_path / "stage/opt/x/share/man").mkdir(parents=True)
+    for _ in range(2):  # the second time in the place of the first
+        made = installed(tmp_path)
+        made.remove()
+        for name in ("bin/pyoci", "share/man/man8/pyoci.8", "lib/pyoci/a.py"):
+            made.put(tmp_path / "file", name)
+        made.write_list()
+    (tmp_path / "stage/opt/x/share/man/man8/other.8").touch()
+    made = installed(tmp_path)
+    made.remove()
+    assert made.made == ["share/man/man8/"]  # ours still, when others have left it
+    found = sorted(str(path.relative_to(tmp_path / "stage/opt/x")) for path in (tmp_path / "stage/opt/x").rglob("*"))
+    assert found == ["bin", "share", "share/man", "share/man/man8", "share/man/man8/other.8"]
+
+
+def test_uninstall_leaves_what_python_compiled_for_others(tmp_path: Path) -> None:
+    """Below a prefix of our name, too."""
+    made = install.Installation(str(tmp_path / "stage"), "/opt/pyoci")
+    (tmp_path / "file").touch()
+    made.put(tmp_path / "file", "bin/pyoci")
+    made.write_list()
+    theirs = tmp_path / "stage/opt/pyoci/bin/__pycache__/other.pyc"
+    theirs.parent.mkdir()
+    theirs.touch()
+    assert made.remove() and theirs.exists()
+
+
 def test_uninstall_removes_what_python_compiled_since(tmp_path: Path) -> None:
     made = installed(tmp_path)
     made.put(tmp_path / "file", "lib/pyoci/room/a.py")
