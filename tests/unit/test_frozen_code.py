@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import math
+import mmap
 import runpy
 import shutil
 import subprocess
@@ -166,6 +167,19 @@ def test_all_of_pyoci(tmp_path: Path) -> None:
         for one, other in pairs(mine, theirs):
             assert not different(one, other), (other.co_filename, other.co_name)
             assert kinds(one.co_consts) == kinds(other.co_consts), (other.co_filename, other.co_name)
+
+
+def test_whole_pages_are_given_back() -> None:
+    """The first and the last object share no page with others: of an instruction that lay across, one half would be as
+    the file has it, the other as the interpreter has learned it, say "by the pointer that follows", and no pointer."""
+    program = HOME / "pyoci" / "programs" / "interpreter"
+    if not program.exists() or not shutil.which("readelf"):
+        pytest.skip("no program of our own, or no readelf")
+    said = subprocess.run(["readelf", "-SW", program], check=True, capture_output=True, text=True).stdout
+    sections = [line.partition("]")[2].split() for line in said.splitlines()]
+    (found,) = [words for words in sections if words[:1] == ["pyoci_frozen"]]
+    address, size = int(found[2], 16), int(found[4], 16)
+    assert (address % mmap.PAGESIZE, size % mmap.PAGESIZE) == (0, 0)
 
 
 def test_what_has_no_place_is_said() -> None:
