@@ -40,6 +40,8 @@ def _pids() -> Iterator[int]:
 
 def _about(pid: int) -> dict[str, Any] | None:
     try:
+        if _owner(pid) != os.geteuid():
+            return None  # anybody may call a process so, and would have us connect to a socket of theirs
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         address = _address(pid)
         is_template = Path(f"/proc/{pid}/comm").read_text().strip() == TEMPLATE
@@ -57,6 +59,12 @@ def _about(pid: int) -> dict[str, Any] | None:
     return found
 
 
+def _owner(pid: int) -> int:
+    """The user that it acts as; its directory in /proc is root's."""
+    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("Uid:")]
+    return int(line.split()[2])
+
+
 def _memory(pid: int) -> tuple[int, str]:
     """Its share of what it has in common with others counted in parts, where the kernel tells (proc_pid_smaps(5))."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -72,7 +80,7 @@ def _address(pid: int) -> str:
         words = line.split()
         is_listening = len(words) > 7 and int(words[3], 16) & 0x10000  # __SO_ACCEPTCON
         # Others are those of containers that wait for their start
-        if is_listening and f"socket:[{words[6]}]" in sockets and words[7].startswith(f"{SOCKETS}/"):
+        if is_listening and f"socket:[{words[6]}]" in sockets and words[7].rpartition("/")[0] == SOCKETS:
             return words[7]
     return ""
 

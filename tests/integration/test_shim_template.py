@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +126,15 @@ def test_a_caller_that_is_not_like_it_starts_its_own(shim: Shim, forks: Template
     assert parent(alone) not in before
     wait_until(lambda: len(forks.pids()) == 2)  # and leaves one behind that is like it
     wait_until(lambda: parent(shim_of(shim, f"d{time.monotonic_ns()}", prefix=prefix)) in forks.pids() - before)
+
+
+def test_one_that_was_changed_makes_no_shims(shim: Shim, forks: Template) -> None:
+    """They would have its limits."""
+    (template,) = forks.pids()
+    resource.prlimit(template, resource.RLIMIT_NOFILE, (900, 900))
+    alone = shim_of(shim, "c")
+    assert parent(alone) != template
+    assert resource.prlimit(alone, resource.RLIMIT_NOFILE) == resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def test_other_namespaces_have_another(shim: Shim, forks: Template) -> None:
@@ -265,6 +276,32 @@ def test_a_shim_that_does_not_answer(shim: Shim) -> None:
     os.kill(pid, signal.SIGSTOP)
     assert entry(pid)["problem"] == "no answer: timed out"
     os.kill(pid, signal.SIGKILL)
+
+
+STRANGER = """
+import os, socket, sys, time
+from pyoci.containerd.process import rename
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+rename("containerd-shim", "containerd-shim-pyoci-v1 -id x")
+os.setuid(int(sys.argv[2]))
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize(("uid", "problem"), [(65534, None), (0, "no socket")])
+def test_a_stranger_of_the_name(uid: int, problem: "str | None", tmp_path: Path, shim: Shim) -> None:
+    """Another user is not seen, and nobody connects to a socket that lies elsewhere, say in a container."""
+    shim_of(shim, "c")  # then the directory is there
+    path = f"/run/containerd/s/../../..{tmp_path}/x"
+    words = [sys.executable, "-c", STRANGER, path, str(uid)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as stranger:
+        assert stranger.stdout is not None and stranger.stdout.readline() == b"ready\n"
+        found = [one.get("problem") for one in json.loads(listed("--format", "json")) if one["pid"] == stranger.pid]
+        stranger.kill()
+    assert found == ([] if problem is None else [problem])
 
 
 def test_another_word_than_list() -> None:
