@@ -2,6 +2,7 @@
 
 from pyoci.cgroups.compile import check_room
 from pyoci.cgroups.host import UNIFIED, read_value
+from pyoci.cgroups.settings import PARTITION
 from pyoci.fileio import read_file
 from pyoci.plan import ops
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pyoci.cgroups.v1 import Manager as ManagerV1
     from pyoci.cgroups.v2 import Manager as ManagerV2
     from pyoci.plan.ops import RuntimeStep
+
+
+_ONE_WORD = ("memory.oom_control", PARTITION)  # of what they show, the one to write
 
 
 class Change:
@@ -40,8 +44,11 @@ class Change:
         return [*self.before, *self.limits, *self.between, *again, *self.rules, *self.after]
 
 
-def for_v1(manager: "ManagerV1", resources: "dict[str, Any]") -> "Change":
-    """The change on v1. Absent and null properties stay; device rules, if there are any, replace the former ones."""
+def for_v1(manager: "ManagerV1", resources: "dict[str, Any]", old: "dict[str, Any]") -> "Change":
+    """The change on v1. Absent and null properties stay; device rules, if there are any, replace the former ones.
+
+    old: the resources so far
+    """
     from pyoci.cgroups.limits_v1 import Limits
 
     layout = manager.host.layout()
@@ -51,8 +58,13 @@ def for_v1(manager: "ManagerV1", resources: "dict[str, Any]") -> "Change":
     limits = Limits(manager.host, bases, resources, "")
     if "memory" in manager.paths:
         _check_room(resources, manager.paths["memory"] + "/memory.usage_in_bytes")
-    rules = limits.rule_steps(manager.paths, True) if resources.get("devices") else []
-    return _complete(Change(limits.steps(manager.paths), rules, limits.warnings), manager)
+    if not resources.get("devices"):
+        return _complete(Change(limits.steps(manager.paths), [], limits.warnings), manager)
+    rules = limits.rule_steps(manager.paths, True)
+    change = _complete(Change(limits.steps(manager.paths), rules, limits.warnings), manager)
+    if rules:  # many writes, of which any can be refused
+        change.undo += limits.steps_back(manager.paths["devices"], old)
+    return change
 
 
 def for_v2(manager: "ManagerV2", resources: "dict[str, Any]") -> "Change":
@@ -111,12 +123,15 @@ def _back(where: str, path: str, choices: "tuple[str, ...]", controller: str) ->
 
 def former(text: str, file: str, new: str) -> str:
     """What to write to a file to get back what it holds now, as far as writing `new` would change it."""
-    device, space, _ = new.partition(" ")
-    if not space or ":" not in device:
-        return text.strip()
-    for line in text.splitlines():
-        if line.startswith(device + " "):
+    if file in _ONE_WORD:
+        return text.removeprefix("oom_kill_disable").split()[0]
+    lines = text.strip().splitlines() or [""]
+    name, space, _ = new.partition(" ")
+    for line in lines if space else ():
+        if line.startswith(name + " "):
             return line
+    if not space or ":" not in name:
+        return lines[0]  # before the lines of single devices is that of all others
     if file == "io.max":
-        return f"{device} rbps=max wbps=max riops=max wiops=max"
-    return f"{device} {'default' if 'weight' in file else '0'}"
+        return f"{name} rbps=max wbps=max riops=max wiops=max"
+    return f"{name} {'default' if 'weight' in file else '0'}"

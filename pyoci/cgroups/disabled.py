@@ -84,7 +84,7 @@ class Manager:
         """Refused: nothing counts its processes apart from others."""
         self._refuse("read statistics")
 
-    def change(self, resources: "dict[str, Any]") -> "NoReturn":
+    def change(self, resources: "dict[str, Any]", old: "dict[str, Any]") -> "NoReturn":
         """Refused."""
         self._refuse("update")
 

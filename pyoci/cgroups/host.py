@@ -148,8 +148,9 @@ class Host:
         posix.rmdir(path, dir_fd=dir_fd)
 
     def put(self, fd: int, value: str) -> None:
-        """One write(2) of the whole value, as cgroupfs wants it: what it does not take whole it refuses."""
-        posix.write(fd, value.encode("utf-8", "surrogateescape"))
+        """One write(2) of the whole value, as cgroupfs wants it: what it does not take whole it refuses. A write of
+        nothing at all would not reach it."""
+        posix.write(fd, value.encode("utf-8", "surrogateescape") or b"\n")
 
     def write(self, dir_fd: "Optional[int]", name: str, value: str) -> None:
         """Puts a value in one file of a cgroup. The file must exist."""

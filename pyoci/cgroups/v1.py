@@ -311,11 +311,11 @@ class Manager:
 
         return collect(self.paths)
 
-    def change(self, resources: "dict[str, Any]") -> "Change":
-        """What gives it new limits; absent and null properties stay."""
+    def change(self, resources: "dict[str, Any]", old: "dict[str, Any]") -> "Change":
+        """What gives it new limits; absent and null properties stay. old: the resources so far."""
         from pyoci.cgroups.change import for_v1
 
-        return for_v1(self, resources)
+        return for_v1(self, resources, old)
 
     def with_quota_and_period(self, resources: "dict[str, Any]") -> "dict[str, Any]":
         """The same, with the half of quota and period that is not given as it is now: for systemd, which wants both."""

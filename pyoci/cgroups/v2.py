@@ -234,8 +234,8 @@ class Manager:
 
         return collect(self.path)
 
-    def change(self, resources: "dict[str, Any]") -> "Change":
-        """What gives it new limits; absent and null properties stay."""
+    def change(self, resources: "dict[str, Any]", old: "dict[str, Any]") -> "Change":
+        """What gives it new limits; absent and null properties stay. old: the resources so far."""
         from pyoci.cgroups.change import for_v2
 
         return for_v2(self, resources)

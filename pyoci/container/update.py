@@ -3,6 +3,7 @@
 The latter is kept in state.json meanwhile: what a killed command has left is put back by the next `update`.
 """
 
+from pyoci.cgroups.settings import Section
 from pyoci.container.memory import limits_memory, watching
 from pyoci.container.perform import Work, perform
 from pyoci.errors import Error
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 # Of the steps that put back: the name in state.json, and the types of the fields
 _BACK: "dict[str, tuple[Any, tuple[type, ...]]]" = {
     "limit": (ops.LIMIT, (str, list, str, int)),
+    "device_rules": (ops.DEVICE_RULES, (str, list)),
     "limit_again": (ops.LIMIT_AGAIN, ()),
     "thaw": (ops.THAW, ()),
     "schemata": (ops.SCHEMATA, (str, str, list)),
     "keep_config": (ops.KEEP_CONFIG, (str, object)),
 }
 _NAMES = {operation: name for name, (operation, _) in _BACK.items()}
+_OBJECTS = ("memory", "cpu", "pids", "blockIO", "network", "rdma", "unified")  # of linux.resources
 _KEY = "changing"  # of state.json
 
 
@@ -66,12 +69,14 @@ def _refuse_stopped(entry: "Entry") -> None:
 def _compile(
     entry: "Entry", manager: "Manager", resources: "dict[str, Any]"
 ) -> "tuple[list[RuntimeStep], list[RuntimeStep], list[str]]":
-    config = entry.config()
+    config, section = entry.config(), Section(resources, "")
+    for name in _OBJECTS:
+        section.section(name)
     if resources.get("pids"):
         from pyoci.cgroups.convert import by_version
 
         resources = by_version(config, resources, None)
-    change = manager.change(resources)
+    change = manager.change(resources, (config.get("linux") or {}).get("resources") or {})
     steps = change.steps()
     _keep(steps, change.undo, config, "resources", resources)
     return steps, change.undo, change.warnings
@@ -152,12 +157,12 @@ def _is_step(step: "Any") -> bool:
         return False
     if not all(isinstance(field, kind) for field, kind in zip(fields, types)):
         return False
-    if name != "limit":
+    if name not in ("limit", "device_rules"):
         return True
     texts = fields[1]
     if len(texts) != 2 or not all(type(text) is str and "\0" not in text for text in (fields[0], *texts)):
         return False
-    return "/" not in texts[0]
+    return texts[0] in ("devices.allow", "devices.deny") if name == "device_rules" else "/" not in texts[0]
 
 
 def merged(old: "dict[str, Any]", new: "dict[str, Any]") -> "dict[str, Any]":

@@ -363,6 +363,50 @@ def test_an_update_that_is_refused_changes_nothing(box: Box, flags: "list[str]",
     assert kept["pids"] == {"limit": 50}
 
 
+def refused_resources(driven: Driven, resources: "dict[str, object]") -> str:
+    path = driven.box.path / "resources.json"
+    path.write_text(json.dumps(resources))
+    done = driven.box.call("update", "--resources", str(path), "c")
+    assert done.status == 1, done
+    return str(done.err)
+
+
+@pytest.mark.parametrize("section", ["pids", "memory", "cpu", "unified", "rdma"])
+@pytest.mark.parametrize("value", [5, []], ids=repr)
+def test_what_is_no_object_in_resources_is_named(box: Box, section: str, value: object) -> None:
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle().args(*SLEEP))
+    assert f"{section}: must be an object, not {value!r}" in refused_resources(driven, {section: value})
+
+
+@pytest.mark.skipif(V2, reason="on v2 the rules are one program, which is replaced whole")
+def test_device_rules_of_a_refused_update_are_put_back(box: Box) -> None:
+    """They are many writes: the kernel takes the first, and refuses the second."""
+    driven = Driven(box, "cgroupfs")
+    mine: "dict[str, object]" = {"allow": True, "type": "c", "major": 7, "access": "rw"}
+    driven.start(driven.bundle(devices=[{"allow": False, "access": "rwm"}, {**mine, "minor": 1}]).args(*SLEEP), "above")
+    top = driven.place("devices.list", "above").parent
+    bundle = driven.bundle(devices=[{"allow": False, "access": "rwm"}])
+    bundle.linux["cgroupsPath"] = f"/{top.name}/below"
+    driven.start(bundle.args(*SLEEP))
+    before = sorted(driven.read("devices.list").splitlines())
+    wanted = [{"allow": False, "access": "rwm"}, {**mine, "minor": 1}, {**mine, "minor": 2}]
+    assert "devices[2]: write 'c 7:2 rw' to devices.allow" in refused_resources(driven, {"devices": wanted})
+    assert sorted(driven.read("devices.list").splitlines()) == before
+    box.ok("delete", "--force", "c")
+
+
+@pytest.mark.skipif(V2, reason="v2 has no such file")
+def test_the_oom_killer_of_a_refused_update_is_put_back(box: Box) -> None:
+    """Its file shows more than may be written to it."""
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle().args(*SLEEP))
+    missing = [{"major": 250, "minor": 99, "rate": 1000}]
+    wanted = {"memory": {"disableOOMKiller": True}, "blockIO": {"throttleReadBpsDevice": missing}}
+    assert "ENODEV" in refused_resources(driven, wanted)
+    assert "oom_kill_disable 0" in driven.read("memory.oom_control")
+
+
 def test_update_of_a_stopped_container(box: Box) -> None:
     box.made_container(box.bundle().args("true"), "c")
     box.ok("start", "c")

@@ -58,7 +58,7 @@ class Cgroups:
 
     def update(self, resources: "dict[str, Any]") -> None:
         """What update does to cgroups, and what takes it back when it fails."""
-        change = self.manager.change(resources)
+        change = self.manager.change(resources, {})
         self.work.refused = []
         try:
             perform(change.steps(), self.work)

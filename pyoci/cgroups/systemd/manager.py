@@ -266,13 +266,13 @@ class Manager:
         if places or self.inner.VERSION == 1 or self._is_slice():
             self.inner.join(pid, places)
 
-    def change(self, resources: "dict[str, Any]") -> "Change":
+    def change(self, resources: "dict[str, Any]", old: "dict[str, Any]") -> "Change":
         """Files first: what the kernel refuses, systemd must not remember; what systemd refuses is put back. systemd
         writes files as well, rounded, so they are written again. On v1 it denies all devices for a moment: the
         container is stopped meanwhile."""
         from pyoci.plan import ops
 
-        change = self.inner.change(resources)
+        change = self.inner.change(resources, old)
         bus = self._bus()
         try:
             found = self._resource_properties(self.inner.with_quota_and_period(resources), "", [], bus)

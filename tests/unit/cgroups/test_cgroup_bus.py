@@ -345,7 +345,7 @@ def test_a_property_that_is_no_file_is_told_to_systemd(scope):
     manager, machine, _ = scope()
     with open(f"{machine.proc}/devices", "w") as file:
         file.write("Character devices:\n136 pts\n\nBlock devices:\n")
-    change = manager.change({"devices": [{"allow": True, "type": "c", "major": 136, "minor": 1, "access": "r"}]})
+    change = manager.change({"devices": [{"allow": True, "type": "c", "major": 136, "minor": 1, "access": "r"}]}, {})
     assert [operation for operation, _, _ in change.steps()] == [ops.CHANGE_UNIT, ops.DEVICE_PROGRAM]
 
 

@@ -11,6 +11,8 @@ from fake_cgroups import V1_FILES
 
 from pyoci.cgroups import host as host_module
 from pyoci.cgroups import limits_v2, subpath, tree
+from pyoci.cgroups.change import former
+from pyoci.cgroups.host import Host
 from pyoci.errors import Error
 from tests.support import made_cgroups
 
@@ -877,3 +879,34 @@ class Refusing(dict):
 
     def pop(self, key, default):
         return self.get(key, default)
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "new", "old"),
+    [
+        ("default 100\n8:16 200\n", "io.weight", "default 300", "default 100"),
+        ("default 100\n8:16 200\n", "io.bfq.weight", "300", "default 100"),
+        ("default 100\n8:16 200\n", "io.weight", "8:16 300", "8:16 200"),
+        ("default 100\n", "io.weight", "8:16 300", "8:16 default"),
+        ("8:0 rbps=1 wbps=max\n", "io.max", "8:0 rbps=5", "8:0 rbps=1 wbps=max"),
+        ("", "io.max", "8:0 rbps=5", "8:0 rbps=max wbps=max riops=max wiops=max"),
+        ("", "blkio.throttle.read_bps_device", "8:0 5", "8:0 0"),
+        ("a hca_handle=2\nb hca_handle=max\n", "rdma.max", "b hca_handle=5", "b hca_handle=max"),
+        ("lo 0\neth0 5\n", "net_prio.ifpriomap", "eth0 7", "eth0 5"),
+        ("oom_kill_disable 1\nunder_oom 0\noom_kill 0\n", "memory.oom_control", "0", "1"),
+        ("root invalid (Parent is not a partition root)\n", "cpuset.cpus.partition", "member", "root"),
+        ("max 100000\n", "cpu.max", "5000 50000", "max 100000"),
+        ("\n", "cpuset.cpus", "0", ""),
+    ],
+)  # fmt: skip
+def test_what_puts_a_limit_back(text, file, new, old):
+    """Files of many lines take one at a time, and some show more than they take."""
+    assert former(text, file, new) == old
+
+
+def test_a_value_of_nothing_reaches_the_kernel(tmp_path):
+    """cpuset.cpus of v2 is emptied so; a write of no bytes the kernel would not see."""
+    file = tmp_path / "cpuset.cpus"
+    file.touch()
+    Host().write(None, str(file), "")
+    assert file.read_text() == "\n"

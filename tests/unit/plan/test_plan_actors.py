@@ -367,6 +367,9 @@ CHANGING: "list[Any]" = [
     ["limit", "", ["/c\0", ["a", "5"], "", 2]],
     ["limit", "", ["/c", ["a\0", "5"], "", 2]],
     ["limit", 5, ["/c", ["a", "5"], "", 2]],
+    ["device_rules", "", ["/c", ["devices.allow", "a", "devices.deny"]]],
+    ["device_rules", "", ["/c", ["../../x", "a"]]],
+    ["device_rules", "", ["/c", "devices.allow a"]],
     ["keep_config", "", [5, None]],
 ]
 
