@@ -14,6 +14,7 @@ import select
 
 from pyoci.containerd import process, sockets
 from pyoci.containerd.rehearsal import rehearse
+from pyoci.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,12 +62,21 @@ def wanted() -> str:
 
 
 def leave_behind(path: str, start: "Begin") -> None:
-    """Forks the template, unless somebody has been quicker. start: what its forks do."""
+    """Forks the template, unless somebody has been quicker. start: what its forks do. Where none can be had all goes
+    on: a shim was just started, and serves."""
     directory, _, name = path.rpartition("/")
-    listener = sockets.listen(directory, name)
+    try:
+        listener = sockets.listen(directory, name)
+    except Error:
+        return
     if listener < 0:
         return
-    if posix.fork():
+    try:
+        pid = posix.fork()
+    except OSError:
+        pid = -1
+        posix.unlink(path)
+    if pid:
         posix.close(listener)
         return
     status = 1

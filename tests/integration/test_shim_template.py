@@ -215,6 +215,19 @@ def test_it_ends_when_nobody_needs_it(shim: Shim, monkeypatch: pytest.MonkeyPatc
     assert not os.path.exists(path)
 
 
+@pytest.mark.parametrize("lacking", ["fork", "umask"])
+def test_a_start_does_not_fail_for_want_of_it(lacking: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its shim serves already."""
+
+    def refuse(*_: object) -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    os.chmod(tmp_path, 0o700)
+    monkeypatch.setattr(template_module.posix, lacking, refuse)
+    template_module.leave_behind(f"{tmp_path}/pyoci-template", lambda words, tell: None)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_start_is_heard_once(shim: Shim) -> None:
     """Two starts of one group at once have one shim."""
     bundle = shim.bundle("true")
