@@ -274,7 +274,7 @@ static size_t put_request(char *to, size_t room, char **words)
     for (int part = 0; part < 2; part++, words = environ) {
         for (; *words; words++) {
             size_t length = strlen(*words) + 1;
-            if (length == 1 || length >= room - used)
+            if (length == 1 || length + 2 > room - used) /* the two that end the lists */
                 return 0;
             memcpy(to + used, *words, length);
             used += length;

@@ -152,6 +152,25 @@ def test_another_interpreter_first_in_path(box: Box) -> None:
     assert not canary.exists()
 
 
+@covers("P5")
+def test_a_request_that_just_fits(tmp_path: Path) -> None:
+    """The words of a start are copied for the template (launcher.c), however long they are."""
+    tree, program = tmp_path / "tree", tmp_path / "launcher"
+    (tree / "pyoci/programs").mkdir(parents=True)
+    (tree / "pyoci/programs/interpreter").write_text("")
+    places = {"PYTHON": "/no", "PACKAGES": "/no", "IN_TREE": tree}
+    macros = [f'-DPYOCI_{name}="{value}"' for name, value in places.items()]
+    source = Path(__file__).parents[2] / "csrc/start/launcher.c"
+    built = ["cc", "-D_GNU_SOURCE", "-fsanitize=address", "-o", str(program), *macros, str(source)]
+    if subprocess.run(built, stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("no compiler with its sanitizer of addresses")
+    for size in range(65536 - 24, 65536 - 4):
+        words = ["containerd-shim-pyoci-v1", "-id", "x" * size, "start"]
+        done = subprocess.run(words, executable=program, env={}, capture_output=True, check=False)
+        assert b"AddressSanitizer" not in done.stderr, done.stderr.decode()
+        assert b"cannot start the interpreter /no" in done.stderr
+
+
 @covers("P5", "D11")
 def test_what_the_launcher_starts(box: Box) -> None:
     """Our own program by its whole path, in a clean environment; it finds no library but where the system has its own,
