@@ -64,10 +64,14 @@ def _open_or_none(path: str) -> int:
 def _eventfd_for(path: str) -> int:
     control = posix.open(path + "/memory.oom_control", posix.O_RDONLY)
     try:
-        fd = posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)
         target = posix.open(path + "/cgroup.event_control", posix.O_WRONLY)
         try:
-            posix.write(target, f"{fd} {control}".encode())
+            fd = posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)
+            try:
+                posix.write(target, f"{fd} {control}".encode())
+            except BaseException:
+                posix.close(fd)
+                raise
         finally:
             posix.close(target)
     finally:
