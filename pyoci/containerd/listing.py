@@ -18,6 +18,7 @@ from pyoci.containerd.ttrpc import REQUEST, Frames, frame
 
 _PROGRAM = b"containerd-shim-pyoci-v1"
 _PATIENCE = 2.0  # seconds for an answer: a shim's own thread never does what may take long
+_LISTENING = "00010000"  # __SO_ACCEPTCON
 _STATUS = ("creating", "created", "running", "stopped", "paused")
 
 
@@ -42,9 +43,9 @@ def _about(pid: int) -> dict[str, Any] | None:
     try:
         if _owner(pid) != os.geteuid():
             return None  # anybody may call a process so, and would have us connect to a socket of theirs
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _read(pid, "stat").rpartition(")")[2].split()
         address = _address(pid)
-        is_template = Path(f"/proc/{pid}/comm").read_text().strip() == TEMPLATE
+        is_template = _read(pid, "comm").strip() == TEMPLATE
         memory, measure = _memory(pid)
     except OSError:
         return None  # it has ended, or is another user's
@@ -61,24 +62,29 @@ def _about(pid: int) -> dict[str, Any] | None:
 
 def _owner(pid: int) -> int:
     """The user that it acts as; its directory in /proc is root's."""
-    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("Uid:")]
+    (line,) = [one for one in _read(pid, "status").split("\n") if one.startswith("Uid:")]
     return int(line.split()[2])
+
+
+def _read(pid: int, name: str) -> str:
+    """A file of /proc; names in it have whatever bytes somebody has chosen."""
+    return Path("/proc", str(pid), name).read_text("utf-8", "surrogateescape")
 
 
 def _memory(pid: int) -> tuple[int, str]:
     """Its share of what it has in common with others counted in parts, where the kernel tells (proc_pid_smaps(5))."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+    for line in _read(pid, "smaps_rollup").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) << 10, "pss"
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"), "rss"
+    return int(_read(pid, "statm").split()[1]) * os.sysconf("SC_PAGE_SIZE"), "rss"
 
 
 def _address(pid: int) -> str:
     """The path of the socket that it listens on."""
     sockets = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-    for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]:
+    for line in _read(pid, "net/unix").split("\n")[1:]:
         words = line.split()
-        is_listening = len(words) > 7 and int(words[3], 16) & 0x10000  # __SO_ACCEPTCON
+        is_listening = len(words) > 7 and words[3] == _LISTENING
         # Others are those of containers that wait for their start
         if is_listening and f"socket:[{words[6]}]" in sockets and words[7].rpartition("/")[0] == SOCKETS:
             return words[7]
@@ -97,10 +103,10 @@ def _ask(address: str) -> dict[str, Any]:
             if not data:
                 raise OSError("it has closed the connection")
             for _, _, _, body in frames.feed(data):
-                return _read(decode(messages.RESPONSE, body or b""))
+                return _answered(decode(messages.RESPONSE, body or b""))
 
 
-def _read(response: dict[str, Any]) -> dict[str, Any]:
+def _answered(response: dict[str, Any]) -> dict[str, Any]:
     if response["status"] and response["status"]["code"]:
         raise OSError(response["status"]["message"])  # another version's
     found = decode(messages.SHIM_STATUS, response["payload"])

@@ -317,6 +317,15 @@ def test_a_stranger_of_the_name(uid: int, problem: "str | None", tmp_path: Path,
     assert found == ([] if problem is None else [problem])
 
 
+def test_sockets_of_any_name(shim: Shim) -> None:
+    """The kernel's list has the names as they are, which anybody may choose."""
+    pid = shim_of(shim, "c")
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        one.bind(b"\0pyoci-\xff")
+        other.bind(b"\0pyoci-x\n1 2 3 no number 6 7 8")
+        assert entry(pid)["namespace"] == shim.namespace
+
+
 def test_another_word_than_list() -> None:
     done = subprocess.run([PYOCI, "shim", "kill"], capture_output=True, check=False)
     assert done.returncode == 1
