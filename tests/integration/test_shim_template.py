@@ -289,6 +289,7 @@ def test_a_shim_that_does_not_answer(shim: Shim) -> None:
     os.kill(pid, signal.SIGSTOP)
     assert entry(pid)["problem"] == "no answer: timed out"
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 STRANGER = """
