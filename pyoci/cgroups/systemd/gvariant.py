@@ -32,6 +32,7 @@ _RANGES = {
     "x": (-(2**63), 2**63),
     "t": (0, 2**64),
 }
+_DEEPEST = 64  # D-Bus: 32 arrays and 32 structs
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 
 
@@ -50,6 +51,7 @@ class _Reader:
         self.text = text
         self.location = location
         self.at = 0
+        self.depth = 0
 
     def refuse(self, why: str) -> None:
         raise Error(f"{self.text!r} is not a value in GVariant's text format: {why}", location=self.location)
@@ -72,7 +74,15 @@ class _Reader:
         return self.text[start : self.at]
 
     def value(self, wanted: str) -> "tuple[str, Any]":
-        """One value, of a type if one is wanted."""
+        """One value, of a type if one is wanted. What D-Bus allows to nest is less than Python's own limit."""
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self.refuse("it nests too deep")
+        found = self._value(wanted)
+        self.depth -= 1
+        return found
+
+    def _value(self, wanted: str) -> "tuple[str, Any]":
         first = self.peek()
         if first == "@":
             self.at += 1

@@ -69,7 +69,7 @@ class Library:
         elif kind in _TEXTS:
             check(call.sd_bus_message_append_basic(message, kind.encode(), self._text(value)))
         elif kind in _C_TYPES:
-            check(call.sd_bus_message_append_basic(message, kind.encode(), self.ffi.new(_C_TYPES[kind], value)))
+            check(call.sd_bus_message_append_basic(message, kind.encode(), self._number(kind, value)))
         else:
             self._append_container(message, kind, value)
 
@@ -87,8 +87,17 @@ class Library:
             self.append(message, contents, value if letter == b"r" else (value,))
         check(self.call.sd_bus_message_close_container(message))
 
+    def _number(self, kind: str, value: "Any") -> "Any":
+        try:
+            return self.ffi.new(_C_TYPES[kind], value)
+        except OverflowError:
+            raise OSError(errno.ERANGE, "") from None
+
     def _text(self, value: str) -> "Any":
-        text = value.encode("utf-8", "surrogateescape")
+        try:
+            text = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise OSError(errno.EINVAL, "") from None
         if b"\0" in text:
             raise OSError(errno.EINVAL, "")  # D-Bus has no such strings, and C would see the first half of it
         return self.ffi.new("char[]", text)

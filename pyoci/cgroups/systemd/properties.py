@@ -191,7 +191,7 @@ def from_annotations(annotations: "dict[str, str]") -> "list[tuple[str, tuple[st
             raise Error(f"invalid name of a systemd property: {name!r}", location=location)
         signature, value = gvariant.parse(text, location)
         if name.endswith("Sec") and not name.endswith("USec"):
-            if signature not in "ynqiuxtd" or value < 0:
+            if signature not in "ynqiuxtd" or not 0 <= value < INFINITY / 1_000_000:
                 raise Error(f"{text!r} is not a number of seconds", location=location)
             name, signature, value = name[:-3] + "USec", "t", int(value * 1_000_000)
         found.append((name, (signature, value)))

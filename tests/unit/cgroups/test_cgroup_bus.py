@@ -177,6 +177,16 @@ def test_what_d_bus_has_no_words_for_is_refused(systemd, signature, value):
     connection.close()
 
 
+@pytest.mark.parametrize(("signature", "value"), [("t", 2**64), ("t", -1), ("u", 2**32), ("y", 256), ("s", "\ud800")])
+def test_what_c_cannot_hold_is_refused(systemd, signature, value):
+    fake = systemd()
+    connection = bus.Bus((fake.path,))
+    with pytest.raises(Error, match=r"call systemd's Set: .*\(E(RANGE|INVAL)\)"):
+        connection.manager("Set", f"sv{signature}", "name", (signature, value), value)
+    assert fake.named("Set") == []
+    connection.close()
+
+
 def test_the_private_socket_comes_first(systemd):
     """A bus would be another process in between."""
     fake, other = systemd(), systemd("other")

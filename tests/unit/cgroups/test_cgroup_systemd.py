@@ -173,7 +173,7 @@ def test_values_of_annotations(text, value):
 @pytest.mark.parametrize(
     "text",
     ["", "'open", "5 6", "uint32 -1", "byte 256", "[]", "[1, 'a']", "[1 2]", "frob 5", "@as", "9999999999", "'a", "(1",
-     "@(ss) ('a',)", "string 5", "boolean 'x'", "'\\uZZZZ'"],
+     "@(ss) ('a',)", "string 5", "boolean 'x'", "'\\uZZZZ'", "[" * 5000, "@u " * 5000 + "1", "(" * 200 + "1"],
 )  # fmt: skip
 def test_texts_that_are_no_value(text):
     with pytest.raises(Error, match="not a value in GVariant's text format"):
@@ -186,6 +186,10 @@ def test_no_text_brings_the_parser_down(text):
         gvariant.parse(text, "x")
     except Error:
         pass
+
+
+ENDLESS = ("double inf", "double nan", "double 1e400", "double 1.9e13", "uint64 18446744073710")
+FOREVER = [("StopSec", text) for text in ENDLESS]
 
 
 def test_annotations():
@@ -202,7 +206,8 @@ def test_annotations():
         "CollectMode": ("s", "inactive-or-failed"),
         "JobTimeoutUSec": ("t", 8),
     }
-    for key, text in (("X", "1"), ("Kill-Mode", "1"), ("KillMode", "x"), ("StopSec", "'a'"), ("StopSec", "-1")):
+    names = (("X", "1"), ("Kill-Mode", "1"), ("KillMode", "x"), ("StopSec", "'a'"), ("StopSec", "-1"))
+    for key, text in (*names, *FOREVER):
         with pytest.raises(Error) as caught:
             properties.from_annotations({f"org.systemd.property.{key}": text})
         assert caught.value.location == f"annotations[org.systemd.property.{key}]"
