@@ -68,7 +68,7 @@ def number(value: str, flag: str) -> int:
     digits = value[1:] if value[:1] == "-" else value
     if not (digits.isascii() and digits.isdigit()) or len(digits) > DIGITS:
         raise Error(f"invalid value {value!r}", location=flag, hint="a number is expected")
-    return int(value)
+    return _fitting(int(value), value, flag, 2**64)
 
 
 def text(value: str, flag: str) -> str:
@@ -81,6 +81,13 @@ def size(value: str, flag: str) -> int:
     found = -1 if value == "-1" else parse_size(value)
     if found is None:
         raise Error(f"invalid value {value!r}", location=flag, hint="a size is expected, such as 512m")
+    return _fitting(found, value, flag, 2**63)
+
+
+def _fitting(found: int, value: str, flag: str, bound: int) -> int:
+    """The kernel would count on from zero."""
+    if not -(2**63) <= found < bound:
+        raise Error(f"invalid value {value!r}", location=flag, hint=f"it is to be below {bound}")
     return found
 
 

@@ -101,7 +101,13 @@ def update_classes(entry: "Entry", schemas: "dict[str, str]") -> None:
 def _keep(
     steps: "list[RuntimeStep]", undo: "list[RuntimeStep]", config: "dict[str, Any]", name: str, new: "dict[str, Any]"
 ) -> None:
-    """Adds that an object of the kept config's `linux` gets the new values."""
+    """Adds that an object of the kept config's `linux` gets the new values.
+
+    Errors: Error for what config.json cannot hold: the next command would not read it.
+    """
+    from pyoci.json.document import dump, parse
+
+    parse(dump(new).encode("utf-8", "surrogatepass"), name=f"linux.{name}")
     old = (config.get("linux") or {}).get(name)
     steps.append(ops.keep_config(f"linux.{name}", name=name, value=merged(old or {}, new)))
     undo.append(ops.keep_config(f"linux.{name}", name=name, value=old))

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from cgroup_tools import ROOT, SYSTEMD, V2
 
+import pyoci
 from pyoci.cgroups.host import Host
+from pyoci.errors import Error
 from tests.support.box import Box
 from tests.support.bundle import Bundle
 from tests.support.command import PATIENCE, run
@@ -350,6 +352,10 @@ def test_update_from_json(driven: Driven, source: str) -> None:
         (["--cpu-share", "1"], "minimum allowed cpu-shares is 2"),
         (["--resources", "/nonexistent"], "--resources: read /nonexistent"),
         (["--pids-limit", "7", "--cpu-quota", "500"], "cpu.quota"),
+        (["--memory", "17179869185g"], "--memory: invalid value '17179869185g' (it is to be below"),  # 2^64 and a GiB
+        (["--memory", "8388608t"], "--memory: invalid value"),
+        (["--cpu-share", "18446744073709551616"], "--cpu-share: invalid value"),
+        (["--cpu-quota=-9223372036854775809"], "--cpu-quota: invalid value"),
     ],
 )
 def test_an_update_that_is_refused_changes_nothing(box: Box, flags: "list[str]", text: str) -> None:
@@ -377,6 +383,16 @@ def test_what_is_no_object_in_resources_is_named(box: Box, section: str, value: 
     driven = Driven(box, "cgroupfs")
     driven.start(driven.bundle().args(*SLEEP))
     assert f"{section}: must be an object, not {value!r}" in refused_resources(driven, {section: value})
+
+
+@pytest.mark.parametrize("value", [2**64, "\ud800"], ids=ascii)
+def test_what_the_kept_config_cannot_hold_is_refused(box: Box, value: object) -> None:
+    """Of a program, whose values no parser has seen: the next command could not read it."""
+    driven = Driven(box, "cgroupfs")
+    driven.start(driven.bundle().args(*SLEEP))
+    with pytest.raises(Error, match=r"^linux.resources: line 1, column "):
+        pyoci.Runtime(str(box.root)).update("c", {"of-tomorrow": value})
+    assert box.ok("exec", "c", "true")
 
 
 @pytest.mark.skipif(V2, reason="on v2 the rules are one program, which is replaced whole")
