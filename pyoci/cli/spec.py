@@ -146,7 +146,7 @@ def _bind(call: Call, text: str) -> Config:
 
 
 def _place(path: str, flag: str) -> str:
-    if path[:1] != "/" or path == "/":
+    if path[:1] != "/" or os.path.normpath("/" + path.lstrip("/")) == "/":
         raise Error(f"{path!r} is no absolute path of a place in the container", location=flag, kind="refused")
     return path
 

@@ -21,7 +21,7 @@ def bind(call: Call, text: str) -> tuple[str, tuple[str, str]]:
     """Reads SOURCE[:DESTINATION][:ro|:rw]: (source, (destination, mode)), the source made absolute. Raises Usage."""
     parts = text.split(":")
     mode = parts.pop() if len(parts) > 1 and parts[-1] in ("ro", "rw") else "ro"
-    if not 1 <= len(parts) <= 2:
+    if not 1 <= len(parts) <= 2 or not parts[0]:  # nothing is a variable that was not set, no wish for where we are
         raise _wrong(call, "bind", text)
     source = absolute(parts[0])
     return source, (parts[1] if len(parts) == 2 else source, mode)
