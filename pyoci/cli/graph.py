@@ -69,7 +69,7 @@ def _container(history: History, columns: int, height: int, look: Look) -> list[
     assert reading is not None
     processes = f"  {reading.pids()} processes" if reading.stats is not None else ""
     title = f"{reading.container}  {reading.status}{processes}"
-    cpu, memory = list(history.cpu)[-columns:], list(history.memory)[-columns:]
+    cpu, memory = list(history.cpu)[-columns:] if columns else [], list(history.memory)[-columns:] if columns else []
     cpu_top, memory_top = _round(max(cpu, default=0)), _power(max(memory, default=0))
     now = f"{cpu[-1]:.1f}" if cpu else "-"
     limit = reading.memory_limit() if reading.stats is not None else None
