@@ -23,11 +23,12 @@ class Change:
     """What an update does to cgroups.
 
     limits: the steps that set the limits; rules: those that set the device rules
-    before: what comes first of all; between: what comes after the limits, which are then set again; after: the end
+    before: what comes first of all; between: what comes after both, which are then set again; after: the end
+    whole:  set the device rules again, whatever there is by then; whole_back: the same with the former ones
     undo:   what takes back, from the last to the first
     """
 
-    __slots__ = ("after", "before", "between", "limits", "rules", "undo", "warnings")
+    __slots__ = ("after", "before", "between", "limits", "rules", "undo", "warnings", "whole", "whole_back")
 
     def __init__(self, limits: "list[RuntimeStep]", rules: "list[RuntimeStep]", warnings: "list[str]") -> None:
         self.limits = limits
@@ -36,12 +37,16 @@ class Change:
         self.before: "list[RuntimeStep]" = []
         self.between: "list[RuntimeStep]" = []
         self.after: "list[RuntimeStep]" = []
+        self.whole = rules
+        self.whole_back: "list[RuntimeStep]" = []
         self.undo: "list[RuntimeStep]" = []
 
     def steps(self) -> "list[RuntimeStep]":
         """All of it, in order."""
-        again = self.limits if self.between else []
-        return [*self.before, *self.limits, *self.between, *again, *self.rules, *self.after]
+        if not self.between:
+            return [*self.before, *self.limits, *self.rules, *self.after]
+        first = self.rules if self.whole is not self.rules else []
+        return [*self.before, *self.limits, *first, *self.between, *self.limits, *self.whole, *self.after]
 
 
 def for_v1(manager: "ManagerV1", resources: "dict[str, Any]", old: "dict[str, Any]") -> "Change":
@@ -63,7 +68,9 @@ def for_v1(manager: "ManagerV1", resources: "dict[str, Any]", old: "dict[str, An
     rules = limits.rule_steps(manager.paths, True)
     change = _complete(Change(limits.steps(manager.paths), rules, limits.warnings), manager)
     if rules:  # many writes, of which any can be refused
-        change.undo += limits.steps_back(manager.paths["devices"], old)
+        change.whole = limits.rule_steps(manager.paths)
+        back, change.whole_back = limits.steps_back(manager.paths["devices"], old)
+        change.undo += back
     return change
 
 

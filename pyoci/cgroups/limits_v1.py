@@ -102,16 +102,23 @@ class Limits:
             groups.setdefault(place, []).extend((other, devices.rule_text(key, access)))
         return [ops.device_rules(where, path=path, writes=tuple(writes)) for where, writes in groups.items()]
 
-    def steps_back(self, path: str, old: "dict[str, Any]") -> "list[RuntimeStep]":
-        """The steps that put back the device rules that the cgroup has now, be it from half way to the new ones.
+    def steps_back(self, path: str, old: "dict[str, Any]") -> "tuple[list[RuntimeStep], list[RuntimeStep]]":
+        """The steps that put back the device rules that the cgroup has now, from half way to the new ones; and those
+        that do from whatever there is by then.
 
         old: the resources so far: the kernel does not show what is denied to a container that may use all others
         """
         now = devices.state_from_list(read_value(path + "/devices.list"))
         if now.allow:
             now.exceptions = devices.state_with_defaults(devices.parse(old, "")).exceptions
-        writes = devices.transition(self._devices, now)
-        return [ops.device_rules(_DEVICES, path=path, writes=write) for write in reversed(writes)]
+        anything = devices.State()
+        anything.allow = True
+        part, whole = devices.transition(self._devices, now), devices.transition(anything, now)
+
+        def steps(writes: "list[tuple[str, str]]") -> "list[RuntimeStep]":
+            return [ops.device_rules(_DEVICES, path=path, writes=write) for write in reversed(writes)]
+
+        return steps(part), steps(whole)
 
     def _place(self, controller: str, paths: "dict[str, str]") -> str:
         return UNIFIED if controller in self._v2 and controller not in paths else controller

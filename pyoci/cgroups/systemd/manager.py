@@ -268,8 +268,8 @@ class Manager:
 
     def change(self, resources: "dict[str, Any]", old: "dict[str, Any]") -> "Change":
         """Files first: what the kernel refuses, systemd must not remember; what systemd refuses is put back. systemd
-        writes files as well, rounded, so they are written again. On v1 it denies all devices for a moment: the
-        container is stopped meanwhile."""
+        writes files as well, rounded, so they are written again. On v1 it denies all devices for a moment, or allows
+        them all: the container is stopped meanwhile, and its rules are written whole."""
         from pyoci.plan import ops
 
         change = self.inner.change(resources, old)
@@ -281,6 +281,8 @@ class Manager:
         if found:
             user = int(self.user)
             change.between = [ops.change_unit("linux.resources", unit=self.unit, user=user, properties=found)]
+            if change.whole_back:
+                change.undo = [step for step in change.undo if step[0] != ops.DEVICE_RULES] + change.whole_back
         if not self.host.is_v2() and resources.get("devices") and not self.frozen():
             change.before, change.after = [ops.freeze("linux.resources.devices")], [ops.thaw("linux.resources.devices")]
             change.undo.insert(0, ops.thaw("linux.resources.devices"))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from fake_bus import CLOSE, JOB, NAME, SILENCE, FakeBus, job_removed, refusal
 
+from pyoci.cgroups import load
 from pyoci.cgroups.systemd import bus, messages
 from pyoci.container.recovery import undo_of
 from pyoci.errors import Error
@@ -357,6 +358,27 @@ def test_a_property_that_is_no_file_is_told_to_systemd(scope):
         file.write("Character devices:\n136 pts\n\nBlock devices:\n")
     change = manager.change({"devices": [{"allow": True, "type": "c", "major": 136, "minor": 1, "access": "r"}]}, {})
     assert [operation for operation, _, _ in change.steps()] == [ops.CHANGE_UNIT, ops.DEVICE_PROGRAM]
+
+
+def test_device_rules_of_v1_are_whole_after_systemd_has_written_its_own(host, systemd, monkeypatch):
+    """It denies all devices or allows them all: what was to change before is not what is to change then."""
+    machine, fake = host(1), systemd()
+    monkeypatch.setattr(bus, "SYSTEM_SOCKETS", (fake.path,))
+    path = f"{machine.root}/devices/s.slice/c.scope"
+    os.makedirs(path)
+    with open(f"{path}/devices.list", "w") as file:
+        file.write("c 1:3 rwm\nc 7:1 rw\n")
+    record = {"driver": "systemd", "version": 1, "unit": "c.scope", "slice": "s.slice", "user": False}
+    manager = load({**record, "cgroup_paths": {"devices": path}}, machine)
+    monkeypatch.setattr(type(manager), "frozen", lambda self: True)
+    any_major = {"allow": True, "type": "c", "minor": 9, "access": "r"}  # systemd has no name for it, and allows all
+    change = manager.change({"devices": [{"allow": False, "access": "rwm"}, any_major]}, {})
+    steps = [step for step in change.steps() if step[0] in (ops.CHANGE_UNIT, ops.DEVICE_RULES)]
+    told = [step[0] for step in steps].index(ops.CHANGE_UNIT)
+    writes = [text for step in steps[told + 1 :] for text in step[2][1]]
+    assert told > 0 and writes[:2] == ["devices.deny", "a"] and {"c 1:3 rwm", "c *:9 r"} <= set(writes)
+    back = [step[2][1] for step in reversed(change.undo) if step[0] == ops.DEVICE_RULES]
+    assert back[0] == ("devices.deny", "a") and {text for _, text in back[1:]} == {"c 1:3 rwm", "c 7:1 rw"}
 
 
 def test_no_systemd_is_needed_where_nothing_is_left(scope, monkeypatch):
