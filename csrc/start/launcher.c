@@ -332,11 +332,15 @@ static int start_by_template(char **words)
     if (fd < 0)
         return -1;
     if (send_request(fd, request, size) < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever) < 0 ||
-        read(fd, answer, 2) != 2 || answer[0] != 'd') {
+        read(fd, answer, 1) != 1 || answer[0] != 'b') {
         close(fd);
         return -1;
     }
-    return answer[1];
+    if (read(fd, answer, 2) == 2 && answer[0] == 'd')
+        return answer[1];
+    /* It has begun: it has read our input, and may have answered. Containerd could not tell that from a second answer */
+    fprintf(stderr, "%s: the process that was to become the shim has ended\n", SHIM);
+    return 1;
 }
 
 /* Replaces this program; returns only when that fails. The words after our own name follow those that are fixed. */

@@ -182,6 +182,7 @@ class Template:
         peer.settimeout(2.0)
         peer.send(b"y")
         words, variables, files = receive(peer)
+        peer.send(b"b")  # from here on the caller cannot do it itself any more
         posix.fchdir(files[3])
         for number in range(3):
             posix.dup2(files[number], number)

@@ -228,6 +228,32 @@ def test_a_start_does_not_fail_for_want_of_it(lacking: str, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fork_that_is_killed_amid_its_work(shim: Shim, forks: Template) -> None:
+    """It has read the input, and perhaps answered: a second answer would make nonsense of the first."""
+    (template,) = forks.pids()
+    (path,) = listening(template)
+    os.kill(template, signal.SIGKILL)
+    os.waitpid(template, 0)
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        words = [PROGRAM, "-namespace", shim.namespace, "-address", TEMPLATES[-1], "-id", "c", "start"]
+        streams: "dict[str, Any]" = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(words, cwd=shim.bundle("true").path, **streams) as launcher:
+            with listener.accept()[0] as peer:
+                peer.sendall(b"y")
+                _, _, files = template_module.receive(peer)
+                peer.sendall(b"b")
+                os.write(files[1], b"answer")
+                for fd in files:
+                    os.close(fd)
+            said = launcher.communicate()
+    os.unlink(path)
+    assert (launcher.returncode, said[0]) == (1, b"answer")
+    assert said[1] == b"containerd-shim-pyoci-v1: the process that was to become the shim has ended\n"
+
+
 def test_start_is_heard_once(shim: Shim) -> None:
     """Two starts of one group at once have one shim."""
     bundle = shim.bundle("true")
