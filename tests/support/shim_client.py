@@ -212,7 +212,10 @@ class Template:
         pids = self.pids()
         leftovers.kill(pids)
         for pid in pids:
-            os.waitpid(pid, 0)
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass  # a fork that was ending: it was the template's child
 
 
 def delete(bundle: Path, container: str, events: "Events", *, namespace: str) -> "dict[str, Any]":
