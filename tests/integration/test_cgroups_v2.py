@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.box import Box
-from tests.support.command import Result, run
+from tests.support.command import V2_ALONE, Result, run
 
 pytestmark = pytest.mark.root
-V2_ALONE = ["unshare", "-m", "sh", "-c", 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"', "sh"]
 TREE = Path("/sys/fs/cgroup")
 
 

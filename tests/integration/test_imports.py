@@ -18,7 +18,7 @@ from csrc.build import hot
 from tests.support.box import Box
 from tests.support.bundle import Bundle
 from tests.support.calls import MKDIR, rule
-from tests.support.command import PYOCI, Result, run
+from tests.support.command import PYOCI, V2_ALONE, Result, run
 
 pytestmark = pytest.mark.root
 OUR_INTERPRETER = Path(pyoci.__file__).with_name("programs") / "interpreter"
@@ -40,10 +40,6 @@ OF_PYTHON = {"_json", "errno", "gc", "fcntl", "select", "termios", "_cffi_backen
 
 # Which of them depends on the host
 CGROUPS = {name for name in hot.modules() if name.startswith("pyoci.cgroups")}
-
-
-# A host with cgroup v2 alone, to one command
-V2_ALONE = ["unshare", "-m", "sh", "-c", 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"', "sh"]
 
 
 def loaded(words: list[str], *before: str) -> "tuple[Result, set[str]]":

@@ -12,6 +12,10 @@ from tests.support import leftovers
 PYOCI = os.environ.get("PYOCI", str(Path(__file__).parents[2] / "build" / "bin" / "pyoci"))
 PATIENCE = int(os.environ.get("PYOCI_PATIENCE", "60"))  # seconds: a guard against hangs, not a measure
 
+# Before a command: a host with cgroup v2 alone, for it. The kernel does not mount the same tree twice at one place.
+_MOUNT = "[ -e /sys/fs/cgroup/cgroup.controllers ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+V2_ALONE = ["unshare", "-m", "sh", "-c", f'{_MOUNT} && exec "$@"', "sh"]
+
 
 class Result:
     """How a command ended, and what it said."""
