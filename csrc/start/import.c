@@ -197,9 +197,9 @@ static PyObject *load(PyObject *name, PyObject *importer)
     return module;
 }
 
-static int is_call(Py_ssize_t count, Py_ssize_t wanted, PyObject *name)
+static int is_call(PyObject *const *given, Py_ssize_t count)
 {
-    if (count == wanted && PyUnicode_Check(name))
+    if (count == 2 && PyUnicode_Check(given[0]))
         return 1;
     PyErr_SetString(PyExc_TypeError, "Python's import calls this");
     return 0;
@@ -210,7 +210,7 @@ static PyObject *find_and_load(PyObject *self, PyObject *const *given, Py_ssize_
     PyObject *module;
 
     (void)self;
-    if (!is_call(count, 2, given[0]))
+    if (!is_call(given, count))
         return NULL;
     take_turn();
     module = known_module(given[0]);
