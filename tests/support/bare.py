@@ -79,11 +79,16 @@ def _stock() -> "list[str]":
 
 
 def _ours(place: Path) -> "list[str]":
-    """pyoci's program takes a checkout's sources from where its first word says they are; there, main is the worker."""
+    return program(place, WORKER)
+
+
+def program(place: Path, main: str) -> "list[str]":
+    """pyoci's program takes a checkout's sources from where its first word says they are. There, `main` is the text of
+    __main__.py, and has the function run(words)."""
     package = place / "pyoci"
     package.mkdir()
     for entry in PACKAGE.iterdir():
         if entry.name != "__main__.py":
             (package / entry.name).symlink_to(entry)
-    (package / "__main__.py").write_text(WORKER)
+    (package / "__main__.py").write_text(main)
     return [str(package / "programs" / "interpreter"), "0"]

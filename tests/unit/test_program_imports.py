@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bare import PACKAGE
+from tests.support.bare import program
 
 MAIN = """
 import posix
@@ -24,19 +24,14 @@ def run(words):
 
 def report(place: Path, **files: str) -> object:
     """What `pyoci.trial.report()` returns. files: modules of the package; `within` is one of its package `room`."""
-    package = place / "pyoci"
-    package.mkdir()
-    for entry in PACKAGE.iterdir():
-        if entry.name != "__main__.py":
-            (package / entry.name).symlink_to(entry)
-    (package / "__main__.py").write_text(MAIN)
+    words = program(place, MAIN)
+    if not Path(words[0]).exists():
+        pytest.skip("pyoci has no interpreter of its own here")
     for name, text in files.items():
-        path = package / {"room": "room/__init__.py", "within": "room/within.py"}.get(name, f"{name}.py")
+        path = place / "pyoci" / {"room": "room/__init__.py", "within": "room/within.py"}.get(name, f"{name}.py")
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    if not (package / "programs" / "interpreter").exists():
-        pytest.skip("pyoci has no interpreter of its own here")
-    done = subprocess.run([package / "programs" / "interpreter", "0"], capture_output=True, timeout=60, check=True)
+    done = subprocess.run(words, capture_output=True, timeout=60, check=True)
     assert not done.stderr
     return json.loads(done.stdout)
 
