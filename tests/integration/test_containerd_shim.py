@@ -550,7 +550,8 @@ def test_the_rootfs_is_mounted_and_taken_off(shim: Shim) -> None:
 
 
 def test_no_growth(shim: Shim) -> None:
-    """Descriptors, threads and children after many execs are those after a few."""
+    """Descriptors, threads and children after many execs are those after a few, or fewer: a thread that has nothing to
+    do ends."""
     client = shim.running("sleep", "100")
     pid = next(iter(shim.pids))
 
@@ -564,8 +565,8 @@ def test_no_growth(shim: Shim) -> None:
         children = "".join(Path(f"/proc/{pid}/task/{task}/children").read_text() for task in tasks)
         return len(os.listdir(f"/proc/{pid}/fd")), len(tasks), len(children.split())
 
-    few = work(10)
-    assert work(100) == few
+    few, many = work(10), work(100)
+    assert all(now <= before for now, before in zip(many, few)), (few, many)
 
 
 COUNTING = "i=0; mkfifo /wait; while :; do i=$((i + 1)); echo $i; read -t 0.05 x <> /wait; done"

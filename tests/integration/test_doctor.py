@@ -258,12 +258,11 @@ def test_engines(tmp_path, program):
 
 
 def test_a_library_that_is_loaded_late_is_missed(tmp_path):
-    """jeepney is imported when systemd is spoken to, protobuf by a module of ours."""
-    for library, name in (("jeepney", "jeepney"), ("google.protobuf", "protobuf")):
-        place = f"$({sys.executable} -c 'import {library} as it; print(it.__path__[0])')"
-        broken = f"p={place}; mkdir -p $T/empty; echo 'raise ImportError(name=__name__)' > $T/empty/__init__.py; "
-        _, checks = doctor(tmp_path, f"{broken} mount --bind $T/empty $p")
-        assert f"not installed: {name}, " in checks["installation", "libraries"]["detail"]
+    """protobuf is imported by a module of ours, where a checkpoint is made."""
+    place = f"$({sys.executable} -c 'import google.protobuf as it; print(it.__path__[0])')"
+    broken = f"p={place}; mkdir -p $T/empty; echo 'raise ImportError(name=__name__)' > $T/empty/__init__.py; "
+    _, checks = doctor(tmp_path, f"{broken} mount --bind $T/empty $p")
+    assert "not installed: protobuf, " in checks["installation", "libraries"]["detail"]
 
 
 def test_what_a_killed_doctor_has_left_is_removed_by_the_next(tmp_path):

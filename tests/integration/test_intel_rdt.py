@@ -182,7 +182,7 @@ def test_refused_before_anything_is_made(resctrl: Resctrl, rdt: "dict[str, Any]"
 
 def test_foreign_class_of_the_containers_name(resctrl: Resctrl) -> None:
     fake_resctrl.make_group(str(resctrl.path / "c"))
-    assert "a class c exists already" in resctrl.create({"l3CacheSchema": L3}).err
+    assert "class c exists already" in resctrl.create({"l3CacheSchema": L3}).err
     assert resctrl.groups() == ["c"]
 
 
