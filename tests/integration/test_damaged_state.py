@@ -138,6 +138,17 @@ def test_the_version_before_is_understood(running: Box) -> None:
     assert running.left() == []
 
 
+def test_the_check_of_versions_before_is_a_check(running: Box) -> None:
+    """They took another prime."""
+    path = running.root / "c" / "state.json"
+    text = path.read_bytes().rpartition(b',"check":')[0]
+    check = int.from_bytes(text + b"}", "little") % (2**61 - 1)
+    path.write_bytes(b'%b,"check":%d}' % (text, check))
+    assert "damaged" not in running.ok("state", "c").err
+    path.write_bytes(b'%b,"check":%d}' % (text, check + 1))
+    assert "its check is wrong" in running.call("state", "c").err
+
+
 @pytest.mark.parametrize(
     "gone", [["state.json"], ["state.json", "state.json.copy"], ["state.json", "start", "state.json.copy"]]
 )
