@@ -15,6 +15,7 @@ from pyoci.containerd.command import SOCKETS
 from pyoci.containerd.service import OWN_SERVICE
 from pyoci.containerd.template import NAME as TEMPLATE
 from pyoci.containerd.ttrpc import REQUEST, Frames, frame
+from pyoci.fileio import read_file
 
 _PROGRAM = b"containerd-shim-pyoci-v1"
 _PATIENCE = 2.0  # seconds for an answer: a shim's own thread never does what may take long
@@ -68,7 +69,7 @@ def _owner(pid: int) -> int:
 
 def _read(pid: int, name: str) -> str:
     """A file of /proc; names in it have whatever bytes somebody has chosen."""
-    return Path("/proc", str(pid), name).read_text("utf-8", "surrogateescape")
+    return read_file(f"/proc/{pid}/{name}")
 
 
 def _memory(pid: int) -> tuple[int, str]:
